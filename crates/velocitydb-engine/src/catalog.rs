@@ -1,0 +1,338 @@
+//! Which collections there are, and what each is.
+//!
+//! The catalog is itself kept as documents, in the collection [`COLLECTIONS`] (id: the name), so
+//! that it is logged, checkpointed and digested as everything else. [`Catalog`] is its form at
+//! run time: immutable, replaced as a whole when a definition changes. A snapshot keeps the one
+//! that belongs to its index.
+//!
+//! Tests: `engine`, and the golden definition below.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::{Deserialize, Serialize};
+use velocitydb_types::{Fields, Key, Path, RawMap, Schema, Value};
+
+use crate::command::Refusal;
+use crate::store::{Table, TableBytes};
+
+/// Number of a collection. Never used again, also after a drop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CollectionId(pub u32);
+
+/// The collection of the definitions.
+pub const COLLECTIONS: CollectionId = CollectionId(0);
+/// The collection of the outcomes of requests with an idempotency key.
+pub const RETRIES: CollectionId = CollectionId(1);
+/// Collections that users create are numbered from here.
+pub(crate) const FIRST_USER_COLLECTION: CollectionId = CollectionId(16);
+
+/// The longest name of a collection or an index, in bytes.
+pub const NAME_BYTES_MAX: usize = 128;
+
+/// What a collection is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Kind {
+    /// Documents with fields.
+    #[default]
+    Document,
+}
+
+/// Whether a collection's documents survive a restart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Persistence {
+    /// Every change is an entry of the log.
+    #[default]
+    Logged,
+    /// A cache: never logged, empty after a start.
+    Volatile,
+}
+
+/// What a collection is. Built by [`Definition::new`] and the methods that follow it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Definition {
+    /// The name: 1 to [`NAME_BYTES_MAX`] bytes of letters, digits, `_`, `-` and `.`.
+    pub name: String,
+    /// What it is for.
+    pub kind: Kind,
+    /// Whether it survives a restart.
+    pub persistence: Persistence,
+    /// The field that is the id; `None`: ids stand beside the fields.
+    pub primary_key: Option<String>,
+    /// The fields.
+    pub schema: Schema,
+    /// Indexes besides those of unique fields.
+    pub indexes: Vec<IndexDefinition>,
+}
+
+/// What an index is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexDefinition {
+    /// The name, unique within the collection.
+    pub name: String,
+    /// The indexed fields, in order.
+    pub fields: Vec<Path>,
+    /// How it finds, and what it allows.
+    pub kind: IndexKind,
+}
+
+/// How an index finds, and what it allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum IndexKind {
+    /// A hash index in which a value stands once.
+    UniqueHash,
+}
+
+/// A collection at run time: its definition and its documents.
+pub struct Collection {
+    /// The number.
+    pub id: CollectionId,
+    /// What it is.
+    pub definition: Definition,
+    /// Log index of the entry that made this definition.
+    pub defined_at: u64,
+    pub(crate) table: Arc<Table>,
+    /// Set once another definition, or none, stands in the visible catalog.
+    pub(crate) superseded: AtomicBool,
+}
+
+/// See the module.
+#[derive(Clone, Default)]
+pub struct Catalog {
+    /// Log index of the newest change.
+    pub(crate) changed_at: u64,
+    pub(crate) by_id: BTreeMap<CollectionId, Arc<Collection>>,
+    pub(crate) by_name: BTreeMap<String, CollectionId>,
+}
+
+/// A name that may be a collection's or an index's.
+pub fn check_name(what: &str, name: &str) -> Result<(), Refusal> {
+    let good = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.chars().all(good) {
+        return Err(Refusal::BadDefinition(format!(
+            "the {what} name {name:?} is not 1 to {NAME_BYTES_MAX} bytes of letters, digits, \
+             '_', '-' and '.'"
+        )));
+    }
+    if name.starts_with('_') {
+        return Err(Refusal::BadDefinition(format!(
+            "the {what} name {name:?} begins with '_', which is reserved"
+        )));
+    }
+    Ok(())
+}
+
+impl Definition {
+    /// An open collection of documents, logged, with ids beside the fields.
+    pub fn new(name: impl Into<String>) -> Definition {
+        Definition {
+            name: name.into(),
+            kind: Kind::Document,
+            persistence: Persistence::Logged,
+            primary_key: None,
+            schema: Schema::open(),
+            indexes: Vec::new(),
+        }
+    }
+
+    /// The same with this schema.
+    #[must_use]
+    pub fn schema(self, schema: Schema) -> Definition {
+        Definition { schema, ..self }
+    }
+
+    /// The same with ids taken from a field.
+    #[must_use]
+    pub fn primary_key(self, field: impl Into<String>) -> Definition {
+        Definition {
+            primary_key: Some(field.into()),
+            ..self
+        }
+    }
+
+    /// The same, volatile.
+    #[must_use]
+    pub fn volatile(self) -> Definition {
+        Definition {
+            persistence: Persistence::Volatile,
+            ..self
+        }
+    }
+
+    /// Whether everything in it is sound.
+    pub fn check(&self) -> Result<(), Refusal> {
+        check_name("collection", &self.name)?;
+        for (at, index) in self.indexes.iter().enumerate() {
+            index.check()?;
+            if self.indexes[..at]
+                .iter()
+                .any(|other| other.name == index.name)
+            {
+                return Err(Refusal::IndexExists(index.name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The field lists of all unique indexes: of unique fields first, then of [`Self::indexes`].
+    pub(crate) fn unique_fields(&self) -> impl Iterator<Item = Vec<Path>> {
+        let fields = self.schema.fields().iter().filter(|field| field.unique);
+        fields
+            .map(|field| vec![Path::field(&field.name)])
+            .chain(self.indexes.iter().map(|index| index.fields.clone()))
+    }
+
+    /// The id that a document's fields name, when the primary key is a field.
+    pub(crate) fn key_in(&self, fields: RawMap<'_>) -> Result<Option<Key>, Refusal> {
+        let Some(name) = &self.primary_key else {
+            return Ok(None);
+        };
+        let value = fields
+            .get(name)
+            .map_or(Value::Null, |value| value.to_value());
+        Key::from_value(&value).map(Some).map_err(|error| {
+            Refusal::BadDefinition(format!("the primary key field {name:?}: {error}"))
+        })
+    }
+
+    /// As the document that the catalog keeps.
+    pub(crate) fn to_document(&self, id: CollectionId) -> Fields {
+        let text = serde_json::to_string(self).expect("a definition has only string keys");
+        let fields = BTreeMap::from([
+            ("id".to_owned(), Value::Int(i64::from(id.0))),
+            ("definition".to_owned(), Value::String(text)),
+        ]);
+        Fields::from_map(&fields).expect("two short fields")
+    }
+
+    /// The inverse of [`Definition::to_document`]; the error says what is wrong.
+    pub(crate) fn from_document(fields: RawMap<'_>) -> Result<(CollectionId, Definition), String> {
+        let id = fields
+            .get("id")
+            .and_then(|id| id.as_int())
+            .and_then(|id| u32::try_from(id).ok())
+            .ok_or("a definition without an id")?;
+        let text = fields
+            .get("definition")
+            .and_then(|text| text.as_str())
+            .ok_or("a definition without its text")?;
+        let definition =
+            serde_json::from_str(text).map_err(|error| format!("a definition: {error}"))?;
+        Ok((CollectionId(id), definition))
+    }
+}
+
+impl Collection {
+    pub(crate) fn new(
+        id: CollectionId,
+        definition: Definition,
+        defined_at: u64,
+        table: Arc<Table>,
+    ) -> Collection {
+        Collection {
+            id,
+            definition,
+            defined_at,
+            table,
+            superseded: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether the visible catalog has another definition under this number, or none: whoever
+    /// keeps a handle looks the name up again.
+    #[inline]
+    pub fn is_superseded(&self) -> bool {
+        self.superseded.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn supersede(&self) {
+        self.superseded.store(true, Ordering::Release);
+    }
+
+    /// What it takes from memory.
+    pub fn bytes(&self) -> TableBytes {
+        self.table.bytes()
+    }
+}
+
+impl IndexDefinition {
+    /// A unique index over these fields.
+    pub fn unique(name: impl Into<String>, fields: Vec<Path>) -> IndexDefinition {
+        IndexDefinition {
+            name: name.into(),
+            fields,
+            kind: IndexKind::UniqueHash,
+        }
+    }
+
+    /// Whether everything in it is sound.
+    pub fn check(&self) -> Result<(), Refusal> {
+        check_name("index", &self.name)?;
+        if self.fields.is_empty() {
+            return Err(Refusal::BadDefinition(format!(
+                "the index {:?} has no fields",
+                self.name
+            )));
+        }
+        Ok(())
+    }
+}
+
+impl Catalog {
+    /// The collection of this name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Collection>> {
+        self.by_name.get(name).and_then(|id| self.by_id.get(id))
+    }
+
+    /// The collection of this number.
+    pub fn by_id(&self, id: CollectionId) -> Option<&Arc<Collection>> {
+        self.by_id.get(&id)
+    }
+
+    /// The collections that users created, by name.
+    pub fn collections(&self) -> impl Iterator<Item = &Arc<Collection>> {
+        self.by_name.values().filter_map(|id| self.by_id.get(id))
+    }
+
+    /// Log index of the newest change of any definition.
+    pub fn changed_at(&self) -> u64 {
+        self.changed_at
+    }
+
+    /// Adds a collection, or replaces the one of the same number.
+    pub(crate) fn put(&mut self, collection: Collection) {
+        self.changed_at = self.changed_at.max(collection.defined_at);
+        if collection.id >= FIRST_USER_COLLECTION {
+            self.by_name
+                .insert(collection.definition.name.clone(), collection.id);
+        }
+        self.by_id.insert(collection.id, Arc::new(collection));
+    }
+
+    pub(crate) fn remove(&mut self, id: CollectionId, index: u64) {
+        self.changed_at = index;
+        if let Some(collection) = self.by_id.remove(&id) {
+            self.by_name.remove(&collection.definition.name);
+        }
+    }
+}
+
+impl fmt::Debug for Collection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Collection({} = {:?})", self.id.0, self.definition.name)
+    }
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(&self.by_name).finish()
+    }
+}

@@ -1,0 +1,157 @@
+//! Checkpoints: the state at one log index, in a file of its own.
+//!
+//! `checkpoints/{index}.ckpt`, the newest few are kept; the log is purged up to the oldest kept,
+//! once that many exist, so that a damaged checkpoint can always be replaced by an older one and
+//! the log behind it. In reading order: `format`, `write`, `read`.
+//!
+//! A file with another ending is not a checkpoint: `.tmp` is one that was not finished and is
+//! removed at the next start, `.damaged` one that recovery could not read and has put aside.
+//! Tests: `engine::tests`, and crashes and damage at every byte in `velocitydb-sim`.
+
+mod format;
+mod read;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use crate::disk::Disk;
+use crate::error::Error;
+use crate::log::{FlushLevel, Log};
+
+pub(crate) use read::{Part, read};
+pub(crate) use write::Source;
+
+/// The checkpoints' figures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CheckpointStats {
+    /// Written since the start.
+    pub written: u64,
+    /// Failed since the start.
+    pub failed: u64,
+    /// Index of the newest one; 0 when there is none.
+    pub last_index: u64,
+    /// Documents in the last one written.
+    pub last_documents: u64,
+    /// Its size in bytes.
+    pub last_bytes: u64,
+}
+
+/// See the module.
+pub(crate) struct Checkpoints {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    kept: usize,
+    writing: Mutex<Box<dyn FnMut() -> [u8; 16] + Send>>,
+    stats: Mutex<CheckpointStats>,
+}
+
+const ENDING: &str = ".ckpt";
+
+impl Checkpoints {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        kept: usize,
+        salts: Box<dyn FnMut() -> [u8; 16] + Send>,
+        last_index: u64,
+    ) -> Checkpoints {
+        let stats = CheckpointStats {
+            last_index,
+            ..CheckpointStats::default()
+        };
+        let (writing, stats) = (Mutex::new(salts), Mutex::new(stats));
+        Checkpoints {
+            disk,
+            dir,
+            kept: kept.max(1),
+            writing,
+            stats,
+        }
+    }
+
+    pub(crate) fn stats(&self) -> CheckpointStats {
+        *self.stats.lock()
+    }
+
+    /// Writes what `source` answers, unless nothing has changed since the last one, and lets go
+    /// of what is not needed any more. The answer is the checkpoint's index.
+    pub(crate) fn write(&self, source: impl FnOnce() -> Source, log: &Log) -> Result<u64, Error> {
+        let mut salts = self.writing.lock();
+        let source = source();
+        if source.index == self.stats().last_index {
+            return Ok(source.index);
+        }
+        let written = self.write_one(salts(), &source, log);
+        let mut stats = self.stats.lock();
+        match &written {
+            Ok((bytes, documents)) => {
+                stats.written += 1;
+                stats.last_index = source.index;
+                stats.last_bytes = *bytes;
+                stats.last_documents = *documents;
+            }
+            Err(_) => stats.failed += 1,
+        }
+        drop(stats);
+        written?;
+        self.let_go(log)?;
+        Ok(source.index)
+    }
+
+    fn write_one(&self, salt: [u8; 16], source: &Source, log: &Log) -> Result<(u64, u64), Error> {
+        let aside = self.dir.join(format!("{:020}.tmp", source.index));
+        let path = self.dir.join(format!("{:020}{ENDING}", source.index));
+        let written = write::write(&*self.disk, &aside, salt, source);
+        let written = written.and_then(|written| {
+            // The log must not end before the checkpoint that stands for its beginning.
+            if source.index > 0 {
+                log.flush(source.index, FlushLevel::Synced)?;
+            }
+            let failed = |error| Error::io(format!("finish {}", path.display()), error);
+            self.disk.rename(&aside, &path).map_err(failed)?;
+            self.disk.sync_dir(&self.dir).map_err(failed)?;
+            Ok(written)
+        });
+        if written.is_err() {
+            // Left over otherwise until the next start, which removes it.
+            let _ = self.disk.remove(&aside);
+        }
+        written
+    }
+
+    /// Removes checkpoints beyond those kept, and the log before the oldest kept.
+    fn let_go(&self, log: &Log) -> Result<(), Error> {
+        let mut indexes = list(&*self.disk, &self.dir)?;
+        let failed = |error| Error::io(format!("tidy {}", self.dir.display()), error);
+        while indexes.len() > self.kept {
+            let oldest = indexes.remove(0);
+            self.disk.remove(&path(&self.dir, oldest)).map_err(failed)?;
+            self.disk.sync_dir(&self.dir).map_err(failed)?;
+        }
+        if indexes.len() == self.kept && indexes[0] > 0 {
+            log.purge(indexes[0])?;
+        }
+        Ok(())
+    }
+}
+
+/// The file of the checkpoint at `index`.
+pub(crate) fn path(dir: &Path, index: u64) -> PathBuf {
+    dir.join(format!("{index:020}{ENDING}"))
+}
+
+/// The indexes of the checkpoints in `dir`, ascending.
+pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, Error> {
+    let names = disk
+        .list(dir)
+        .map_err(|error| Error::io(format!("list {}", dir.display()), error))?;
+    let mut indexes: Vec<u64> = names
+        .iter()
+        .filter_map(|name| name.strip_suffix(ENDING)?.parse().ok())
+        .collect();
+    indexes.sort_unstable();
+    Ok(indexes)
+}

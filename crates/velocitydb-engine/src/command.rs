@@ -1,0 +1,304 @@
+//! What the log says: entries, the commands in them, and why one may be refused.
+//!
+//! A command is resolved by its gateway (ids, defaults, `now()`), so that applying it depends on
+//! nothing but the state and the entry. One [`Operation`] form serves every write: an insert is
+//! a put on the condition that the document is absent, a compare-and-swap one on expected
+//! fields, and a transaction's read is a condition without a change.
+//!
+//! Encoded by postcard behind a version byte ([`Entry::encode`]); docs/formats/log.md.
+//! Tests: below, golden bytes included.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+use velocitydb_types::{FieldOperation, Key, Path, SchemaError, Timestamp, UpdateError, Value};
+
+use crate::catalog::{CollectionId, Definition, IndexDefinition};
+use crate::store::Document;
+
+/// Version of the rules by which entries are applied. An entry names the one that it needs.
+pub const APPLY_VERSION: u8 = 1;
+
+/// One entry of the log, without the index and the term that the log keeps beside it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry<'a> {
+    /// The proposer's clock; log time is the larger of it and the last entry's plus 1 µs.
+    pub stamp: i64,
+    /// What to do.
+    #[serde(borrow)]
+    pub command: Command<'a>,
+}
+
+/// Every kind of change there is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Command<'a> {
+    /// Changes of documents.
+    #[serde(borrow)]
+    Write(Write<'a>),
+    /// Creates a collection.
+    CreateCollection(Definition),
+    /// Drops a collection with its documents.
+    DropCollection(CollectionId),
+    /// Removes all documents of a collection.
+    Truncate(CollectionId),
+    /// Creates an index over the present documents.
+    CreateIndex(CollectionId, IndexDefinition),
+    /// Drops the index of this name.
+    DropIndex(CollectionId, String),
+}
+
+/// Changes of documents, in order, later ones seeing earlier ones.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Write<'a> {
+    /// Whether one refusal refuses all.
+    pub mode: Mode,
+    /// Log index of the catalog under which defaults and types were resolved.
+    pub resolved_at: u64,
+    /// The changes.
+    #[serde(borrow)]
+    pub operations: Vec<Operation<'a>>,
+    /// Makes the write happen once however often it is asked for.
+    pub retry: Option<Retry<'a>>,
+}
+
+/// What a refusal means for the rest of a [`Write`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Mode {
+    /// All operations or none.
+    Atomic,
+    /// Each operation by itself.
+    Each,
+}
+
+/// One change of one document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Operation<'a> {
+    /// The collection.
+    pub collection: CollectionId,
+    /// The encoded id.
+    #[serde(borrow, with = "bytes")]
+    pub key: Cow<'a, [u8]>,
+    /// What must hold.
+    pub condition: Condition,
+    /// What then happens.
+    #[serde(borrow)]
+    pub change: Change<'a>,
+}
+
+/// What must hold for an operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Condition {
+    /// Anything.
+    None,
+    /// There is no such document.
+    Absent,
+    /// There is such a document.
+    Present,
+    /// The document has this version.
+    Version(u64),
+    /// The document was last changed by the entry of this index; 0: there is no such document.
+    /// What a transaction read; a mismatch is a conflict to be retried.
+    Index(u64),
+    /// The collection was last changed by the entry of this index. What a serializable
+    /// transaction that scanned a collection read.
+    CollectionIndex(u64),
+    /// The document's fields have these values; null is also met by an absent field.
+    Fields(Vec<(Path, Value)>),
+}
+
+/// What happens to a document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Change<'a> {
+    /// Nothing: the operation is its condition.
+    None,
+    /// The document gets exactly these fields (an encoded map).
+    #[serde(borrow, with = "bytes")]
+    Put(Cow<'a, [u8]>),
+    /// Fields change one by one; the document must be there.
+    Patch(Vec<FieldOperation>),
+    /// The document goes.
+    Delete,
+}
+
+/// An idempotency key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Retry<'a> {
+    /// The caller's key.
+    pub key: Cow<'a, str>,
+    /// Hash of the request: the same key for another request is an error.
+    pub request: u64,
+    /// Until when the outcome is kept; after it the entry is refused.
+    pub expires: i64,
+}
+
+/// What an operation did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Effect {
+    /// It was a condition only.
+    Checked,
+    /// A document came to be.
+    Inserted,
+    /// A document was changed.
+    Updated,
+    /// A document went.
+    Deleted,
+}
+
+/// The answer to one operation that was not refused.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// What it did.
+    pub effect: Effect,
+    /// The document's version after it (of a deleted one: its last).
+    pub version: u64,
+    /// The document after it (of a deleted one: its last state). `None` for a repeated request.
+    pub document: Option<Document>,
+    /// Of a repeated request: the id that was used when it was first made.
+    pub earlier_id: Option<Key>,
+}
+
+/// The answers to the operations of a write, in their order.
+pub type Results = SmallVec<[Result<Outcome, Refusal>; 1]>;
+
+/// Why an operation did not happen. Depends on nothing but the state and the entry.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// An insert met a document.
+    #[error("a document with this id exists already")]
+    AlreadyExists(Document),
+    /// The document that was to be changed is not there.
+    #[error("there is no document with this id")]
+    NotFound,
+    /// A compare-and-swap did not find what it expected.
+    #[error("{expected}")]
+    ConditionFailed {
+        /// What was expected and what was found.
+        expected: String,
+        /// The document as it is.
+        current: Document,
+    },
+    /// Something that a transaction read has been changed since.
+    #[error("a document or collection that the transaction read has changed since: try it again")]
+    Conflict,
+    /// Another document has the value of a unique field.
+    #[error("unique index over {fields}: another document ({holder}) has this value")]
+    Unique {
+        /// The fields of the index.
+        fields: String,
+        /// The id of the document that has the value.
+        holder: String,
+    },
+    /// The document does not fit the schema.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A field operation cannot be done.
+    #[error(transparent)]
+    Update(#[from] UpdateError),
+    /// The primary key's fields do not agree with the id.
+    #[error("the primary key field {0} cannot be changed: delete the document and insert it anew")]
+    PrimaryKeyChanged(String),
+    /// The collection's definition changed after the write was resolved.
+    #[error("the definition of the collection has changed meanwhile: try it again")]
+    DefinitionChanged,
+    /// There is no such collection.
+    #[error("there is no collection {0}")]
+    UnknownCollection(String),
+    /// A collection of this name exists.
+    #[error("there is a collection {0} already")]
+    CollectionExists(String),
+    /// An index of this name exists.
+    #[error("there is an index {0} already")]
+    IndexExists(String),
+    /// There is no such index.
+    #[error("there is no index {0}")]
+    UnknownIndex(String),
+    /// The definition is not sound.
+    #[error("{0}")]
+    BadDefinition(String),
+    /// The document would be larger than a document may be.
+    #[error("the document would take {bytes} bytes; at most {max} are allowed")]
+    TooLarge {
+        /// What it would take.
+        bytes: usize,
+        /// What it may take.
+        max: usize,
+    },
+    /// The collection has as many documents as a collection may have.
+    #[error("the collection is full: it has 4,294,967,292 documents")]
+    CollectionFull,
+    /// The idempotency key was used for a different request.
+    #[error("the idempotency key {0:?} was used before, for a different request")]
+    RetryKeyReused(String),
+    /// The idempotency key's time was over before the write arrived.
+    #[error("the idempotency key {0:?} has expired")]
+    RetryExpired(String),
+    /// A part of a repeated request that was refused when it was first made.
+    #[error("refused when it was first asked for: {0}")]
+    Earlier(String),
+    /// Volatile and logged data in one write.
+    #[error("volatile and logged collections cannot be changed in one write")]
+    MixedPersistence,
+}
+
+/// Why an entry's bytes are not an entry.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    /// Written by a newer program.
+    #[error(
+        "the entry needs apply version {needs}; this program has {APPLY_VERSION}: use a newer one"
+    )]
+    NeedsNewer {
+        /// The version that it names.
+        needs: u8,
+    },
+    /// Not an entry.
+    #[error("the entry cannot be decoded: {0}")]
+    Malformed(String),
+}
+
+impl<'a> Entry<'a> {
+    /// The encoded entry.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(256);
+        bytes.push(APPLY_VERSION);
+        postcard::to_extend(self, bytes).expect("writing to memory cannot fail")
+    }
+
+    /// Decodes what [`Entry::encode`] made; documents are borrowed, not yet checked.
+    pub fn decode(bytes: &'a [u8]) -> Result<Entry<'a>, EntryError> {
+        let (&needs, rest) = bytes
+            .split_first()
+            .ok_or_else(|| EntryError::Malformed("it is empty".into()))?;
+        if needs > APPLY_VERSION {
+            return Err(EntryError::NeedsNewer { needs });
+        }
+        postcard::from_bytes(rest).map_err(|error| EntryError::Malformed(error.to_string()))
+    }
+
+    /// The time stamp.
+    pub fn stamp(&self) -> Timestamp {
+        Timestamp(self.stamp)
+    }
+}
+
+/// Byte strings as one block, borrowed when decoded.
+mod bytes {
+    use std::borrow::Cow;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        bytes: &Cow<'_, [u8]>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Cow<'de, [u8]>, D::Error> {
+        <&'de serde_bytes::Bytes>::deserialize(from).map(|bytes| Cow::Borrowed(&**bytes))
+    }
+}

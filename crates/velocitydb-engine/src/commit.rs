@@ -1,0 +1,154 @@
+//! When a change becomes visible, and when its answer may go out.
+//!
+//! Every write enters the one log in order; its durability level only says when the answer goes
+//! out. The visible index never passes an entry whose level is not met yet, and every answer, a
+//! refusal included, waits until the newest index that it rests on is visible. So nobody acts on
+//! something that a crash can take back.
+//!
+//! ```text
+//!   applied     41   42   43   44
+//!   level       os  full   os  memory      written 44, synced 41
+//!   visible     41 ─┘  42 waits for its fsync, 43 and 44 wait behind it
+//! ```
+//!
+//! Whoever waits helps: it flushes for the entry in the way. Nothing here knows documents.
+//! Tests: below, and `engine::tests`.
+
+use std::collections::VecDeque;
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::log::{FlushLevel, Log};
+use crate::store::Visible;
+
+/// What must have happened to a write before its answer goes out.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Nothing: it may be lost when the process ends.
+    None,
+    /// It is in the log's buffer in the process.
+    Memory,
+    /// It was handed to the operating system: it survives a crash of the process.
+    #[default]
+    Os,
+    /// It was forced to the disk: it survives a loss of power.
+    Full,
+}
+
+impl Durability {
+    /// Its name, as options and answers spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Durability::None => "none",
+            Durability::Memory => "memory",
+            Durability::Os => "os",
+            Durability::Full => "full",
+        }
+    }
+
+    /// All levels, weakest first.
+    pub const ALL: [Durability; 4] = [
+        Durability::None,
+        Durability::Memory,
+        Durability::Os,
+        Durability::Full,
+    ];
+}
+
+impl std::str::FromStr for Durability {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<Durability, Error> {
+        Durability::ALL
+            .into_iter()
+            .find(|level| level.name() == name)
+            .ok_or_else(|| {
+                Error::Invalid(format!(
+                    "durability {name:?} is none of none, memory, os, full"
+                ))
+            })
+    }
+}
+
+/// Entries that are applied and whose level is not met yet, oldest first.
+#[derive(Default)]
+struct Pending {
+    written: VecDeque<u64>,
+    synced: VecDeque<u64>,
+    applied: u64,
+}
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Commits(Mutex<Pending>);
+
+impl Commits {
+    /// Starts behind a recovered log.
+    pub(crate) fn start(&self, applied: u64) {
+        self.0.lock().applied = applied;
+    }
+
+    /// Notes an applied entry. Called in the order of indexes, before its answer waits.
+    pub(crate) fn applied(&self, index: u64, level: Durability) {
+        let mut pending = self.0.lock();
+        debug_assert!(index > pending.applied);
+        pending.applied = index;
+        match level {
+            Durability::None | Durability::Memory => {}
+            Durability::Os => pending.written.push_back(index),
+            Durability::Full => pending.synced.push_back(index),
+        }
+    }
+
+    /// Moves the visible index as far as the levels allow; the entry in the way, if any.
+    pub(crate) fn advance(&self, log: &Log, visible: &Visible) -> Option<(u64, FlushLevel)> {
+        let mut pending = self.0.lock();
+        let (written, synced) = (log.written(), log.synced());
+        while pending
+            .written
+            .front()
+            .is_some_and(|&index| index <= written)
+        {
+            pending.written.pop_front();
+        }
+        while pending.synced.front().is_some_and(|&index| index <= synced) {
+            pending.synced.pop_front();
+        }
+        let written = pending
+            .written
+            .front()
+            .map(|&index| (index, FlushLevel::Written));
+        let synced = pending
+            .synced
+            .front()
+            .map(|&index| (index, FlushLevel::Synced));
+        let blocker = match (written, synced) {
+            (Some(written), Some(synced)) if written.0 < synced.0 => Some(written),
+            (written, synced) => synced.or(written),
+        };
+        visible.advance(blocker.map_or(pending.applied, |(index, _)| index - 1));
+        blocker
+    }
+
+    /// Returns once `index` is visible.
+    pub(crate) fn wait(&self, index: u64, log: &Log, visible: &Visible) -> Result<(), Error> {
+        loop {
+            if visible.index() >= index {
+                return Ok(());
+            }
+            match self.advance(log, visible) {
+                Some((blocker, level)) if blocker <= index => {
+                    log.flush(blocker, level)
+                        .map_err(|error| Error::OutcomeUnknown {
+                            cause: error.to_string().into(),
+                        })?;
+                }
+                _ => debug_assert!(visible.index() >= index, "an applied entry nothing stops"),
+            }
+        }
+    }
+}

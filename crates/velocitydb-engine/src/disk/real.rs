@@ -1,0 +1,266 @@
+//! The operating system's file system.
+//!
+//! Space is reserved by writing zeros, not by `fallocate`: it is portable, and a later sync then
+//! has no extents to convert (9 ms against 26 to 40 ms for 44 MB, measured on ext4). The zeros
+//! are written in small pieces because the size of a write decides the size of the page cache's
+//! folios, and a small overwrite inside a folio of a megabyte costs twice as much (1.7 µs
+//! against 0.76 µs for 230 bytes).
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Disk, DiskFile, DiskLock, MappedFile};
+
+/// Bytes of zeros written at once; see the module head.
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+
+/// The operating system's file system, paths as they are given.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct RealDisk;
+
+#[derive(Debug)]
+struct RealFile {
+    file: File,
+}
+
+/// The lock lasts as long as the file is open.
+#[derive(Debug)]
+struct RealLock {
+    _file: File,
+}
+
+impl DiskLock for RealLock {}
+
+#[derive(Debug)]
+struct RealMap {
+    memory: memmap2::MmapRaw,
+}
+
+impl MappedFile for RealMap {
+    fn write_at(&mut self, bytes: &[u8], offset: u64) {
+        let offset = usize::try_from(offset).expect("a mapping fits the address space");
+        let end = offset
+            .checked_add(bytes.len())
+            .expect("a mapping fits the address space");
+        assert!(end <= self.memory.len(), "the write is inside the mapping");
+        // SAFETY: the range was just checked to be inside the mapping, which lives as long as
+        // `self` and is shared, writable memory. `bytes` cannot overlap it, and nothing else in
+        // this process touches it: no reference into it is ever made.
+        unsafe {
+            let place = self.memory.as_mut_ptr().add(offset);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), place, bytes.len());
+        }
+    }
+}
+
+impl Disk for RealDisk {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(path)?;
+        Ok(Arc::new(RealFile { file }))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        Ok(Arc::new(RealFile { file }))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(dir)? {
+            // A name that is not UTF-8 is none of ours.
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        fs::create_dir_all(dir)
+    }
+
+    #[cfg(unix)]
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    /// Other systems give no handle to a directory; there its entries are durable by themselves.
+    #[cfg(not(unix))]
+    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Box::new(RealLock { _file: file })),
+            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+#[cfg(unix)]
+impl RealFile {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        std::os::unix::fs::FileExt::write_all_at(&self.file, bytes, offset)
+    }
+
+    fn read_some(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(&self.file, buffer, offset)
+    }
+}
+
+#[cfg(windows)]
+impl RealFile {
+    fn write_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match std::os::windows::fs::FileExt::seek_write(&self.file, bytes, offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    bytes = &bytes[count..];
+                    offset += count as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn read_some(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        std::os::windows::fs::FileExt::seek_read(&self.file, buffer, offset)
+    }
+}
+
+impl DiskFile for RealFile {
+    fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.write_at(bytes, offset)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut done = 0;
+        while done < buffer.len() {
+            match self.read_some(&mut buffer[done..], offset + done as u64) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(done)
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        let mut offset = self.len()?;
+        while offset < len {
+            let count = (len - offset).min(ZEROS.len() as u64);
+            self.write_at(&ZEROS[..count as usize], offset)?;
+            offset += count;
+        }
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.file.set_len(len)
+    }
+
+    fn map(&self, len: u64) -> io::Result<Option<Box<dyn MappedFile>>> {
+        let Ok(len) = usize::try_from(len) else {
+            return Ok(None);
+        };
+        let memory = memmap2::MmapOptions::new().len(len).map_raw(&self.file)?;
+        Ok(Some(Box::new(RealMap { memory })))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch(name: &str) -> std::path::PathBuf {
+        let dir =
+            std::env::temp_dir().join(format!("velocitydb-disk-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        RealDisk.create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    #[test]
+    fn files_keep_what_is_written_at_a_position() {
+        let dir = scratch("files");
+        let path = dir.join("a");
+        let file = RealDisk.create(&path).unwrap();
+        file.allocate(200_000).unwrap();
+        assert_eq!(file.len().unwrap(), 200_000);
+        file.write_all_at(b"abc", 199_999).unwrap();
+        file.sync_data().unwrap();
+        let mut buffer = [9; 8];
+        let file = RealDisk.open(&path).unwrap();
+        assert_eq!(file.read_at(&mut buffer, 199_998).unwrap(), 4);
+        assert_eq!(&buffer[..4], b"\0abc");
+        file.set_len(2).unwrap();
+        assert_eq!(file.len().unwrap(), 2);
+        assert_eq!(
+            RealDisk.create(&path).unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn names_are_listed_in_order_and_follow_renames() {
+        let dir = scratch("names");
+        for name in ["b", "a", "c"] {
+            RealDisk.create(&dir.join(name)).unwrap();
+        }
+        RealDisk.rename(&dir.join("a"), &dir.join("c")).unwrap();
+        RealDisk.sync_dir(&dir).unwrap();
+        assert_eq!(RealDisk.list(&dir).unwrap(), ["b", "c"]);
+        RealDisk.remove(&dir.join("b")).unwrap();
+        assert_eq!(RealDisk.list(&dir).unwrap(), ["c"]);
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_lock_has_one_holder() {
+        let dir = scratch("lock");
+        let path = dir.join("LOCK");
+        let held = RealDisk.lock(&path).unwrap();
+        assert_eq!(
+            RealDisk.lock(&path).unwrap_err().kind(),
+            io::ErrorKind::WouldBlock
+        );
+        drop(held);
+        RealDisk.lock(&path).unwrap();
+        fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -1,0 +1,536 @@
+//! One node's database: the writer, the log, the readers.
+//!
+//! A write's life ([`Engine::propose`]): staged on the newest state, judged against memory and
+//! disk, appended to the log's buffer, published, and answered once it is visible
+//! ([`crate::commit`]). Writers take turns under one lock for the steps in memory; the waiting
+//! for the disk happens outside of it, shared by all who wait.
+//!
+//! The engine has no threads, no clock and no randomness: its owner calls [`Engine::flush`],
+//! [`Engine::checkpoint`] and [`Engine::tend`], and hands in the time.
+//!
+//! Tests: `engine::tests`; with faults and crashes in `velocitydb-sim`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, MutexGuard, RwLock};
+use velocitydb_types::Timestamp;
+
+use crate::catalog::{Catalog, Collection, Persistence};
+use crate::checkpoint::{CheckpointStats, Checkpoints};
+use crate::command::{Command, Entry, Results};
+use crate::commit::{Commits, Durability};
+use crate::disk::{Disk, DiskLock};
+use crate::error::Error;
+use crate::log::{FlushLevel, Log, LogStats};
+use crate::recovery::{self, Recovery};
+use crate::snapshot::{Deadlines, Snapshot};
+use crate::stage::Refused;
+use crate::state::{Shared, Staged, State};
+use crate::store::{At, Document};
+
+/// How much of the data lives where. See the design's table; `hybrid` comes with the cold tier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum StorageMode {
+    /// All data in memory, no log: empty after a restart.
+    MemoryOnly,
+    /// All data in memory, logged; `os` by default.
+    #[default]
+    MemoryFirst,
+    /// As memory-first with `full` by default.
+    Persistent,
+}
+
+impl StorageMode {
+    /// Its name, as flags and the configuration spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            StorageMode::MemoryOnly => "memory-only",
+            StorageMode::MemoryFirst => "memory-first",
+            StorageMode::Persistent => "persistent",
+        }
+    }
+
+    /// The level of a write that names none.
+    pub fn durability(self) -> Durability {
+        match self {
+            StorageMode::MemoryOnly => Durability::Memory,
+            StorageMode::MemoryFirst => Durability::Os,
+            StorageMode::Persistent => Durability::Full,
+        }
+    }
+}
+
+impl std::str::FromStr for StorageMode {
+    type Err = Error;
+    fn from_str(name: &str) -> Result<StorageMode, Error> {
+        match name {
+            "memory-only" => Ok(StorageMode::MemoryOnly),
+            "memory-first" => Ok(StorageMode::MemoryFirst),
+            "persistent" => Ok(StorageMode::Persistent),
+            "hybrid" => Err(Error::Invalid(
+                "storage mode \"hybrid\" needs the cold tier, which this version does not have: \
+                 use memory-first"
+                    .into(),
+            )),
+            _ => Err(Error::Invalid(format!(
+                "storage mode {name:?} is none of memory-only, memory-first, persistent"
+            ))),
+        }
+    }
+}
+
+/// What an engine is opened with. The caller brings everything that is not deterministic.
+pub struct EngineOptions {
+    /// How much of the data lives where.
+    pub mode: StorageMode,
+    /// The level of a write that names none; the mode's own when `None`.
+    pub durability: Option<Durability>,
+    /// Bytes that the data may take; no limit when `None`.
+    pub memory_limit: Option<u64>,
+    /// The log's sizes and compression.
+    pub log: crate::log::LogOptions,
+    /// Checkpoints kept besides the newest one's predecessors: at least 1.
+    pub checkpoints_kept: usize,
+    /// Keys the hash indexes of this process: random in production.
+    pub seed: u64,
+    /// Fresh random salts for log segments and checkpoints.
+    pub salts: Box<dyn FnMut() -> [u8; 16] + Send>,
+}
+
+/// The answer to a write.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The log index of the entry; of a write that changed nothing, what it rests on.
+    pub index: u64,
+    /// The log time of the entry.
+    pub time: Timestamp,
+    /// The level that was really given.
+    pub durability: Durability,
+    /// An answer for each operation; empty for definitions.
+    pub results: Results,
+    /// Whether it was answered from an earlier request with the same idempotency key.
+    pub repeated: bool,
+}
+
+/// Figures for metrics, since the engine was opened.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EngineStats {
+    /// The newest visible log index.
+    pub visible_index: u64,
+    /// Entries logged and published.
+    pub entries: u64,
+    /// Requests that the state refused.
+    pub refusals: u64,
+    /// Bytes that the data takes.
+    pub memory_used: u64,
+    /// Bytes that it may take.
+    pub memory_limit: Option<u64>,
+    /// Snapshots in use.
+    pub snapshots: usize,
+    /// The oldest index that a snapshot holds.
+    pub oldest_snapshot: Option<u64>,
+    /// Snapshots given up at their deadline.
+    pub snapshots_given_up: u64,
+    /// The log's figures; `None` in memory-only mode.
+    pub log: Option<LogStats>,
+    /// The checkpoints' figures.
+    pub checkpoints: CheckpointStats,
+}
+
+/// What a data directory has besides memory.
+struct Files {
+    log: Log,
+    checkpoints: Checkpoints,
+    _lock: Box<dyn DiskLock>,
+}
+
+/// See the module.
+pub struct Engine {
+    shared: Arc<Shared>,
+    writer: Mutex<State>,
+    files: Option<Files>,
+    commits: Commits,
+    deadlines: Deadlines,
+    durability: Durability,
+    mode: StorageMode,
+    closed: RwLock<Option<Arc<str>>>,
+    entries: AtomicU64,
+    refusals: AtomicU64,
+    given_up: AtomicU64,
+}
+
+impl Engine {
+    /// A database in memory alone.
+    pub fn in_memory(options: EngineOptions) -> Engine {
+        let state = State::new(options.seed, options.memory_limit);
+        Engine::with(state, None, StorageMode::MemoryOnly, options.durability)
+    }
+
+    /// Opens the database in `dir` and brings its state back: the newest whole checkpoint, then
+    /// the log after it. The answer says what was found.
+    pub fn open(
+        disk: Arc<dyn Disk>,
+        dir: PathBuf,
+        options: EngineOptions,
+    ) -> Result<(Engine, Recovery), Error> {
+        let (mode, durability) = (options.mode, options.durability);
+        let opened = recovery::open(disk, dir, options)?;
+        let files = Files {
+            log: opened.log,
+            checkpoints: opened.checkpoints,
+            _lock: opened.lock,
+        };
+        let engine = Engine::with(opened.state, Some(files), mode, durability);
+        Ok((engine, opened.report))
+    }
+
+    fn with(
+        state: State,
+        files: Option<Files>,
+        mode: StorageMode,
+        durability: Option<Durability>,
+    ) -> Engine {
+        let commits = Commits::default();
+        commits.start(state.logged.last_index);
+        state.shared.logged.visible.advance(state.logged.last_index);
+        state.shared.logged.visible.settle();
+        Engine {
+            shared: Arc::clone(&state.shared),
+            writer: Mutex::new(state),
+            files,
+            commits,
+            deadlines: Deadlines::default(),
+            durability: durability.unwrap_or(mode.durability()),
+            mode,
+            closed: RwLock::new(None),
+            entries: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
+            given_up: AtomicU64::new(0),
+        }
+    }
+
+    /// The level of a write that names none.
+    pub fn default_durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// The storage mode.
+    pub fn mode(&self) -> StorageMode {
+        self.mode
+    }
+
+    /// The visible collections.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.shared.catalog.load_full()
+    }
+
+    /// The newest visible log index.
+    pub fn visible_index(&self) -> u64 {
+        self.shared.logged.visible.index()
+    }
+
+    /// The newest visible state of a document. O(1) expected; never waits.
+    #[inline]
+    pub fn get(&self, collection: &Collection, key: &[u8]) -> Option<Document> {
+        let domain = self.shared.domain(collection.definition.persistence);
+        collection.table.get(key, At::Latest, &domain.visible)
+    }
+
+    /// The visible state of now, kept until `deadline`.
+    pub fn snapshot(&self, deadline: Timestamp) -> Snapshot {
+        let snapshot = Snapshot::take(&self.shared, deadline);
+        self.deadlines.watch(&snapshot);
+        snapshot
+    }
+
+    /// Proposes a change and answers when its durability level is met and it is visible.
+    ///
+    /// `now` stamps the entry. Errors: [`Error::Refused`] by the state; memory and disk limits,
+    /// with nothing changed; [`Error::OutcomeUnknown`] when the log failed after the change was
+    /// made.
+    pub fn propose(
+        &self,
+        now: Timestamp,
+        command: Command<'_>,
+        level: Option<Durability>,
+    ) -> Result<Written, Error> {
+        let level = level.unwrap_or(self.durability);
+        let entry = Entry {
+            stamp: now.0,
+            command,
+        };
+        let payload = self.files.as_ref().map(|_| entry.encode());
+        let mut state = self.writer.lock();
+        self.check_open()?;
+        let mut staged = match state.stage(now, &entry.command) {
+            Ok(staged) => staged,
+            Err(refused) => {
+                drop(state);
+                return Err(self.refuse(refused, &entry.command));
+            }
+        };
+        let volatile = staged.persistence == Persistence::Volatile;
+        let level = match &self.files {
+            Some(_) if !volatile => level,
+            _ => level.min(Durability::Memory),
+        };
+        let (changes, redefines) = (staged.changes(), staged.redefines());
+        if changes {
+            self.make_room(&state, &staged)?;
+            self.log_and_publish(&mut state, &mut staged, payload.as_deref(), level)?;
+        }
+        let index = if changes { staged.index } else { staged.read };
+        if redefines {
+            return self.settle_definition(state, staged, level);
+        }
+        drop(state);
+        if !volatile {
+            self.wait_visible(index)?;
+        }
+        Ok(Written {
+            index,
+            time: staged.time,
+            durability: level,
+            results: staged.results,
+            repeated: staged.repeated,
+        })
+    }
+
+    /// Refuses what does not fit memory. What only removes may always go on.
+    fn make_room(&self, state: &State, staged: &Staged) -> Result<(), Error> {
+        let memory = &state.shared.memory;
+        let needed = staged.bytes();
+        match memory.limit() {
+            Some(limit) if !memory.fits(needed) && !staged.only_removes() => {
+                Err(Error::MemoryLimit {
+                    needed: needed as u64,
+                    used: memory.used(),
+                    limit,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The steps in memory: log buffer, state, pending visibility.
+    fn log_and_publish(
+        &self,
+        state: &mut State,
+        staged: &mut Staged,
+        payload: Option<&[u8]>,
+        level: Durability,
+    ) -> Result<(), Error> {
+        let persistence = staged.persistence;
+        let log = match (&self.files, persistence, payload) {
+            (Some(files), Persistence::Logged, Some(payload)) => Some((&files.log, payload)),
+            _ => None,
+        };
+        let term = state.logged.last_term;
+        if let Some((log, payload)) = log {
+            log.reserve(payload.len() as u64)?;
+            log.append(staged.index, term, payload)?;
+        }
+        state.publish(staged, term);
+        match log {
+            Some(_) => self.commits.applied(staged.index, level),
+            None => state
+                .shared
+                .domain(persistence)
+                .visible
+                .advance(staged.index),
+        }
+        state.collect_step(persistence);
+        self.entries.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Makes a new definition durable and visible before anybody else writes: definitions are
+    /// rare, and a catalog that is visible too early or too late would be a wrong read.
+    fn settle_definition(
+        &self,
+        state: MutexGuard<'_, State>,
+        staged: Staged,
+        level: Durability,
+    ) -> Result<Written, Error> {
+        if let Some(files) = &self.files {
+            self.wait_visible(staged.index - 1)?;
+            let flush = if level == Durability::Full {
+                FlushLevel::Synced
+            } else {
+                FlushLevel::Written
+            };
+            files
+                .log
+                .flush(staged.index, flush)
+                .map_err(|error| Error::OutcomeUnknown {
+                    cause: error.to_string().into(),
+                })?;
+        }
+        let old = self.shared.catalog.load_full();
+        self.shared.logged.snapshots.exclude(|| {
+            self.shared.catalog.store(Arc::clone(&state.catalog));
+            match &self.files {
+                Some(files) => {
+                    self.commits
+                        .advance(&files.log, &self.shared.logged.visible);
+                }
+                None => self.shared.logged.visible.advance(staged.index),
+            }
+        });
+        for old in old.collections() {
+            let same = state
+                .catalog
+                .by_id(old.id)
+                .is_some_and(|new| Arc::ptr_eq(new, old));
+            if !same {
+                old.supersede();
+            }
+        }
+        drop(state);
+        Ok(Written {
+            index: staged.index,
+            time: staged.time,
+            durability: level,
+            results: staged.results,
+            repeated: false,
+        })
+    }
+
+    /// A refusal goes out once everything that it rests on is visible.
+    fn refuse(&self, refused: Refused, command: &Command<'_>) -> Error {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+        let logged = !matches!(command, Command::Write(write) if write.operations.first()
+            .and_then(|first| self.catalog().by_id(first.collection).cloned())
+            .is_some_and(|found| found.definition.persistence == Persistence::Volatile));
+        if logged && let Err(error) = self.wait_visible(refused.read) {
+            return error;
+        }
+        Error::Refused {
+            operation: refused.operation,
+            refusal: refused.refusal,
+        }
+    }
+
+    /// Returns once this log index is visible.
+    pub fn wait_visible(&self, index: u64) -> Result<(), Error> {
+        match &self.files {
+            Some(files) => self
+                .commits
+                .wait(index, &files.log, &self.shared.logged.visible),
+            None => Ok(()),
+        }
+    }
+
+    /// Forces everything applied so far to the disk (`full`) or to the operating system.
+    pub fn flush(&self, level: FlushLevel) -> Result<(), Error> {
+        let Some(files) = &self.files else {
+            return Ok(());
+        };
+        let last = files.log.last_index();
+        if last > 0 {
+            files.log.flush(last, level)?;
+        }
+        self.commits
+            .advance(&files.log, &self.shared.logged.visible);
+        Ok(())
+    }
+
+    /// Background work that its owner calls now and then: gives back up to `limit` versions that
+    /// nobody sees any more, gives up snapshots past their deadline, prepares log space. The
+    /// answer says whether there is more to do.
+    pub fn tend(&self, now: Timestamp, limit: usize) -> Result<bool, Error> {
+        let given_up = self.deadlines.enforce(now);
+        self.given_up.fetch_add(given_up as u64, Ordering::Relaxed);
+        let mut looked_at = 0;
+        for persistence in [Persistence::Logged, Persistence::Volatile] {
+            self.shared.domain(persistence).visible.settle();
+            looked_at += self.writer.lock().collect(persistence, limit);
+        }
+        crossbeam_epoch::pin().flush();
+        if let Some(files) = &self.files {
+            files.log.prepare_spare()?;
+        }
+        Ok(looked_at >= limit)
+    }
+
+    /// Writes a checkpoint of the present state, beside running writers, and lets go of the log
+    /// that no kept checkpoint needs. One at a time. The answer is its index; in memory-only
+    /// mode, or when nothing has changed since the last one, nothing is written.
+    pub fn checkpoint(&self) -> Result<u64, Error> {
+        let Some(files) = &self.files else {
+            return Ok(0);
+        };
+        self.check_open()?;
+        files
+            .checkpoints
+            .write(|| self.begin_checkpoint(), &files.log)
+    }
+
+    fn begin_checkpoint(&self) -> crate::checkpoint::Source {
+        let state = self.writer.lock();
+        let index = state.logged.last_index;
+        let (_, catalog) = self
+            .shared
+            .logged
+            .snapshots
+            .register(|| (index, Arc::clone(&state.catalog)));
+        crate::checkpoint::Source {
+            index,
+            term: state.logged.last_term,
+            time: state.logged.last_time,
+            next_collection: state.next_collection(),
+            changed: state.changed(),
+            snapshot: Snapshot::hold(&self.shared, catalog, index, Timestamp(i64::MAX)),
+        }
+    }
+
+    /// A number that is equal for equal logged states. Stops writers while it runs.
+    pub fn digest(&self) -> u128 {
+        self.writer.lock().digest()
+    }
+
+    /// Figures for metrics.
+    pub fn stats(&self) -> EngineStats {
+        let (snapshots, oldest_snapshot) = self.shared.logged.snapshots.in_use();
+        EngineStats {
+            visible_index: self.visible_index(),
+            entries: self.entries.load(Ordering::Relaxed),
+            refusals: self.refusals.load(Ordering::Relaxed),
+            memory_used: self.shared.memory.used(),
+            memory_limit: self.shared.memory.limit(),
+            snapshots,
+            oldest_snapshot,
+            snapshots_given_up: self.given_up.load(Ordering::Relaxed),
+            log: self.files.as_ref().map(|files| files.log.stats()),
+            checkpoints: self
+                .files
+                .as_ref()
+                .map(|files| files.checkpoints.stats())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Fails when the database was closed or its log has failed.
+    pub fn check_open(&self) -> Result<(), Error> {
+        if let Some(cause) = &*self.closed.read() {
+            return Err(Error::Closed {
+                cause: Arc::clone(cause),
+            });
+        }
+        match &self.files {
+            Some(files) => files.log.check_open().map_err(Error::from),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses writes from now on and forces the log to the disk. Reads go on.
+    pub fn close(&self, cause: &str) -> Result<(), Error> {
+        let writer = self.writer.lock();
+        *self.closed.write() = Some(cause.into());
+        drop(writer);
+        self.flush(FlushLevel::Synced)
+    }
+}

@@ -1,0 +1,193 @@
+//! Errors of the engine, by what the receiver can do about them.
+//!
+//! One table, [`Error::code`], names each; its class says how HTTP, SQL and RESP put it. A
+//! refusal is deterministic (the same on every node that applies the entry); everything else
+//! concerns this node alone.
+
+use std::io;
+use std::sync::Arc;
+
+use velocitydb_types::ErrorClass;
+
+use crate::command::{EntryError, Refusal};
+use crate::log::LogError;
+
+/// An error of the engine.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The state refuses the request.
+    #[error("{refusal}{}", if *.operation > 0 { format!(" (operation {operation})") } else { String::new() })]
+    Refused {
+        /// Which operation of the request, from 0.
+        operation: usize,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The request itself is at fault.
+    #[error("{0}")]
+    Invalid(String),
+    /// There is no collection of this name.
+    #[error("there is no collection {0:?}")]
+    UnknownCollection(String),
+    /// The memory limit is reached.
+    #[error(
+        "the memory limit is reached: {used} of {limit} bytes are used and the write needs {needed} \
+         more; delete data or raise the limit"
+    )]
+    MemoryLimit {
+        /// What the write needs.
+        needed: u64,
+        /// What the data takes.
+        used: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The disk is full: nothing was changed, and writes go on when there is space.
+    #[error(
+        "the disk is full: no room for {needed} more bytes of log; free some space and try again"
+    )]
+    DiskFull {
+        /// Bytes that could not be reserved.
+        needed: u64,
+    },
+    /// A query needs more memory or rows than one query may have.
+    #[error("{0}")]
+    QueryLimit(String),
+    /// The database is closed, by its owner or after a failure.
+    #[error("the database is closed: {cause}")]
+    Closed {
+        /// What closed it.
+        cause: Arc<str>,
+    },
+    /// The write was made, but whether it will survive a crash is not known.
+    #[error("the outcome of the write is unknown: {cause}; open the database again and look")]
+    OutcomeUnknown {
+        /// What happened.
+        cause: Arc<str>,
+    },
+    /// The deadline passed before the request was begun.
+    #[error("the deadline passed before the request was begun; nothing was changed")]
+    DeadlineExceeded,
+    /// The snapshot was kept longer than its deadline and has been given up.
+    #[error(
+        "the snapshot at index {index} was kept past its deadline and given up: take a new one"
+    )]
+    SnapshotTooOld {
+        /// The log index it was taken at.
+        index: u64,
+    },
+    /// Another process, or another handle in this one, has the data directory.
+    #[error("the data directory {dir} is in use by another process")]
+    InUse {
+        /// The directory.
+        dir: String,
+    },
+    /// Stored data is damaged.
+    #[error("{0}")]
+    Damaged(String),
+    /// Written by a newer program.
+    #[error("{0}")]
+    NewerFormat(String),
+    /// A file operation failed.
+    #[error("cannot {action}: {source}")]
+    Io {
+        /// What was tried.
+        action: String,
+        /// The cause.
+        source: Arc<io::Error>,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(action: impl Into<String>, source: io::Error) -> Error {
+        Error::Io {
+            action: action.into(),
+            source: Arc::new(source),
+        }
+    }
+
+    /// The stable name of the error and its class: the one table.
+    pub fn code(&self) -> (&'static str, ErrorClass) {
+        use ErrorClass as Class;
+        match self {
+            Error::Refused { refusal, .. } => refusal.code(),
+            Error::Invalid(_) => ("invalid_request", Class::Invalid),
+            Error::UnknownCollection(_) => ("unknown_collection", Class::NotFound),
+            Error::MemoryLimit { .. } => ("memory_limit", Class::Limit),
+            Error::DiskFull { .. } => ("disk_full", Class::Unavailable),
+            Error::QueryLimit(_) => ("query_limit", Class::Limit),
+            Error::Closed { .. } => ("closed", Class::Unavailable),
+            Error::OutcomeUnknown { .. } => ("outcome_unknown", Class::Io),
+            Error::DeadlineExceeded => ("deadline_exceeded", Class::Limit),
+            Error::SnapshotTooOld { .. } => ("snapshot_too_old", Class::Retry),
+            Error::InUse { .. } => ("in_use", Class::Unavailable),
+            Error::Damaged(_) => ("damaged", Class::Corrupt),
+            Error::NewerFormat(_) => ("newer_format", Class::Unavailable),
+            Error::Io { .. } => ("io", Class::Io),
+        }
+    }
+
+    /// What the receiver can do about it.
+    pub fn class(&self) -> ErrorClass {
+        self.code().1
+    }
+
+    /// Whether the same request may succeed when it is simply made again.
+    pub fn is_retryable(&self) -> bool {
+        self.class() == ErrorClass::Retry
+    }
+}
+
+impl Refusal {
+    /// The stable name of the refusal and its class: the one table.
+    pub fn code(&self) -> (&'static str, ErrorClass) {
+        use ErrorClass as Class;
+        match self {
+            Refusal::AlreadyExists(_) => ("already_exists", Class::Conflict),
+            Refusal::NotFound => ("not_found", Class::NotFound),
+            Refusal::ConditionFailed { .. } => ("condition_failed", Class::Conflict),
+            Refusal::Conflict => ("conflict", Class::Retry),
+            Refusal::Unique { .. } => ("unique_violation", Class::Conflict),
+            Refusal::Schema(_) => ("schema_violation", Class::Invalid),
+            Refusal::Update(_) => ("invalid_update", Class::Invalid),
+            Refusal::PrimaryKeyChanged(_) => ("primary_key_changed", Class::Invalid),
+            Refusal::DefinitionChanged => ("definition_changed", Class::Retry),
+            Refusal::UnknownCollection(_) => ("unknown_collection", Class::NotFound),
+            Refusal::CollectionExists(_) => ("collection_exists", Class::Conflict),
+            Refusal::IndexExists(_) => ("index_exists", Class::Conflict),
+            Refusal::UnknownIndex(_) => ("unknown_index", Class::NotFound),
+            Refusal::BadDefinition(_) => ("invalid_definition", Class::Invalid),
+            Refusal::TooLarge { .. } => ("document_too_large", Class::Limit),
+            Refusal::CollectionFull => ("collection_full", Class::Limit),
+            Refusal::RetryKeyReused(_) => ("idempotency_key_reused", Class::Invalid),
+            Refusal::RetryExpired(_) => ("idempotency_key_expired", Class::Invalid),
+            Refusal::Earlier(_) => ("refused_earlier", Class::Conflict),
+            Refusal::MixedPersistence => ("mixed_persistence", Class::Invalid),
+        }
+    }
+}
+
+impl From<LogError> for Error {
+    fn from(error: LogError) -> Error {
+        match error {
+            LogError::Closed { cause } => Error::Closed { cause },
+            LogError::DiskFull { needed } => Error::DiskFull { needed },
+            LogError::TooLarge { bytes, max } => Error::Invalid(format!(
+                "a write of {bytes} bytes; at most {max} fit one log entry"
+            )),
+            LogError::Io { action, source } => Error::Io { action, source },
+            LogError::NewerFormat { .. } => Error::NewerFormat(error.to_string()),
+            error => Error::Damaged(error.to_string()),
+        }
+    }
+}
+
+impl From<EntryError> for Error {
+    fn from(error: EntryError) -> Error {
+        match error {
+            EntryError::NeedsNewer { .. } => Error::NewerFormat(error.to_string()),
+            EntryError::Malformed(_) => Error::Damaged(error.to_string()),
+        }
+    }
+}

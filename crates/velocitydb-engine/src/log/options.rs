@@ -1,0 +1,62 @@
+//! How a log is kept: the choices that its owner has.
+
+/// How payloads are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compression {
+    /// As they are.
+    #[default]
+    None,
+    /// LZ4: fast.
+    Lz4,
+    /// Zstandard, level 1: smaller.
+    Zstd,
+}
+
+/// How records that only need to survive the process reach the operating system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WritePath {
+    /// By a system call; every failure is an error.
+    #[default]
+    Calls,
+    /// Through a mapping of the segment where the disk offers it: several times faster for a
+    /// lone small write. On a file system that copies on write, or a disk that fails, the
+    /// operating system ends the process instead of reporting an error.
+    Mapped,
+}
+
+/// How a log is kept.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LogOptions {
+    /// The size that segments grow to, in bytes. An entry that is larger gets its own.
+    pub segment_bytes: u64,
+    /// The size of the first segment after opening; each next one is twice as large.
+    pub first_segment_bytes: u64,
+    /// Compression of payloads, where it makes them smaller.
+    pub compression: Compression,
+    /// Payloads of up to this many bytes are never compressed.
+    pub compress_above: usize,
+    /// How records are handed to the operating system.
+    pub write_path: WritePath,
+}
+
+impl Default for LogOptions {
+    fn default() -> LogOptions {
+        LogOptions {
+            segment_bytes: 64 << 20,
+            first_segment_bytes: 4 << 20,
+            compression: Compression::None,
+            compress_above: 512,
+            write_path: WritePath::default(),
+        }
+    }
+}
+
+/// How far a flush brings an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FlushLevel {
+    /// Handed to the operating system: survives the process.
+    Written,
+    /// Synced to the disk: survives a power loss.
+    Synced,
+}

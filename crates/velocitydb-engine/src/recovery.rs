@@ -1,0 +1,229 @@
+//! Rebuilds the state when a node starts.
+//!
+//! Loads the newest checkpoint that is whole, then applies the log after it.
+//!
+//! ```text
+//!     checkpoint 700                       last 971
+//!          v                                  v
+//!   +----------+----------+-------------------~
+//!   | 640..799 | 800..959 | 960..971 | torn
+//!   +----------+----------+-------------------~
+//!   skip ..700, apply 701..971, cut 972 (its checksum fails)
+//! ```
+//!
+//! A checkpoint that cannot be read is put aside (`.damaged`) and the one before it is used,
+//! with more of the log. Damage in the log stops the start ([`crate::log`] says what counts as a
+//! torn tail). Invariants: an entry is applied once or not at all; entries follow the checkpoint
+//! without a gap; the memory limit does not count here, what fitted before always loads again.
+//! Tests: `engine::tests`, and every crash and damage in `velocitydb-sim`.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use velocitydb_types::RawMap;
+
+use crate::catalog::{COLLECTIONS, Collection, CollectionId, Definition};
+use crate::checkpoint::{self, Checkpoints, Part};
+use crate::command::Entry;
+use crate::disk::{Disk, DiskLock};
+use crate::engine::EngineOptions;
+use crate::error::Error;
+use crate::log::{Log, TornTail};
+use crate::state::{State, new_table};
+
+/// What a start found and did.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// Index of the checkpoint that was loaded; 0 without one.
+    pub checkpoint_index: u64,
+    /// Documents loaded from it.
+    pub checkpoint_documents: u64,
+    /// Checkpoints that could not be read and were put aside, with what was wrong.
+    pub damaged_checkpoints: Vec<String>,
+    /// Entries applied from the log.
+    pub entries_replayed: u64,
+    /// Log index of the state.
+    pub last_index: u64,
+    /// The end of the log that was cut, if any.
+    pub torn_tail: Option<TornTail>,
+}
+
+pub(crate) struct Opened {
+    pub(crate) state: State,
+    pub(crate) log: Log,
+    pub(crate) checkpoints: Checkpoints,
+    pub(crate) lock: Box<dyn DiskLock>,
+    pub(crate) report: Recovery,
+}
+
+/// Opens a data directory: see the module.
+pub(crate) fn open(
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    options: EngineOptions,
+) -> Result<Opened, Error> {
+    let (wal_dir, checkpoint_dir) = (dir.join("wal"), dir.join("checkpoints"));
+    for dir in [&dir, &wal_dir, &checkpoint_dir] {
+        let failed = |error| Error::io(format!("create {}", dir.display()), error);
+        disk.create_dir_all(dir).map_err(failed)?;
+    }
+    disk.sync_dir(&dir)
+        .map_err(|error| Error::io(format!("sync {}", dir.display()), error))?;
+    let lock = disk
+        .lock(&dir.join("LOCK"))
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::WouldBlock => Error::InUse {
+                dir: dir.display().to_string(),
+            },
+            _ => Error::io(format!("lock {}", dir.display()), error),
+        })?;
+    let mut report = Recovery::default();
+    remove_unfinished(&*disk, &checkpoint_dir)?;
+    let mut state = load_newest(&disk, &checkpoint_dir, &options, &mut report)?;
+    let salts = Arc::new(Mutex::new(options.salts));
+    let source = || -> Box<dyn FnMut() -> [u8; 16] + Send> {
+        let salts = Arc::clone(&salts);
+        Box::new(move || (salts.lock())())
+    };
+    let (log, recovered) = Log::open(Arc::clone(&disk), &wal_dir, options.log, source())?;
+    let from = state.logged.last_index;
+    if recovered.first.is_some_and(|first| first > from + 1) {
+        return Err(Error::Damaged(format!(
+            "the log begins at entry {} but the newest whole checkpoint ends at {from}: entries \
+             between them are missing{}",
+            recovered.first.unwrap_or_default(),
+            report
+                .damaged_checkpoints
+                .iter()
+                .map(|what| format!("; {what}"))
+                .collect::<String>(),
+        )));
+    }
+    report.torn_tail = recovered.torn;
+    let last = recovered.last.map_or(0, |(index, _)| index);
+    if last < from {
+        log.reset_to(from, state.logged.last_term)?;
+    } else {
+        report.entries_replayed = replay(&log, &mut state)?;
+    }
+    report.last_index = state.logged.last_index;
+    let (kept, last) = (options.checkpoints_kept, report.checkpoint_index);
+    let checkpoints = Checkpoints::new(disk, checkpoint_dir, kept, source(), last);
+    Ok(Opened {
+        state,
+        log,
+        checkpoints,
+        lock,
+        report,
+    })
+}
+
+fn remove_unfinished(disk: &dyn Disk, dir: &std::path::Path) -> Result<(), Error> {
+    let failed = |error| Error::io(format!("tidy {}", dir.display()), error);
+    for name in disk.list(dir).map_err(failed)? {
+        if name.ends_with(".tmp") {
+            disk.remove(&dir.join(name)).map_err(failed)?;
+        }
+    }
+    Ok(())
+}
+
+/// The state of the newest checkpoint that can be read; the empty state when there is none.
+fn load_newest(
+    disk: &Arc<dyn Disk>,
+    dir: &std::path::Path,
+    options: &EngineOptions,
+    report: &mut Recovery,
+) -> Result<State, Error> {
+    for index in checkpoint::list(&**disk, dir)?.into_iter().rev() {
+        let path = checkpoint::path(dir, index);
+        let mut state = State::new(options.seed, options.memory_limit);
+        match load(&**disk, &path, &mut state) {
+            Ok(documents) => {
+                report.checkpoint_index = index;
+                report.checkpoint_documents = documents;
+                return Ok(state);
+            }
+            Err(Error::Damaged(what)) => {
+                let aside = path.with_extension("damaged");
+                let failed = |error| Error::io(format!("put {} aside", path.display()), error);
+                disk.rename(&path, &aside).map_err(failed)?;
+                disk.sync_dir(dir).map_err(failed)?;
+                report.damaged_checkpoints.push(what);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(State::new(options.seed, options.memory_limit))
+}
+
+fn load(disk: &dyn Disk, path: &std::path::Path, state: &mut State) -> Result<u64, Error> {
+    let (mut meta, mut documents) = (None, 0);
+    checkpoint::read(disk, path, |part| match part {
+        Part::Meta(found) => {
+            meta = Some(found);
+            Ok(())
+        }
+        Part::Documents {
+            collection,
+            documents: found,
+        } => {
+            documents += found.len() as u64;
+            load_documents(state, CollectionId(collection), found)
+        }
+    })?;
+    let meta =
+        meta.ok_or_else(|| Error::Damaged(format!("{} has no meta block", path.display())))?;
+    state.logged.last_index = meta.index;
+    state.logged.last_term = meta.term;
+    state.logged.last_time = meta.time;
+    state.shared.logged.visible.advance(meta.index);
+    for (id, changed) in meta.changed {
+        if let Some(collection) = state.catalog.by_id(CollectionId(id)) {
+            collection.table.set_changed(changed);
+        }
+    }
+    state.derive(CollectionId(meta.next_collection));
+    Ok(documents)
+}
+
+fn load_documents(
+    state: &mut State,
+    id: CollectionId,
+    documents: Vec<crate::store::Document>,
+) -> Result<(), String> {
+    if id == COLLECTIONS {
+        for document in &documents {
+            let (id, definition) =
+                Definition::from_document(RawMap::trusted(document.body().fields))?;
+            let table = new_table(state, &definition);
+            let defined_at = document.meta().index;
+            let catalog = Arc::make_mut(&mut state.catalog);
+            catalog.put(Collection::new(id, definition, defined_at, table));
+        }
+    }
+    let collection = state.catalog.by_id(id).cloned();
+    let collection = collection.ok_or_else(|| format!("no definition of collection {}", id.0))?;
+    collection.table.load(documents)
+}
+
+/// Applies the log behind the state; how many entries.
+fn replay(log: &Log, state: &mut State) -> Result<u64, Error> {
+    let from = state.logged.last_index;
+    log.replay(from + 1, |record| {
+        let entry = Entry::decode(record.payload)?;
+        state
+            .apply(record.index, record.term, &entry)
+            .map_err(|refused| {
+                Error::Damaged(format!(
+                    "entry {} was accepted when it was written and is refused now: {}",
+                    record.index, refused.refusal
+                ))
+            })?;
+        Ok::<_, Error>(ControlFlow::Continue(()))
+    })?;
+    Ok(state.logged.last_index - from)
+}

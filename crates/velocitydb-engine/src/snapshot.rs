@@ -1,0 +1,197 @@
+//! Reads at one index, across collections.
+//!
+//! A snapshot is a pair of indexes, of the logged and of the volatile data, with the catalog
+//! that belongs to them. It never blocks anybody and is never blocked; it keeps the versions
+//! that it sees from being reclaimed until it is dropped, or until its deadline: a forgotten one
+//! is then given up, and its reads answer [`Error::SnapshotTooOld`].
+//!
+//! Tests: `engine::tests`.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use velocitydb_types::Timestamp;
+
+use crate::catalog::{Catalog, Collection, Persistence};
+use crate::error::Error;
+use crate::state::Shared;
+use crate::store::{At, Document};
+
+/// See the module. Cheap to clone; the last clone gives it back.
+#[derive(Clone)]
+pub struct Snapshot(Arc<Held>);
+
+pub(crate) struct Held {
+    shared: Arc<Shared>,
+    catalog: Arc<Catalog>,
+    logged: u64,
+    volatile: u64,
+    deadline: Timestamp,
+    given_up: AtomicBool,
+}
+
+impl Held {
+    /// Gives the registrations back, once.
+    fn give_up(&self) -> bool {
+        if self.given_up.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        self.shared.logged.snapshots.release(self.logged);
+        self.shared.volatile.snapshots.release(self.volatile);
+        true
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+impl Snapshot {
+    /// The visible state of now, kept until `deadline`.
+    pub(crate) fn take(shared: &Arc<Shared>, deadline: Timestamp) -> Snapshot {
+        let (logged, catalog) = shared
+            .logged
+            .snapshots
+            .register(|| (shared.logged.visible.index(), shared.catalog.load_full()));
+        Snapshot::hold(shared, catalog, logged, deadline)
+    }
+
+    /// The state at `logged`, which the caller has registered.
+    pub(crate) fn hold(
+        shared: &Arc<Shared>,
+        catalog: Arc<Catalog>,
+        logged: u64,
+        deadline: Timestamp,
+    ) -> Snapshot {
+        let domain = &shared.volatile;
+        let (volatile, ()) = domain.snapshots.register(|| (domain.visible.index(), ()));
+        let (shared, given_up) = (Arc::clone(shared), AtomicBool::new(false));
+        Snapshot(Arc::new(Held {
+            shared,
+            catalog,
+            logged,
+            volatile,
+            deadline,
+            given_up,
+        }))
+    }
+
+    /// The log index whose state this is.
+    pub fn index(&self) -> u64 {
+        self.0.logged
+    }
+
+    /// The collections as they were.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.0.catalog
+    }
+
+    fn index_of(&self, collection: &Collection) -> u64 {
+        match collection.definition.persistence {
+            Persistence::Logged => self.0.logged,
+            Persistence::Volatile => self.0.volatile,
+        }
+    }
+
+    /// Fails once the snapshot was given up. Asked after each read: a read that began before
+    /// and ended after may have missed versions.
+    fn check(&self) -> Result<(), Error> {
+        if self.0.given_up.load(Ordering::Acquire) {
+            return Err(Error::SnapshotTooOld {
+                index: self.0.logged,
+            });
+        }
+        Ok(())
+    }
+
+    /// The document of this encoded id. O(1) expected, plus the versions newer than this.
+    pub fn get(&self, collection: &Collection, key: &[u8]) -> Result<Option<Document>, Error> {
+        let at = At::Index(self.index_of(collection));
+        let domain = self.0.shared.domain(collection.definition.persistence);
+        let found = collection.table.get(key, at, &domain.visible);
+        self.check()?;
+        Ok(found)
+    }
+
+    /// Calls `visit` with the documents from position `from` on (0 at first), about in the order
+    /// of insertion, until it answers `false`. The answer is the position to go on from, `None`
+    /// at the end. Positions hold for as long as the process runs.
+    pub fn scan(
+        &self,
+        collection: &Collection,
+        from: u32,
+        mut visit: impl FnMut(Document) -> bool,
+    ) -> Result<Option<u32>, Error> {
+        let mut error = None;
+        let index = self.index_of(collection);
+        let next = collection
+            .table
+            .scan(from, index, |document| match self.check() {
+                Ok(()) => visit(document),
+                Err(too_old) => {
+                    error = Some(too_old);
+                    false
+                }
+            });
+        self.check()?;
+        error.map_or(Ok(next), Err)
+    }
+
+    /// How many documents there are: O(1) when the collection has not changed since, O(n) else.
+    pub fn count(&self, collection: &Collection) -> Result<u64, Error> {
+        let table = &collection.table;
+        let (before, live) = (table.changed(), table.live());
+        if before <= self.index_of(collection) && before == table.changed() {
+            return Ok(live);
+        }
+        let mut count = 0;
+        self.scan(collection, 0, |_| {
+            count += 1;
+            true
+        })?;
+        Ok(count)
+    }
+
+    /// Log index of the collection's newest change, when this snapshot sees it; `None` when the
+    /// collection has changed since.
+    pub(crate) fn changed(&self, collection: &Collection) -> Option<u64> {
+        Some(collection.table.changed()).filter(|&changed| changed <= self.index_of(collection))
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Snapshot({} / {})", self.0.logged, self.0.volatile)
+    }
+}
+
+/// The snapshots that were handed out, for their deadlines.
+#[derive(Default)]
+pub(crate) struct Deadlines {
+    held: Mutex<Vec<Weak<Held>>>,
+}
+
+impl Deadlines {
+    pub(crate) fn watch(&self, snapshot: &Snapshot) {
+        let mut held = self.held.lock();
+        if held.len() == held.capacity() {
+            held.retain(|held| held.strong_count() > 0);
+        }
+        held.push(Arc::downgrade(&snapshot.0));
+    }
+
+    /// Gives up what is kept past its deadline; how many that were.
+    pub(crate) fn enforce(&self, now: Timestamp) -> usize {
+        let mut held = self.held.lock();
+        held.retain(|held| held.strong_count() > 0);
+        let due = held
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|held| held.deadline <= now);
+        due.filter(|held| held.give_up()).count()
+    }
+}

@@ -1,0 +1,500 @@
+//! Deciding: what an entry would do to the state, or why it is refused.
+//!
+//! Staging reads the newest versions and changes nothing, so that a refused entry leaves no
+//! trace and an accepted one can be logged before it is published. It is a pure function of the
+//! state and the entry: no clock, no randomness, no memory limit.
+//!
+//! Operations of one write see the ones before them. Uniqueness is judged operation by operation
+//! in [`Mode::Each`], and on the final state in [`Mode::Atomic`], where two documents may swap
+//! their values.
+//!
+//! Tests: `engine::tests`, and the simulator against a plain model.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+use velocitydb_types::update::apply as apply_update;
+use velocitydb_types::{DOCUMENT_BYTES_MAX, Key, RawMap, Timestamp};
+
+use crate::catalog::{Catalog, Collection, CollectionId, Persistence};
+use crate::command::{
+    Change, Condition, Effect, Mode, Operation, Outcome, Refusal, Results, Write,
+};
+use crate::store::{Document, Meta, Newest, RowId, Table, UniqueIndex, make_version};
+
+/// A version that is decided and not yet published.
+pub(crate) struct StagedVersion {
+    pub(crate) collection: Arc<Collection>,
+    /// Where the key stood before the entry.
+    pub(crate) present: Option<Newest>,
+    pub(crate) version: Document,
+    /// The operation that made it: the last one on its key.
+    operation: usize,
+}
+
+/// A refusal that refuses the whole entry.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    /// The operation at fault.
+    pub(crate) operation: usize,
+    pub(crate) refusal: Refusal,
+    /// The newest index that the decision rests on: the answer waits until it is visible.
+    pub(crate) read: u64,
+}
+
+/// See the module.
+pub(crate) struct Stager<'s> {
+    catalog: &'s Catalog,
+    index: u64,
+    time: Timestamp,
+    scratch: &'s mut Vec<u8>,
+    pub(crate) versions: SmallVec<[StagedVersion; 1]>,
+    /// Newest index read so far.
+    pub(crate) read: u64,
+    /// The rest is used only by writes of several operations.
+    many: bool,
+    by_key: HashMap<(CollectionId, Box<[u8]>), usize>,
+    rows: HashSet<(CollectionId, RowId)>,
+    /// Which staged version has claimed a value of a unique index (named by its position).
+    claims: HashMap<(CollectionId, usize, Vec<u8>), usize>,
+}
+
+impl<'s> Stager<'s> {
+    /// Stages for the entry that will have this index and log time.
+    pub(crate) fn new(
+        catalog: &'s Catalog,
+        index: u64,
+        time: Timestamp,
+        scratch: &'s mut Vec<u8>,
+    ) -> Stager<'s> {
+        Stager {
+            catalog,
+            index,
+            time,
+            scratch,
+            versions: SmallVec::new(),
+            read: 0,
+            many: true,
+            by_key: HashMap::new(),
+            rows: HashSet::new(),
+            claims: HashMap::new(),
+        }
+    }
+
+    /// Decides a write.
+    pub(crate) fn write(&mut self, write: &Write<'_>) -> Result<Results, Refused> {
+        self.many = write.operations.len() > 1;
+        let mut results = Results::new();
+        for (at, operation) in write.operations.iter().enumerate() {
+            let result = self.operation(at, operation, write);
+            match (result, write.mode) {
+                (Err(refusal), Mode::Atomic) => return Err(self.refused(at, refusal)),
+                (result, _) => results.push(result),
+            }
+        }
+        if write.mode == Mode::Atomic {
+            for at in 0..self.versions.len() {
+                if let Err(refusal) = self.check_unique(at) {
+                    return Err(self.refused(self.versions[at].operation, refusal));
+                }
+            }
+        }
+        Ok(results)
+    }
+
+    fn refused(&self, operation: usize, refusal: Refusal) -> Refused {
+        Refused {
+            operation,
+            refusal,
+            read: self.read,
+        }
+    }
+
+    fn operation(
+        &mut self,
+        at: usize,
+        operation: &Operation<'_>,
+        write: &Write<'_>,
+    ) -> Result<Outcome, Refusal> {
+        let collection = self.collection(operation.collection)?;
+        if collection.defined_at > write.resolved_at {
+            return Err(Refusal::DefinitionChanged);
+        }
+        if let Condition::CollectionIndex(index) = operation.condition {
+            self.read = self.read.max(collection.table.changed());
+            let unchanged = collection.table.changed() == index;
+            return if unchanged {
+                Ok(Outcome::checked(0, None))
+            } else {
+                Err(Refusal::Conflict)
+            };
+        }
+        let (staged, present) = self.find(&collection, &operation.key);
+        let newest = match (staged, &present) {
+            (Some(at), _) => Some(&self.versions[at].version),
+            (None, Some(present)) => Some(&present.version),
+            (None, None) => None,
+        };
+        self.read = self
+            .read
+            .max(newest.map_or(0, |newest| newest.meta().index));
+        let live = newest.filter(|newest| !newest.is_tombstone()).cloned();
+        check_condition(&operation.condition, live.as_ref())?;
+        let fields = changed_fields(
+            &collection,
+            &operation.key,
+            live.as_ref(),
+            &operation.change,
+        )?;
+        let fields = fields.as_deref();
+        if operation.change == Change::None {
+            let version = live.as_ref().map_or(0, |live| live.meta().version);
+            return Ok(Outcome::checked(version, live));
+        }
+        let before = staged.map(|at| {
+            (
+                self.versions[at].version.clone(),
+                self.versions[at].operation,
+            )
+        });
+        let staged = self.stage(
+            at,
+            &collection,
+            &operation.key,
+            staged,
+            present,
+            &live,
+            fields,
+        )?;
+        if write.mode == Mode::Each
+            && let Err(refusal) = self.check_unique(staged)
+        {
+            self.unstage(staged, before);
+            return Err(refusal);
+        }
+        let version = &self.versions[staged].version;
+        Ok(match (fields, live) {
+            (Some(_), live) => Outcome {
+                effect: if live.is_some() {
+                    Effect::Updated
+                } else {
+                    Effect::Inserted
+                },
+                version: version.meta().version,
+                document: Some(version.clone()),
+                earlier_id: None,
+            },
+            (None, last) => Outcome {
+                effect: Effect::Deleted,
+                version: last.as_ref().map_or(0, |last| last.meta().version),
+                document: last,
+                earlier_id: None,
+            },
+        })
+    }
+
+    fn collection(&self, id: CollectionId) -> Result<Arc<Collection>, Refusal> {
+        let found = self.catalog.by_id(id).cloned();
+        found.ok_or_else(|| Refusal::UnknownCollection(format!("number {}", id.0)))
+    }
+
+    /// Where a key stands: staged before, or in the table.
+    fn find(&self, collection: &Collection, key: &[u8]) -> (Option<usize>, Option<Newest>) {
+        if self.many && !self.versions.is_empty() {
+            let staged = self.by_key.get(&(collection.id, Box::from(key)));
+            if let Some(&staged) = staged {
+                return (Some(staged), None);
+            }
+        }
+        (None, collection.table.newest(key))
+    }
+
+    /// Stages the version that `fields` (`None`: a tombstone) make; its place among the staged.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one decision, used once"
+    )]
+    fn stage(
+        &mut self,
+        operation: usize,
+        collection: &Arc<Collection>,
+        key: &[u8],
+        staged: Option<usize>,
+        present: Option<Newest>,
+        live: &Option<Document>,
+        fields: Option<&[u8]>,
+    ) -> Result<usize, Refusal> {
+        let meta = Meta {
+            index: self.index,
+            version: live.as_ref().map_or(1, |live| live.meta().version + 1),
+            created_at: live
+                .as_ref()
+                .map_or(self.time, |live| live.meta().created_at),
+            updated_at: self.time,
+        };
+        let replaces = match staged {
+            Some(at) => self.versions[at].present.is_some(),
+            None => present.is_some(),
+        };
+        let version = make_version(self.scratch, key, &meta, fields, replaces);
+        if let Some(at) = staged {
+            self.versions[at].version = version;
+            self.versions[at].operation = operation;
+            return Ok(at);
+        }
+        if present.is_none() && collection.table.rows_left() <= self.versions.len() {
+            return Err(Refusal::CollectionFull);
+        }
+        if self.many {
+            self.by_key
+                .insert((collection.id, Box::from(key)), self.versions.len());
+            self.rows
+                .extend(present.as_ref().map(|present| (collection.id, present.row)));
+        }
+        let collection = Arc::clone(collection);
+        self.versions.push(StagedVersion {
+            collection,
+            present,
+            version,
+            operation,
+        });
+        Ok(self.versions.len() - 1)
+    }
+
+    /// Puts back what was staged before an operation that turned out to be refused.
+    fn unstage(&mut self, at: usize, before: Option<(Document, usize)>) {
+        if let Some((version, operation)) = before {
+            self.versions[at].version = version;
+            self.versions[at].operation = operation;
+            return;
+        }
+        assert_eq!(
+            at,
+            self.versions.len() - 1,
+            "the last one staged is taken back"
+        );
+        let staged = self.versions.pop().expect("it was just staged");
+        let id = staged.collection.id;
+        self.by_key
+            .remove(&(id, Box::from(staged.version.key_bytes())));
+        if let Some(present) = staged.present {
+            self.rows.remove(&(id, present.row));
+        }
+    }
+
+    /// Whether the values of a staged version are free in each unique index; claims them.
+    fn check_unique(&mut self, at: usize) -> Result<(), Refusal> {
+        let staged = &self.versions[at];
+        let (table, id) = (Arc::clone(&staged.collection.table), staged.collection.id);
+        let Some(uniques) = table.uniques().filter(|_| !staged.version.is_tombstone()) else {
+            return Ok(());
+        };
+        let own = staged.present.as_ref().map(|present| present.row);
+        for (position, unique) in uniques.iter().enumerate() {
+            let Some(key) = unique.key_of(self.versions[at].version.fields()) else {
+                continue;
+            };
+            let claim = (id, position, key);
+            let claimed = self.claims.get(&claim).is_some_and(|&other| {
+                other != at
+                    && self
+                        .versions
+                        .get(other)
+                        .is_some_and(|other| holds(&other.version, unique, &claim.2))
+            });
+            if claimed {
+                let other = self.versions[self.claims[&claim]].version.clone();
+                return Err(taken(unique, &other));
+            }
+            let held = table.unique_holder(unique, &claim.2, |row| {
+                Some(row) == own || self.many && self.rows.contains(&(id, row))
+            });
+            if let Some(holder) = held {
+                self.read = self.read.max(holder.meta().index);
+                return Err(taken(unique, &holder));
+            }
+            if self.many {
+                self.claims.insert(claim, at);
+            }
+        }
+        Ok(())
+    }
+
+    /// Stages a document of a system collection.
+    pub(crate) fn system(
+        &mut self,
+        id: CollectionId,
+        key: &Key,
+        fields: Option<&[u8]>,
+    ) -> Result<(), Refusal> {
+        let collection = self.collection(id)?;
+        let (staged, present) = self.find(&collection, key.as_bytes());
+        let live = present.as_ref().map(|present| present.version.clone());
+        let live = live.filter(|live| !live.is_tombstone());
+        self.stage(
+            0,
+            &collection,
+            key.as_bytes(),
+            staged,
+            present,
+            &live,
+            fields,
+        )?;
+        Ok(())
+    }
+
+    /// Whether the write stays within logged or within volatile collections.
+    pub(crate) fn persistence(
+        catalog: &Catalog,
+        write: &Write<'_>,
+    ) -> Result<Persistence, Refusal> {
+        let mut all = write.operations.iter().filter_map(|operation| {
+            catalog
+                .by_id(operation.collection)
+                .map(|found| found.definition.persistence)
+        });
+        let first = all.next().unwrap_or_default();
+        if all.any(|other| other != first)
+            || first == Persistence::Volatile && write.retry.is_some()
+        {
+            return Err(Refusal::MixedPersistence);
+        }
+        Ok(first)
+    }
+}
+
+fn holds(version: &Document, unique: &UniqueIndex, key: &[u8]) -> bool {
+    !version.is_tombstone()
+        && unique
+            .key_of(version.fields())
+            .is_some_and(|held| held == key)
+}
+
+fn taken(unique: &UniqueIndex, holder: &Document) -> Refusal {
+    let fields: Vec<_> = unique.fields.iter().map(|path| path.to_string()).collect();
+    Refusal::Unique {
+        fields: fields.join(", "),
+        holder: holder.id().to_string(),
+    }
+}
+
+/// The fields that a change leaves: `None` when it deletes or changes nothing.
+pub(crate) fn changed_fields<'c>(
+    collection: &Collection,
+    key: &[u8],
+    live: Option<&Document>,
+    change: &'c Change<'_>,
+) -> Result<Option<Cow<'c, [u8]>>, Refusal> {
+    let fields = match change {
+        Change::None => return Ok(None),
+        Change::Put(fields) => Cow::Borrowed(&fields[..]),
+        Change::Patch(operations) => {
+            let live = live.ok_or(Refusal::NotFound)?;
+            Cow::Owned(
+                apply_update(live.fields(), operations)?
+                    .into_bytes()
+                    .into_vec(),
+            )
+        }
+        Change::Delete => return live.map(|_| None).ok_or(Refusal::NotFound),
+    };
+    check_fields(collection, key, &fields)?;
+    Ok(Some(fields))
+}
+
+fn check_fields(collection: &Collection, key: &[u8], fields: &[u8]) -> Result<(), Refusal> {
+    if fields.len() > DOCUMENT_BYTES_MAX {
+        return Err(Refusal::TooLarge {
+            bytes: fields.len(),
+            max: DOCUMENT_BYTES_MAX,
+        });
+    }
+    let fields = RawMap::trusted(fields);
+    collection.definition.schema.check(fields)?;
+    if let Some(name) = &collection.definition.primary_key {
+        let named = collection.definition.key_in(fields)?;
+        if named.is_none_or(|named| named.as_bytes() != key) {
+            return Err(Refusal::PrimaryKeyChanged(name.clone()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a document, or its absence, meets a condition.
+pub(crate) fn check_condition(
+    condition: &Condition,
+    live: Option<&Document>,
+) -> Result<(), Refusal> {
+    let version = live.map_or(0, |live| live.meta().version);
+    match (condition, live) {
+        (Condition::None, _) => Ok(()),
+        (Condition::Absent, Some(live)) => Err(Refusal::AlreadyExists(live.clone())),
+        (Condition::Absent, None) => Ok(()),
+        (Condition::Index(index), _) => {
+            let found = live.map_or(0, |live| live.meta().index);
+            if found == *index {
+                Ok(())
+            } else {
+                Err(Refusal::Conflict)
+            }
+        }
+        (Condition::CollectionIndex(_), _) => unreachable!("decided before a document is read"),
+        (Condition::Present | Condition::Version(_) | Condition::Fields(_), None) => {
+            Err(Refusal::NotFound)
+        }
+        (Condition::Present, Some(_)) => Ok(()),
+        (Condition::Version(expected), Some(live)) => {
+            if version == *expected {
+                return Ok(());
+            }
+            let expected = format!("expected version {expected}, the document has {version}");
+            Err(Refusal::ConditionFailed {
+                expected,
+                current: live.clone(),
+            })
+        }
+        (Condition::Fields(expected), Some(live)) => {
+            for (path, value) in expected {
+                let found = live.fields().get_path(path);
+                let equal = match found {
+                    Some(found) => found.to_value() == *value,
+                    None => value.is_null(),
+                };
+                if !equal {
+                    let found = found.map_or_else(|| "nothing".into(), |found| found.to_json());
+                    let expected = format!("expected {path} = {}, found {found}", value.to_json());
+                    return Err(Refusal::ConditionFailed {
+                        expected,
+                        current: live.clone(),
+                    });
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+impl Outcome {
+    fn checked(version: u64, document: Option<Document>) -> Outcome {
+        Outcome {
+            effect: Effect::Checked,
+            version,
+            document,
+            earlier_id: None,
+        }
+    }
+}
+
+/// Builds the unique index of a definition over a table, detached.
+pub(crate) fn build_unique(
+    table: &Table,
+    fields: Vec<velocitydb_types::Path>,
+) -> Result<Arc<UniqueIndex>, Refusal> {
+    let unique = UniqueIndex::new(fields);
+    table
+        .fill_unique(&unique)
+        .map_err(|both| taken(&unique, &both.0))?;
+    Ok(Arc::new(unique))
+}

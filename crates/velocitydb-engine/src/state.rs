@@ -1,0 +1,593 @@
+//! The fold of the log: state after entry n = apply(state after n − 1, entry n).
+//!
+//! [`State`] is the writer's side: one thread at a time has it, under the engine's writer lock.
+//! [`Shared`] is what readers use without a lock. Applying is in two steps: [`State::stage`]
+//! decides and changes nothing, [`State::publish`] cannot fail; between them the engine logs the
+//! entry. Replay does both at once ([`State::apply`]).
+//!
+//! Logged and volatile collections are two [`Domain`]s with an index sequence each: a volatile
+//! write is no entry of the log. Log time is the larger of an entry's stamp and the last log
+//! time plus 1 µs; expiry of idempotency keys goes by it alone.
+//!
+//! Invariants: same entries, same state, bit by bit ([`State::digest`]); a refusal depends on
+//! state and entry alone. Tests: `engine::tests`, the simulator.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use smallvec::SmallVec;
+use velocitydb_types::{Fields, Key, Timestamp, Value};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::catalog::{
+    COLLECTIONS, Catalog, Collection, CollectionId, Definition, FIRST_USER_COLLECTION,
+    IndexDefinition, Persistence, RETRIES, check_name,
+};
+use crate::command::{Command, Effect, Entry, Outcome, Refusal, Results, Retry, Write};
+use crate::memory::Memory;
+use crate::stage::{Refused, StagedVersion, Stager, build_unique};
+use crate::store::{GarbageQueue, Snapshots, Table, UniqueIndex, Visible};
+
+/// Expired idempotency keys removed with each entry, at most.
+const RETRIES_EXPIRED_MAX: usize = 16;
+/// Replaced versions looked at after each entry: twice what it added, but no more than this.
+const GARBAGE_STEP_MAX: usize = 64;
+
+/// What readers of one domain need.
+#[derive(Default)]
+pub(crate) struct Domain {
+    pub(crate) visible: Visible,
+    pub(crate) snapshots: Snapshots,
+}
+
+/// What readers use without a lock.
+pub(crate) struct Shared {
+    pub(crate) logged: Domain,
+    pub(crate) volatile: Domain,
+    /// The catalog that belongs to the visible index.
+    pub(crate) catalog: ArcSwap<Catalog>,
+    pub(crate) memory: Arc<Memory>,
+    /// Of all hash indexes of this process.
+    seed: u64,
+}
+
+/// One domain's position and its replaced versions.
+#[derive(Default)]
+pub(crate) struct Sequence {
+    pub(crate) last_index: u64,
+    pub(crate) last_term: u64,
+    pub(crate) last_time: i64,
+    garbage: GarbageQueue,
+    /// Looks at replaced versions that writes still owe.
+    owed: usize,
+}
+
+/// See the module.
+pub(crate) struct State {
+    pub(crate) shared: Arc<Shared>,
+    /// The newest catalog, visible or not.
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) logged: Sequence,
+    pub(crate) volatile: Sequence,
+    next_collection: CollectionId,
+    /// Idempotency keys by the time they expire.
+    retries: BTreeSet<(i64, Key)>,
+    scratch: Vec<u8>,
+}
+
+/// A change of the catalog that goes with an entry.
+enum Definitions {
+    Put(Collection),
+    Attach(Collection, Arc<UniqueIndex>),
+    Detach(Collection, Vec<velocitydb_types::Path>),
+    Remove(CollectionId),
+}
+
+/// An entry that is decided: what it will do.
+pub(crate) struct Staged {
+    versions: SmallVec<[StagedVersion; 1]>,
+    definitions: Option<Definitions>,
+    retry: Option<(i64, Key)>,
+    retries_expired: usize,
+    pub(crate) persistence: Persistence,
+    pub(crate) index: u64,
+    pub(crate) time: Timestamp,
+    pub(crate) results: Results,
+    /// The newest index that the results rest on.
+    pub(crate) read: u64,
+    /// Answered from the outcome of an earlier request with the same idempotency key.
+    pub(crate) repeated: bool,
+}
+
+impl Staged {
+    /// Whether there is anything to log and publish.
+    pub(crate) fn changes(&self) -> bool {
+        !self.versions.is_empty()
+    }
+
+    /// Whether it changes a definition.
+    pub(crate) fn redefines(&self) -> bool {
+        self.definitions.is_some()
+    }
+
+    /// The memory that publishing will take for versions, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.versions
+            .iter()
+            .map(|staged| staged.version.allocated_bytes())
+            .sum()
+    }
+
+    /// Whether it only removes: allowed also when memory is short.
+    pub(crate) fn only_removes(&self) -> bool {
+        self.versions
+            .iter()
+            .all(|staged| staged.version.is_tombstone())
+            || matches!(self.definitions, Some(Definitions::Remove(_)))
+    }
+}
+
+impl State {
+    /// The empty state. `seed` keys the hash indexes of this process and is not part of it.
+    pub(crate) fn new(seed: u64, memory_limit: Option<u64>) -> State {
+        let memory = Arc::new(Memory::new(memory_limit));
+        let mut catalog = Catalog::default();
+        for (id, name) in [(COLLECTIONS, "_collections"), (RETRIES, "_retries")] {
+            let table = Arc::new(Table::new(seed, Arc::clone(&memory)));
+            catalog.put(Collection::new(id, Definition::new(name), 0, table));
+        }
+        let catalog = Arc::new(catalog);
+        let shared = Shared {
+            logged: Domain::default(),
+            volatile: Domain::default(),
+            catalog: ArcSwap::new(Arc::clone(&catalog)),
+            memory,
+            seed,
+        };
+        State {
+            shared: Arc::new(shared),
+            catalog,
+            logged: Sequence::default(),
+            volatile: Sequence::default(),
+            next_collection: FIRST_USER_COLLECTION,
+            retries: BTreeSet::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    pub(crate) fn table(&self) -> Arc<Table> {
+        Arc::new(Table::new(
+            self.shared.seed,
+            Arc::clone(&self.shared.memory),
+        ))
+    }
+
+    pub(crate) fn sequence(&mut self, persistence: Persistence) -> &mut Sequence {
+        match persistence {
+            Persistence::Logged => &mut self.logged,
+            Persistence::Volatile => &mut self.volatile,
+        }
+    }
+
+    /// Decides an entry. Changes nothing.
+    pub(crate) fn stage(
+        &mut self,
+        stamp: Timestamp,
+        command: &Command<'_>,
+    ) -> Result<Staged, Refused> {
+        let persistence = match command {
+            Command::Write(write) => {
+                Stager::persistence(&self.catalog, write).map_err(|refusal| Refused {
+                    operation: 0,
+                    refusal,
+                    read: 0,
+                })?
+            }
+            _ => Persistence::Logged,
+        };
+        let sequence = match persistence {
+            Persistence::Logged => &self.logged,
+            Persistence::Volatile => &self.volatile,
+        };
+        let index = sequence.last_index + 1;
+        let time = Timestamp(stamp.0.max(sequence.last_time.saturating_add(1)));
+        let catalog = Arc::clone(&self.catalog);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut stager = Stager::new(&catalog, index, time, &mut scratch);
+        let staged = self.stage_with(&mut stager, command, persistence, index, time);
+        let answer = staged.map(|staged| {
+            let (versions, read) = (std::mem::take(&mut stager.versions), stager.read);
+            Staged {
+                versions,
+                read,
+                ..staged
+            }
+        });
+        self.scratch = scratch;
+        answer
+    }
+
+    fn stage_with(
+        &self,
+        stager: &mut Stager<'_>,
+        command: &Command<'_>,
+        persistence: Persistence,
+        index: u64,
+        time: Timestamp,
+    ) -> Result<Staged, Refused> {
+        let mut staged = Staged {
+            versions: SmallVec::new(),
+            definitions: None,
+            retry: None,
+            retries_expired: 0,
+            persistence,
+            index,
+            time,
+            results: Results::new(),
+            read: 0,
+            repeated: false,
+        };
+        let refused = |refusal| Refused {
+            operation: 0,
+            refusal,
+            read: index - 1,
+        };
+        match command {
+            Command::Write(write) => {
+                if let Some(retry) = &write.retry
+                    && let Some(results) = self.repeated(retry, time).map_err(refused)?
+                {
+                    // The outcome rests on the entry that it was kept by.
+                    return Ok(Staged {
+                        results,
+                        repeated: true,
+                        read: index - 1,
+                        ..staged
+                    });
+                }
+                staged.results = stager.write(write)?;
+                if let Some(retry) = &write.retry
+                    && !stager.versions.is_empty()
+                {
+                    let key = retry_key(retry).map_err(refused)?;
+                    let fields = retry_document(retry, index, write, &staged.results);
+                    stager
+                        .system(RETRIES, &key, Some(fields.as_bytes()))
+                        .map_err(refused)?;
+                    staged.retry = Some((retry.expires, key));
+                }
+            }
+            definition => {
+                let change = self.define(definition, index).map_err(refused)?;
+                let (collection, gone) = match &change {
+                    Definitions::Put(c) | Definitions::Attach(c, _) | Definitions::Detach(c, _) => {
+                        (c.definition.to_document(c.id), c.definition.name.clone())
+                    }
+                    Definitions::Remove(id) => {
+                        let name = self.known(*id).map_err(refused)?.definition.name.clone();
+                        (Fields::empty(), name)
+                    }
+                };
+                let fields = (!matches!(change, Definitions::Remove(_))).then_some(&collection);
+                let key = Key::from_value(&Value::String(gone))
+                    .map_err(|error| refused(Refusal::BadDefinition(error.to_string())))?;
+                let fields = fields.map(|fields| fields.as_bytes());
+                stager.system(COLLECTIONS, &key, fields).map_err(refused)?;
+                staged.definitions = Some(change);
+            }
+        }
+        if persistence == Persistence::Logged && !stager.versions.is_empty() {
+            let expired = self
+                .retries
+                .iter()
+                .take_while(|(expires, _)| *expires <= time.0);
+            for (_, key) in expired.take(RETRIES_EXPIRED_MAX) {
+                stager.system(RETRIES, key, None).map_err(refused)?;
+                staged.retries_expired += 1;
+            }
+        }
+        Ok(staged)
+    }
+
+    fn known(&self, id: CollectionId) -> Result<&Arc<Collection>, Refusal> {
+        let found = self
+            .catalog
+            .by_id(id)
+            .filter(|_| id >= FIRST_USER_COLLECTION);
+        found.ok_or_else(|| Refusal::UnknownCollection(format!("number {}", id.0)))
+    }
+
+    /// What a command that defines something changes.
+    fn define(&self, command: &Command<'_>, index: u64) -> Result<Definitions, Refusal> {
+        Ok(match command {
+            Command::Write(_) => unreachable!("a write defines nothing"),
+            Command::CreateCollection(definition) => {
+                definition.check()?;
+                if self.catalog.get(&definition.name).is_some() {
+                    return Err(Refusal::CollectionExists(definition.name.clone()));
+                }
+                let table = new_table(self, definition);
+                let (id, definition) = (self.next_collection, definition.clone());
+                Definitions::Put(Collection::new(id, definition, index, table))
+            }
+            Command::DropCollection(id) => {
+                self.known(*id)?;
+                Definitions::Remove(*id)
+            }
+            Command::Truncate(id) => {
+                let old = self.known(*id)?;
+                let table = new_table(self, &old.definition);
+                Definitions::Put(Collection::new(*id, old.definition.clone(), index, table))
+            }
+            Command::CreateIndex(id, index_definition) => {
+                let old = self.known(*id)?;
+                let mut definition = old.definition.clone();
+                definition.indexes.push(index_definition.clone());
+                definition.check()?;
+                let unique = build_unique(&old.table, index_definition.fields.clone())?;
+                Definitions::Attach(redefined(old, definition, index), unique)
+            }
+            Command::DropIndex(id, name) => {
+                let old = self.known(*id)?;
+                check_name("index", name)?;
+                let mut definition = old.definition.clone();
+                let at = definition
+                    .indexes
+                    .iter()
+                    .position(|held| held.name == *name);
+                let at = at.ok_or_else(|| Refusal::UnknownIndex(name.clone()))?;
+                let IndexDefinition { fields, .. } = definition.indexes.remove(at);
+                Definitions::Detach(redefined(old, definition, index), fields)
+            }
+        })
+    }
+
+    /// Publishes what was staged in the same critical section. Readers see it once its index is
+    /// visible. The answer says whether the catalog changed.
+    pub(crate) fn publish(&mut self, staged: &mut Staged, term: u64) -> bool {
+        let guard = &crossbeam_epoch::pin();
+        let persistence = staged.persistence;
+        let sequence = self.sequence(persistence);
+        assert_eq!(
+            staged.index,
+            sequence.last_index + 1,
+            "staged for another state"
+        );
+        sequence.last_index = staged.index;
+        sequence.last_time = staged.time.0;
+        sequence.last_term = term;
+        for staged in staged.versions.drain(..) {
+            let table = &staged.collection.table;
+            if let Some(garbage) = table.publish(staged.present.as_ref(), staged.version, guard) {
+                sequence.garbage.push(garbage);
+                sequence.owed += 2;
+            }
+        }
+        for _ in 0..staged.retries_expired {
+            self.retries.pop_first();
+        }
+        if let Some(retry) = staged.retry.take() {
+            self.retries.insert(retry);
+        }
+        let Some(change) = staged.definitions.take() else {
+            return false;
+        };
+        let catalog = Arc::make_mut(&mut self.catalog);
+        catalog.changed_at = staged.index;
+        match change {
+            Definitions::Put(collection) => {
+                self.next_collection = self.next_collection.max(CollectionId(collection.id.0 + 1));
+                catalog.put(collection);
+            }
+            Definitions::Attach(collection, unique) => {
+                collection.table.attach_unique(unique);
+                catalog.put(collection);
+            }
+            Definitions::Detach(collection, fields) => {
+                collection.table.drop_unique(&fields);
+                catalog.put(collection);
+            }
+            Definitions::Remove(id) => catalog.remove(id, staged.index),
+        }
+        true
+    }
+
+    /// Looks at up to `limit` replaced versions and gives back those that nobody can see any
+    /// more. The answer is how many were looked at.
+    pub(crate) fn collect(&mut self, persistence: Persistence, limit: usize) -> usize {
+        let shared = Arc::clone(&self.shared);
+        let domain = shared.domain(persistence);
+        let garbage = &mut self.sequence(persistence).garbage;
+        garbage.collect(
+            limit,
+            &domain.visible,
+            &domain.snapshots,
+            &crossbeam_epoch::pin(),
+        )
+    }
+
+    /// The step that follows each write: a few versions, so that no write pays for many.
+    pub(crate) fn collect_step(&mut self, persistence: Persistence) {
+        let sequence = self.sequence(persistence);
+        let limit = sequence.owed.min(GARBAGE_STEP_MAX);
+        if limit > 0 {
+            sequence.owed -= limit;
+            self.collect(persistence, limit);
+        }
+    }
+
+    /// Applies an entry of the log at once: recovery, and later replication. A refusal leaves
+    /// the state as it is, but for its index and time.
+    pub(crate) fn apply(
+        &mut self,
+        index: u64,
+        term: u64,
+        entry: &Entry<'_>,
+    ) -> Result<Results, Refused> {
+        assert_eq!(
+            index,
+            self.logged.last_index + 1,
+            "entries are applied in order"
+        );
+        let staged = self.stage(entry.stamp(), &entry.command);
+        let answer = match staged {
+            Ok(mut staged) if staged.persistence == Persistence::Logged => {
+                if self.publish(&mut staged, term) {
+                    self.shared.catalog.store(Arc::clone(&self.catalog));
+                }
+                Ok(std::mem::take(&mut staged.results))
+            }
+            Ok(_) => Err(Refused {
+                operation: 0,
+                refusal: Refusal::MixedPersistence,
+                read: 0,
+            }),
+            Err(refused) => Err(refused),
+        };
+        if answer.is_err() {
+            let last = &mut self.logged;
+            last.last_index = index;
+            last.last_term = term;
+            last.last_time = entry.stamp.max(last.last_time.saturating_add(1));
+        }
+        self.shared.logged.visible.advance(index);
+        self.collect_step(Persistence::Logged);
+        answer
+    }
+
+    /// The kept outcome of a request, when its key is known.
+    fn repeated(&self, retry: &Retry<'_>, time: Timestamp) -> Result<Option<Results>, Refusal> {
+        if retry.expires <= time.0 {
+            return Err(Refusal::RetryExpired(retry.key.to_string()));
+        }
+        let key = retry_key(retry)?;
+        let table = &self.catalog.by_id[&RETRIES].table;
+        let kept = table.newest(key.as_bytes()).map(|newest| newest.version);
+        let Some(kept) = kept.filter(|kept| !kept.is_tombstone()) else {
+            return Ok(None);
+        };
+        if kept.get("request").and_then(|request| request.as_int()) != Some(retry.request as i64) {
+            return Err(Refusal::RetryKeyReused(retry.key.to_string()));
+        }
+        let results = kept
+            .get("results")
+            .and_then(|results| results.as_byte_string());
+        let results: Vec<KeptResult> = results
+            .and_then(|bytes| postcard::from_bytes(bytes).ok())
+            .unwrap_or_default();
+        let outcome = |(effect, version, id): (Effect, u64, Vec<u8>)| Outcome {
+            effect,
+            version,
+            document: None,
+            earlier_id: Some(Key::trusted(id)),
+        };
+        Ok(Some(
+            results
+                .into_iter()
+                .map(|result| result.map(outcome).map_err(Refusal::Earlier))
+                .collect(),
+        ))
+    }
+
+    /// Rebuilds what is derived from documents, after a checkpoint was loaded.
+    pub(crate) fn derive(&mut self, next_collection: CollectionId) {
+        self.next_collection = next_collection;
+        let table = Arc::clone(&self.catalog.by_id[&RETRIES].table);
+        self.retries.clear();
+        table.scan(0, u64::MAX, |kept| {
+            if let Some(expires) = kept.get("expires").and_then(|expires| expires.as_int()) {
+                self.retries.insert((expires, kept.id()));
+            }
+            true
+        });
+        self.shared.catalog.store(Arc::clone(&self.catalog));
+    }
+
+    pub(crate) fn next_collection(&self) -> CollectionId {
+        self.next_collection
+    }
+
+    /// Number and newest change of each logged collection.
+    pub(crate) fn changed(&self) -> Vec<(u32, u64)> {
+        let logged = self.catalog.by_id.values();
+        let logged = logged.filter(|one| one.definition.persistence == Persistence::Logged);
+        logged.map(|one| (one.id.0, one.table.changed())).collect()
+    }
+
+    /// A number that is equal for equal states: of every logged document with its id, version,
+    /// index and times, and of the last index and log time. Independent of row numbers, of what
+    /// snapshots keep and of this process. O(data).
+    pub(crate) fn digest(&self) -> u128 {
+        let mut digest = 0u128;
+        for collection in self.catalog.by_id.values() {
+            if collection.definition.persistence == Persistence::Volatile {
+                continue;
+            }
+            collection.table.scan(0, u64::MAX, |document| {
+                let mut hash = Xxh3::new();
+                hash.update(&collection.id.0.to_le_bytes());
+                hash.update(document.body_slice());
+                digest = digest.wrapping_add(hash.digest128());
+                true
+            });
+        }
+        let mut hash = Xxh3::new();
+        for (id, changed) in self.changed() {
+            hash.update(&id.to_le_bytes());
+            hash.update(&changed.to_le_bytes());
+        }
+        for number in [self.logged.last_index, self.logged.last_time as u64] {
+            hash.update(&number.to_le_bytes());
+        }
+        hash.update(&self.next_collection.0.to_le_bytes());
+        digest.wrapping_add(hash.digest128())
+    }
+}
+
+impl Shared {
+    pub(crate) fn domain(&self, persistence: Persistence) -> &Domain {
+        match persistence {
+            Persistence::Logged => &self.logged,
+            Persistence::Volatile => &self.volatile,
+        }
+    }
+}
+
+/// An empty table with the unique indexes of a definition.
+pub(crate) fn new_table(state: &State, definition: &Definition) -> Arc<Table> {
+    let table = state.table();
+    for fields in definition.unique_fields() {
+        table.attach_unique(Arc::new(UniqueIndex::new(fields)));
+    }
+    table
+}
+
+fn redefined(old: &Collection, definition: Definition, index: u64) -> Collection {
+    Collection::new(old.id, definition, index, Arc::clone(&old.table))
+}
+
+fn retry_key(retry: &Retry<'_>) -> Result<Key, Refusal> {
+    Key::from_value(&Value::String(retry.key.to_string()))
+        .map_err(|error| Refusal::BadDefinition(format!("the idempotency key: {error}")))
+}
+
+/// What is kept of one operation's answer: its effect, version and id, or why it was refused.
+type KeptResult = Result<(Effect, u64, Vec<u8>), String>;
+
+fn retry_document(retry: &Retry<'_>, index: u64, write: &Write<'_>, results: &Results) -> Fields {
+    let each = write.operations.iter().zip(results);
+    let kept = each.map(|(operation, result)| match result {
+        Ok(outcome) => Ok((outcome.effect, outcome.version, operation.key.to_vec())),
+        Err(refusal) => Err(refusal.to_string()),
+    });
+    let kept: Vec<KeptResult> = kept.collect();
+    let kept = postcard::to_allocvec(&kept).expect("writing to memory cannot fail");
+    let fields = BTreeMap::from([
+        ("expires".to_owned(), Value::Int(retry.expires)),
+        ("index".to_owned(), Value::Int(index as i64)),
+        ("request".to_owned(), Value::Int(retry.request as i64)),
+        ("results".to_owned(), Value::Bytes(kept)),
+    ]);
+    Fields::from_map(&fields).expect("four known fields")
+}

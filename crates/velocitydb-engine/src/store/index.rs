@@ -1,0 +1,618 @@
+//! A hash index: from a 32-bit hash of a key to what may hold it.
+//!
+//! Extendible hashing (Fagin et al. 1979) over open addressing. A directory indexed by the top
+//! bits of the hash names segments of up to [`SEGMENT_SLOTS`] slots; a segment that fills up is
+//! split alone, so that growing never stops a writer for longer than one segment takes.
+//!
+//! ```text
+//!   hash  = directory bits | ...... | bucket bits        (32 bits)
+//!   slot  = one word of 64 bits      0 = empty, 1 = removed
+//!           primary key: 16 bits of the hash | pointer to the newest version (48 bits)
+//!           unique index: hash (32 bits) | row + 2 (32 bits)
+//!   bucket = 8 slots = one cache line; a full bucket overflows into the next of its segment
+//! ```
+//!
+//! The index knows neither keys nor versions: it proposes entries, the caller compares keys. One
+//! may be proposed that does not hold the key; one that holds it is never missed. The primary
+//! key's entries point at the newest versions themselves, so that a lookup is two cache misses
+//! (bucket, version); they own no counts. A unique index names rows, which stay when a document
+//! changes.
+//!
+//! One writer, any number of readers that never wait: slots are atomics, a segment or directory
+//! that is replaced is freed by the epoch. Readers of a replaced segment see it as it was.
+//! Not ordered: ranges belong to another index.
+//!
+//! The other module with `unsafe` (with `record` and `rows`): a lookup is the product's hottest
+//! path, and every safe alternative measured was 2 to 5 times slower (ARCHITECTURE.md,
+//! Decisions). Tests: below, and `store` against a model.
+
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use crossbeam_epoch::Guard;
+
+use super::record::{self, Header};
+
+/// A row's number within its collection.
+pub(crate) type RowId = u32;
+
+/// The largest row number: two slot values are taken.
+pub(crate) const ROW_MAX: RowId = u32::MAX - 2;
+
+const BUCKET_SLOTS: usize = 8;
+/// Slots of a full-grown segment: 8 KiB, split in 10 to 50 µs.
+const SEGMENT_SLOTS: usize = 1024;
+const SEGMENT_BUCKETS: usize = SEGMENT_SLOTS / BUCKET_SLOTS;
+/// Beyond this many directory bits a segment grows instead of splitting.
+const DIRECTORY_BITS_MAX: u32 = 22;
+
+/// What a slot's word can be besides an entry.
+const EMPTY: usize = 0;
+const REMOVED: usize = 1;
+
+type Word = *mut ();
+
+const _: () = assert!(
+    size_of::<Word>() == 8,
+    "a slot holds 16 bits of hash beside a pointer"
+);
+
+/// What an index holds, and how it is packed into a word beside a part of its hash.
+pub(crate) trait Entry: Copy {
+    /// The word; more than [`REMOVED`].
+    fn pack(self, hash: u32) -> Word;
+    /// The inverse.
+    fn unpack(word: Word) -> Self;
+    /// Whether the word may belong to this hash.
+    fn may_be(word: Word, hash: u32) -> bool;
+    /// The hash of an entry: from its word, or computed again.
+    fn hash(word: Word, rehash: &impl Fn(Self) -> u32) -> u32;
+    /// Asks for the memory that [`Entry::hash`] will read.
+    fn prefetch(_word: Word) {}
+}
+
+impl Entry for RowId {
+    #[inline]
+    fn pack(self, hash: u32) -> Word {
+        assert!(self <= ROW_MAX);
+        std::ptr::without_provenance_mut((hash as usize) << 32 | (self + 2) as usize)
+    }
+
+    #[inline]
+    fn unpack(word: Word) -> RowId {
+        word.addr() as u32 - 2
+    }
+
+    #[inline]
+    fn may_be(word: Word, hash: u32) -> bool {
+        word.addr() >> 32 == hash as usize
+    }
+
+    #[inline]
+    fn hash(word: Word, _rehash: &impl Fn(RowId) -> u32) -> u32 {
+        (word.addr() >> 32) as u32
+    }
+}
+
+/// The newest version of a document. The index owns no count of it.
+pub(crate) type VersionPointer = *mut Header;
+
+const POINTER_BITS: u32 = 48;
+
+/// The part of a hash that a version pointer's word keeps: not the bits that choose a bucket.
+#[inline]
+fn tag(hash: u32) -> usize {
+    (hash >> 8) as usize & 0xffff
+}
+
+impl Entry for VersionPointer {
+    #[inline]
+    fn pack(self, hash: u32) -> Word {
+        assert!(
+            self.addr() >> POINTER_BITS == 0,
+            "user addresses have 48 bits"
+        );
+        self.cast::<()>()
+            .map_addr(|address| address | tag(hash) << POINTER_BITS)
+    }
+
+    #[inline]
+    fn unpack(word: Word) -> VersionPointer {
+        word.map_addr(|address| address & ((1 << POINTER_BITS) - 1))
+            .cast()
+    }
+
+    #[inline]
+    fn may_be(word: Word, hash: u32) -> bool {
+        word.addr() >> POINTER_BITS == tag(hash)
+    }
+
+    #[inline]
+    fn hash(word: Word, rehash: &impl Fn(VersionPointer) -> u32) -> u32 {
+        rehash(VersionPointer::unpack(word))
+    }
+
+    #[inline]
+    fn prefetch(word: Word) {
+        record::prefetch(VersionPointer::unpack(word), 0);
+    }
+}
+
+#[repr(align(64))]
+struct Bucket([AtomicPtr<()>; BUCKET_SLOTS]);
+
+/// Part of the index. `depth` is the number of directory bits that all its hashes share.
+struct Segment {
+    depth: u32,
+    /// Slots that are not empty, removed ones included. Only the writer reads it.
+    used: AtomicUsize,
+    /// Slots that hold a row. Only the writer reads it.
+    live: AtomicUsize,
+    /// A power of two.
+    buckets: Box<[Bucket]>,
+}
+
+struct Directory {
+    bits: u32,
+    segments: Box<[AtomicPtr<Segment>]>,
+}
+
+/// See the module.
+pub(crate) struct HashIndex<E> {
+    directory: AtomicPtr<Directory>,
+    bytes: AtomicUsize,
+    entries: PhantomData<fn() -> E>,
+}
+
+impl Segment {
+    fn new(depth: u32, buckets: usize) -> Segment {
+        assert!(buckets.is_power_of_two());
+        let buckets = (0..buckets)
+            .map(|_| Bucket([const { AtomicPtr::new(std::ptr::null_mut()) }; BUCKET_SLOTS]));
+        Segment {
+            depth,
+            used: AtomicUsize::new(0),
+            live: AtomicUsize::new(0),
+            buckets: buckets.collect(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Segment>() + self.buckets.len() * size_of::<Bucket>()
+    }
+
+    fn capacity(&self) -> usize {
+        self.buckets.len() * BUCKET_SLOTS
+    }
+
+    /// The buckets in probing order from the hash's own.
+    #[inline]
+    fn probe(&self, hash: u32) -> impl Iterator<Item = &Bucket> {
+        let mask = self.buckets.len() - 1;
+        let home = hash as usize & mask;
+        (0..self.buckets.len()).map(move |step| &self.buckets[(home + step) & mask])
+    }
+
+    /// Puts a word in. The caller has made sure that a slot is free.
+    fn insert(&self, hash: u32, word: Word) {
+        for bucket in self.probe(hash) {
+            for place in &bucket.0 {
+                let present = place.load(Ordering::Relaxed).addr();
+                if present <= REMOVED {
+                    // Release: who sees the entry sees what it points at.
+                    place.store(word, Ordering::Release);
+                    self.live
+                        .store(self.live.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    if present == EMPTY {
+                        self.used
+                            .store(self.used.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    }
+                    return;
+                }
+            }
+        }
+        unreachable!("a segment is grown before it is full");
+    }
+
+    /// The slot of a word, and whether no probe runs past its bucket.
+    fn find(&self, hash: u32, wanted: Word) -> Option<(&AtomicPtr<()>, bool)> {
+        for bucket in self.probe(hash) {
+            let words = bucket
+                .0
+                .each_ref()
+                .map(|place| place.load(Ordering::Relaxed));
+            let has_empty = words.iter().any(|word| word.addr() == EMPTY);
+            if let Some(at) = words.iter().position(|&word| word == wanted) {
+                return Some((&bucket.0[at], has_empty));
+            }
+            if has_empty {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Takes a word out; whether it was there.
+    fn remove(&self, hash: u32, word: Word) -> bool {
+        let Some((place, last)) = self.find(hash, word) else {
+            return false;
+        };
+        // Where no probe runs on, the slot can become empty at once; elsewhere a mark keeps
+        // later buckets reachable.
+        let mark = if last { EMPTY } else { REMOVED };
+        place.store(std::ptr::without_provenance_mut(mark), Ordering::Release);
+        self.live
+            .store(self.live.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        if last {
+            self.used
+                .store(self.used.load(Ordering::Relaxed) - 1, Ordering::Relaxed);
+        }
+        true
+    }
+
+    /// Every word that is an entry.
+    fn words(&self) -> impl Iterator<Item = Word> {
+        let places = self.buckets.iter().flat_map(|bucket| &bucket.0);
+        places
+            .map(|place| place.load(Ordering::Relaxed))
+            .filter(|word| word.addr() > REMOVED)
+    }
+}
+
+impl Directory {
+    #[inline]
+    fn position(&self, hash: u32) -> usize {
+        ((u64::from(hash) << self.bits) >> 32) as usize
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Directory>() + self.segments.len() * size_of::<AtomicPtr<Segment>>()
+    }
+}
+
+impl<E: Entry> HashIndex<E> {
+    /// An empty index of one small segment.
+    pub(crate) fn new() -> HashIndex<E> {
+        let segment = Box::new(Segment::new(0, 1));
+        let bytes = segment.bytes();
+        let directory = Box::new(Directory {
+            bits: 0,
+            segments: Box::new([AtomicPtr::new(Box::into_raw(segment))]),
+        });
+        let bytes = AtomicUsize::new(bytes + directory.bytes());
+        let directory = AtomicPtr::new(Box::into_raw(directory));
+        HashIndex {
+            directory,
+            bytes,
+            entries: PhantomData,
+        }
+    }
+
+    /// The memory it takes, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// SAFETY of the two accessors: both pointers are never null; what they point to is freed
+    /// only through the epoch after it was replaced, and the caller is pinned by `guard`.
+    #[inline]
+    fn directory<'g>(&self, _guard: &'g Guard) -> &'g Directory {
+        // SAFETY: see above.
+        unsafe { &*self.directory.load(Ordering::Acquire) }
+    }
+
+    #[inline]
+    fn segment<'g>(directory: &'g Directory, position: usize, _guard: &'g Guard) -> &'g Segment {
+        // SAFETY: see above.
+        unsafe { &*directory.segments[position].load(Ordering::Acquire) }
+    }
+
+    /// Calls `found` with each entry that may belong to this hash until it returns `Some`.
+    #[inline]
+    pub(crate) fn find<T>(
+        &self,
+        hash: u32,
+        guard: &Guard,
+        mut found: impl FnMut(E) -> Option<T>,
+    ) -> Option<T> {
+        let directory = self.directory(guard);
+        let segment = Self::segment(directory, directory.position(hash), guard);
+        for bucket in segment.probe(hash) {
+            let mut has_empty = false;
+            for place in &bucket.0 {
+                let word = place.load(Ordering::Acquire);
+                if E::may_be(word, hash)
+                    && word.addr() > REMOVED
+                    && let Some(answer) = found(E::unpack(word))
+                {
+                    return Some(answer);
+                }
+                has_empty |= word.addr() == EMPTY;
+            }
+            if has_empty {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Adds an entry; `rehash` gives the hash of any entry. Only the writer calls it.
+    pub(crate) fn insert(&self, hash: u32, entry: E, rehash: impl Fn(E) -> u32, guard: &Guard) {
+        loop {
+            let directory = self.directory(guard);
+            let segment = Self::segment(directory, directory.position(hash), guard);
+            // At most seven eighths: beyond it probes grow long.
+            if segment.used.load(Ordering::Relaxed) + 1 <= segment.capacity() / 8 * 7 {
+                return segment.insert(hash, entry.pack(hash));
+            }
+            self.make_room(directory, segment, hash, &rehash, guard);
+        }
+    }
+
+    /// Puts an entry in the place of another of the same key. Only the writer calls it.
+    pub(crate) fn replace(&self, hash: u32, old: E, new: E, guard: &Guard) {
+        let directory = self.directory(guard);
+        let segment = Self::segment(directory, directory.position(hash), guard);
+        let (place, _) = segment
+            .find(hash, old.pack(hash))
+            .expect("what is replaced is in the index");
+        place.store(new.pack(hash), Ordering::Release);
+    }
+
+    /// Removes an entry; whether it was there. Only the writer calls it.
+    pub(crate) fn remove(
+        &self,
+        hash: u32,
+        entry: E,
+        rehash: impl Fn(E) -> u32,
+        guard: &Guard,
+    ) -> bool {
+        let directory = self.directory(guard);
+        let segment = Self::segment(directory, directory.position(hash), guard);
+        let removed = segment.remove(hash, entry.pack(hash));
+        let live = segment.live.load(Ordering::Relaxed);
+        if removed && segment.buckets.len() > 1 && live < segment.capacity() / 8 {
+            let half = segment.buckets.len() / 2;
+            self.rebuild(directory, segment, hash, half, &rehash, guard);
+        }
+        removed
+    }
+
+    /// Makes place in a segment: drops removed marks, grows it, or splits it.
+    fn make_room(
+        &self,
+        directory: &Directory,
+        segment: &Segment,
+        hash: u32,
+        rehash: &impl Fn(E) -> u32,
+        guard: &Guard,
+    ) {
+        let buckets = segment.buckets.len();
+        if segment.live.load(Ordering::Relaxed) <= segment.capacity() / 8 * 5 {
+            self.rebuild(directory, segment, hash, buckets, rehash, guard);
+        } else if buckets < SEGMENT_BUCKETS || segment.depth >= DIRECTORY_BITS_MAX {
+            self.rebuild(directory, segment, hash, buckets * 2, rehash, guard);
+        } else {
+            self.split(directory, segment, hash, rehash, guard);
+        }
+    }
+
+    /// Replaces a segment by one with `buckets` buckets and the same rows.
+    fn rebuild(
+        &self,
+        directory: &Directory,
+        segment: &Segment,
+        hash: u32,
+        buckets: usize,
+        rehash: &impl Fn(E) -> u32,
+        guard: &Guard,
+    ) {
+        let new = Segment::new(segment.depth, buckets);
+        Self::each_hash(segment, rehash, |hash, word| new.insert(hash, word));
+        self.put(directory, segment, hash, [new], guard);
+    }
+
+    /// Replaces a segment by two that share one more bit of the hash each.
+    fn split(
+        &self,
+        directory: &Directory,
+        segment: &Segment,
+        hash: u32,
+        rehash: &impl Fn(E) -> u32,
+        guard: &Guard,
+    ) {
+        if segment.depth == directory.bits {
+            let doubled = Directory {
+                bits: directory.bits + 1,
+                segments: (0..directory.segments.len() * 2)
+                    .map(|at| AtomicPtr::new(directory.segments[at / 2].load(Ordering::Relaxed)))
+                    .collect(),
+            };
+            self.bytes.fetch_add(doubled.bytes(), Ordering::Relaxed);
+            self.bytes.fetch_sub(directory.bytes(), Ordering::Relaxed);
+            let old = self
+                .directory
+                .swap(Box::into_raw(Box::new(doubled)), Ordering::AcqRel);
+            // SAFETY: the old directory came from `Box::into_raw`, nobody can load it any more,
+            // and readers that did are pinned. Its segments live on in the new one.
+            unsafe { guard.defer_unchecked(move || drop(Box::from_raw(old))) };
+            return; // the caller comes again and splits under the larger directory
+        }
+        let depth = segment.depth + 1;
+        let halves = [
+            Segment::new(depth, SEGMENT_BUCKETS),
+            Segment::new(depth, SEGMENT_BUCKETS),
+        ];
+        Self::each_hash(segment, rehash, |hash, word| {
+            halves[(hash >> (32 - depth) & 1) as usize].insert(hash, word);
+        });
+        self.put(directory, segment, hash, halves, guard);
+    }
+
+    /// Calls `visit` with every entry of a segment and its hash. What hashing reads is asked for
+    /// some entries ahead: one after the other, the cache misses would cost ten times as much.
+    fn each_hash(segment: &Segment, rehash: &impl Fn(E) -> u32, mut visit: impl FnMut(u32, Word)) {
+        const AHEAD: usize = 16;
+        let words: Vec<Word> = segment.words().collect();
+        words.iter().take(AHEAD).for_each(|&word| E::prefetch(word));
+        for (at, &word) in words.iter().enumerate() {
+            if let Some(&ahead) = words.get(at + AHEAD) {
+                E::prefetch(ahead);
+            }
+            visit(E::hash(word, rehash), word);
+        }
+    }
+
+    /// Puts `new` where `segment` stood: one segment, or the two halves in the order of their
+    /// bit. `hash` is any hash that belongs to `segment`.
+    fn put<const N: usize>(
+        &self,
+        directory: &Directory,
+        segment: &Segment,
+        hash: u32,
+        new: [Segment; N],
+        guard: &Guard,
+    ) {
+        // The segment stands at 2^(bits - depth) neighbouring positions.
+        let span = 1usize << (directory.bits - segment.depth);
+        let first = directory.position(hash) & !(span - 1);
+        assert!(
+            N <= span,
+            "a segment is split only under a directory that can tell its halves"
+        );
+        let old = directory.segments[first].load(Ordering::Relaxed);
+        assert!(
+            std::ptr::eq(old, segment),
+            "a segment starts at the multiple of its span"
+        );
+        for (at, new) in new.into_iter().enumerate() {
+            self.bytes.fetch_add(new.bytes(), Ordering::Relaxed);
+            let new = Box::into_raw(Box::new(new));
+            for position in 0..span / N {
+                directory.segments[first + at * (span / N) + position]
+                    .store(new, Ordering::Release);
+            }
+        }
+        self.bytes.fetch_sub(segment.bytes(), Ordering::Relaxed);
+        // SAFETY: `old` came from `Box::into_raw`, no position names it any more, and readers
+        // that loaded it are pinned.
+        unsafe { guard.defer_unchecked(move || drop(Box::from_raw(old))) };
+    }
+}
+
+impl<E> Drop for HashIndex<E> {
+    fn drop(&mut self) {
+        // SAFETY: `&mut self`: no reader is left. Each segment is freed once, at the first of
+        // the positions that name it.
+        unsafe {
+            let directory = Box::from_raw(*self.directory.get_mut());
+            let mut last = std::ptr::null_mut();
+            for segment in &directory.segments {
+                let segment = segment.load(Ordering::Relaxed);
+                if segment != last {
+                    drop(Box::from_raw(segment));
+                    last = segment;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use crossbeam_epoch::pin;
+
+    use super::*;
+
+    fn rows(index: &HashIndex<RowId>, hash: u32) -> HashSet<RowId> {
+        let mut rows = HashSet::new();
+        index.find(hash, &pin(), |row| -> Option<()> {
+            rows.insert(row);
+            None
+        });
+        rows
+    }
+
+    fn stored(_: RowId) -> u32 {
+        unreachable!("a row's hash is in its word")
+    }
+
+    fn mix(n: u32) -> u32 {
+        let n = (n ^ (n >> 16)).wrapping_mul(0x7feb_352d);
+        let n = (n ^ (n >> 15)).wrapping_mul(0x846c_a68b);
+        n ^ (n >> 16)
+    }
+
+    #[test]
+    fn rows_are_found_while_the_index_grows_and_shrinks() {
+        let count = if cfg!(miri) { 300 } else { 60_000 };
+        let index = HashIndex::<RowId>::new();
+        let guard = &pin();
+        for row in 0..count {
+            index.insert(mix(row), row, stored, guard);
+        }
+        assert!((0..count).all(|row| rows(&index, mix(row)).contains(&row)));
+        let full = index.bytes();
+        for row in 0..count {
+            if row % 16 != 0 {
+                assert!(index.remove(mix(row), row, stored, guard));
+                assert!(!index.remove(mix(row), row, stored, guard), "removed once");
+            }
+        }
+        for row in 0..count {
+            assert_eq!(
+                rows(&index, mix(row)).contains(&row),
+                row % 16 == 0,
+                "row {row}"
+            );
+        }
+        assert!(
+            index.bytes() < full / 2,
+            "{} of {full} bytes given back",
+            index.bytes()
+        );
+    }
+
+    #[test]
+    fn equal_hashes_are_kept_apart_by_row() {
+        let index = HashIndex::<RowId>::new();
+        let guard = &pin();
+        for row in 0..100 {
+            index.insert(0, row, stored, guard);
+        }
+        assert_eq!(rows(&index, 0).len(), 100);
+        assert!(rows(&index, 1).is_empty());
+        for row in 0..100 {
+            assert!(index.remove(0, row, stored, guard));
+        }
+        assert!(rows(&index, 0).is_empty());
+    }
+
+    #[test]
+    fn readers_never_miss_a_row_that_stays() {
+        let index = HashIndex::<RowId>::new();
+        for row in 0..100 {
+            index.insert(mix(row), row, stored, &pin());
+        }
+        let (turns, done) = (if cfg!(miri) { 200 } else { 200_000 }, AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for turn in 0..turns {
+                    let row = 100 + turn % 20_000;
+                    index.insert(mix(row), row, stored, &pin());
+                    if turn % 3 == 0 {
+                        index.remove(mix(row), row, stored, &pin());
+                    }
+                }
+                done.store(1, Ordering::Release);
+            });
+            while done.load(Ordering::Acquire) == 0 {
+                for row in 0..100 {
+                    assert!(rows(&index, mix(row)).contains(&row));
+                }
+            }
+        });
+    }
+}

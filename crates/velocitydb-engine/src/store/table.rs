@@ -1,0 +1,594 @@
+//! One collection's documents: rows, the primary key's index, unique indexes, counts.
+//!
+//! Reading: a key's hash proposes rows, the row whose key is equal gives its newest version,
+//! and from there the chain of versions leads to the one that the reader may see. Readers never
+//! wait and never lock.
+//!
+//! Writing is in two steps, so that a refused entry leaves no trace: the caller decides on the
+//! newest versions (`newest`), then publishes (`publish`), which cannot fail. Only the writer,
+//! who holds the engine's writer lock, calls the second.
+//!
+//! What a version that was replaced leaves behind is a [`Garbage`] item; when nobody can see it
+//! any more, [`Table::reclaim`] cuts it out, with its index entries and, behind a tombstone, its
+//! row. Knows nothing of logs, schemas or commands. Tests: `store::tests`.
+
+use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use crossbeam_epoch::{Guard, pin};
+use parking_lot::RwLock;
+use velocitydb_types::{Path, RawMap, encode_value_key};
+
+use super::index::{HashIndex, RowId, VersionPointer};
+use super::record::{Borrowed, Document, Link, Meta, put_body};
+use super::rows::Rows;
+use super::visible::Visible;
+use crate::memory::Memory;
+
+/// The state that a read sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// The newest visible state at the moment of the read.
+    Latest,
+    /// The state after the entry of this log index.
+    Index(u64),
+}
+
+/// An index that lets a value stand in one document at most. A document in which one of its
+/// fields is absent or null is not in it.
+pub(crate) struct UniqueIndex {
+    /// The fields whose values together are the key.
+    pub(crate) fields: Vec<Path>,
+    entries: HashIndex<RowId>,
+}
+
+impl UniqueIndex {
+    pub(crate) fn new(fields: Vec<Path>) -> UniqueIndex {
+        UniqueIndex {
+            fields,
+            entries: HashIndex::new(),
+        }
+    }
+
+    /// The key of a document in this index; `None` when it is not in it.
+    pub(crate) fn key_of(&self, fields: RawMap<'_>) -> Option<Vec<u8>> {
+        let mut key = Vec::new();
+        for path in &self.fields {
+            let value = fields.get_path(path).filter(|value| !value.is_null())?;
+            encode_value_key(value, &mut key);
+        }
+        Some(key)
+    }
+
+    fn key_of_version(&self, version: &Document) -> Option<Vec<u8>> {
+        let body = version.body();
+        if body.tombstone {
+            None
+        } else {
+            self.key_of(RawMap::trusted(body.fields))
+        }
+    }
+}
+
+/// A version that was replaced: `old` @ index stands behind `new` @ index in the row's chain.
+pub(crate) struct Garbage {
+    pub(crate) table: Arc<Table>,
+    pub(crate) row: RowId,
+    /// Index of the version replaced: snapshots from here on …
+    pub(crate) old_index: u64,
+    /// … to just before this one need it.
+    pub(crate) new_index: u64,
+    /// What it takes from memory.
+    pub(crate) bytes: usize,
+}
+
+/// Where a key stands, for the writer: its row and the newest version, visible or not.
+pub(crate) struct Newest {
+    pub(crate) row: RowId,
+    /// May be a tombstone.
+    pub(crate) version: Document,
+}
+
+/// See the module.
+pub(crate) struct Table {
+    rows: Rows,
+    primary: HashIndex<VersionPointer>,
+    uniques: RwLock<Arc<[Arc<UniqueIndex>]>>,
+    /// Whether there are any: most collections have none, and every write asks.
+    has_uniques: AtomicBool,
+    hasher: foldhash::quality::FixedState,
+    /// Documents in the newest state.
+    live: AtomicU64,
+    /// Log index of the newest change.
+    changed: AtomicU64,
+    /// The engine's account of all its tables.
+    memory: Arc<Memory>,
+    /// Bytes of all versions.
+    versions_bytes: AtomicUsize,
+    /// Bytes of versions that were replaced and are still kept.
+    garbage_bytes: AtomicUsize,
+}
+
+/// What a collection takes from memory, in bytes, as requested from the allocator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableBytes {
+    /// All versions of all documents.
+    pub documents: usize,
+    /// The part of `documents` that only snapshots or running readers still see.
+    pub old_versions: usize,
+    /// The primary key's index and the row table.
+    pub primary: usize,
+    /// Unique indexes.
+    pub indexes: usize,
+}
+
+impl TableBytes {
+    /// Everything together.
+    pub fn total(&self) -> usize {
+        self.documents + self.primary + self.indexes
+    }
+}
+
+impl Table {
+    /// An empty table. `seed` keeps outsiders from choosing keys that collide.
+    pub(crate) fn new(seed: u64, memory: Arc<Memory>) -> Table {
+        let table = Table {
+            memory,
+            rows: Rows::new(),
+            primary: HashIndex::new(),
+            uniques: RwLock::new(Arc::new([])),
+            has_uniques: AtomicBool::new(false),
+            hasher: foldhash::quality::FixedState::with_seed(seed),
+            live: AtomicU64::new(0),
+            changed: AtomicU64::new(0),
+            versions_bytes: AtomicUsize::new(0),
+            garbage_bytes: AtomicUsize::new(0),
+        };
+        table.memory.add(table.structure_bytes());
+        table
+    }
+
+    /// Bytes of the indexes and the row table.
+    fn structure_bytes(&self) -> usize {
+        self.primary.bytes() + self.rows.bytes() + self.unique_bytes()
+    }
+
+    fn unique_bytes(&self) -> usize {
+        if !self.has_uniques.load(Ordering::Relaxed) {
+            return 0;
+        }
+        self.uniques
+            .read()
+            .iter()
+            .map(|unique| unique.entries.bytes())
+            .sum()
+    }
+
+    /// Runs a change of the structures and keeps the account of their size.
+    fn accounted<T>(&self, change: impl FnOnce() -> T) -> T {
+        let before = self.structure_bytes();
+        let answer = change();
+        self.memory.change(before, self.structure_bytes());
+        answer
+    }
+
+    fn add_version_bytes(&self, bytes: usize) {
+        self.versions_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.memory.add(bytes);
+    }
+
+    fn subtract_version_bytes(&self, bytes: usize) {
+        self.versions_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.memory.subtract(bytes);
+    }
+
+    #[inline]
+    fn hash(&self, key: &[u8]) -> u32 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(key);
+        (hasher.finish() >> 32) as u32
+    }
+
+    /// Documents in the newest state, visible or not.
+    pub(crate) fn live(&self) -> u64 {
+        self.live.load(Ordering::Acquire)
+    }
+
+    /// Log index of the newest change, visible or not; 0 before the first.
+    pub(crate) fn changed(&self) -> u64 {
+        self.changed.load(Ordering::Acquire)
+    }
+
+    /// Sets the index of the newest change, when a checkpoint is loaded.
+    pub(crate) fn set_changed(&self, index: u64) {
+        self.changed.store(index, Ordering::Release);
+    }
+
+    /// What it takes from memory.
+    pub(crate) fn bytes(&self) -> TableBytes {
+        TableBytes {
+            documents: self.versions_bytes.load(Ordering::Relaxed),
+            old_versions: self.garbage_bytes.load(Ordering::Relaxed),
+            primary: self.primary.bytes() + self.rows.bytes(),
+            indexes: self.unique_bytes(),
+        }
+    }
+
+    #[inline]
+    fn head_of<'g>(&self, key: &[u8], guard: &'g Guard) -> Option<Borrowed<'g>> {
+        self.primary.find(self.hash(key), guard, |pointer| {
+            let head = Rows::version(pointer, guard)?;
+            (head.key_bytes() == key).then_some(head)
+        })
+    }
+
+    /// The hash of an entry of the primary index, when a part of the index is rebuilt.
+    fn rehash(&self, guard: &Guard) -> impl Fn(VersionPointer) -> u32 {
+        |pointer| {
+            let version = Rows::version(pointer, guard).expect("an entry points at a version");
+            self.hash(version.key_bytes())
+        }
+    }
+
+    /// The document of a key as it may be seen. O(1) expected.
+    #[inline]
+    pub(crate) fn get(&self, key: &[u8], at: At, visible: &Visible) -> Option<Document> {
+        let guard = &pin();
+        let head = self.head_of(key, guard)?;
+        Self::seen(head, at, visible, guard)
+    }
+
+    /// From the newest version of a row to the one that `at` sees.
+    #[inline]
+    fn seen(head: Borrowed<'_>, at: At, visible: &Visible, guard: &Guard) -> Option<Document> {
+        match at {
+            At::Latest if head.index() <= visible.settled() => {
+                (!head.is_tombstone()).then(|| head.to_owned())
+            }
+            At::Latest => Self::seen_latest(head, visible, guard),
+            At::Index(index) => Self::newest_until(&head, index, guard).flatten(),
+        }
+    }
+
+    #[cold]
+    fn seen_latest(head: Borrowed<'_>, visible: &Visible, guard: &Guard) -> Option<Document> {
+        loop {
+            let index = visible.index();
+            if let Some(found) = Self::newest_until(&head, index, guard) {
+                return found;
+            }
+            // Nothing that old: either the document came later, or its older version was cut
+            // out because a newer one became visible meanwhile. Only then has the index moved.
+            if visible.index() == index {
+                return None;
+            }
+        }
+    }
+
+    /// The newest version at or before `index`: `Some(None)` when it is a tombstone.
+    fn newest_until(head: &Borrowed<'_>, index: u64, guard: &Guard) -> Option<Option<Document>> {
+        let owned = |version: &Borrowed<'_>| (!version.is_tombstone()).then(|| version.to_owned());
+        if head.index() <= index {
+            return Some(owned(head));
+        }
+        let mut version = Rows::previous(head, guard)?;
+        while version.index() > index {
+            version = Rows::previous(&version, guard)?;
+        }
+        Some(owned(&version))
+    }
+
+    /// Calls `visit` with every document that the state at `index` holds, in row order (about
+    /// the order of insertion), from row `from` on, until it answers `false`. The answer is the
+    /// row to go on from, `None` at the end. The caller keeps `index` from being reclaimed.
+    pub(crate) fn scan(
+        &self,
+        from: RowId,
+        index: u64,
+        mut visit: impl FnMut(Document) -> bool,
+    ) -> Option<RowId> {
+        let end = self.rows.end();
+        let mut row = from;
+        while row < end {
+            // Pinned anew now and then, so that a long scan does not hold up reclamation.
+            let guard = &pin();
+            for _ in 0..64.min(end - row) {
+                let head = self.rows.head(row, guard);
+                row += 1;
+                let seen = head.and_then(|head| Self::newest_until(&head, index, guard).flatten());
+                if let Some(document) = seen
+                    && !visit(document)
+                {
+                    return Some(row);
+                }
+            }
+        }
+        None
+    }
+
+    /// How many documents can still be added.
+    pub(crate) fn rows_left(&self) -> usize {
+        self.rows.left()
+    }
+
+    /// Where a key stands for the writer, unseen versions and tombstones included.
+    pub(crate) fn newest(&self, key: &[u8]) -> Option<Newest> {
+        let guard = &pin();
+        let head = self.head_of(key, guard)?;
+        Some(Newest {
+            row: head.row(),
+            version: head.to_owned(),
+        })
+    }
+
+    /// The unique indexes; `None` when there are none.
+    pub(crate) fn uniques(&self) -> Option<Arc<[Arc<UniqueIndex>]>> {
+        self.has_uniques
+            .load(Ordering::Relaxed)
+            .then(|| self.uniques.read().clone())
+    }
+
+    fn set_uniques(&self, change: impl FnOnce(&[Arc<UniqueIndex>]) -> Arc<[Arc<UniqueIndex>]>) {
+        self.accounted(|| {
+            let mut uniques = self.uniques.write();
+            *uniques = change(&uniques);
+            self.has_uniques
+                .store(!uniques.is_empty(), Ordering::Relaxed);
+        });
+    }
+
+    /// The row, other than `own`, whose newest version has `key` in a unique index.
+    pub(crate) fn unique_holder(
+        &self,
+        unique: &UniqueIndex,
+        key: &[u8],
+        mut ignored: impl FnMut(RowId) -> bool,
+    ) -> Option<Document> {
+        let guard = &pin();
+        unique.entries.find(self.hash(key), guard, |row| {
+            let head = self.rows.head(row, guard)?;
+            let holds = unique.key_of_version(&head).is_some_and(|held| held == key);
+            (holds && !ignored(row)).then(|| head.to_owned())
+        })
+    }
+
+    /// Publishes a new version: `present` is where the key stands (from [`Table::newest`] in the
+    /// same critical section), `fields` of `None` deletes. The answer is the new version and
+    /// what it left behind.
+    pub(crate) fn publish(
+        self: &Arc<Self>,
+        present: Option<&Newest>,
+        version: Document,
+        guard: &Guard,
+    ) -> Option<Garbage> {
+        self.accounted(|| self.publish_version(present, version, guard))
+    }
+
+    fn publish_version(
+        self: &Arc<Self>,
+        present: Option<&Newest>,
+        version: Document,
+        guard: &Guard,
+    ) -> Option<Garbage> {
+        let body = version.body();
+        self.add_version_bytes(version.allocated_bytes());
+        let was_live = present.is_some_and(|newest| !newest.version.is_tombstone());
+        let live =
+            self.live.load(Ordering::Relaxed) + u64::from(!body.tombstone) - u64::from(was_live);
+        // In this order: who sees the new count sees the new index after it (`Snapshot::count`).
+        self.changed.store(body.meta.index, Ordering::Release);
+        self.live.store(live, Ordering::Release);
+        let keys = self.new_unique_keys(present, &version);
+        let (row, garbage) = match present {
+            Some(newest) => {
+                let garbage = Garbage {
+                    table: Arc::clone(self),
+                    row: newest.row,
+                    old_index: newest.version.index(),
+                    new_index: body.meta.index,
+                    bytes: newest.version.allocated_bytes(),
+                };
+                self.garbage_bytes
+                    .fetch_add(garbage.bytes, Ordering::Relaxed);
+                let (old, new) = (newest.version.pointer(), version.pointer());
+                let hash = self.hash(body.key);
+                self.rows.push(newest.row, version);
+                self.primary.replace(hash, old, new, guard);
+                (newest.row, Some(garbage))
+            }
+            None => {
+                let (hash, new) = (self.hash(body.key), version.pointer());
+                let row = self
+                    .rows
+                    .insert(version)
+                    .expect("the caller has asked rows_left");
+                self.primary.insert(hash, new, self.rehash(guard), guard);
+                (row, None)
+            }
+        };
+        for (unique, key) in keys {
+            self.add_entry(&unique, &key, row, guard);
+        }
+        garbage
+    }
+
+    /// The unique indexes in which `version` has another key than the one before it.
+    fn new_unique_keys(
+        &self,
+        present: Option<&Newest>,
+        version: &Document,
+    ) -> Vec<(Arc<UniqueIndex>, Vec<u8>)> {
+        let Some(uniques) = self.uniques() else {
+            return Vec::new();
+        };
+        let keys = uniques.iter().filter_map(|unique| {
+            let new = unique.key_of_version(version)?;
+            let old = present.and_then(|newest| unique.key_of_version(&newest.version));
+            (old.as_ref() != Some(&new)).then(|| (Arc::clone(unique), new))
+        });
+        keys.collect()
+    }
+
+    /// Adds documents of a checkpoint: all live, none there yet. An error when one is.
+    pub(crate) fn load(&self, documents: Vec<Document>) -> Result<(), String> {
+        self.accounted(|| {
+            let guard = &pin();
+            for document in documents {
+                let body = document.body();
+                if body.tombstone || self.head_of(body.key, guard).is_some() {
+                    return Err(format!(
+                        "document {} stands twice or is deleted",
+                        document.id()
+                    ));
+                }
+                let hash = self.hash(body.key);
+                self.add_version_bytes(document.allocated_bytes());
+                self.changed.fetch_max(body.meta.index, Ordering::Release);
+                self.live.fetch_add(1, Ordering::Release);
+                let keys = self.new_unique_keys(None, &document);
+                let new = document.pointer();
+                let row = self
+                    .rows
+                    .insert(document)
+                    .ok_or("more documents than rows")?;
+                self.primary.insert(hash, new, self.rehash(guard), guard);
+                for (unique, key) in keys {
+                    self.add_entry(&unique, &key, row, guard);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Cuts out a version that nobody can see any more, its index entries, and its row when the
+    /// document is gone for good.
+    pub(crate) fn reclaim(&self, garbage: &Garbage, guard: &Guard) {
+        self.accounted(|| self.reclaim_version(garbage, guard));
+    }
+
+    fn reclaim_version(&self, garbage: &Garbage, guard: &Guard) {
+        let row = garbage.row;
+        let mut newer = self
+            .rows
+            .head(row, guard)
+            .expect("a row with old versions is in use");
+        loop {
+            let previous =
+                Rows::previous(&newer, guard).expect("a version leaves its chain only here, once");
+            if previous.index() == garbage.old_index {
+                break;
+            }
+            newer = previous;
+        }
+        let old = self.rows.unlink_previous(&newer, guard).expect("just seen");
+        self.garbage_bytes
+            .fetch_sub(garbage.bytes, Ordering::Relaxed);
+        self.subtract_version_bytes(garbage.bytes);
+        for unique in self.uniques().iter().flat_map(|uniques| uniques.iter()) {
+            let Some(key) = unique.key_of_version(&old) else {
+                continue;
+            };
+            if !self.chain_has(row, unique, &key, guard) {
+                unique.entries.remove(self.hash(&key), row, |_| 0, guard);
+            }
+        }
+        let head = self.rows.head(row, guard).expect("checked above");
+        if head.is_tombstone() && Rows::previous(&head, guard).is_none() {
+            self.subtract_version_bytes(head.allocated_bytes());
+            let hash = self.hash(head.key_bytes());
+            let removed = self
+                .primary
+                .remove(hash, head.pointer(), self.rehash(guard), guard);
+            assert!(removed, "a row in use is in the primary index");
+            self.rows.remove(row, guard);
+        }
+    }
+
+    fn chain_has(&self, row: RowId, unique: &UniqueIndex, key: &[u8], guard: &Guard) -> bool {
+        let mut version = self.rows.head(row, guard);
+        while let Some(this) = version {
+            if unique.key_of_version(&this).is_some_and(|held| held == key) {
+                return true;
+            }
+            version = Rows::previous(&this, guard);
+        }
+        false
+    }
+
+    /// Fills a unique index, not yet attached, with all kept versions, or answers two documents
+    /// of the newest state that have the same key. Only the writer calls it.
+    pub(crate) fn fill_unique(
+        &self,
+        unique: &UniqueIndex,
+    ) -> Result<(), Box<(Document, Document)>> {
+        for row in 0..self.rows.end() {
+            let guard = &pin();
+            let Some(head) = self.rows.head(row, guard) else {
+                continue;
+            };
+            if let Some(key) = unique.key_of_version(&head)
+                && let Some(other) = self.unique_holder(unique, &key, |_| false)
+            {
+                return Err(Box::new((other, head.to_owned())));
+            }
+            let mut version = Some(head);
+            while let Some(this) = version {
+                if let Some(key) = unique.key_of_version(&this) {
+                    self.add_entry(unique, &key, row, guard);
+                }
+                version = Rows::previous(&this, guard);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a row under a key, unless it is there: a value that came back while an old version
+    /// with it is still kept has its entry already.
+    fn add_entry(&self, unique: &UniqueIndex, key: &[u8], row: RowId, guard: &Guard) {
+        let hash = self.hash(key);
+        if unique
+            .entries
+            .find(hash, guard, |held| (held == row).then_some(()))
+            .is_none()
+        {
+            unique.entries.insert(hash, row, |_| hash, guard);
+        }
+    }
+
+    /// Puts a filled index in use.
+    pub(crate) fn attach_unique(&self, unique: Arc<UniqueIndex>) {
+        self.set_uniques(|uniques| uniques.iter().cloned().chain([unique]).collect());
+    }
+
+    /// Drops the unique index over these fields.
+    pub(crate) fn drop_unique(&self, fields: &[Path]) {
+        self.set_uniques(|uniques| {
+            uniques
+                .iter()
+                .filter(|unique| unique.fields != fields)
+                .cloned()
+                .collect()
+        });
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        let versions = self.versions_bytes.load(Ordering::Relaxed);
+        self.memory.subtract(versions + self.structure_bytes());
+    }
+}
+
+/// Makes the version that `fields` of `None` (a tombstone) or `Some` describe.
+pub(crate) fn make_version(
+    scratch: &mut Vec<u8>,
+    key: &[u8],
+    meta: &Meta,
+    fields: Option<&[u8]>,
+    replaces: bool,
+) -> Document {
+    scratch.clear();
+    put_body(scratch, key, meta, fields);
+    Document::new(scratch, if replaces { Link::Previous } else { Link::None })
+}

@@ -1,0 +1,191 @@
+//! Which log index readers may see, and who still looks at older ones.
+//!
+//! [`Visible`] is the newest index whose entry, with all before it, has met its durability
+//! level. [`Snapshots`] are the readers that stay at one index: a version replaced at `new` is
+//! needed by the snapshots from its own index up to `new - 1`, and by nobody else once `new` is
+//! visible. Such a version waits with the newest snapshot that needs it, and is looked at again
+//! when that one goes: it moves once for each snapshot that held it, whatever their number.
+//!
+//! Tests: below, and `store::tests` against a model.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_epoch::Guard;
+use parking_lot::Mutex;
+
+use super::table::Garbage;
+
+/// Two indexes, each in a cache line of its own.
+#[derive(Default)]
+pub struct Visible {
+    index: Line,
+    settled: Line,
+}
+
+#[derive(Default)]
+#[repr(align(128))]
+struct Line(AtomicU64);
+
+/// `settled` follows this many entries behind: often enough that hardly any document is above
+/// it, seldom enough that readers keep its cache line.
+const SETTLE_EVERY: u64 = 512;
+
+impl Visible {
+    /// The newest visible index.
+    #[inline]
+    pub fn index(&self) -> u64 {
+        self.index.0.load(Ordering::Acquire)
+    }
+
+    /// Some index at or below [`Visible::index`], in a cache line that writers seldom touch: a
+    /// version at or below it is visible without asking further.
+    #[inline]
+    pub(crate) fn settled(&self) -> u64 {
+        self.settled.0.load(Ordering::Acquire)
+    }
+
+    /// Makes everything up to `index` visible. It never moves back.
+    pub(crate) fn advance(&self, index: u64) {
+        if self.index.0.fetch_max(index, Ordering::AcqRel) < index
+            && index >= self.settled.0.load(Ordering::Relaxed) + SETTLE_EVERY
+        {
+            self.settled.0.fetch_max(index, Ordering::AcqRel);
+        }
+    }
+
+    /// Brings `settled` up to the visible index.
+    pub(crate) fn settle(&self) {
+        self.settled.0.fetch_max(self.index(), Ordering::AcqRel);
+    }
+}
+
+#[derive(Default)]
+struct Held {
+    count: usize,
+    /// What only this snapshot, and maybe older ones, still needs.
+    garbage: Vec<Garbage>,
+}
+
+#[derive(Default)]
+struct Registry {
+    held: BTreeMap<u64, Held>,
+    /// Left by snapshots that went; looked at again by the writer.
+    returned: Vec<Garbage>,
+}
+
+/// The snapshots in use. See the module.
+#[derive(Default)]
+pub(crate) struct Snapshots(Mutex<Registry>);
+
+impl Snapshots {
+    /// Registers a reader at the index that `choose` answers; called under the registry's lock,
+    /// so that what it reads (the visible index, the catalog) belongs together.
+    pub(crate) fn register<T>(&self, choose: impl FnOnce() -> (u64, T)) -> (u64, T) {
+        let mut registry = self.0.lock();
+        let (index, with) = choose();
+        registry.held.entry(index).or_default().count += 1;
+        (index, with)
+    }
+
+    /// Runs `change` while no snapshot can be registered.
+    pub(crate) fn exclude<T>(&self, change: impl FnOnce() -> T) -> T {
+        let _registry = self.0.lock();
+        change()
+    }
+
+    /// Gives a registration back.
+    pub(crate) fn release(&self, index: u64) {
+        let mut registry = self.0.lock();
+        let Some(held) = registry.held.get_mut(&index) else {
+            unreachable!("a snapshot at {index} was registered")
+        };
+        held.count -= 1;
+        if held.count == 0 {
+            let held = registry.held.remove(&index).map(|held| held.garbage);
+            registry.returned.extend(held.unwrap_or_default());
+        }
+    }
+
+    /// How many snapshots are in use, and the oldest index among them.
+    pub(crate) fn in_use(&self) -> (usize, Option<u64>) {
+        let registry = self.0.lock();
+        let count = registry.held.values().map(|held| held.count).sum();
+        (count, registry.held.keys().next().copied())
+    }
+}
+
+/// Replaced versions on their way out, oldest first. Only the writer has it.
+#[derive(Default)]
+pub(crate) struct GarbageQueue(VecDeque<Garbage>);
+
+impl GarbageQueue {
+    /// Adds what a new version left behind.
+    pub(crate) fn push(&mut self, garbage: Garbage) {
+        self.0.push_back(garbage);
+    }
+
+    /// Looks at up to `limit` versions: reclaims those that nobody can see and parks the others
+    /// with the snapshot that needs them. The answer is how many were looked at.
+    pub(crate) fn collect(
+        &mut self,
+        limit: usize,
+        visible: &Visible,
+        snapshots: &Snapshots,
+        guard: &Guard,
+    ) -> usize {
+        let mut registry = snapshots.0.lock();
+        // Read under the registry's lock: snapshots registered later are at or above it.
+        let index = visible.index();
+        let mut looked_at = 0;
+        while looked_at < limit {
+            let next = match registry.returned.pop() {
+                Some(garbage) => garbage,
+                None if self.0.front().is_some_and(|first| first.new_index <= index) => {
+                    self.0.pop_front().expect("just seen")
+                }
+                None => break,
+            };
+            looked_at += 1;
+            let needed = registry
+                .held
+                .range_mut(next.old_index..next.new_index)
+                .next_back();
+            match needed {
+                Some((_, held)) => held.garbage.push(next),
+                None => next.table.reclaim(&next, guard),
+            }
+        }
+        looked_at
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_visible_index_never_moves_back() {
+        let visible = Visible::default();
+        visible.advance(7);
+        visible.advance(5);
+        assert_eq!((visible.index(), visible.settled()), (7, 0));
+        visible.advance(SETTLE_EVERY);
+        assert_eq!(visible.settled(), SETTLE_EVERY);
+        visible.advance(SETTLE_EVERY + 1);
+        visible.settle();
+        assert_eq!(visible.settled(), SETTLE_EVERY + 1);
+    }
+
+    #[test]
+    fn snapshots_are_counted() {
+        let snapshots = Snapshots::default();
+        for index in [5, 9, 5] {
+            snapshots.register(|| (index, ()));
+        }
+        assert_eq!(snapshots.in_use(), (3, Some(5)));
+        snapshots.release(5);
+        snapshots.release(5);
+        assert_eq!(snapshots.in_use(), (1, Some(9)));
+    }
+}

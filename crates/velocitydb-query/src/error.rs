@@ -1,0 +1,133 @@
+//! Why a query cannot be answered.
+//!
+//! All of it depends on the query and the documents alone: the same query over the same state
+//! fails the same way. Tests: with the module that reports it; the table below.
+
+use velocitydb_types::{DecimalError, ErrorClass, Path, PathError};
+
+use crate::filter::{CONDITIONS_MAX, FILTER_DEPTH_MAX, IN_VALUES_MAX};
+use crate::pipeline::STAGES_MAX;
+
+/// An error of a query.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// A text is no path.
+    #[error("the path {text:?}: {source}")]
+    Path {
+        /// The text.
+        text: String,
+        /// What is wrong with it.
+        source: PathError,
+    },
+    /// A path begins with `_` and names no metadata.
+    #[error(
+        "there is no metadata {path:?}: there are _id, _version, _index, _created_at and \
+         _updated_at"
+    )]
+    UnknownMetadata {
+        /// The path.
+        path: Path,
+    },
+    /// Conditions nest deeper than [`FILTER_DEPTH_MAX`].
+    #[error("the filter's conditions nest more than {FILTER_DEPTH_MAX} deep")]
+    FilterTooDeep,
+    /// A filter has more than [`CONDITIONS_MAX`] conditions.
+    #[error("the filter has more than {CONDITIONS_MAX} conditions")]
+    TooManyConditions,
+    /// A list of values is longer than [`IN_VALUES_MAX`].
+    #[error("a list of {count} values, at most {IN_VALUES_MAX} are allowed")]
+    TooManyValues {
+        /// How many different values there are.
+        count: usize,
+    },
+    /// A pipeline has more than [`STAGES_MAX`] stages.
+    #[error("the pipeline has {count} stages, at most {STAGES_MAX} are allowed")]
+    TooManyStages {
+        /// How many there are.
+        count: usize,
+    },
+    /// An output field has no name.
+    #[error("an output field needs a name")]
+    EmptyName,
+    /// Two output fields of one stage have the same name.
+    #[error("the output field {name:?} appears twice")]
+    DuplicateName {
+        /// The name.
+        name: String,
+    },
+    /// A sum or an average met a value that is no number.
+    #[error("cannot add up {path}: expected a number, found {found}")]
+    NotANumber {
+        /// What was to be added up.
+        path: Path,
+        /// The type that was found.
+        found: &'static str,
+    },
+    /// A sum of decimals has more digits than a decimal may have.
+    #[error("cannot add up {path}: {source}")]
+    Sum {
+        /// What was to be added up.
+        path: Path,
+        /// What is wrong with the sum.
+        source: DecimalError,
+    },
+    /// A query would have to keep more rows than [`crate::Limits::rows_max`].
+    #[error("the query needs more than {rows_max} rows at once: narrow it or give it a limit")]
+    TooManyRows {
+        /// The limit.
+        rows_max: usize,
+    },
+    /// A query would have to keep more bytes than [`crate::Limits::bytes_max`].
+    #[error("the query needs more than {bytes_max} bytes of memory: narrow it or give it a limit")]
+    TooManyBytes {
+        /// The limit.
+        bytes_max: usize,
+    },
+}
+
+impl QueryError {
+    /// The stable name of the error and its class: the one table.
+    pub fn code(&self) -> (&'static str, ErrorClass) {
+        match self {
+            Self::Path { source, .. } => ("invalid_path", source.class()),
+            Self::UnknownMetadata { .. } => ("unknown_metadata", ErrorClass::Invalid),
+            Self::FilterTooDeep => ("filter_too_deep", ErrorClass::Limit),
+            Self::TooManyConditions => ("too_many_conditions", ErrorClass::Limit),
+            Self::TooManyValues { .. } => ("too_many_values", ErrorClass::Limit),
+            Self::TooManyStages { .. } => ("too_many_stages", ErrorClass::Limit),
+            Self::EmptyName => ("empty_name", ErrorClass::Invalid),
+            Self::DuplicateName { .. } => ("duplicate_name", ErrorClass::Invalid),
+            Self::NotANumber { .. } => ("not_a_number", ErrorClass::Invalid),
+            Self::Sum { source, .. } => ("sum_out_of_bounds", source.class()),
+            Self::TooManyRows { .. } => ("too_many_rows", ErrorClass::Limit),
+            Self::TooManyBytes { .. } => ("query_memory", ErrorClass::Limit),
+        }
+    }
+
+    /// What the receiver can do about it.
+    pub fn class(&self) -> ErrorClass {
+        self.code().1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_told_from_a_mistake() {
+        let path = |source| QueryError::Path {
+            text: String::new(),
+            source,
+        };
+        for (error, class) in [
+            (path(PathError::EmptySegment), ErrorClass::Invalid),
+            (path(PathError::TooLong), ErrorClass::Limit),
+            (QueryError::EmptyName, ErrorClass::Invalid),
+            (QueryError::TooManyRows { rows_max: 1 }, ErrorClass::Limit),
+        ] {
+            assert_eq!(error.class(), class, "{error}");
+        }
+    }
+}

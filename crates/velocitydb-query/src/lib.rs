@@ -1,0 +1,43 @@
+//! Questions about documents: filters, sorted pages, aggregation.
+//!
+//! In reading order:
+//! - [`Filter`] says which documents; [`Find`] asks for them, in an order and in part;
+//! - [`Pipeline`] makes new rows of them, stage by stage: groups, sums, projections;
+//! - `row` reads one field of whatever a stage is given, `sort` orders, `limits` bounds.
+//!
+//! A query does not know where its documents come from: its caller scans, a query says of each
+//! document whether it wants more. So the same query runs on a snapshot, inside a transaction,
+//! or on what an index has found.
+//!
+//! Invariants: documents are read in their encoded form, field by field, and never decoded to
+//! be tested, sorted or grouped; every comparison is by the one order of values
+//! ([`velocitydb_types::order`]); memory is bounded by [`Limits`]; the same documents in the same
+//! order give the same answer; no query and no document causes a panic.
+//!
+//! What is not here: reading indexes (the planner), text forms of queries, SQL, changes.
+//! Tests: beside each module; `proptests` compares with the obvious way on random documents.
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod filter;
+mod find;
+mod limits;
+mod path;
+mod pipeline;
+mod row;
+mod sort;
+
+#[cfg(test)]
+mod proptests;
+#[cfg(test)]
+mod testing;
+
+pub use error::QueryError;
+pub use filter::{CONDITIONS_MAX, FILTER_DEPTH_MAX, Filter, IN_VALUES_MAX, Values};
+pub use find::Find;
+pub use limits::Limits;
+pub use path::IntoPath;
+pub use pipeline::{Accumulator, Group, Pipeline, STAGES_MAX, Stage};
+pub use row::Aggregated;
+pub use sort::Direction;

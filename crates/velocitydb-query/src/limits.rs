@@ -1,0 +1,146 @@
+//! How much a query may keep, and the account of what it keeps.
+//!
+//! Only what a query holds on to is counted: rows to sort, groups, the answer. Sizes are
+//! estimates, a little above what is asked of the allocator. Documents are counted handles, not
+//! copies, and count as such. Tests: below, and where rows are kept.
+
+use std::collections::BTreeMap;
+
+use velocitydb_types::Value;
+
+use crate::error::QueryError;
+
+/// How much a query may keep at a time, in each of its stages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows or groups. 1,000,000 unless set.
+    pub rows_max: usize,
+    /// Bytes of values and sort keys, documents themselves not included. 256 MiB unless set.
+    pub bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            rows_max: 1_000_000,
+            bytes_max: 256 << 20,
+        }
+    }
+}
+
+/// What one stage keeps.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    limits: Limits,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Kept {
+    pub(crate) fn new(limits: Limits) -> Kept {
+        Kept {
+            limits,
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Counts a row; refused when it is one too many.
+    pub(crate) fn add(&mut self, bytes: usize) -> Result<(), QueryError> {
+        if self.rows >= self.limits.rows_max {
+            return Err(QueryError::TooManyRows {
+                rows_max: self.limits.rows_max,
+            });
+        }
+        self.rows += 1;
+        self.resize(0, bytes)
+    }
+
+    /// Takes a row off the account.
+    pub(crate) fn remove(&mut self, bytes: usize) {
+        self.rows -= 1;
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+
+    /// Something that is kept already changes its size.
+    pub(crate) fn resize(&mut self, from: usize, to: usize) -> Result<(), QueryError> {
+        self.bytes = self.bytes.saturating_sub(from).saturating_add(to);
+        if self.bytes > self.limits.bytes_max {
+            return Err(QueryError::TooManyBytes {
+                bytes_max: self.limits.bytes_max,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Bytes of a name and a value in a map, the tree's share included.
+const ENTRY_BYTES: usize = size_of::<String>() + size_of::<Value>() + 16;
+
+/// Bytes of a value, itself included.
+pub(crate) fn value_bytes(value: &Value) -> usize {
+    size_of::<Value>() + heap_bytes(value)
+}
+
+/// Bytes that a map takes.
+pub(crate) fn map_bytes(map: &BTreeMap<String, Value>) -> usize {
+    let entries = map
+        .iter()
+        .map(|(name, value)| ENTRY_BYTES + name.len() + heap_bytes(value));
+    size_of::<BTreeMap<String, Value>>() + entries.sum::<usize>()
+}
+
+/// Bytes that a value has elsewhere. Recursion is bounded by the depth of documents.
+fn heap_bytes(value: &Value) -> usize {
+    match value {
+        Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Date(_)
+        | Value::Time(_)
+        | Value::Uuid(_)
+        | Value::Point(_) => 0,
+        Value::Decimal(decimal) => 16 + (decimal.digits().bits() / 8) as usize,
+        Value::String(string) => string.capacity(),
+        Value::Bytes(bytes) => bytes.capacity(),
+        Value::Array(elements) => elements.iter().map(value_bytes).sum(),
+        Value::Map(map) => map_bytes(map),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_account_goes_both_ways() {
+        let mut kept = Kept::new(Limits {
+            rows_max: 2,
+            bytes_max: 100,
+        });
+        kept.add(60).unwrap();
+        kept.add(40).unwrap();
+        assert_eq!(kept.add(0), Err(QueryError::TooManyRows { rows_max: 2 }));
+        kept.remove(60);
+        kept.add(60).unwrap();
+        kept.resize(60, 10).unwrap();
+        kept.resize(10, 60).unwrap();
+        assert_eq!(
+            kept.resize(0, 1),
+            Err(QueryError::TooManyBytes { bytes_max: 100 })
+        );
+    }
+
+    #[test]
+    fn what_is_inside_counts() {
+        let long = Value::from("x".repeat(1000));
+        let array = Value::Array(vec![long.clone(); 3]);
+        let map = Value::Map(BTreeMap::from([("a".to_owned(), array.clone())]));
+        assert!(value_bytes(&long) >= 1000);
+        assert!(value_bytes(&array) >= 3000 + 3 * size_of::<Value>());
+        assert!(value_bytes(&map) > value_bytes(&array));
+        let decimal = Value::Decimal("9".repeat(1000).parse().unwrap());
+        assert!(value_bytes(&decimal) > 400);
+    }
+}

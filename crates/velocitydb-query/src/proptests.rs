@@ -1,0 +1,282 @@
+//! Queries compared with the obvious way to answer them, over random documents.
+//!
+//! The obvious way decodes every document and knows nothing of encoded fields, sort keys or heaps.
+//! A failing case prints its seed and its smallest form.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use velocitydb_engine::Document;
+use velocitydb_types::{Fields, Path, Value};
+
+use crate::row::{Row, RowRef};
+use crate::testing::{documents_of, scan};
+use crate::{Direction, Filter, Find, Group, Limits, Pipeline};
+
+/// Values of several types, few enough to be equal often.
+fn value() -> impl Strategy<Value = Value> {
+    let scalar = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        (-2_i64..3).prop_map(Value::Int),
+        select(vec![-1.5, -0.0, 1.0, f64::NAN, 9.2e18]).prop_map(Value::Float),
+        select(vec!["1", "0.5", "-2e3"]).prop_map(|text| Value::Decimal(text.parse().unwrap())),
+        select(vec!["", "a", "ab", "a\0", "b"]).prop_map(Value::from),
+        Just(Value::Int(i64::MAX)),
+    ];
+    scalar.prop_recursive(2, 8, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(Value::Array),
+            btree_map(select(vec!["a", "b"]).prop_map(String::from), inner, 0..3)
+                .prop_map(Value::Map),
+        ]
+    })
+}
+
+fn path() -> impl Strategy<Value = Path> {
+    select(vec!["a", "b", "a.a", "a.b", "b.0", "a.1", "b.a.0", "c"])
+        .prop_map(|text| text.parse().unwrap())
+}
+
+/// Up to a dozen documents with shuffled ids, so that the scan is in no order of ids.
+fn some_documents() -> impl Strategy<Value = Vec<Document>> {
+    let fields = btree_map(select(vec!["a", "b"]).prop_map(String::from), value(), 0..3);
+    let ids = Just((0..12).collect::<Vec<i64>>()).prop_shuffle();
+    (vec(fields, 0..12), ids).prop_map(|(fields, ids)| {
+        let fields = fields
+            .iter()
+            .map(|fields| Fields::from_map(fields).unwrap());
+        documents_of(ids.into_iter().map(Value::Int).zip(fields))
+    })
+}
+
+fn filter() -> impl Strategy<Value = Filter> {
+    let condition = prop_oneof![
+        Just(Filter::All),
+        (path(), value()).prop_map(|(path, value)| Filter::Eq(path, value)),
+        (path(), value()).prop_map(|(path, value)| Filter::Ne(path, value)),
+        (path(), value()).prop_map(|(path, value)| Filter::Lt(path, value)),
+        (path(), value()).prop_map(|(path, value)| Filter::Le(path, value)),
+        (path(), value()).prop_map(|(path, value)| Filter::Gt(path, value)),
+        (path(), value()).prop_map(|(path, value)| Filter::Ge(path, value)),
+        (path(), vec(value(), 0..4)).prop_map(|(path, values)| Filter::is_in(path, values)),
+        path().prop_map(Filter::Exists),
+        (path(), select(vec!["", "a", "a\0"])).prop_map(|(path, text)| Filter::prefix(path, text)),
+        (path(), value()).prop_map(|(path, value)| Filter::Contains(path, value)),
+    ];
+    condition.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(Filter::And),
+            vec(inner.clone(), 0..3).prop_map(Filter::Or),
+            inner.prop_map(|filter| !filter),
+        ]
+    })
+}
+
+fn sort() -> impl Strategy<Value = Vec<(Path, Direction)>> {
+    let direction = select(vec![Direction::Ascending, Direction::Descending]);
+    vec((path(), direction), 0..3)
+}
+
+/// The type of a value, numbers of all kinds being one.
+fn class(value: &Value) -> &'static str {
+    match value.type_name() {
+        "int" | "float" | "decimal" => "number",
+        other => other,
+    }
+}
+
+/// Whether a decoded document meets a filter.
+fn plainly_matches(filter: &Filter, fields: &Value) -> bool {
+    let get = |path: &Path| path.get(fields).cloned().unwrap_or_default();
+    let order = |path: &Path, value: &Value| {
+        let found = get(path);
+        (class(&found) == class(value)).then(|| found.cmp(value))
+    };
+    match filter {
+        Filter::All => true,
+        Filter::Eq(path, value) => get(path) == *value,
+        Filter::Ne(path, value) => get(path) != *value,
+        Filter::Lt(path, value) => order(path, value).is_some_and(Ordering::is_lt),
+        Filter::Le(path, value) => order(path, value).is_some_and(Ordering::is_le),
+        Filter::Gt(path, value) => order(path, value).is_some_and(Ordering::is_gt),
+        Filter::Ge(path, value) => order(path, value).is_some_and(Ordering::is_ge),
+        Filter::In(path, values) => values.as_slice().iter().any(|value| get(path) == *value),
+        Filter::Exists(path) => path.get(fields).is_some(),
+        Filter::Prefix(path, prefix) => get(path)
+            .as_str()
+            .is_some_and(|text| text.starts_with(prefix)),
+        Filter::Contains(path, element) => get(path)
+            .as_array()
+            .is_some_and(|elements| elements.contains(element)),
+        Filter::And(filters) => filters.iter().all(|filter| plainly_matches(filter, fields)),
+        Filter::Or(filters) => filters.iter().any(|filter| plainly_matches(filter, fields)),
+        Filter::Not(filter) => !plainly_matches(filter, fields),
+        Filter::Invalid(_) => false,
+    }
+}
+
+fn decoded(document: &Document) -> Value {
+    Value::Map(document.fields().to_map())
+}
+
+/// The order of two documents by sort fields, then by id.
+fn plain_order(sort: &[(Path, Direction)], a: &Document, b: &Document) -> Ordering {
+    let get = |document, path: &Path| path.get(&decoded(document)).cloned().unwrap_or_default();
+    let by_fields = sort.iter().map(|(path, direction)| {
+        let order = get(a, path).cmp(&get(b, path));
+        if *direction == Direction::Ascending {
+            order
+        } else {
+            order.reverse()
+        }
+    });
+    by_fields
+        .fold(Ordering::Equal, Ordering::then)
+        .then_with(|| a.id().cmp(&b.id()))
+}
+
+fn ids(documents: &[Document]) -> Vec<Value> {
+    documents
+        .iter()
+        .map(|document| document.id().to_value())
+        .collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    /// On the encoded document, on the row made of it, and plainly: the same answer.
+    #[test]
+    fn a_filter_does_what_it_says(filter in filter(), documents in some_documents()) {
+        prop_assert_eq!(filter.check(), Ok(()));
+        for document in documents {
+            let expected = plainly_matches(&filter, &decoded(&document));
+            prop_assert_eq!(filter.matches(&document), expected);
+            let map = Row::Document(document).into_map();
+            prop_assert_eq!(filter.holds(RowRef::Map(&map)), expected);
+        }
+    }
+
+    #[test]
+    fn the_laws_of_logic_hold(
+        a in filter(), b in filter(), path in path(), value in value(),
+        documents in some_documents(),
+    ) {
+        let not = |filter: &Filter| Filter::Not(Box::new(filter.clone()));
+        let both = || a.clone().and(b.clone());
+        let either = || a.clone().or(b.clone());
+        let is = |make: fn(Path, Value) -> Filter| make(path.clone(), value.clone());
+        let laws = [
+            (not(&not(&a)), a.clone()),
+            (!!a.clone(), a.clone()),
+            (!both(), (!a.clone()).or(!b.clone())),
+            (!either(), (!a.clone()).and(!b.clone())),
+            (both(), b.clone().and(a.clone())),
+            (either(), b.clone().or(a.clone())),
+            (a.clone().and(!a.clone()), !Filter::All),
+            (a.clone().or(!a.clone()), Filter::All),
+            (is(Filter::Ne), !is(Filter::Eq)),
+            (is(Filter::Le), is(Filter::Lt).or(is(Filter::Eq))),
+            (is(Filter::Ge), is(Filter::Gt).or(is(Filter::Eq))),
+            (is(Filter::Eq), is(Filter::Le).and(is(Filter::Ge))),
+            (Filter::is_in(path.clone(), [value.clone()]), is(Filter::Eq)),
+        ];
+        for document in &documents {
+            for (left, right) in &laws {
+                prop_assert_eq!(
+                    left.matches(document), right.matches(document), "{:?} {:?}", left, right
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn find_is_filter_sort_and_page(
+        filter in filter(), sort in sort(), offset in 0..6_usize,
+        limit in option::of(0..8_usize), documents in some_documents(),
+    ) {
+        let mut expected: Vec<_> = documents.iter()
+            .filter(|document| plainly_matches(&filter, &decoded(document)))
+            .cloned()
+            .collect();
+        if !sort.is_empty() {
+            expected.sort_by(|a, b| plain_order(&sort, a, b));
+        }
+        let expected: Vec<_> =
+            expected.into_iter().skip(offset).take(limit.unwrap_or(usize::MAX)).collect();
+        let mut find = Find::new(filter).sort(sort).offset(offset);
+        find.limit = limit;
+        let found = find.run(scan(&documents)).unwrap();
+        prop_assert_eq!(ids(&found), ids(&expected));
+        // With a sort and a limit a page needs no more rows than itself and what is before it.
+        if let (false, Some(limit)) = (find.sort.is_empty(), limit) {
+            let limits = Limits { rows_max: offset + limit, ..Limits::default() };
+            prop_assert_eq!(ids(&find.limits(limits).run(scan(&documents)).unwrap()), ids(&found));
+        }
+    }
+
+    /// Sorted pages put together are the sorted whole.
+    #[test]
+    fn pages_fit_together(sort in sort(), size in 1..4_usize, documents in some_documents()) {
+        let find = Find::new(Filter::All).sort(sort);
+        let whole = find.run(scan(&documents)).unwrap();
+        let pages = (0..=documents.len()).flat_map(|page| {
+            find.clone().offset(page * size).limit(size).run(scan(&documents)).unwrap()
+        });
+        prop_assert_eq!(ids(&pages.collect::<Vec<_>>()), ids(&whole));
+    }
+
+    #[test]
+    fn groups_are_those_of_a_map(by in path(), of in path(), documents in some_documents()) {
+        let mut expected: BTreeMap<Value, (u64, Option<Value>, Option<Value>)> = BTreeMap::new();
+        for document in &documents {
+            let get = |path: &Path| path.get(&decoded(document)).cloned().unwrap_or_default();
+            let (count, min, max) = expected.entry(get(&by)).or_default();
+            *count += 1;
+            let found = get(&of);
+            if !found.is_null() {
+                *min = Some(min.take().map_or(found.clone(), |min| min.min(found.clone())));
+                *max = Some(max.take().map_or(found.clone(), |max| max.max(found.clone())));
+            }
+        }
+        let group = Group::new().by("k", &by).count("n").min("min", &of).max("max", &of);
+        let pipeline = Pipeline::new().group(group).sort([("k", Direction::Ascending)]);
+        let rows = pipeline.run(scan(&documents)).unwrap();
+        let rows: Vec<_> = rows.into_iter().map(|mut row| {
+            let mut take = |name| row.remove(name).unwrap();
+            (take("k"), take("n"), take("min"), take("max"))
+        }).collect();
+        let expected: Vec<_> = expected.into_iter().map(|(key, (count, min, max))| {
+            (key, Value::from(count), Value::from(min), Value::from(max))
+        }).collect();
+        prop_assert_eq!(rows, expected);
+    }
+
+    /// However integers and decimals are mixed and whatever their order, the sum is exact.
+    #[test]
+    fn sums_do_not_depend_on_the_order(
+        ints in vec(any::<i64>(), 1..8), cents in vec(any::<i32>(), 0..8),
+    ) {
+        let decimal = |text: String| Value::Decimal(text.parse().unwrap());
+        let cent_values = cents.iter().map(|cents| decimal(format!("{cents}e-2")));
+        let mut values: Vec<Value> = ints.iter().copied().map(Value::Int).chain(cent_values).collect();
+        let hundredfold = ints.iter().map(|int| i128::from(*int) * 100).sum::<i128>()
+            + cents.iter().copied().map(i128::from).sum::<i128>();
+        let expected = decimal(format!("{hundredfold}e-2"));
+        let sum = Pipeline::new().group(Group::new().sum("sum", "n"));
+        for _ in 0..2 {
+            let rows = values.iter().enumerate().map(|(id, value)| {
+                let fields = BTreeMap::from([("n".to_owned(), value.clone())]);
+                (Value::Int(id as i64), Fields::from_map(&fields).unwrap())
+            });
+            let rows = sum.run(scan(&documents_of(rows))).unwrap();
+            prop_assert_eq!(&rows[0]["sum"], &expected);
+            values.reverse();
+        }
+    }
+}

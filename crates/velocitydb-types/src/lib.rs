@@ -1,0 +1,76 @@
+//! What data is: values and their order, encoded documents, keys, schemas.
+//!
+//! Reading order: a [`Value`] is owned data, for building and for answers. A document is never
+//! kept as a tree of values but as [`Fields`], one contiguous encoded map, read through the
+//! borrowed views [`RawMap`], [`RawArray`] and [`RawValue`]. Values have one total order
+//! ([`order`]), and [`Key`] and [`encode_value_key`] write bytes whose `memcmp` order is that
+//! order. [`FieldOperation`]s change encoded documents, a [`Schema`] says what documents may
+//! hold, and [`FIELD_TYPES`] names every type to the outside world.
+//!
+//! Invariants: no `unsafe`; nothing here reads a clock, draws randomness or does I/O, so that
+//! every function is deterministic; bytes from outside enter through `validate` and never
+//! panic.
+//!
+//! What is not here: expressions and filters, metadata (`_id`, `_version`, …), collections,
+//! and anything that knows of a log or a protocol.
+//!
+//! Tests: in each module; `proptests` holds the laws that span modules.
+
+#![forbid(unsafe_code)]
+
+mod coerce;
+pub mod decimal;
+pub mod encoding;
+pub mod error;
+pub mod fields;
+pub mod ids;
+pub mod json;
+pub mod key;
+pub mod number;
+pub mod order;
+mod ordered;
+pub mod path;
+pub mod point;
+pub mod raw;
+pub mod schema;
+pub mod time;
+pub mod types;
+pub mod update;
+mod validate;
+pub mod value;
+pub mod value_ref;
+pub mod view;
+
+#[cfg(test)]
+mod proptests;
+
+pub use decimal::{Decimal, DecimalError};
+pub use encoding::{EncodeError, encode_value};
+pub use error::{ClassRow, ERROR_CLASSES, ErrorClass};
+pub use fields::{Fields, FieldsBuilder};
+pub use ids::{Uuid, uuid_v7};
+pub use json::{JsonError, read_fields, write_json};
+pub use key::{Key, KeyError};
+pub use number::{NumberError, add_numbers};
+pub use order::compare;
+pub use ordered::{decode_value_key, encode_string_prefix, encode_value_key};
+pub use path::{Path, PathError};
+pub use point::{Point, PointError};
+pub use raw::{RawArray, RawMap, RawValue};
+pub use schema::{DefaultValue, Field, Openness, Schema, SchemaError};
+pub use time::{Date, TimeError, Timestamp};
+pub use types::{FIELD_TYPES, FieldType, TypeRow};
+pub use update::{FieldOperation, UpdateError, apply, apply_with_limit, merge_patch};
+pub use validate::DecodeError;
+pub use value::Value;
+pub use value_ref::ValueRef;
+pub use view::View;
+
+/// Containers inside containers, the document itself included.
+pub const DEPTH_MAX: usize = 128;
+
+/// Bytes of an encoded document unless the caller passes another limit: 16 MiB.
+pub const DOCUMENT_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of an encoded key: 64 KiB.
+pub const KEY_BYTES_MAX: usize = 64 << 10;

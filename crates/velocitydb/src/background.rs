@@ -1,0 +1,164 @@
+//! The database's own threads: one that tends, one that writes checkpoints.
+//!
+//! The first forces the log to the disk every second, gives back old versions and prepares log
+//! space. The second writes a checkpoint when time, log size or the number of entries says so.
+//! Neither ever holds the writer lock for longer than a few steps. What fails is kept for
+//! [`crate::Database::health`]; a failed checkpoint is tried again at the next turn.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use velocitydb_engine::log::FlushLevel;
+use velocitydb_engine::{Engine, Error};
+
+use crate::clock::Clock;
+use crate::options::Options;
+
+/// How often the first thread looks for old versions.
+const TEND_EVERY: Duration = Duration::from_millis(20);
+/// Versions looked at in one step, under the writer lock: about 20 µs.
+const TEND_STEP: usize = 128;
+/// How often the second thread looks at its triggers.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// What went wrong last in the background.
+#[derive(Debug, Default)]
+pub(crate) struct Alarm(Mutex<Option<String>>);
+
+impl Alarm {
+    pub(crate) fn last(&self) -> Option<String> {
+        self.0.lock().clone()
+    }
+
+    fn note(&self, result: Result<(), Error>) {
+        *self.0.lock() = result.err().map(|error| error.to_string());
+    }
+}
+
+#[derive(Default)]
+struct Bell {
+    stopped: Mutex<bool>,
+    rung: Condvar,
+}
+
+impl Bell {
+    /// Waits; `true` when it is time to stop.
+    fn wait(&self, at_most: Duration) -> bool {
+        let mut stopped = self.stopped.lock();
+        if !*stopped {
+            self.rung.wait_for(&mut stopped, at_most);
+        }
+        *stopped
+    }
+}
+
+/// The threads; dropped, they end and are waited for.
+pub(crate) struct Workers {
+    bell: Arc<Bell>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    pub(crate) fn start(
+        engine: &Arc<Engine>,
+        options: &Options,
+        alarm: &Arc<Alarm>,
+    ) -> Result<Workers, Error> {
+        let bell = Arc::new(Bell::default());
+        let mut workers = Workers {
+            bell: Arc::clone(&bell),
+            threads: Vec::new(),
+        };
+        let tender = Tender {
+            engine: Arc::clone(engine),
+            clock: Arc::clone(&options.clock),
+            sync_every: options.sync_every,
+            alarm: Arc::clone(alarm),
+        };
+        workers.spawn("velocitydb-tend", move |bell| tender.run(bell))?;
+        if options.dir.is_some() {
+            let (engine, options, alarm) = (Arc::clone(engine), options.clone(), Arc::clone(alarm));
+            workers.spawn("velocitydb-checkpoint", move |bell| {
+                write_checkpoints(&engine, &options, &alarm, bell);
+            })?;
+        }
+        Ok(workers)
+    }
+
+    fn spawn(&mut self, name: &str, run: impl FnOnce(&Bell) + Send + 'static) -> Result<(), Error> {
+        let bell = Arc::clone(&self.bell);
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || run(&bell));
+        self.threads.push(thread.map_err(|source| Error::Io {
+            action: format!("start the thread {name}"),
+            source: Arc::new(source),
+        })?);
+        Ok(())
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        *self.bell.stopped.lock() = true;
+        self.bell.rung.notify_all();
+        for thread in self.threads.drain(..) {
+            if thread.thread().id() != std::thread::current().id() {
+                // A panic there has been reported by its own thread.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+struct Tender {
+    engine: Arc<Engine>,
+    clock: Arc<dyn Clock>,
+    sync_every: Duration,
+    alarm: Arc<Alarm>,
+}
+
+impl Tender {
+    fn run(&self, bell: &Bell) {
+        let mut synced = Instant::now();
+        while !bell.wait(TEND_EVERY) {
+            let mut result = Ok(true);
+            while matches!(result, Ok(true)) {
+                result = self.engine.tend(self.clock.now(), TEND_STEP);
+            }
+            let mut result = result.map(|_| ());
+            if synced.elapsed() >= self.sync_every {
+                synced = Instant::now();
+                result = result.and(self.engine.flush(FlushLevel::Synced));
+            }
+            if result.is_err() {
+                self.alarm.note(result);
+            }
+        }
+    }
+}
+
+fn write_checkpoints(engine: &Engine, options: &Options, alarm: &Alarm, bell: &Bell) {
+    let mut last = Instant::now();
+    let log_bytes = || engine.stats().log.map_or(0, |log| log.bytes_written);
+    let (mut entries_then, mut bytes_then) = (engine.stats().entries, log_bytes());
+    while !bell.wait(LOOK_EVERY) {
+        let (entries, bytes) = (
+            engine.stats().entries - entries_then,
+            log_bytes() - bytes_then,
+        );
+        let due = entries > 0
+            && (options
+                .checkpoint_every
+                .is_some_and(|every| last.elapsed() >= every)
+                || bytes >= options.checkpoint_log_bytes
+                || entries >= options.checkpoint_entries);
+        if due {
+            (last, entries_then, bytes_then) =
+                (Instant::now(), engine.stats().entries, log_bytes());
+            alarm.note(engine.checkpoint().map(|_| ()));
+        }
+    }
+}

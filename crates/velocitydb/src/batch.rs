@@ -1,0 +1,257 @@
+//! Several changes in one entry of the log, in one or many collections.
+
+use std::sync::Arc;
+
+use velocitydb_engine::catalog::Collection as Runtime;
+use velocitydb_engine::command::{Change, Condition, Mode, Operation, Outcome, Refusal, Retry};
+use velocitydb_engine::{Error, Results};
+use velocitydb_types::{Key, Timestamp};
+
+use crate::database::{Answer, Inner, Prepared};
+use crate::input::{Expected, Id, Input, Update, resolve};
+use crate::options::Call;
+
+/// One change, not yet resolved.
+#[derive(Debug, Clone)]
+pub(crate) struct Step {
+    pub(crate) collection: String,
+    pub(crate) id: Option<Id>,
+    pub(crate) condition: Condition,
+    pub(crate) change: StepChange,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum StepChange {
+    Put(Input),
+    Patch(Update),
+    Delete,
+}
+
+impl Step {
+    /// Resolved under a definition: ids, defaults, conversions.
+    pub(crate) fn resolve(
+        &self,
+        inner: &Inner,
+        runtime: &Runtime,
+        now: Timestamp,
+    ) -> Result<Operation<'static>, Error> {
+        let id = self.id.clone().map(Id::key).transpose()?;
+        let (key, change) = match &self.change {
+            StepChange::Put(input) => {
+                let (key, fields) = resolve(runtime, input, id, now, &inner.random)?;
+                (key, Change::Put(fields.into_bytes().into_vec().into()))
+            }
+            StepChange::Patch(update) => (named(id)?, update.change(runtime)?),
+            StepChange::Delete => (named(id)?, Change::Delete),
+        };
+        Ok(Operation {
+            collection: runtime.id,
+            key: key.into_bytes().into_vec().into(),
+            condition: self.condition.clone(),
+            change,
+        })
+    }
+}
+
+fn named(id: Option<Key>) -> Result<Key, Error> {
+    id.ok_or_else(|| Error::Invalid("the operation names no id".into()))
+}
+
+/// The idempotency key of a call. `request` is what was asked for, before ids, defaults and
+/// times were filled in: those differ each time.
+pub(crate) fn retry<'c>(
+    call: &'c Call,
+    now: Timestamp,
+    request: &dyn std::fmt::Debug,
+) -> Option<Retry<'c>> {
+    let idempotency = call.idempotency.as_ref()?;
+    let kept = i64::try_from(idempotency.kept.as_micros()).unwrap_or(i64::MAX);
+    Some(Retry {
+        key: idempotency.key.as_str().into(),
+        request: xxhash_rust::xxh3::xxh3_64(format!("{request:?}").as_bytes()),
+        expires: now.0.saturating_add(kept),
+    })
+}
+
+/// Changes that go into the log together. Later ones see earlier ones.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Batch {
+    mode: Mode,
+    steps: Vec<Step>,
+}
+
+/// The answers to a batch, one for each operation, in their order.
+pub type BatchAnswer = Vec<Result<BatchOutcome, Error>>;
+
+/// What one operation of a batch did.
+#[derive(Debug, Clone)]
+pub struct BatchOutcome {
+    /// The document's id.
+    pub id: Key,
+    /// Its effect, the document's version and the document itself.
+    pub outcome: Outcome,
+}
+
+impl Batch {
+    /// All or nothing: the first refusal refuses the batch and names its operation.
+    pub fn atomic() -> Batch {
+        Batch {
+            mode: Mode::Atomic,
+            steps: Vec::new(),
+        }
+    }
+
+    /// Each operation by itself.
+    pub fn each() -> Batch {
+        Batch {
+            mode: Mode::Each,
+            steps: Vec::new(),
+        }
+    }
+
+    /// How many operations it has.
+    pub fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    fn step(
+        mut self,
+        collection: &str,
+        id: Option<Id>,
+        condition: Condition,
+        change: StepChange,
+    ) -> Batch {
+        self.steps.push(Step {
+            collection: collection.to_owned(),
+            id,
+            condition,
+            change,
+        });
+        self
+    }
+
+    /// Inserts a document with a new id, or the one in its primary key.
+    pub fn insert(self, collection: &str, document: impl Into<Input>) -> Batch {
+        self.step(
+            collection,
+            None,
+            Condition::Absent,
+            StepChange::Put(document.into()),
+        )
+    }
+
+    /// Inserts a document with this id.
+    pub fn insert_with_id(
+        self,
+        collection: &str,
+        id: impl Into<Id>,
+        document: impl Into<Input>,
+    ) -> Batch {
+        let change = StepChange::Put(document.into());
+        self.step(collection, Some(id.into()), Condition::Absent, change)
+    }
+
+    /// Puts a document in place of the one with this id, or inserts it.
+    pub fn upsert(self, collection: &str, id: impl Into<Id>, document: impl Into<Input>) -> Batch {
+        let change = StepChange::Put(document.into());
+        self.step(collection, Some(id.into()), Condition::None, change)
+    }
+
+    /// Puts a document in place of the one with this id.
+    pub fn replace(self, collection: &str, id: impl Into<Id>, document: impl Into<Input>) -> Batch {
+        let change = StepChange::Put(document.into());
+        self.step(collection, Some(id.into()), Condition::Present, change)
+    }
+
+    /// Changes single fields.
+    pub fn update(self, collection: &str, id: impl Into<Id>, update: Update) -> Batch {
+        let change = StepChange::Patch(update);
+        self.step(collection, Some(id.into()), Condition::Present, change)
+    }
+
+    /// Changes single fields of a document that is as expected.
+    pub fn update_if(
+        self,
+        collection: &str,
+        id: impl Into<Id>,
+        expected: &Expected,
+        update: Update,
+    ) -> Result<Batch, Error> {
+        let change = StepChange::Patch(update);
+        Ok(self.step(collection, Some(id.into()), expected.condition()?, change))
+    }
+
+    /// Deletes a document.
+    pub fn delete(self, collection: &str, id: impl Into<Id>) -> Batch {
+        self.step(
+            collection,
+            Some(id.into()),
+            Condition::Present,
+            StepChange::Delete,
+        )
+    }
+
+    pub(crate) fn execute(
+        &self,
+        inner: &Arc<Inner>,
+        call: &Call,
+    ) -> Result<Answer<BatchAnswer>, Error> {
+        if self.steps.is_empty() {
+            return Err(Error::Invalid("the batch is empty".into()));
+        }
+        let mut keys = Vec::new();
+        let written = inner.write(call, self.mode, &self.steps, |now| {
+            let catalog = inner.engine.catalog();
+            keys.clear();
+            let mut operations = Vec::with_capacity(self.steps.len());
+            for (at, step) in self.steps.iter().enumerate() {
+                let runtime = catalog.get(&step.collection);
+                let runtime =
+                    runtime.ok_or_else(|| Error::UnknownCollection(step.collection.clone()))?;
+                let operation = step
+                    .resolve(inner, runtime, now)
+                    .map_err(|error| match error {
+                        Error::Refused { refusal, .. } => Error::Refused {
+                            operation: at,
+                            refusal,
+                        },
+                        Error::Invalid(what) => Error::Invalid(format!("operation {at}: {what}")),
+                        error => error,
+                    })?;
+                keys.push(Key::trusted(&operation.key[..]));
+                operations.push(operation);
+            }
+            Ok(Prepared {
+                resolved_at: catalog.changed_at(),
+                operations,
+            })
+        })?;
+        let answers = answers(keys, &written.results);
+        Ok(Answer::of(answers, &written, call))
+    }
+}
+
+fn answers(keys: Vec<Key>, results: &Results) -> BatchAnswer {
+    let each = keys.into_iter().zip(results).enumerate();
+    each.map(|(operation, (id, result))| match result {
+        Ok(outcome) => {
+            let id = outcome.earlier_id.clone().unwrap_or(id);
+            Ok(BatchOutcome {
+                id,
+                outcome: outcome.clone(),
+            })
+        }
+        Err(refusal) => Err(refused(operation, refusal.clone())),
+    })
+    .collect()
+}
+
+pub(crate) fn refused(operation: usize, refusal: Refusal) -> Error {
+    Error::Refused { operation, refusal }
+}

@@ -1,0 +1,360 @@
+//! A collection: reading and changing documents, one call each.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use velocitydb_engine::catalog::{Collection as Runtime, Definition, IndexDefinition};
+use velocitydb_engine::command::{Command, Condition, Mode, Outcome, Refusal};
+use velocitydb_engine::store::TableBytes;
+use velocitydb_engine::{Document, Error};
+use velocitydb_query::{Aggregated, Filter, Find, Pipeline};
+use velocitydb_types::{Key, Value};
+
+use crate::batch::{Step, StepChange};
+use crate::database::{Answer, Inner, Prepared, View};
+use crate::input::{Expected, Id, Input, Update};
+use crate::options::Call;
+use crate::view::{Page, PageRequest};
+
+/// A handle to a collection, from [`crate::Database::collection`]. Cheap to clone.
+///
+/// The methods use the defaults of [`Call`]; [`Collection::with`] gives a handle whose calls
+/// use others.
+#[derive(Clone)]
+pub struct Collection {
+    inner: Arc<Inner>,
+    name: Arc<str>,
+    runtime: Arc<ArcSwap<Runtime>>,
+    call: Call,
+}
+
+/// The answer to a compare-and-swap.
+#[derive(Debug, Clone)]
+pub enum Swap {
+    /// The document was as expected; this is the new one.
+    Won(Document),
+    /// It was not; this is what it is.
+    Refused {
+        /// The document as it is.
+        current: Document,
+        /// What was expected and what was found.
+        reason: String,
+    },
+}
+
+/// What a collection holds and takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CollectionStats {
+    /// Documents.
+    pub documents: u64,
+    /// Memory, in bytes.
+    pub bytes: TableBytes,
+}
+
+impl Collection {
+    pub(crate) fn new(inner: Arc<Inner>, name: &str) -> Result<Collection, Error> {
+        let runtime = inner.runtime(name)?;
+        Ok(Collection {
+            inner,
+            name: name.into(),
+            runtime: Arc::new(ArcSwap::new(runtime)),
+            call: Call::new(),
+        })
+    }
+
+    /// The same collection; its calls ask for what `call` says.
+    #[must_use]
+    pub fn with(&self, call: Call) -> Collection {
+        Collection {
+            call,
+            ..self.clone()
+        }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it is now: the schema, the primary key, the indexes.
+    pub fn definition(&self) -> Result<Definition, Error> {
+        Ok(self.runtime()?.definition.clone())
+    }
+
+    /// The present definition and documents. After a drop or a truncate the name is looked up
+    /// anew.
+    #[inline]
+    fn runtime(&self) -> Result<arc_swap::Guard<Arc<Runtime>>, Error> {
+        let runtime = self.runtime.load();
+        if !runtime.is_superseded() {
+            return Ok(runtime);
+        }
+        self.runtime.store(self.inner.runtime(&self.name)?);
+        Ok(self.runtime.load())
+    }
+
+    /// The document of this id. Never waits for a writer.
+    pub fn get(&self, id: impl Into<Id>) -> Result<Option<Document>, Error> {
+        self.get_by_key(&id.into().key()?)
+    }
+
+    /// As [`Collection::get`], for a key that is made already.
+    #[inline]
+    pub fn get_by_key(&self, key: &Key) -> Result<Option<Document>, Error> {
+        if self.call.deadline.is_some() {
+            self.inner.begin(&self.call)?;
+        }
+        let runtime = self.runtime()?;
+        Ok(self.inner.engine.get(&runtime, key.as_bytes()))
+    }
+
+    /// Makes one change of one document.
+    fn change(
+        &self,
+        id: Option<Id>,
+        condition: Condition,
+        change: StepChange,
+    ) -> Result<Answer<(Key, Outcome)>, Error> {
+        let step = Step {
+            collection: String::new(),
+            id,
+            condition,
+            change,
+        };
+        let mut key = None;
+        let mut written = self.inner.write(&self.call, Mode::Atomic, &step, |now| {
+            let catalog = self.inner.engine.catalog();
+            let runtime = self.runtime()?;
+            let operation = step.resolve(&self.inner, &runtime, now)?;
+            key = Some(Key::trusted(&operation.key[..]));
+            Ok(Prepared {
+                resolved_at: catalog.changed_at(),
+                operations: vec![operation],
+            })
+        })?;
+        let outcome = written.results.pop().ok_or_else(|| {
+            Error::Invalid("the earlier request with this idempotency key had another form".into())
+        })?;
+        let outcome = outcome.map_err(|refusal| crate::batch::refused(0, refusal))?;
+        let key = outcome
+            .earlier_id
+            .clone()
+            .or(key)
+            .expect("a write was built");
+        Ok(Answer::of((key, outcome), &written, &self.call))
+    }
+
+    /// Inserts a document with a new UUIDv7, or the id in its primary key field. The answer is
+    /// its id.
+    pub fn insert(&self, document: impl Into<Input>) -> Result<Answer<Key>, Error> {
+        let change = StepChange::Put(document.into());
+        let answer = self.change(None, Condition::Absent, change)?;
+        Ok(answer.map(|(key, _)| key))
+    }
+
+    /// Inserts a document with this id; refused when there is one.
+    pub fn insert_with_id(
+        &self,
+        id: impl Into<Id>,
+        document: impl Into<Input>,
+    ) -> Result<Answer<Outcome>, Error> {
+        let change = StepChange::Put(document.into());
+        let answer = self.change(Some(id.into()), Condition::Absent, change)?;
+        Ok(answer.map(|(_, outcome)| outcome))
+    }
+
+    /// Puts a document in place of the one with this id; refused when there is none.
+    pub fn replace(
+        &self,
+        id: impl Into<Id>,
+        document: impl Into<Input>,
+    ) -> Result<Answer<Outcome>, Error> {
+        let change = StepChange::Put(document.into());
+        let answer = self.change(Some(id.into()), Condition::Present, change)?;
+        Ok(answer.map(|(_, outcome)| outcome))
+    }
+
+    /// Puts a document in place of the one with this id, or inserts it.
+    pub fn upsert(
+        &self,
+        id: impl Into<Id>,
+        document: impl Into<Input>,
+    ) -> Result<Answer<Outcome>, Error> {
+        let change = StepChange::Put(document.into());
+        let answer = self.change(Some(id.into()), Condition::None, change)?;
+        Ok(answer.map(|(_, outcome)| outcome))
+    }
+
+    /// Changes single fields; refused when the document is not there.
+    pub fn update(&self, id: impl Into<Id>, update: Update) -> Result<Answer<Outcome>, Error> {
+        let change = StepChange::Patch(update);
+        let answer = self.change(Some(id.into()), Condition::Present, change)?;
+        Ok(answer.map(|(_, outcome)| outcome))
+    }
+
+    /// Deletes a document; refused when it is not there. The answer has its last state.
+    pub fn delete(&self, id: impl Into<Id>) -> Result<Answer<Outcome>, Error> {
+        let answer = self.change(Some(id.into()), Condition::Present, StepChange::Delete)?;
+        Ok(answer.map(|(_, outcome)| outcome))
+    }
+
+    /// Adds to a number in one step and answers the new number. An absent one counts as 0.
+    pub fn increment(
+        &self,
+        id: impl Into<Id>,
+        path: &str,
+        by: impl Into<Value>,
+    ) -> Result<Answer<Value>, Error> {
+        let answer = self.update(id, Update::new().add(path, by))?;
+        let path: velocitydb_types::Path = path
+            .parse()
+            .map_err(|_| Error::Invalid(format!("the path {path:?}")))?;
+        Ok(answer.map(|outcome| {
+            let found = outcome.document.as_ref().and_then(|document| {
+                document
+                    .fields()
+                    .get_path(&path)
+                    .map(|value| value.to_value())
+            });
+            found.unwrap_or(Value::Null)
+        }))
+    }
+
+    /// Changes a document if it is as expected. When it is not, the answer is the document as
+    /// it is. The index of a won swap is a fencing token.
+    pub fn compare_and_swap(
+        &self,
+        id: impl Into<Id>,
+        expected: &Expected,
+        update: Update,
+    ) -> Result<Answer<Swap>, Error> {
+        self.swap(id.into(), expected, StepChange::Patch(update))
+    }
+
+    /// As [`Collection::compare_and_swap`], putting a whole document in its place.
+    pub fn compare_and_replace(
+        &self,
+        id: impl Into<Id>,
+        expected: &Expected,
+        document: impl Into<Input>,
+    ) -> Result<Answer<Swap>, Error> {
+        self.swap(id.into(), expected, StepChange::Put(document.into()))
+    }
+
+    /// Deletes a document if it is as expected.
+    pub fn compare_and_delete(
+        &self,
+        id: impl Into<Id>,
+        expected: &Expected,
+    ) -> Result<Answer<Swap>, Error> {
+        self.swap(id.into(), expected, StepChange::Delete)
+    }
+
+    fn swap(&self, id: Id, expected: &Expected, change: StepChange) -> Result<Answer<Swap>, Error> {
+        match self.change(Some(id), expected.condition()?, change) {
+            Ok(answer) => {
+                let Some(document) = answer.value.1.document.clone() else {
+                    // The kept outcome of an earlier request: the document may have moved on.
+                    let current = self.get_by_key(&answer.value.0)?;
+                    let current =
+                        current.ok_or_else(|| crate::batch::refused(0, Refusal::NotFound))?;
+                    return Ok(answer.map(|_| Swap::Won(current)));
+                };
+                Ok(answer.map(|_| Swap::Won(document)))
+            }
+            Err(Error::Refused {
+                refusal: Refusal::ConditionFailed { expected, current },
+                ..
+            }) => {
+                let index = current.meta().index;
+                Ok(Answer {
+                    value: Swap::Refused {
+                        current,
+                        reason: expected,
+                    },
+                    index,
+                    time: self.inner.clock.now(),
+                    consistency: self.call.consistency,
+                    durability: self
+                        .call
+                        .durability
+                        .unwrap_or(self.inner.engine.default_durability()),
+                    repeated: false,
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How many documents there are.
+    pub fn count(&self) -> Result<u64, Error> {
+        self.view()?.count()
+    }
+
+    /// Documents, about in the order of insertion, a page at a time.
+    pub fn list(&self, request: &PageRequest) -> Result<Page, Error> {
+        self.view()?.list(request)
+    }
+
+    /// The documents that `find` describes.
+    pub fn find(&self, find: &Find) -> Result<Vec<Document>, Error> {
+        self.view()?.find(find)
+    }
+
+    /// How many documents a filter lets through.
+    pub fn count_where(&self, filter: &Filter) -> Result<u64, Error> {
+        self.view()?.count_where(filter)
+    }
+
+    /// Runs an aggregation pipeline over the documents.
+    pub fn aggregate(&self, pipeline: &Pipeline) -> Result<Vec<Aggregated>, Error> {
+        self.view()?.aggregate(pipeline)
+    }
+
+    /// The collection's state of now, for several reads that belong together.
+    pub fn view(&self) -> Result<crate::view::CollectionView, Error> {
+        self.inner.begin(&self.call)?;
+        let deadline = self.inner.snapshot_deadline(self.inner.clock.now());
+        let snapshot = self.inner.engine.snapshot(deadline);
+        View { snapshot }.collection(&self.name)
+    }
+
+    /// Removes all documents.
+    pub fn truncate(&self) -> Result<Answer<()>, Error> {
+        let id = self.runtime()?.id;
+        let written = self.inner.define(Command::Truncate(id), &self.call)?;
+        Ok(Answer::of((), &written, &self.call))
+    }
+
+    /// Creates an index over the present documents.
+    pub fn create_index(&self, index: IndexDefinition) -> Result<Answer<()>, Error> {
+        let id = self.runtime()?.id;
+        let written = self
+            .inner
+            .define(Command::CreateIndex(id, index), &self.call)?;
+        Ok(Answer::of((), &written, &self.call))
+    }
+
+    /// Drops an index.
+    pub fn drop_index(&self, name: &str) -> Result<Answer<()>, Error> {
+        let id = self.runtime()?.id;
+        let written = self
+            .inner
+            .define(Command::DropIndex(id, name.to_owned()), &self.call)?;
+        Ok(Answer::of((), &written, &self.call))
+    }
+
+    /// What it holds and takes.
+    pub fn stats(&self) -> Result<CollectionStats, Error> {
+        Ok(CollectionStats {
+            documents: self.count()?,
+            bytes: self.runtime()?.bytes(),
+        })
+    }
+}
+
+impl std::fmt::Debug for Collection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Collection({:?})", self.name)
+    }
+}

@@ -1,0 +1,433 @@
+//! The database: opening and closing, collections, transactions, health, background work.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use velocitydb_engine::catalog::{Collection as Runtime, Definition};
+use velocitydb_engine::command::{Command, Mode, Write};
+use velocitydb_engine::log::FlushLevel;
+use velocitydb_engine::snapshot::Snapshot;
+use velocitydb_engine::transaction::{Isolation, Transaction};
+use velocitydb_engine::{
+    Durability, Engine, EngineOptions, EngineStats, Error, Recovery, StorageMode, Written,
+};
+use velocitydb_types::Timestamp;
+
+use crate::background::{Alarm, Workers};
+use crate::batch::{Batch, BatchAnswer};
+use crate::clock::Clock;
+use crate::collection::Collection;
+use crate::ids::Random;
+use crate::options::{Background, Call, Consistency, Options};
+
+/// A database. Cheap to clone: all clones are the same one, closed when the last goes.
+#[derive(Clone)]
+pub struct Database(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Random,
+    pub(crate) options: Options,
+    alarm: Arc<Alarm>,
+    recovery: Recovery,
+    // Last: the threads end before what they use goes.
+    workers: parking_lot::Mutex<Option<Workers>>,
+}
+
+/// The answer to a call that changes something.
+#[derive(Debug, Clone)]
+pub struct Answer<T> {
+    /// What was asked for.
+    pub value: T,
+    /// Log index of the change: a token for reading one's own writes, and a fencing token.
+    pub index: u64,
+    /// Log time of the change.
+    pub time: Timestamp,
+    /// The level really given.
+    pub consistency: Consistency,
+    /// The level really given.
+    pub durability: Durability,
+    /// Whether this is the kept outcome of an earlier request with the same idempotency key.
+    pub repeated: bool,
+}
+
+impl<T> Answer<T> {
+    /// The same answer about something else.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Answer<U> {
+        Answer {
+            value: f(self.value),
+            index: self.index,
+            time: self.time,
+            consistency: self.consistency,
+            durability: self.durability,
+            repeated: self.repeated,
+        }
+    }
+
+    pub(crate) fn of(value: T, written: &Written, call: &Call) -> Answer<T> {
+        Answer {
+            value,
+            index: written.index,
+            time: written.time,
+            consistency: call.consistency,
+            durability: written.durability,
+            repeated: written.repeated,
+        }
+    }
+}
+
+/// Whether the database can serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Whether reads are served: always, while the process lives.
+    pub reads: bool,
+    /// Whether writes are served, or why not.
+    pub writes: Result<(), String>,
+    /// Figures worth an eye: `None` when there is nothing to say.
+    pub warning: Option<String>,
+}
+
+impl Database {
+    /// Opens a database, bringing back what was in it. See [`Options`].
+    pub fn open(options: Options) -> Result<Database, Error> {
+        let random = Random::new(options.seed);
+        let salts_from = Random::new(options.seed.map(|seed| seed ^ 0x5a17));
+        let engine_options = EngineOptions {
+            mode: options.mode,
+            durability: options.durability,
+            memory_limit: options.memory_limit,
+            log: options.log.clone(),
+            checkpoints_kept: options.checkpoints_kept,
+            seed: random.number(),
+            salts: Box::new(move || salts_from.bytes()),
+        };
+        let (engine, recovery) = match (&options.dir, options.mode) {
+            (_, StorageMode::MemoryOnly) => {
+                (Engine::in_memory(engine_options), Recovery::default())
+            }
+            (None, mode) => {
+                return Err(Error::Invalid(format!(
+                    "storage mode {} needs a directory",
+                    mode.name()
+                )));
+            }
+            (Some(dir), _) => Engine::open(Arc::clone(&options.disk), dir.clone(), engine_options)?,
+        };
+        let (engine, alarm) = (Arc::new(engine), Arc::new(Alarm::default()));
+        let workers = match options.background {
+            Background::Owner => None,
+            Background::Threads => Some(Workers::start(&engine, &options, &alarm)?),
+        };
+        Ok(Database(Arc::new(Inner {
+            engine,
+            clock: Arc::clone(&options.clock),
+            random,
+            options,
+            alarm,
+            recovery,
+            workers: parking_lot::Mutex::new(workers),
+        })))
+    }
+
+    /// A database in memory alone.
+    pub fn in_memory() -> Result<Database, Error> {
+        Database::open(Options::in_memory())
+    }
+
+    /// What the start found: checkpoint, replayed entries, a torn tail that was cut.
+    pub fn recovery(&self) -> &Recovery {
+        &self.0.recovery
+    }
+
+    /// The present time, as the database sees it.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Creates a collection.
+    pub fn create_collection(&self, definition: Definition) -> Result<Answer<Collection>, Error> {
+        self.create_collection_with(definition, &Call::new())
+    }
+
+    /// Creates a collection, with options.
+    pub fn create_collection_with(
+        &self,
+        definition: Definition,
+        call: &Call,
+    ) -> Result<Answer<Collection>, Error> {
+        let name = definition.name.clone();
+        let written = self.0.define(Command::CreateCollection(definition), call)?;
+        Ok(Answer::of(self.collection(&name)?, &written, call))
+    }
+
+    /// Drops a collection with all its documents.
+    pub fn drop_collection(&self, name: &str) -> Result<Answer<()>, Error> {
+        let (call, id) = (Call::new(), self.0.runtime(name)?.id);
+        let written = self.0.define(Command::DropCollection(id), &call)?;
+        Ok(Answer::of((), &written, &call))
+    }
+
+    /// A handle to a collection.
+    pub fn collection(&self, name: &str) -> Result<Collection, Error> {
+        Collection::new(Arc::clone(&self.0), name)
+    }
+
+    /// The definitions of all collections, by name.
+    pub fn collections(&self) -> Vec<Definition> {
+        let catalog = self.0.engine.catalog();
+        catalog
+            .collections()
+            .map(|collection| collection.definition.clone())
+            .collect()
+    }
+
+    /// Makes changes in several collections at once.
+    pub fn batch(&self, batch: Batch) -> Result<Answer<BatchAnswer>, Error> {
+        self.batch_with(batch, &Call::new())
+    }
+
+    /// As [`Database::batch`], with options.
+    pub fn batch_with(&self, batch: Batch, call: &Call) -> Result<Answer<BatchAnswer>, Error> {
+        batch.execute(&self.0, call)
+    }
+
+    /// Begins a transaction. It holds no locks; see [`Isolation`].
+    pub fn begin(&self, isolation: Isolation) -> crate::transaction::Transaction {
+        let now = self.now();
+        let deadline = self.0.snapshot_deadline(now);
+        let engine = Arc::clone(&self.0.engine);
+        let transaction = Transaction::begin(engine, isolation, now, deadline);
+        crate::transaction::Transaction::new(Arc::clone(&self.0), transaction)
+    }
+
+    /// Runs `work` in a transaction and commits it, again when there was a conflict: after a
+    /// pause that doubles each time (50 µs to 20 ms, in part random), up to 100 times.
+    pub fn transact<T>(
+        &self,
+        isolation: Isolation,
+        mut work: impl FnMut(&mut crate::transaction::Transaction) -> Result<T, Error>,
+    ) -> Result<Answer<T>, Error> {
+        let mut pause_us = 50;
+        for attempt in 1.. {
+            let mut transaction = self.begin(isolation);
+            let result = work(&mut transaction)
+                .and_then(|value| transaction.commit().map(|answer| answer.map(|()| value)));
+            match result {
+                Err(error) if error.is_retryable() && attempt < 100 => {
+                    let jitter_us = self.0.random.below(pause_us);
+                    std::thread::sleep(Duration::from_micros(pause_us / 2 + jitter_us / 2));
+                    pause_us = (pause_us * 2).min(20_000);
+                }
+                result => return result,
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    /// The visible state of now, for reads that belong together. It keeps old versions alive
+    /// until it is dropped or its deadline passes.
+    pub fn snapshot(&self) -> View {
+        let deadline = self.0.snapshot_deadline(self.now());
+        View {
+            snapshot: self.0.engine.snapshot(deadline),
+        }
+    }
+
+    /// Returns once the change of this index is visible here: reads what another call wrote.
+    pub fn wait_for(&self, index: u64) -> Result<(), Error> {
+        self.0.engine.wait_visible(index)
+    }
+
+    /// Forces everything written so far to the disk.
+    pub fn sync(&self) -> Result<(), Error> {
+        self.0.engine.flush(FlushLevel::Synced)
+    }
+
+    /// Writes a checkpoint now; the answer is its log index. Without a directory nothing is done.
+    pub fn checkpoint(&self) -> Result<u64, Error> {
+        self.0.engine.checkpoint()
+    }
+
+    /// One round of background work, for owners that chose [`Background::Owner`].
+    pub fn tend(&self) -> Result<bool, Error> {
+        self.0.engine.tend(self.now(), 10_000)
+    }
+
+    /// Figures for metrics.
+    pub fn stats(&self) -> EngineStats {
+        self.0.engine.stats()
+    }
+
+    /// The storage mode.
+    pub fn mode(&self) -> StorageMode {
+        self.0.engine.mode()
+    }
+
+    /// The level of writes that name none.
+    pub fn default_durability(&self) -> Durability {
+        self.0.engine.default_durability()
+    }
+
+    /// A number that is equal for equal logged states. Stops writers while it runs.
+    pub fn digest(&self) -> u128 {
+        self.0.engine.digest()
+    }
+
+    /// Whether the database can serve.
+    pub fn health(&self) -> Health {
+        let stats = self.stats();
+        let warning = match (stats.memory_limit, self.0.alarm.last()) {
+            (_, Some(failure)) => Some(format!("background work failed: {failure}")),
+            (Some(limit), None) if stats.memory_used > limit / 10 * 9 => Some(format!(
+                "{} of {limit} bytes of memory are used",
+                stats.memory_used
+            )),
+            _ => None,
+        };
+        let writes = self
+            .0
+            .engine
+            .check_open()
+            .map_err(|error| error.to_string());
+        Health {
+            reads: true,
+            writes,
+            warning,
+        }
+    }
+
+    /// Refuses writes from now on, writes a last checkpoint and forces everything to the disk.
+    /// Reads go on. Dropping the last handle does the same, but cannot say what failed.
+    pub fn close(&self) -> Result<(), Error> {
+        self.0.close()
+    }
+
+    /// Runs a call where blocking is allowed, and gives a future for its answer. Any runtime.
+    ///
+    /// A read, or a write that does not wait for the disk, takes microseconds and needs no
+    /// future.
+    #[cfg(feature = "async")]
+    pub fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Database) -> T + Send + 'static,
+    ) -> impl Future<Output = T> + Send {
+        let database = self.clone();
+        blocking::unblock(move || work(&database))
+    }
+}
+
+impl Inner {
+    pub(crate) fn runtime(&self, name: &str) -> Result<Arc<Runtime>, Error> {
+        let found = self.engine.catalog().get(name).cloned();
+        found.ok_or_else(|| Error::UnknownCollection(name.to_owned()))
+    }
+
+    pub(crate) fn snapshot_deadline(&self, now: Timestamp) -> Timestamp {
+        let after = i64::try_from(self.options.snapshot_deadline.as_micros()).unwrap_or(i64::MAX);
+        Timestamp(now.0.saturating_add(after))
+    }
+
+    /// The time of a call, unless it comes too late.
+    pub(crate) fn begin(&self, call: &Call) -> Result<Timestamp, Error> {
+        let now = self.clock.now();
+        match call.deadline {
+            Some(deadline) if deadline <= now => Err(Error::DeadlineExceeded),
+            _ => Ok(now),
+        }
+    }
+
+    pub(crate) fn define(&self, command: Command<'_>, call: &Call) -> Result<Written, Error> {
+        let now = self.begin(call)?;
+        if call.idempotency.is_some() {
+            let what = "idempotency keys are for changes of documents: definitions are refused \
+                        the second time anyway";
+            return Err(Error::Invalid(what.into()));
+        }
+        self.engine.propose(now, command, call.durability)
+    }
+
+    /// Proposes a write made by `build` under the present catalog; resolved again when a
+    /// definition changes in between.
+    pub(crate) fn write(
+        &self,
+        call: &Call,
+        mode: Mode,
+        request: &dyn std::fmt::Debug,
+        mut build: impl FnMut(Timestamp) -> Result<Prepared, Error>,
+    ) -> Result<Written, Error> {
+        loop {
+            let now = self.begin(call)?;
+            let prepared = build(now)?;
+            let retry = crate::batch::retry(call, now, request);
+            let write = Write {
+                mode,
+                resolved_at: prepared.resolved_at,
+                operations: prepared.operations,
+                retry,
+            };
+            match self
+                .engine
+                .propose(now, Command::Write(write), call.durability)
+            {
+                Err(Error::Refused { refusal, .. })
+                    if matches!(
+                        refusal,
+                        velocitydb_engine::command::Refusal::DefinitionChanged
+                    ) => {}
+                result => return result,
+            }
+        }
+    }
+
+    fn close(&self) -> Result<(), Error> {
+        drop(self.workers.lock().take());
+        if self.engine.check_open().is_err() {
+            return Ok(()); // closed before, or failed: there is nothing left to save
+        }
+        let checkpoint = self.engine.checkpoint();
+        self.engine.close("it was closed by its owner")?;
+        checkpoint.map(|_| ())
+    }
+}
+
+/// Operations and the catalog under which they were resolved.
+pub(crate) struct Prepared {
+    pub(crate) resolved_at: u64,
+    pub(crate) operations: Vec<velocitydb_engine::command::Operation<'static>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Whoever wants to know what failed calls `Database::close`.
+        let _ = self.close();
+    }
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let dir = self.0.options.dir.as_deref();
+        f.debug_struct("Database")
+            .field("mode", &self.mode())
+            .field("dir", &dir)
+            .finish()
+    }
+}
+
+/// The state at one log index, across collections. From [`Database::snapshot`].
+#[derive(Clone)]
+pub struct View {
+    pub(crate) snapshot: Snapshot,
+}
+
+impl View {
+    /// The log index.
+    pub fn index(&self) -> u64 {
+        self.snapshot.index()
+    }
+
+    /// A collection as it was.
+    pub fn collection(&self, name: &str) -> Result<crate::view::CollectionView, Error> {
+        crate::view::CollectionView::new(self, name)
+    }
+}

@@ -1,0 +1,254 @@
+//! What callers hand in: ids, documents, updates, expectations.
+//!
+//! Conversions never fail where a caller writes them down; what is wrong is said by the call
+//! that uses them.
+
+use std::collections::BTreeMap;
+
+use velocitydb_engine::Error;
+use velocitydb_engine::catalog::Collection as Runtime;
+use velocitydb_engine::command::{Change, Condition, Refusal};
+use velocitydb_types::{
+    DOCUMENT_BYTES_MAX, FieldOperation, Fields, JsonError, Key, Path, Timestamp, Uuid, Value,
+    merge_patch,
+};
+
+use crate::ids::Random;
+
+/// A document's id: a string, a number, a UUID, … Becomes a [`Key`].
+#[derive(Debug, Clone)]
+pub struct Id(Result<Key, String>);
+
+impl Id {
+    pub(crate) fn key(self) -> Result<Key, Error> {
+        self.0
+            .map_err(|error| Error::Invalid(format!("the id: {error}")))
+    }
+}
+
+impl From<Value> for Id {
+    fn from(value: Value) -> Id {
+        Id(Key::from_value(&value).map_err(|error| error.to_string()))
+    }
+}
+
+impl From<Key> for Id {
+    fn from(key: Key) -> Id {
+        Id(Ok(key))
+    }
+}
+
+impl From<&Key> for Id {
+    fn from(key: &Key) -> Id {
+        Id(Ok(key.clone()))
+    }
+}
+
+macro_rules! id_from {
+    ($($kind:ty => $value:expr),*) => {$(
+        impl From<$kind> for Id {
+            fn from(id: $kind) -> Id {
+                Id::from($value(id.into()))
+            }
+        }
+    )*};
+}
+id_from!(&str => Value::String, String => Value::String, &String => Value::String,
+         i64 => Value::Int, i32 => Value::Int, u32 => Value::Int, Uuid => Value::Uuid);
+
+/// A document to be kept.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// Encoded already.
+    Fields(Fields),
+    /// As a map.
+    Map(BTreeMap<String, Value>),
+}
+
+impl Input {
+    /// A document written as a JSON object.
+    pub fn json(text: &str) -> Result<Input, JsonError> {
+        Fields::from_json(text).map(Input::Fields)
+    }
+}
+
+impl From<Fields> for Input {
+    fn from(fields: Fields) -> Input {
+        Input::Fields(fields)
+    }
+}
+
+impl From<BTreeMap<String, Value>> for Input {
+    fn from(map: BTreeMap<String, Value>) -> Input {
+        Input::Map(map)
+    }
+}
+
+impl<const N: usize> From<[(&str, Value); N]> for Input {
+    fn from(fields: [(&str, Value); N]) -> Input {
+        Input::Map(
+            fields
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
+        )
+    }
+}
+
+/// Changes of single fields, in order.
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct Update {
+    operations: Vec<FieldOperation>,
+    wrong: Option<String>,
+}
+
+impl Update {
+    /// No change yet.
+    pub fn new() -> Update {
+        Update::default()
+    }
+
+    /// RFC 7396: fields of `patch` are set, nulls remove.
+    pub fn merge(patch: &Value) -> Update {
+        match merge_patch(patch) {
+            Ok(operations) => Update {
+                operations,
+                wrong: None,
+            },
+            Err(error) => Update {
+                operations: Vec::new(),
+                wrong: Some(error.to_string()),
+            },
+        }
+    }
+
+    fn with(mut self, path: &str, operation: impl FnOnce(Path) -> FieldOperation) -> Update {
+        match path.parse() {
+            Ok(path) => self.operations.push(operation(path)),
+            Err(error) => self.wrong = Some(format!("the path {path:?}: {error}")),
+        }
+        self
+    }
+
+    /// Sets a field, making the maps on the way to it.
+    pub fn set(self, path: &str, value: impl Into<Value>) -> Update {
+        let value = value.into();
+        self.with(path, |path| FieldOperation::Set { path, value })
+    }
+
+    /// Removes a field.
+    pub fn unset(self, path: &str) -> Update {
+        self.with(path, |path| FieldOperation::Unset { path })
+    }
+
+    /// Adds to a number; an absent one counts as 0.
+    pub fn add(self, path: &str, by: impl Into<Value>) -> Update {
+        let by = by.into();
+        self.with(path, |path| FieldOperation::Add { path, by })
+    }
+
+    /// Appends to an array, making it when it is absent.
+    pub fn push(self, path: &str, value: impl Into<Value>) -> Update {
+        let value = value.into();
+        self.with(path, |path| FieldOperation::Push { path, value })
+    }
+
+    pub(crate) fn change(&self, runtime: &Runtime) -> Result<Change<'static>, Error> {
+        if let Some(wrong) = &self.wrong {
+            return Err(Error::Invalid(wrong.clone()));
+        }
+        let mut operations = self.operations.clone();
+        runtime
+            .definition
+            .schema
+            .resolve_operations(&mut operations);
+        Ok(Change::Patch(operations))
+    }
+}
+
+/// What a compare-and-swap expects of the present document.
+#[derive(Debug, Clone)]
+pub enum Expected {
+    /// Its version.
+    Version(u64),
+    /// These values at these paths; null is also met by an absent field.
+    Fields(Vec<(String, Value)>),
+}
+
+impl Expected {
+    /// One field.
+    pub fn field(path: &str, value: impl Into<Value>) -> Expected {
+        Expected::Fields(vec![(path.to_owned(), value.into())])
+    }
+
+    pub(crate) fn condition(&self) -> Result<Condition, Error> {
+        Ok(match self {
+            Expected::Version(version) => Condition::Version(*version),
+            Expected::Fields(fields) => {
+                let parse = |(path, value): &(String, Value)| {
+                    let parsed = path.parse::<Path>();
+                    parsed
+                        .map(|path| (path, value.clone()))
+                        .map_err(|error| Error::Invalid(format!("the path {path:?}: {error}")))
+                };
+                Condition::Fields(fields.iter().map(parse).collect::<Result<_, _>>()?)
+            }
+        })
+    }
+}
+
+fn refused(error: velocitydb_types::SchemaError) -> Error {
+    Error::Refused {
+        operation: 0,
+        refusal: Refusal::Schema(error),
+    }
+}
+
+/// Fills in defaults, converts what the schema declares, and finds the id.
+pub(crate) fn resolve(
+    runtime: &Runtime,
+    input: &Input,
+    id: Option<Key>,
+    now: Timestamp,
+    random: &Random,
+) -> Result<(Key, Fields), Error> {
+    let definition = &runtime.definition;
+    let mut uuid = || random.uuid(now);
+    let schema = &definition.schema;
+    let fields = match input {
+        Input::Fields(fields) => {
+            schema.resolve_fields(fields.clone(), DOCUMENT_BYTES_MAX, now, &mut uuid)
+        }
+        Input::Map(map) => schema.resolve(map, now, &mut uuid),
+    };
+    let fields = fields.map_err(refused)?;
+    let named = match &definition.primary_key {
+        Some(field) => {
+            let value = fields
+                .as_raw()
+                .get(field)
+                .map_or(Value::Null, |value| value.to_value());
+            let key = Key::from_value(&value).map_err(|error| {
+                Error::Invalid(format!("the primary key field {field:?}: {error}"))
+            })?;
+            Some(key)
+        }
+        None => None,
+    };
+    let key = match (named, id) {
+        (Some(named), Some(id)) if named != id => {
+            return Err(Error::Invalid(format!(
+                "the document's primary key is {named} but the id given is {id}"
+            )));
+        }
+        (Some(named), _) => named,
+        (None, Some(id)) => id,
+        (None, None) => uuid_key(random.uuid(now)),
+    };
+    Ok((key, fields))
+}
+
+fn uuid_key(id: Uuid) -> Key {
+    Key::from_value(&Value::Uuid(id)).expect("a UUID is an id")
+}

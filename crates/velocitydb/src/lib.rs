@@ -1,0 +1,61 @@
+//! VelocityDB, embedded: documents in memory, over one log, in your process.
+//!
+//! ```no_run
+//! use velocitydb::{Database, Definition, Expected, Options, Update};
+//!
+//! # fn main() -> Result<(), velocitydb::Error> {
+//! let db = Database::open(Options::at("data"))?;
+//! let tasks = db.create_collection(Definition::new("tasks"))?.value;
+//! tasks.insert_with_id("t1", [("state", "waiting".into())])?;
+//! let won = tasks.compare_and_swap(
+//!     "t1",
+//!     &Expected::field("state", "waiting"),
+//!     Update::new().set("state", "running"),
+//! )?;
+//! println!("{won:?}");
+//! # Ok(()) }
+//! ```
+//!
+//! In reading order: [`Options`] and [`Call`] say what is wanted; [`Database`] opens, begins
+//! transactions and takes snapshots; [`Collection`] reads and changes documents; [`Batch`] does
+//! several things at once; [`Transaction`] does them in steps. All calls block; none needs an
+//! async runtime, and `Database::run` (feature `async`) makes a future of any of them.
+//!
+//! What this crate adds to `velocitydb-engine`: a clock, randomness, threads, names and
+//! conversions. What it does not know: users, protocols, SQL.
+//! Tests: tests/it.
+
+mod background;
+mod batch;
+mod clock;
+mod collection;
+mod database;
+mod ids;
+mod input;
+mod options;
+mod transaction;
+mod view;
+
+pub use batch::{Batch, BatchAnswer, BatchOutcome};
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use collection::{Collection, CollectionStats, Swap};
+pub use database::{Answer, Database, Health, View};
+pub use input::{Expected, Id, Input, Update};
+pub use options::{Background, Call, Consistency, IDEMPOTENCY_KEPT, Options};
+pub use transaction::Transaction;
+pub use view::{CollectionView, Page, PageRequest};
+
+pub use velocitydb_engine::catalog::{Definition, IndexDefinition, Kind, Persistence};
+pub use velocitydb_engine::command::{Effect, Outcome, Refusal};
+pub use velocitydb_engine::disk;
+pub use velocitydb_engine::log::{LogOptions, LogStats};
+pub use velocitydb_engine::store::TableBytes;
+pub use velocitydb_engine::transaction::{Isolation, Savepoint};
+pub use velocitydb_engine::{
+    CheckpointStats, Document, Durability, EngineStats, Error, Meta, Recovery, StorageMode,
+};
+pub use velocitydb_query as query;
+pub use velocitydb_types::{
+    self as types, Date, Decimal, ErrorClass, Field, FieldType, Fields, Key, Path, Point, RawMap,
+    RawValue, Schema, Timestamp, Uuid, Value,
+};

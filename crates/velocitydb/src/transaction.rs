@@ -1,0 +1,176 @@
+//! Interactive transactions over collections by name.
+
+use std::sync::Arc;
+
+use velocitydb_engine::catalog::Collection as Runtime;
+use velocitydb_engine::command::{Condition, Outcome};
+use velocitydb_engine::transaction::Savepoint;
+use velocitydb_engine::{Document, Error};
+use velocitydb_types::Key;
+
+use crate::batch::{Step, StepChange};
+use crate::database::{Answer, Inner};
+use crate::input::{Expected, Id, Input, Update};
+use crate::options::Call;
+
+/// Reads one state, keeps its writes to itself until [`Transaction::commit`]. Dropped without
+/// it, nothing happened. From [`crate::Database::begin`] or, with retries,
+/// [`crate::Database::transact`].
+pub struct Transaction {
+    inner: Arc<Inner>,
+    transaction: velocitydb_engine::transaction::Transaction,
+}
+
+impl Transaction {
+    pub(crate) fn new(
+        inner: Arc<Inner>,
+        transaction: velocitydb_engine::transaction::Transaction,
+    ) -> Transaction {
+        Transaction { inner, transaction }
+    }
+
+    fn runtime(&self, collection: &str) -> Result<Arc<Runtime>, Error> {
+        let found = self
+            .transaction
+            .snapshot()
+            .catalog()
+            .get(collection)
+            .cloned();
+        found.ok_or_else(|| Error::UnknownCollection(collection.to_owned()))
+    }
+
+    /// The log index of the state that it reads.
+    pub fn index(&self) -> u64 {
+        self.transaction.snapshot().index()
+    }
+
+    /// The document of this id, own writes included.
+    pub fn get(&mut self, collection: &str, id: impl Into<Id>) -> Result<Option<Document>, Error> {
+        let key = id.into().key()?;
+        let runtime = self.runtime(collection)?;
+        self.transaction.get(&runtime, key.as_bytes())
+    }
+
+    /// Calls `visit` with every document of a collection, own writes included, until it answers
+    /// `false`.
+    pub fn scan(
+        &mut self,
+        collection: &str,
+        visit: impl FnMut(Document) -> bool,
+    ) -> Result<(), Error> {
+        let runtime = self.runtime(collection)?;
+        self.transaction.scan(&runtime, visit)
+    }
+
+    fn write(
+        &mut self,
+        collection: &str,
+        id: Option<Id>,
+        condition: Condition,
+        change: StepChange,
+    ) -> Result<(Key, Outcome), Error> {
+        let runtime = self.runtime(collection)?;
+        let step = Step {
+            collection: collection.to_owned(),
+            id,
+            condition,
+            change,
+        };
+        let operation = step.resolve(&self.inner, &runtime, self.inner.clock.now())?;
+        let outcome = self.transaction.write(
+            &runtime,
+            &operation.key,
+            &operation.condition,
+            &operation.change,
+        )?;
+        Ok((Key::trusted(&operation.key[..]), outcome))
+    }
+
+    /// Inserts a document with a new id, or the one in its primary key. The answer is its id.
+    pub fn insert(&mut self, collection: &str, document: impl Into<Input>) -> Result<Key, Error> {
+        let change = StepChange::Put(document.into());
+        self.write(collection, None, Condition::Absent, change)
+            .map(|(key, _)| key)
+    }
+
+    /// Inserts a document with this id.
+    pub fn insert_with_id(
+        &mut self,
+        collection: &str,
+        id: impl Into<Id>,
+        document: impl Into<Input>,
+    ) -> Result<Outcome, Error> {
+        let change = StepChange::Put(document.into());
+        self.write(collection, Some(id.into()), Condition::Absent, change)
+            .map(|(_, out)| out)
+    }
+
+    /// Puts a document in place of the one with this id, or inserts it.
+    pub fn upsert(
+        &mut self,
+        collection: &str,
+        id: impl Into<Id>,
+        document: impl Into<Input>,
+    ) -> Result<Outcome, Error> {
+        let change = StepChange::Put(document.into());
+        self.write(collection, Some(id.into()), Condition::None, change)
+            .map(|(_, out)| out)
+    }
+
+    /// Changes single fields.
+    pub fn update(
+        &mut self,
+        collection: &str,
+        id: impl Into<Id>,
+        update: Update,
+    ) -> Result<Outcome, Error> {
+        let change = StepChange::Patch(update);
+        self.write(collection, Some(id.into()), Condition::Present, change)
+            .map(|(_, out)| out)
+    }
+
+    /// Changes single fields of a document that is as expected.
+    pub fn update_if(
+        &mut self,
+        collection: &str,
+        id: impl Into<Id>,
+        expected: &Expected,
+        update: Update,
+    ) -> Result<Outcome, Error> {
+        let change = StepChange::Patch(update);
+        self.write(collection, Some(id.into()), expected.condition()?, change)
+            .map(|(_, out)| out)
+    }
+
+    /// Deletes a document.
+    pub fn delete(&mut self, collection: &str, id: impl Into<Id>) -> Result<Outcome, Error> {
+        let change = StepChange::Delete;
+        self.write(collection, Some(id.into()), Condition::Present, change)
+            .map(|(_, out)| out)
+    }
+
+    /// A position to roll back to.
+    pub fn savepoint(&self) -> Savepoint {
+        self.transaction.savepoint()
+    }
+
+    /// Undoes what was written after `savepoint`.
+    pub fn roll_back_to(&mut self, savepoint: Savepoint) -> Result<(), Error> {
+        self.transaction.roll_back_to(savepoint)
+    }
+
+    /// Makes all of it happen at once, or none: a conflict is an error for which
+    /// [`Error::is_retryable`] is true.
+    pub fn commit(self) -> Result<Answer<()>, Error> {
+        self.commit_with(&Call::new())
+    }
+
+    /// As [`Transaction::commit`], with options. With an idempotency key the transaction is
+    /// made once, however often it is run.
+    pub fn commit_with(self, call: &Call) -> Result<Answer<()>, Error> {
+        let now = self.inner.begin(call)?;
+        let retry = crate::batch::retry(call, now, &"transaction");
+        let written = self.transaction.commit(now, call.durability, retry)?;
+        Ok(Answer::of((), &written, call))
+    }
+}
