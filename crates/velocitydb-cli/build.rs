@@ -16,7 +16,10 @@ fn main() {
     let commit = std::env::var("VELOCITYDB_COMMIT").ok().or_else(git_commit);
     println!(
         "cargo::rustc-env=VELOCITYDB_COMMIT={}",
-        commit.map_or_else(|| "commit unknown".to_owned(), |commit| format!("commit {commit}"))
+        commit.map_or_else(
+            || "commit unknown".to_owned(),
+            |commit| format!("commit {commit}")
+        )
     );
     for name in ["TARGET", "PROFILE"] {
         let value = std::env::var(name).unwrap_or_default();
@@ -25,7 +28,10 @@ fn main() {
 }
 
 fn git_commit() -> Option<String> {
-    let asked = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output().ok()?;
+    let asked = Command::new("git")
+        .args(["rev-parse", "--short=12", "HEAD"])
+        .output()
+        .ok()?;
     let commit = String::from_utf8(asked.stdout).ok()?.trim().to_owned();
     (asked.status.success() && !commit.is_empty()).then_some(commit)
 }

@@ -37,7 +37,7 @@ pub enum Command<'a> {
     #[serde(borrow)]
     Write(Write<'a>),
     /// Creates a collection.
-    CreateCollection(Definition),
+    CreateCollection(Box<Definition>),
     /// Drops a collection with its documents.
     DropCollection(CollectionId),
     /// Removes all documents of a collection.
@@ -57,7 +57,7 @@ pub struct Write<'a> {
     pub resolved_at: u64,
     /// The changes.
     #[serde(borrow)]
-    pub operations: Vec<Operation<'a>>,
+    pub operations: Cow<'a, [Operation<'a>]>,
     /// Makes the write happen once however often it is asked for.
     pub retry: Option<Retry<'a>>,
 }
@@ -289,6 +289,7 @@ mod bytes {
 
     use serde::{Deserialize, Deserializer, Serializer};
 
+    #[expect(clippy::ptr_arg, reason = "serde hands the field over by reference")]
     pub(super) fn serialize<S: Serializer>(
         bytes: &Cow<'_, [u8]>,
         to: S,

@@ -450,7 +450,9 @@ impl Engine {
             looked_at += self.writer.lock().collect(persistence, limit);
         }
         crossbeam_epoch::pin().flush();
-        if let Some(files) = &self.files {
+        if let Some(files) = &self.files
+            && files.log.wants_care()
+        {
             files.log.prepare_spare()?;
         }
         Ok(looked_at >= limit)

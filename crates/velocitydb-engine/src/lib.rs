@@ -21,6 +21,7 @@ pub mod engine;
 mod error;
 pub mod log;
 mod memory;
+pub mod offline;
 mod recovery;
 pub mod snapshot;
 mod stage;

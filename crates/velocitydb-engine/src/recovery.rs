@@ -18,7 +18,7 @@
 //! Tests: `engine::tests`, and every crash and damage in `velocitydb-sim`.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -65,21 +65,14 @@ pub(crate) fn open(
     dir: PathBuf,
     options: EngineOptions,
 ) -> Result<Opened, Error> {
-    let (wal_dir, checkpoint_dir) = (dir.join("wal"), dir.join("checkpoints"));
+    let (wal_dir, checkpoint_dir) = directories(&dir);
     for dir in [&dir, &wal_dir, &checkpoint_dir] {
         let failed = |error| Error::io(format!("create {}", dir.display()), error);
         disk.create_dir_all(dir).map_err(failed)?;
     }
     disk.sync_dir(&dir)
         .map_err(|error| Error::io(format!("sync {}", dir.display()), error))?;
-    let lock = disk
-        .lock(&dir.join("LOCK"))
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::WouldBlock => Error::InUse {
-                dir: dir.display().to_string(),
-            },
-            _ => Error::io(format!("lock {}", dir.display()), error),
-        })?;
+    let lock = lock(&*disk, &dir)?;
     let mut report = Recovery::default();
     remove_unfinished(&*disk, &checkpoint_dir)?;
     let mut state = load_newest(&disk, &checkpoint_dir, &options, &mut report)?;
@@ -121,7 +114,20 @@ pub(crate) fn open(
     })
 }
 
-fn remove_unfinished(disk: &dyn Disk, dir: &std::path::Path) -> Result<(), Error> {
+/// Where the log and the checkpoints of a data directory are.
+pub(crate) fn directories(dir: &Path) -> (PathBuf, PathBuf) {
+    (dir.join("wal"), dir.join("checkpoints"))
+}
+
+/// Takes a data directory for this process.
+pub(crate) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>, Error> {
+    disk.lock(&dir.join("LOCK")).map_err(|error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => Error::InUse { dir: dir.display().to_string() },
+        _ => Error::io(format!("lock {}", dir.display()), error),
+    })
+}
+
+fn remove_unfinished(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
     let failed = |error| Error::io(format!("tidy {}", dir.display()), error);
     for name in disk.list(dir).map_err(failed)? {
         if name.ends_with(".tmp") {
@@ -134,7 +140,7 @@ fn remove_unfinished(disk: &dyn Disk, dir: &std::path::Path) -> Result<(), Error
 /// The state of the newest checkpoint that can be read; the empty state when there is none.
 fn load_newest(
     disk: &Arc<dyn Disk>,
-    dir: &std::path::Path,
+    dir: &Path,
     options: &EngineOptions,
     report: &mut Recovery,
 ) -> Result<State, Error> {
@@ -160,7 +166,7 @@ fn load_newest(
     Ok(State::new(options.seed, options.memory_limit))
 }
 
-fn load(disk: &dyn Disk, path: &std::path::Path, state: &mut State) -> Result<u64, Error> {
+fn load(disk: &dyn Disk, path: &Path, state: &mut State) -> Result<u64, Error> {
     let (mut meta, mut documents) = (None, 0);
     checkpoint::read(disk, path, |part| match part {
         Part::Meta(found) => {

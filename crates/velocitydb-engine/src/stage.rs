@@ -53,8 +53,13 @@ pub(crate) struct Stager<'s> {
     pub(crate) versions: SmallVec<[StagedVersion; 1]>,
     /// Newest index read so far.
     pub(crate) read: u64,
-    /// The rest is used only by writes of several operations.
-    many: bool,
+    /// Only of entries with several operations.
+    many: Option<Box<Many>>,
+}
+
+/// What operations need to know of those before them.
+#[derive(Default)]
+struct Many {
     by_key: HashMap<(CollectionId, Box<[u8]>), usize>,
     rows: HashSet<(CollectionId, RowId)>,
     /// Which staged version has claimed a value of a unique index (named by its position).
@@ -76,16 +81,14 @@ impl<'s> Stager<'s> {
             scratch,
             versions: SmallVec::new(),
             read: 0,
-            many: true,
-            by_key: HashMap::new(),
-            rows: HashSet::new(),
-            claims: HashMap::new(),
+            many: None,
         }
     }
 
     /// Decides a write.
     pub(crate) fn write(&mut self, write: &Write<'_>) -> Result<Results, Refused> {
-        self.many = write.operations.len() > 1;
+        let expiring = write.retry.is_some();
+        self.many = (write.operations.len() > 1 || expiring).then(Box::default);
         let mut results = Results::new();
         for (at, operation) in write.operations.iter().enumerate() {
             let result = self.operation(at, operation, write);
@@ -137,9 +140,12 @@ impl<'s> Stager<'s> {
             (None, Some(present)) => Some(&present.version),
             (None, None) => None,
         };
-        self.read = self
-            .read
-            .max(newest.map_or(0, |newest| newest.meta().index));
+        if staged.is_none() {
+            // What this entry has staged itself is nothing to wait for.
+            self.read = self
+                .read
+                .max(newest.map_or(0, |newest| newest.meta().index));
+        }
         let live = newest.filter(|newest| !newest.is_tombstone()).cloned();
         check_condition(&operation.condition, live.as_ref())?;
         let fields = changed_fields(
@@ -202,11 +208,10 @@ impl<'s> Stager<'s> {
 
     /// Where a key stands: staged before, or in the table.
     fn find(&self, collection: &Collection, key: &[u8]) -> (Option<usize>, Option<Newest>) {
-        if self.many && !self.versions.is_empty() {
-            let staged = self.by_key.get(&(collection.id, Box::from(key)));
-            if let Some(&staged) = staged {
-                return (Some(staged), None);
-            }
+        if let Some(many) = &self.many
+            && let Some(&staged) = many.by_key.get(&(collection.id, Box::from(key)))
+        {
+            return (Some(staged), None);
         }
         (None, collection.table.newest(key))
     }
@@ -247,11 +252,9 @@ impl<'s> Stager<'s> {
         if present.is_none() && collection.table.rows_left() <= self.versions.len() {
             return Err(Refusal::CollectionFull);
         }
-        if self.many {
-            self.by_key
-                .insert((collection.id, Box::from(key)), self.versions.len());
-            self.rows
-                .extend(present.as_ref().map(|present| (collection.id, present.row)));
+        if let Some(many) = &mut self.many {
+            many.by_key.insert((collection.id, Box::from(key)), self.versions.len());
+            many.rows.extend(present.as_ref().map(|present| (collection.id, present.row)));
         }
         let collection = Arc::clone(collection);
         self.versions.push(StagedVersion {
@@ -277,10 +280,11 @@ impl<'s> Stager<'s> {
         );
         let staged = self.versions.pop().expect("it was just staged");
         let id = staged.collection.id;
-        self.by_key
-            .remove(&(id, Box::from(staged.version.key_bytes())));
-        if let Some(present) = staged.present {
-            self.rows.remove(&(id, present.row));
+        if let Some(many) = &mut self.many {
+            many.by_key.remove(&(id, Box::from(staged.version.key_bytes())));
+            if let Some(present) = staged.present {
+                many.rows.remove(&(id, present.row));
+            }
         }
     }
 
@@ -297,26 +301,24 @@ impl<'s> Stager<'s> {
                 continue;
             };
             let claim = (id, position, key);
-            let claimed = self.claims.get(&claim).is_some_and(|&other| {
-                other != at
-                    && self
-                        .versions
-                        .get(other)
-                        .is_some_and(|other| holds(&other.version, unique, &claim.2))
-            });
-            if claimed {
-                let other = self.versions[self.claims[&claim]].version.clone();
-                return Err(taken(unique, &other));
+            let many = self.many.as_ref();
+            let claimed = many
+                .and_then(|many| many.claims.get(&claim))
+                .filter(|&&other| other != at)
+                .and_then(|&other| self.versions.get(other))
+                .filter(|other| holds(&other.version, unique, &claim.2));
+            if let Some(other) = claimed {
+                return Err(taken(unique, &other.version));
             }
             let held = table.unique_holder(unique, &claim.2, |row| {
-                Some(row) == own || self.many && self.rows.contains(&(id, row))
+                Some(row) == own || many.is_some_and(|many| many.rows.contains(&(id, row)))
             });
             if let Some(holder) = held {
                 self.read = self.read.max(holder.meta().index);
                 return Err(taken(unique, &holder));
             }
-            if self.many {
-                self.claims.insert(claim, at);
+            if let Some(many) = &mut self.many {
+                many.claims.insert(claim, at);
             }
         }
         Ok(())

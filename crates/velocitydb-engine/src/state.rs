@@ -27,7 +27,7 @@ use crate::catalog::{
 use crate::command::{Command, Effect, Entry, Outcome, Refusal, Results, Retry, Write};
 use crate::memory::Memory;
 use crate::stage::{Refused, StagedVersion, Stager, build_unique};
-use crate::store::{GarbageQueue, Snapshots, Table, UniqueIndex, Visible};
+use crate::store::{Document, GarbageQueue, Snapshots, Table, UniqueIndex, Visible};
 
 /// Expired idempotency keys removed with each entry, at most.
 const RETRIES_EXPIRED_MAX: usize = 16;
@@ -87,9 +87,10 @@ enum Definitions {
 /// An entry that is decided: what it will do.
 pub(crate) struct Staged {
     versions: SmallVec<[StagedVersion; 1]>,
-    definitions: Option<Definitions>,
+    definitions: Option<Box<Definitions>>,
     retry: Option<(i64, Key)>,
-    retries_expired: usize,
+    /// Idempotency keys that are not kept any more.
+    retries_gone: Vec<(i64, Key)>,
     pub(crate) persistence: Persistence,
     pub(crate) index: u64,
     pub(crate) time: Timestamp,
@@ -124,7 +125,7 @@ impl Staged {
         self.versions
             .iter()
             .all(|staged| staged.version.is_tombstone())
-            || matches!(self.definitions, Some(Definitions::Remove(_)))
+            || matches!(self.definitions.as_deref(), Some(Definitions::Remove(_)))
     }
 }
 
@@ -197,7 +198,8 @@ impl State {
         let mut stager = Stager::new(&catalog, index, time, &mut scratch);
         let staged = self.stage_with(&mut stager, command, persistence, index, time);
         let answer = staged.map(|staged| {
-            let (versions, read) = (std::mem::take(&mut stager.versions), stager.read);
+            let versions = std::mem::take(&mut stager.versions);
+            let read = stager.read.max(staged.read);
             Staged {
                 versions,
                 read,
@@ -220,7 +222,7 @@ impl State {
             versions: SmallVec::new(),
             definitions: None,
             retry: None,
-            retries_expired: 0,
+            retries_gone: Vec::new(),
             persistence,
             index,
             time,
@@ -255,6 +257,11 @@ impl State {
                     stager
                         .system(RETRIES, &key, Some(fields.as_bytes()))
                         .map_err(refused)?;
+                    // An expired outcome under the same key goes with this entry.
+                    let table = &self.catalog.by_id[&RETRIES].table;
+                    let old = table.newest(key.as_bytes());
+                    let old = old.and_then(|old| expiry(&old.version));
+                    staged.retries_gone.extend(old.map(|expires| (expires, key.clone())));
                     staged.retry = Some((retry.expires, key));
                 }
             }
@@ -274,17 +281,18 @@ impl State {
                     .map_err(|error| refused(Refusal::BadDefinition(error.to_string())))?;
                 let fields = fields.map(|fields| fields.as_bytes());
                 stager.system(COLLECTIONS, &key, fields).map_err(refused)?;
-                staged.definitions = Some(change);
+                staged.definitions = Some(Box::new(change));
             }
         }
         if persistence == Persistence::Logged && !stager.versions.is_empty() {
-            let expired = self
-                .retries
-                .iter()
-                .take_while(|(expires, _)| *expires <= time.0);
-            for (_, key) in expired.take(RETRIES_EXPIRED_MAX) {
-                stager.system(RETRIES, key, None).map_err(refused)?;
-                staged.retries_expired += 1;
+            let asked = staged.retry.as_ref().map(|(_, key)| key.clone());
+            let expired = self.retries.iter().take_while(|(expires, _)| *expires <= time.0);
+            for (expires, key) in expired.take(RETRIES_EXPIRED_MAX) {
+                // A key that is used again has its document replaced already.
+                if Some(key) != asked.as_ref() {
+                    stager.system(RETRIES, key, None).map_err(refused)?;
+                }
+                staged.retries_gone.push((*expires, key.clone()));
             }
         }
         Ok(staged)
@@ -308,7 +316,7 @@ impl State {
                     return Err(Refusal::CollectionExists(definition.name.clone()));
                 }
                 let table = new_table(self, definition);
-                let (id, definition) = (self.next_collection, definition.clone());
+                let (id, definition) = (self.next_collection, (**definition).clone());
                 Definitions::Put(Collection::new(id, definition, index, table))
             }
             Command::DropCollection(id) => {
@@ -364,8 +372,8 @@ impl State {
                 sequence.owed += 2;
             }
         }
-        for _ in 0..staged.retries_expired {
-            self.retries.pop_first();
+        for gone in staged.retries_gone.drain(..) {
+            self.retries.remove(&gone);
         }
         if let Some(retry) = staged.retry.take() {
             self.retries.insert(retry);
@@ -375,7 +383,7 @@ impl State {
         };
         let catalog = Arc::make_mut(&mut self.catalog);
         catalog.changed_at = staged.index;
-        match change {
+        match *change {
             Definitions::Put(collection) => {
                 self.next_collection = self.next_collection.max(CollectionId(collection.id.0 + 1));
                 catalog.put(collection);
@@ -464,9 +472,7 @@ impl State {
         let key = retry_key(retry)?;
         let table = &self.catalog.by_id[&RETRIES].table;
         let kept = table.newest(key.as_bytes()).map(|newest| newest.version);
-        let Some(kept) = kept.filter(|kept| !kept.is_tombstone()) else {
-            return Ok(None);
-        };
+        let Some(kept) = kept.filter(|kept| expiry(kept) > Some(time.0)) else { return Ok(None) };
         if kept.get("request").and_then(|request| request.as_int()) != Some(retry.request as i64) {
             return Err(Refusal::RetryKeyReused(retry.key.to_string()));
         }
@@ -496,7 +502,7 @@ impl State {
         let table = Arc::clone(&self.catalog.by_id[&RETRIES].table);
         self.retries.clear();
         table.scan(0, u64::MAX, |kept| {
-            if let Some(expires) = kept.get("expires").and_then(|expires| expires.as_int()) {
+            if let Some(expires) = expiry(&kept) {
                 self.retries.insert((expires, kept.id()));
             }
             true
@@ -565,6 +571,11 @@ pub(crate) fn new_table(state: &State, definition: &Definition) -> Arc<Table> {
 
 fn redefined(old: &Collection, definition: Definition, index: u64) -> Collection {
     Collection::new(old.id, definition, index, Arc::clone(&old.table))
+}
+
+/// Until when a kept outcome counts; `None` for a tombstone.
+fn expiry(kept: &Document) -> Option<i64> {
+    if kept.is_tombstone() { None } else { kept.get("expires")?.as_int() }
 }
 
 fn retry_key(retry: &Retry<'_>) -> Result<Key, Refusal> {

@@ -304,7 +304,7 @@ impl Transaction {
         let write = Write {
             mode: Mode::Atomic,
             resolved_at,
-            operations,
+            operations: operations.into(),
             retry,
         };
         self.engine.propose(now, Command::Write(write), level)

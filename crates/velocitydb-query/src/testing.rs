@@ -31,7 +31,7 @@ pub(crate) fn documents_of(rows: impl IntoIterator<Item = (Value, Fields)>) -> V
         seed: 7,
         salts: Box::new(|| [0; 16]),
     });
-    let create = Command::CreateCollection(Definition::new("rows"));
+    let create = Command::CreateCollection(Box::new(Definition::new("rows")));
     engine.propose(Timestamp(1), create, None).unwrap();
     let catalog = engine.catalog();
     let collection = catalog.get("rows").unwrap();

@@ -1,7 +1,9 @@
 //! Several changes in one entry of the log, in one or many collections.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use velocitydb_engine::catalog::Collection as Runtime;
 use velocitydb_engine::command::{Change, Condition, Mode, Operation, Outcome, Refusal, Retry};
 use velocitydb_engine::{Error, Results};
@@ -29,32 +31,32 @@ pub(crate) enum StepChange {
 
 impl Step {
     /// Resolved under a definition: ids, defaults, conversions.
-    pub(crate) fn resolve(
-        &self,
+    pub(crate) fn resolve<'a>(
+        &'a self,
         inner: &Inner,
         runtime: &Runtime,
         now: Timestamp,
-    ) -> Result<Operation<'static>, Error> {
-        let id = self.id.clone().map(Id::key).transpose()?;
+    ) -> Result<Operation<'a>, Error> {
+        let id = self.id.as_ref().map(Id::key).transpose()?;
         let (key, change) = match &self.change {
             StepChange::Put(input) => {
                 let (key, fields) = resolve(runtime, input, id, now, &inner.random)?;
-                (key, Change::Put(fields.into_bytes().into_vec().into()))
+                (key, Change::Put(fields))
             }
             StepChange::Patch(update) => (named(id)?, update.change(runtime)?),
             StepChange::Delete => (named(id)?, Change::Delete),
         };
-        Ok(Operation {
-            collection: runtime.id,
-            key: key.into_bytes().into_vec().into(),
-            condition: self.condition.clone(),
-            change,
-        })
+        let key = match key {
+            Cow::Borrowed(key) => Cow::Borrowed(key.as_bytes()),
+            Cow::Owned(key) => Cow::Owned(key.into_bytes().into_vec()),
+        };
+        let condition = self.condition.clone();
+        Ok(Operation { collection: runtime.id, key, condition, change })
     }
 }
 
-fn named(id: Option<Key>) -> Result<Key, Error> {
-    id.ok_or_else(|| Error::Invalid("the operation names no id".into()))
+fn named(id: Option<&Key>) -> Result<Cow<'_, Key>, Error> {
+    id.map(Cow::Borrowed).ok_or_else(|| Error::Invalid("the operation names no id".into()))
 }
 
 /// The idempotency key of a call. `request` is what was asked for, before ids, defaults and
@@ -209,7 +211,7 @@ impl Batch {
         let written = inner.write(call, self.mode, &self.steps, |now| {
             let catalog = inner.engine.catalog();
             keys.clear();
-            let mut operations = Vec::with_capacity(self.steps.len());
+            let mut operations = SmallVec::with_capacity(self.steps.len());
             for (at, step) in self.steps.iter().enumerate() {
                 let runtime = catalog.get(&step.collection);
                 let runtime =

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use smallvec::smallvec;
 use velocitydb_engine::catalog::{Collection as Runtime, Definition, IndexDefinition};
 use velocitydb_engine::command::{Command, Condition, Mode, Outcome, Refusal};
 use velocitydb_engine::store::TableBytes;
@@ -95,7 +96,7 @@ impl Collection {
 
     /// The document of this id. Never waits for a writer.
     pub fn get(&self, id: impl Into<Id>) -> Result<Option<Document>, Error> {
-        self.get_by_key(&id.into().key()?)
+        self.get_by_key(id.into().key()?)
     }
 
     /// As [`Collection::get`], for a key that is made already.
@@ -114,33 +115,21 @@ impl Collection {
         id: Option<Id>,
         condition: Condition,
         change: StepChange,
-    ) -> Result<Answer<(Key, Outcome)>, Error> {
-        let step = Step {
-            collection: String::new(),
-            id,
-            condition,
-            change,
-        };
-        let mut key = None;
+    ) -> Result<Answer<(Option<Key>, Outcome)>, Error> {
+        let with_id = id.is_some();
+        let step = Step { collection: String::new(), id, condition, change };
+        let mut fresh = None;
         let mut written = self.inner.write(&self.call, Mode::Atomic, &step, |now| {
-            let catalog = self.inner.engine.catalog();
             let runtime = self.runtime()?;
             let operation = step.resolve(&self.inner, &runtime, now)?;
-            key = Some(Key::trusted(&operation.key[..]));
-            Ok(Prepared {
-                resolved_at: catalog.changed_at(),
-                operations: vec![operation],
-            })
+            fresh = (!with_id).then(|| Key::trusted(&operation.key[..]));
+            Ok(Prepared { resolved_at: runtime.defined_at, operations: smallvec![operation] })
         })?;
         let outcome = written.results.pop().ok_or_else(|| {
             Error::Invalid("the earlier request with this idempotency key had another form".into())
         })?;
-        let outcome = outcome.map_err(|refusal| crate::batch::refused(0, refusal))?;
-        let key = outcome
-            .earlier_id
-            .clone()
-            .or(key)
-            .expect("a write was built");
+        let mut outcome = outcome.map_err(|refusal| crate::batch::refused(0, refusal))?;
+        let key = outcome.earlier_id.take().or(fresh);
         Ok(Answer::of((key, outcome), &written, &self.call))
     }
 
@@ -149,7 +138,7 @@ impl Collection {
     pub fn insert(&self, document: impl Into<Input>) -> Result<Answer<Key>, Error> {
         let change = StepChange::Put(document.into());
         let answer = self.change(None, Condition::Absent, change)?;
-        Ok(answer.map(|(key, _)| key))
+        Ok(answer.map(|(key, _)| key.expect("an insert without an id answers the one it made")))
     }
 
     /// Inserts a document with this id; refused when there is one.
@@ -252,16 +241,19 @@ impl Collection {
 
     fn swap(&self, id: Id, expected: &Expected, change: StepChange) -> Result<Answer<Swap>, Error> {
         match self.change(Some(id), expected.condition()?, change) {
-            Ok(answer) => {
-                let Some(document) = answer.value.1.document.clone() else {
-                    // The kept outcome of an earlier request: the document may have moved on.
-                    let current = self.get_by_key(&answer.value.0)?;
-                    let current =
-                        current.ok_or_else(|| crate::batch::refused(0, Refusal::NotFound))?;
-                    return Ok(answer.map(|_| Swap::Won(current)));
-                };
-                Ok(answer.map(|_| Swap::Won(document)))
-            }
+            Ok(answer) => match &answer.value {
+                (_, Outcome { document: Some(document), .. }) => {
+                    let document = document.clone();
+                    Ok(answer.map(|_| Swap::Won(document)))
+                }
+                // The kept outcome of an earlier request: the document may have moved on.
+                (key, _) => {
+                    let current = key.as_ref().map(|key| self.get_by_key(key)).transpose()?;
+                    let current = current.flatten();
+                    let current = current.ok_or_else(|| crate::batch::refused(0, Refusal::NotFound))?;
+                    Ok(answer.map(|_| Swap::Won(current)))
+                }
+            },
             Err(Error::Refused {
                 refusal: Refusal::ConditionFailed { expected, current },
                 ..

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use velocitydb_engine::catalog::{Collection as Runtime, Definition};
-use velocitydb_engine::command::{Command, Mode, Write};
+use smallvec::SmallVec;
+use velocitydb_engine::command::{Command, Mode, Operation, Refusal, Write};
 use velocitydb_engine::log::FlushLevel;
 use velocitydb_engine::snapshot::Snapshot;
 use velocitydb_engine::transaction::{Isolation, Transaction};
@@ -157,7 +158,7 @@ impl Database {
         call: &Call,
     ) -> Result<Answer<Collection>, Error> {
         let name = definition.name.clone();
-        let written = self.0.define(Command::CreateCollection(definition), call)?;
+        let written = self.0.define(Command::CreateCollection(Box::new(definition)), call)?;
         Ok(Answer::of(self.collection(&name)?, &written, call))
     }
 
@@ -347,34 +348,23 @@ impl Inner {
         self.engine.propose(now, command, call.durability)
     }
 
-    /// Proposes a write made by `build` under the present catalog; resolved again when a
+    /// Proposes a write made by `prepare` under the present catalog; resolved again when a
     /// definition changes in between.
-    pub(crate) fn write(
+    pub(crate) fn write<'a>(
         &self,
         call: &Call,
         mode: Mode,
         request: &dyn std::fmt::Debug,
-        mut build: impl FnMut(Timestamp) -> Result<Prepared, Error>,
+        mut prepare: impl FnMut(Timestamp) -> Result<Prepared<'a>, Error>,
     ) -> Result<Written, Error> {
         loop {
             let now = self.begin(call)?;
-            let prepared = build(now)?;
+            let Prepared { resolved_at, operations } = prepare(now)?;
             let retry = crate::batch::retry(call, now, request);
-            let write = Write {
-                mode,
-                resolved_at: prepared.resolved_at,
-                operations: prepared.operations,
-                retry,
-            };
-            match self
-                .engine
-                .propose(now, Command::Write(write), call.durability)
-            {
-                Err(Error::Refused { refusal, .. })
-                    if matches!(
-                        refusal,
-                        velocitydb_engine::command::Refusal::DefinitionChanged
-                    ) => {}
+            let operations = operations[..].into();
+            let write = Write { mode, resolved_at, operations, retry };
+            match self.engine.propose(now, Command::Write(write), call.durability) {
+                Err(Error::Refused { refusal: Refusal::DefinitionChanged, .. }) => {}
                 result => return result,
             }
         }
@@ -392,9 +382,9 @@ impl Inner {
 }
 
 /// Operations and the catalog under which they were resolved.
-pub(crate) struct Prepared {
+pub(crate) struct Prepared<'a> {
     pub(crate) resolved_at: u64,
-    pub(crate) operations: Vec<velocitydb_engine::command::Operation<'static>>,
+    pub(crate) operations: SmallVec<[Operation<'a>; 1]>,
 }
 
 impl Drop for Inner {

@@ -12,13 +12,13 @@ use velocitydb_types::{Timestamp, Uuid, uuid_v7};
 #[derive(Debug)]
 pub(crate) enum Random {
     System,
-    Seeded(Mutex<StdRng>),
+    Seeded(Box<Mutex<StdRng>>),
 }
 
 impl Random {
     pub(crate) fn new(seed: Option<u64>) -> Random {
         match seed {
-            Some(seed) => Random::Seeded(Mutex::new(StdRng::seed_from_u64(seed))),
+            Some(seed) => Random::Seeded(Box::new(Mutex::new(StdRng::seed_from_u64(seed)))),
             None => Random::System,
         }
     }

@@ -3,13 +3,14 @@
 //! Conversions never fail where a caller writes them down; what is wrong is said by the call
 //! that uses them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use velocitydb_engine::Error;
-use velocitydb_engine::catalog::Collection as Runtime;
+use velocitydb_engine::catalog::{Collection as Runtime, Definition};
 use velocitydb_engine::command::{Change, Condition, Refusal};
 use velocitydb_types::{
-    DOCUMENT_BYTES_MAX, FieldOperation, Fields, JsonError, Key, Path, Timestamp, Uuid, Value,
+    DOCUMENT_BYTES_MAX, FieldOperation, Fields, JsonError, Key, Path, RawMap, Timestamp, Uuid, Value,
     merge_patch,
 };
 
@@ -20,9 +21,8 @@ use crate::ids::Random;
 pub struct Id(Result<Key, String>);
 
 impl Id {
-    pub(crate) fn key(self) -> Result<Key, Error> {
-        self.0
-            .map_err(|error| Error::Invalid(format!("the id: {error}")))
+    pub(crate) fn key(&self) -> Result<&Key, Error> {
+        self.0.as_ref().map_err(|error| Error::Invalid(format!("the id: {error}")))
     }
 }
 
@@ -172,6 +172,9 @@ impl Update {
 pub enum Expected {
     /// Its version.
     Version(u64),
+    /// The log index of its last change. Not met, the call is refused as a conflict
+    /// ([`Refusal::Conflict`]) and not with the document: it is a reader's tag, to be read anew.
+    Index(u64),
     /// These values at these paths; null is also met by an absent field.
     Fields(Vec<(String, Value)>),
 }
@@ -185,6 +188,7 @@ impl Expected {
     pub(crate) fn condition(&self) -> Result<Condition, Error> {
         Ok(match self {
             Expected::Version(version) => Condition::Version(*version),
+            Expected::Index(index) => Condition::Index(*index),
             Expected::Fields(fields) => {
                 let parse = |(path, value): &(String, Value)| {
                     let parsed = path.parse::<Path>();
@@ -206,47 +210,40 @@ fn refused(error: velocitydb_types::SchemaError) -> Error {
 }
 
 /// Fills in defaults, converts what the schema declares, and finds the id.
-pub(crate) fn resolve(
+pub(crate) fn resolve<'a>(
     runtime: &Runtime,
-    input: &Input,
-    id: Option<Key>,
+    input: &'a Input,
+    id: Option<&'a Key>,
     now: Timestamp,
     random: &Random,
-) -> Result<(Key, Fields), Error> {
-    let definition = &runtime.definition;
+) -> Result<(Cow<'a, Key>, Cow<'a, [u8]>), Error> {
+    let Definition { schema, primary_key, .. } = &runtime.definition;
     let mut uuid = || random.uuid(now);
-    let schema = &definition.schema;
     let fields = match input {
+        // Nothing to fill in or to convert: apply will check what there is to check.
+        Input::Fields(fields) if schema.fields().is_empty() => Cow::Borrowed(fields.as_bytes()),
         Input::Fields(fields) => {
-            schema.resolve_fields(fields.clone(), DOCUMENT_BYTES_MAX, now, &mut uuid)
+            let resolved = schema.resolve_fields(fields.clone(), DOCUMENT_BYTES_MAX, now, &mut uuid);
+            Cow::Owned(resolved.map_err(refused)?.into_bytes().into_vec())
         }
-        Input::Map(map) => schema.resolve(map, now, &mut uuid),
-    };
-    let fields = fields.map_err(refused)?;
-    let named = match &definition.primary_key {
-        Some(field) => {
-            let value = fields
-                .as_raw()
-                .get(field)
-                .map_or(Value::Null, |value| value.to_value());
-            let key = Key::from_value(&value).map_err(|error| {
-                Error::Invalid(format!("the primary key field {field:?}: {error}"))
-            })?;
-            Some(key)
+        Input::Map(map) => {
+            let resolved = schema.resolve(map, now, &mut uuid);
+            Cow::Owned(resolved.map_err(refused)?.into_bytes().into_vec())
         }
-        None => None,
     };
-    let key = match (named, id) {
-        (Some(named), Some(id)) if named != id => {
-            return Err(Error::Invalid(format!(
-                "the document's primary key is {named} but the id given is {id}"
-            )));
-        }
-        (Some(named), _) => named,
-        (None, Some(id)) => id,
-        (None, None) => uuid_key(random.uuid(now)),
+    let Some(field) = primary_key else {
+        let key = id.map_or_else(|| Cow::Owned(uuid_key(uuid())), Cow::Borrowed);
+        return Ok((key, fields));
     };
-    Ok((key, fields))
+    let value = RawMap::trusted(&fields).get(field).map_or(Value::Null, |value| value.to_value());
+    let named = Key::from_value(&value)
+        .map_err(|error| Error::Invalid(format!("the primary key field {field:?}: {error}")))?;
+    match id {
+        Some(id) if *id != named => Err(Error::Invalid(format!(
+            "the document's primary key is {named} but the id given is {id}"
+        ))),
+        _ => Ok((Cow::Owned(named), fields)),
+    }
 }
 
 fn uuid_key(id: Uuid) -> Key {

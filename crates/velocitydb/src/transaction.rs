@@ -46,7 +46,8 @@ impl Transaction {
 
     /// The document of this id, own writes included.
     pub fn get(&mut self, collection: &str, id: impl Into<Id>) -> Result<Option<Document>, Error> {
-        let key = id.into().key()?;
+        let id = id.into();
+        let key = id.key()?;
         let runtime = self.runtime(collection)?;
         self.transaction.get(&runtime, key.as_bytes())
     }

@@ -60,7 +60,8 @@ impl CollectionView {
 
     /// The document of this id.
     pub fn get(&self, id: impl Into<Id>) -> Result<Option<Document>, Error> {
-        let key = id.into().key()?;
+        let id = id.into();
+        let key = id.key()?;
         self.view.snapshot.get(&self.runtime, key.as_bytes())
     }
 

@@ -55,6 +55,22 @@ impl MappedFile for RealMap {
     }
 }
 
+/// Whether a write to an allocated block of this file needs no new space: not so where the file
+/// system copies on write, and there a write through memory could end the process on a full disk.
+#[cfg(target_os = "linux")]
+// The type of `f_type` differs between targets.
+#[allow(clippy::unnecessary_cast)]
+fn keeps_blocks_in_place(file: &File) -> bool {
+    // ext2 to ext4, XFS, tmpfs: the magic numbers of statfs(2).
+    const IN_PLACE: [i64; 3] = [0xef53, 0x5846_5342, 0x0102_1994];
+    rustix::fs::fstatfs(file).is_ok_and(|stat| IN_PLACE.contains(&(stat.f_type as i64)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn keeps_blocks_in_place(_: &File) -> bool {
+    false
+}
+
 impl Disk for RealDisk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new()
@@ -194,7 +210,8 @@ impl DiskFile for RealFile {
     }
 
     fn map(&self, len: u64) -> io::Result<Option<Box<dyn MappedFile>>> {
-        let Ok(len) = usize::try_from(len) else {
+        let Some(len) = usize::try_from(len).ok().filter(|_| keeps_blocks_in_place(&self.file))
+        else {
             return Ok(None);
         };
         let memory = memmap2::MmapOptions::new().len(len).map_raw(&self.file)?;

@@ -16,11 +16,12 @@ pub enum Compression {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WritePath {
     /// By a system call; every failure is an error.
-    #[default]
     Calls,
-    /// Through a mapping of the segment where the disk offers it: several times faster for a
-    /// lone small write. On a file system that copies on write, or a disk that fails, the
-    /// operating system ends the process instead of reporting an error.
+    /// Through a mapping of the segment where the disk offers it (on Linux: ext4, XFS, tmpfs),
+    /// else by calls: several times faster for a lone small write. When a disk fails to read
+    /// back a page that was dropped from memory, the operating system ends the process instead
+    /// of reporting an error; what was acknowledged is not touched by that.
+    #[default]
     Mapped,
 }
 

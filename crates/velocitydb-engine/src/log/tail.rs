@@ -182,6 +182,10 @@ impl Tail {
         if !self.fits(reserved) {
             self.roll(Link::Continues);
         }
+        assert!(
+            self.fits(reserved),
+            "a reservation is room here or in the spare"
+        );
         let offset = self.position.1;
         let before = self.current.bytes.len();
         record::push_entry(

@@ -342,7 +342,7 @@ impl<E: Entry> HashIndex<E> {
             let directory = self.directory(guard);
             let segment = Self::segment(directory, directory.position(hash), guard);
             // At most seven eighths: beyond it probes grow long.
-            if segment.used.load(Ordering::Relaxed) + 1 <= segment.capacity() / 8 * 7 {
+            if segment.used.load(Ordering::Relaxed) < segment.capacity() / 8 * 7 {
                 return segment.insert(hash, entry.pack(hash));
             }
             self.make_room(directory, segment, hash, &rehash, guard);

@@ -49,7 +49,7 @@ const HEADER_BYTES: usize = size_of::<Header>();
 const LINK_AT: usize = 16;
 const LINK_BYTES: usize = size_of::<AtomicPtr<Header>>();
 const ALIGN: usize = align_of::<AtomicPtr<Header>>();
-const _: () = assert!(HEADER_BYTES == 12 && LINK_AT % ALIGN == 0 && LINK_AT >= HEADER_BYTES);
+const _: () = assert!(HEADER_BYTES == 12 && LINK_AT.is_multiple_of(ALIGN) && LINK_AT >= HEADER_BYTES);
 
 /// What a version is besides its key and fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

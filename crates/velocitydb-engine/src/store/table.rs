@@ -564,11 +564,10 @@ impl Table {
     /// Drops the unique index over these fields.
     pub(crate) fn drop_unique(&self, fields: &[Path]) {
         self.set_uniques(|uniques| {
-            uniques
-                .iter()
-                .filter(|unique| unique.fields != fields)
-                .cloned()
-                .collect()
+            let dropped = uniques.iter().position(|unique| unique.fields == fields);
+            let kept = uniques.iter().enumerate();
+            let kept = kept.filter(|(at, _)| Some(*at) != dropped);
+            kept.map(|(_, unique)| unique.clone()).collect()
         });
     }
 }

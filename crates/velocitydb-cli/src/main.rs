@@ -1,0 +1,89 @@
+//! The program `velocitydb`: reads its arguments and calls the module that does the work.
+//!
+//! One module for each command: [`serve`] (with [`sample`]), [`demo`], [`import`], [`check`] (and
+//! repair), [`bench`], [`torture`] (the load of the kill tests). What they share: [`config`],
+//! [`load`] (rows into a collection), [`failure`] (how a command ends), [`text`], [`version`].
+//!
+//! Invariants: answers go to standard output, failures and logs to standard error; the exit
+//! status is 0, 1 for a failure, 2 for a wrong request. This is the only crate that chooses an
+//! allocator.
+//! Tests: in the modules; tests/it runs the program itself.
+
+mod bench;
+mod check;
+mod config;
+mod demo;
+mod failure;
+mod import;
+mod load;
+mod sample;
+mod serve;
+mod text;
+mod torture;
+mod version;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use failure::Failure;
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+const ABOUT: &str = "\
+An in-memory-first database.
+
+Start with one of these:
+  velocitydb demo              what it does, in ten seconds, without leaving anything behind
+  velocitydb serve --sample    a server with data to play with, and commands to paste";
+
+#[derive(Parser)]
+#[command(name = "velocitydb", version = version::LONG, about = ABOUT, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve a data directory over HTTP until Ctrl-C
+    Serve(config::Flags),
+    /// Show what the database does, step by step
+    Demo(demo::Arguments),
+    /// Import a CSV or NDJSON file into a data directory that no server uses
+    Import(import::Arguments),
+    /// Verify every file of a data directory that no server uses; exit status 1 when damaged
+    Check(check::CheckArguments),
+    /// Say what repairing a damaged data directory would lose; with --yes, repair it
+    Repair(check::RepairArguments),
+    /// Measure the database on this machine
+    Bench(bench::Arguments),
+    /// Write until killed, saying what was acknowledged: the load of the kill tests
+    #[command(hide = true)]
+    Torture(torture::Arguments),
+    /// Print the version and what it was built from
+    Version,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    let mut out = io::stdout();
+    match command {
+        Command::Serve(flags) => serve::run(flags),
+        Command::Demo(arguments) => demo::run(&arguments, &mut out),
+        Command::Import(arguments) => import::run(&arguments, &mut out),
+        Command::Check(arguments) => check::check(&arguments, &mut out),
+        Command::Repair(arguments) => check::repair(&arguments, &mut out),
+        Command::Bench(arguments) => bench::run(arguments, &mut out),
+        Command::Torture(arguments) => torture::run(&arguments),
+        Command::Version => Ok(writeln!(out, "velocitydb {}", version::LONG)?),
+    }
+}

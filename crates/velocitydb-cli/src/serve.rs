@@ -1,0 +1,333 @@
+//! `velocitydb serve`: opens the data, serves it over HTTP, and closes it when asked to stop.
+//!
+//! Standard output says where it serves, what can be pasted, and how it ended; logs go to
+//! standard error. SIGTERM and Ctrl-C (SIGINT) stop it: requests in progress end, a last
+//! checkpoint is written. A second signal while it stops ends it at once; nothing that was
+//! acknowledged at `os` or `full` is lost by that either.
+//! Tests: tests/it/serve.rs.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::oneshot;
+use velocitydb::{Database, StorageMode};
+use velocitydb_server::{Server, ServerConfig, ServerError, init_logging};
+
+use crate::config::{Flags, Settings};
+use crate::failure::Failure;
+use crate::sample::{self, Loaded, Table};
+use crate::text::{count, thousands};
+use crate::version;
+
+/// Runs the command.
+pub fn run(flags: Flags) -> Result<(), Failure> {
+    let settings = flags.settle()?;
+    init_logging(settings.log_format, &settings.log_level)
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let db =
+        Database::open(settings.options()).map_err(|error| Failure::of(&error, &settings.data))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime
+        .map_err(|error| Failure::new(format!("cannot start the server's threads: {error}")))?;
+    runtime.block_on(serve(&settings, db))
+}
+
+async fn serve(settings: &Settings, db: Database) -> Result<(), Failure> {
+    // Before anything else: a signal must never find the default action, which is to die.
+    let mut signals = Signals::listen()?;
+    let mut config = ServerConfig::default();
+    config.http = settings.http;
+    config.insecure = settings.insecure;
+    let server = Server::start(config, db.clone())
+        .await
+        .map_err(|error| failed(&error))?;
+    let address = server.local_addr();
+    greet(settings, address, &db)?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    // A sender that is gone means stop as well.
+    let mut serving = pin!(server.run_until(async { _ = stopped.await }));
+    let early = if settings.sample {
+        load_sample(&db, &mut signals).await?
+    } else {
+        None
+    };
+    let signal = match early {
+        Some(signal) => signal,
+        None => {
+            if settings.sample {
+                invite(address)?
+            } else {
+                first_steps(address)?
+            }
+            tokio::select! {
+                signal = signals.next() => signal,
+                ended = &mut serving => return ended.map_err(|error| failed(&error)),
+            }
+        }
+    };
+    say(&format!(
+        "\n{signal}: stopping. Requests in progress end first."
+    ))?;
+    drop(stop);
+    tokio::select! {
+        stopped = &mut serving => stopped.map_err(|error| failed(&error))?,
+        signal = signals.next() => {
+            let what = format!("{signal} again: stopped at once, without a last checkpoint");
+            return Err(Failure::new(what).help(
+                "What was acknowledged at `os` or `full` is in the log; the next start reads it.",
+            ));
+        }
+    }
+    farewell(settings, &db)
+}
+
+fn failed(error: &ServerError) -> Failure {
+    let help = match error {
+        ServerError::Bind { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
+            "Another program listens there. Stop it, or choose another port with --http, such as \
+             --http 127.0.0.1:7481 (port 0 takes any that is free)."
+        }
+        _ => "",
+    };
+    Failure::new(error.to_string()).help(help)
+}
+
+/// Standard output, at once: whoever waits for the address reads it from there.
+fn say(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "{text}")?;
+    Ok(out.flush()?)
+}
+
+fn greet(settings: &Settings, address: SocketAddr, db: &Database) -> Result<(), Failure> {
+    say(&format!(
+        "VelocityDB {} serves http://{address}",
+        version::SHORT
+    ))?;
+    if settings.mode == StorageMode::MemoryOnly {
+        return say("Data: in memory only; nothing is kept after a restart.");
+    }
+    say(&format!(
+        "Data: {} ({}; a write is answered at durability `{}`)",
+        settings.data.display(),
+        settings.mode.name(),
+        db.default_durability().name(),
+    ))?;
+    let recovery = db.recovery();
+    for damaged in &recovery.damaged_checkpoints {
+        say(&format!(
+            "Warning: {damaged}. It was put aside and an older one used; nothing is lost."
+        ))?;
+    }
+    if let Some(torn) = &recovery.torn_tail {
+        say(&format!(
+            "Note: {} at the end of the log ({}) could not be read and were cut off. They were never \
+             forced to the disk, as after a kill or a loss of power in the middle of a write.",
+            count(torn.bytes, "byte"),
+            torn.segment,
+        ))?;
+    }
+    Ok(())
+}
+
+/// Loads the sample on a thread of its own; a signal meanwhile ends it early and is returned.
+async fn load_sample(
+    db: &Database,
+    signals: &mut Signals,
+) -> Result<Option<&'static str>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut loading = {
+        let (db, stop) = (db.clone(), Arc::clone(&stop));
+        tokio::task::spawn_blocking(move || sample::load(&db, &stop, told))
+    };
+    let joined = |result: Result<Result<(), Failure>, tokio::task::JoinError>| {
+        result.map_err(|error| Failure::new(format!("loading the sample: {error}")))?
+    };
+    tokio::select! {
+        loaded = &mut loading => joined(loaded).map(|()| None),
+        signal = signals.next() => {
+            stop.store(true, Ordering::Relaxed);
+            joined(loading.await).map(|()| Some(signal))
+        }
+    }
+}
+
+/// Says what became of one collection of the sample.
+fn told(table: &Table, loaded: Loaded) -> Result<(), Failure> {
+    let name = table.name;
+    say(&match loaded {
+        Loaded::Rows(rows, took) => {
+            format!(
+                "Sample: {name}, {} loaded in {:.1} s",
+                count(rows, "document"),
+                took.as_secs_f64()
+            )
+        }
+        Loaded::Present => format!(
+            "Sample: {name} is there ({})",
+            count(table.rows, "document")
+        ),
+        Loaded::Other => format!("Sample: {name} has been changed, so it is left as it is"),
+        Loaded::Stopped => format!("Sample: {name} is not complete; the next start goes on"),
+    })
+}
+
+/// One thing to try.
+struct Try {
+    what: &'static str,
+    arguments: String,
+}
+
+fn lines(tries: &[Try]) -> String {
+    let mut text = String::from("\nTry, in another terminal:\n");
+    for one in tries {
+        text += &format!("\n  # {}\n  curl {}\n", one.what, one.arguments);
+    }
+    text + "\nCtrl-C stops the server."
+}
+
+/// What can be done with an empty database.
+fn first_steps(address: SocketAddr) -> Result<(), Failure> {
+    let base = format!("http://{address}");
+    let collections = format!("{base}/v1/collections");
+    let json = "-H 'Content-Type: application/json'";
+    let tries = [
+        Try {
+            what: "Is it well?",
+            arguments: format!("{base}/health"),
+        },
+        Try {
+            what: "Create a collection",
+            arguments: format!("-X POST {collections} {json} -d '{{\"name\": \"tasks\"}}'"),
+        },
+        Try {
+            what: "Insert a document",
+            arguments: format!(
+                "-X POST {collections}/tasks/documents {json} \
+                 -d '{{\"_id\": \"t1\", \"state\": \"waiting\"}}'"
+            ),
+        },
+        Try {
+            what: "Read it",
+            arguments: format!("{collections}/tasks/documents/t1"),
+        },
+    ];
+    say(&lines(&tries))?;
+    say("`velocitydb serve --sample` brings data to play with.")
+}
+
+/// What can be done with the sample.
+fn invite(address: SocketAddr) -> Result<(), Failure> {
+    let base = format!("http://{address}");
+    let v1 = format!("{base}/v1/collections");
+    let json = "-H 'Content-Type: application/json'";
+    let swap = format!(
+        "-X POST {v1}/airports/documents/VDB/compare-and-swap {json} \
+         -d '{{\"expected\": {{\"alt\": 20}}, \"update\": {{\"alt\": 30}}}}'"
+    );
+    say(&lines(&[
+        Try {
+            what: "Is it well?",
+            arguments: format!("{base}/health"),
+        },
+        Try {
+            what: "Which collections are there?",
+            arguments: v1.clone(),
+        },
+        Try {
+            what: "One airport, by its id",
+            arguments: format!("{v1}/airports/documents/JFK"),
+        },
+        Try {
+            what: "How many flights?",
+            arguments: format!("{v1}/flights/count"),
+        },
+        Try {
+            what: "A page of them",
+            arguments: format!("'{v1}/flights/documents?limit=3'"),
+        },
+        Try {
+            what: "Insert an airport",
+            arguments: format!(
+                "-X PUT {v1}/airports/documents/VDB {json} \
+                 -d '{{\"faa\": \"VDB\", \"name\": \"Velocity Field\", \"alt\": 10}}'"
+            ),
+        },
+        Try {
+            what: "Change one field of it",
+            arguments: format!("-X PATCH {v1}/airports/documents/VDB {json} -d '{{\"alt\": 20}}'"),
+        },
+        Try {
+            what: "Change it if it is as expected: won",
+            arguments: swap.clone(),
+        },
+        Try {
+            what: "The same again: refused, with the document as it is",
+            arguments: swap,
+        },
+    ]))
+}
+
+fn farewell(settings: &Settings, db: &Database) -> Result<(), Failure> {
+    if settings.mode == StorageMode::MemoryOnly {
+        return say("Stopped. The data was in memory only and is gone.");
+    }
+    let checkpoints = db.stats().checkpoints;
+    say(&format!(
+        "Stopped. All data is in the checkpoint at log index {} in {}.",
+        thousands(checkpoints.last_index),
+        settings.data.display(),
+    ))
+}
+
+/// The signals that mean: stop.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> Result<Signals, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failed = |error| {
+            Failure::new(format!(
+                "cannot listen for the signals that stop it: {error}"
+            ))
+        };
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.interrupt.recv() => "Interrupt",
+            _ = self.terminate.recv() => "SIGTERM",
+        }
+    }
+}
+
+/// The signals that mean: stop.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn listen() -> Result<Signals, Failure> {
+        Ok(Signals)
+    }
+
+    async fn next(&mut self) -> &'static str {
+        // An error leaves nothing to wait for: stopping is the safe reading of it.
+        let _ = tokio::signal::ctrl_c().await;
+        "Ctrl-C"
+    }
+}

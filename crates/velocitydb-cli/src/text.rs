@@ -1,0 +1,142 @@
+//! Numbers as people write them: sizes in bytes, thousands.
+//!
+//! Tests: below.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A number of bytes, written as `4GiB`, `512 MiB`, `1048576`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+/// Units, largest first; a power of 1024 each.
+const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+
+/// Decimal units are taken at their word.
+const DECIMAL_UNITS: [(&str, u64); 4] = [
+    ("TB", 1_000_000_000_000),
+    ("GB", 1_000_000_000),
+    ("MB", 1_000_000),
+    ("KB", 1_000),
+];
+
+impl FromStr for Bytes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Bytes, String> {
+        let wrong = || format!("{text:?} is not a size such as 4GiB, 512MiB or 1048576");
+        let trimmed = text.trim();
+        let digits = trimmed.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = trimmed[digits.len()..].to_ascii_lowercase();
+        let binary = UNITS.iter().find(|(name, _)| {
+            let name = name.to_ascii_lowercase();
+            unit == name || unit == name[..1]
+        });
+        let decimal = DECIMAL_UNITS
+            .iter()
+            .find(|(name, _)| unit == name.to_ascii_lowercase());
+        let factor = match (unit.as_str(), binary, decimal) {
+            ("" | "b", _, _) => 1,
+            (_, Some((_, shift)), _) => 1 << shift,
+            (_, None, Some((_, factor))) => *factor,
+            (_, None, None) => return Err(wrong()),
+        };
+        let count: u64 = digits
+            .trim()
+            .replace('_', "")
+            .parse()
+            .map_err(|_| wrong())?;
+        count.checked_mul(factor).map(Bytes).ok_or_else(wrong)
+    }
+}
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match UNITS.iter().find(|(_, shift)| self.0 >= 1 << shift) {
+            Some((name, shift)) => {
+                write!(f, "{:.1} {name}", self.0 as f64 / (1u64 << shift) as f64)
+            }
+            None => write!(f, "{} bytes", self.0),
+        }
+    }
+}
+
+/// A number with a comma between thousands.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number and its noun: `1 row`, `2 rows`.
+pub fn count(number: u64, noun: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{ending}", thousands(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("1048576", 1 << 20),
+            ("1_000", 1000),
+            ("7b", 7),
+            ("4GiB", 4 << 30),
+            ("512 mib", 512 << 20),
+            ("2k", 2048),
+            ("1TB", 1_000_000_000_000),
+            ("16MB", 16_000_000),
+        ] {
+            assert_eq!(text.parse(), Ok(Bytes(bytes)), "{text}");
+        }
+        for text in [
+            "",
+            "GiB",
+            "-1",
+            "1.5GiB",
+            "4 parsecs",
+            "99999999999TiB",
+            "4GiB4",
+        ] {
+            assert!(text.parse::<Bytes>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_are_shown() {
+        for (bytes, text) in [
+            (1023, "1023 bytes"),
+            (1024, "1.0 KiB"),
+            (3 << 29, "1.5 GiB"),
+        ] {
+            assert_eq!(Bytes(bytes).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (336_776, "336,776"),
+            (u64::MAX, "18,446,744,073,709,551,615"),
+        ] {
+            assert_eq!(thousands(number), text);
+        }
+        assert_eq!(
+            (count(1, "row"), count(2_000, "row")),
+            ("1 row".into(), "2,000 rows".into())
+        );
+    }
+}

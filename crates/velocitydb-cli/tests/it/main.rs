@@ -1,0 +1,62 @@
+//! The program as people run it: every test starts `velocitydb` itself.
+//!
+//! - [`demo`], [`import`], [`check`], [`config`]: what a command prints and leaves;
+//! - [`serve`]: the server, its pasted lines, its end and its next start;
+//! - [`kill`]: SIGKILL under load, again and again, and what is left.
+
+mod check;
+mod config;
+mod demo;
+mod http;
+mod import;
+mod kill;
+mod process;
+mod serve;
+
+use process::velocitydb;
+
+#[test]
+fn it_says_what_it_is() {
+    let version = velocitydb(&["--version"]).succeeds();
+    assert!(
+        version.starts_with(concat!("velocitydb ", env!("CARGO_PKG_VERSION"), " (")),
+        "{version}"
+    );
+    assert_eq!(velocitydb(&["version"]).succeeds(), version);
+}
+
+#[test]
+fn help_names_every_command_but_the_hidden_one() {
+    let help = velocitydb(&["--help"]).succeeds();
+    for command in [
+        "serve", "demo", "import", "check", "repair", "bench", "version",
+    ] {
+        assert!(help.contains(&format!("\n  {command}")), "{help}");
+    }
+    assert!(!help.contains("torture"), "{help}");
+}
+
+#[test]
+fn a_wrong_request_ends_with_status_2() {
+    let (error, _) = velocitydb(&["serv"]).fails(2);
+    assert!(error.contains("serve"), "{error}");
+    velocitydb::<&str>(&[]).fails(2);
+}
+
+#[test]
+fn benchmarks_run() {
+    let arguments = [
+        "bench",
+        "embedded",
+        "--only",
+        "get",
+        "--rounds",
+        "1",
+        "--documents",
+        "1000",
+    ];
+    let report = velocitydb(&arguments).succeeds();
+    assert!(report.contains("1000 documents, 1 rounds"), "{report}");
+    let (error, _) = velocitydb(&["bench", "embedded", "--only", "nothing"]).fails(2);
+    assert!(error.contains("there are get, "), "{error}");
+}

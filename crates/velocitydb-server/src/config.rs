@@ -1,0 +1,187 @@
+//! What a server is started with, and why it may not start.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// What a server is started with. Everything has a default.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// Where HTTP is served; port 0 lets the system choose one. Default: 127.0.0.1:7480.
+    pub http: SocketAddr,
+    /// Allows `http` to be an address that other machines can reach. There are no users yet, so
+    /// that everybody who reaches it can read and change everything. Default: no.
+    pub insecure: bool,
+    /// Names besides `localhost` and the bound address that `Host` and `Origin` may have,
+    /// without ports. Default: none.
+    pub host_names: Vec<String>,
+    /// Bytes that a request's body may have. Default: 24 MiB, as a document of 16 MiB is larger
+    /// when it is written as JSON.
+    pub body_bytes_max: usize,
+    /// Bytes of documents (as they are kept) that one page of a list may have: a page ends
+    /// before the document that would exceed it, but has one document at least. Default: 32 MiB.
+    pub page_bytes_max: usize,
+    /// Connections open at once; further ones are answered 503 and closed. Default: 10,000.
+    pub connections_max: usize,
+    /// Requests worked on at once; further ones are answered 503. Health and metrics do not
+    /// count. Default: 1,024.
+    pub requests_concurrent_max: usize,
+    /// How long a request may take, from its head to its answer. Default: 30 s.
+    pub request_timeout: Duration,
+    /// How long a connection may be idle, or may take to send a request's head. Default: 75 s.
+    pub idle_timeout: Duration,
+    /// How long requests in progress are waited for on shutdown. Default: 10 s.
+    pub drain_timeout: Duration,
+    /// Requests that take at least this long are logged at `info`. Default: 1 s.
+    pub slow_request: Duration,
+}
+
+/// The port of HTTP unless another is asked for.
+const HTTP_PORT: u16 = 7480;
+
+impl Default for ServerConfig {
+    fn default() -> ServerConfig {
+        ServerConfig {
+            http: SocketAddr::from(([127, 0, 0, 1], HTTP_PORT)),
+            insecure: false,
+            host_names: Vec::new(),
+            body_bytes_max: 24 << 20,
+            page_bytes_max: 32 << 20,
+            connections_max: 10_000,
+            requests_concurrent_max: 1_024,
+            request_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(75),
+            drain_timeout: Duration::from_secs(10),
+            slow_request: Duration::from_secs(1),
+        }
+    }
+}
+
+impl ServerConfig {
+    /// Whether a server may be started with it.
+    pub(crate) fn check(&self) -> Result<(), ServerError> {
+        if !self.http.ip().is_loopback() && !self.insecure {
+            return Err(ServerError::Exposed { address: self.http });
+        }
+        for (name, value) in [
+            ("body_bytes_max", self.body_bytes_max),
+            ("page_bytes_max", self.page_bytes_max),
+            ("connections_max", self.connections_max),
+            ("requests_concurrent_max", self.requests_concurrent_max),
+        ] {
+            if value == 0 {
+                return Err(ServerError::Config(format!("{name} must be at least 1")));
+            }
+        }
+        let permits_max = tokio::sync::Semaphore::MAX_PERMITS;
+        if self.connections_max.max(self.requests_concurrent_max) > permits_max {
+            let what = "connections_max and requests_concurrent_max";
+            return Err(ServerError::Config(format!(
+                "{what} must be at most {permits_max}"
+            )));
+        }
+        if self.request_timeout.is_zero() || self.idle_timeout.is_zero() {
+            let what = "request_timeout and idle_timeout must be longer than nothing";
+            return Err(ServerError::Config(what.into()));
+        }
+        Ok(())
+    }
+}
+
+/// Why a server did not start, or did not stop cleanly.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The address can be reached by other machines, and nobody said that this is meant.
+    #[error(
+        "refusing to serve on {address}: other machines can reach it and there is no \
+         authentication; use a loopback address (127.0.0.1 or ::1), or say --insecure if whoever \
+         reaches it may read and change everything"
+    )]
+    Exposed {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// A setting makes no sense.
+    #[error("configuration: {0}")]
+    Config(String),
+    /// The database could not be closed: what was acknowledged at less than `full` since the
+    /// last sync may be lost if the machine loses power.
+    #[error("closing the database: {0}")]
+    Close(velocitydb::Error),
+    /// A thread of the server panicked.
+    #[error("a task of the server ended in a panic; its message is in the log")]
+    Panicked,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_machines_only_when_it_is_said() {
+        let at = |http: &str, insecure| {
+            let http = http.parse().unwrap();
+            ServerConfig {
+                http,
+                insecure,
+                ..ServerConfig::default()
+            }
+            .check()
+        };
+        for loopback in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1"] {
+            assert!(at(loopback, false).is_ok(), "{loopback}");
+        }
+        for exposed in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "[2001:db8::1]:1"] {
+            let error = at(exposed, false).unwrap_err();
+            assert!(matches!(error, ServerError::Exposed { .. }), "{exposed}");
+            assert!(error.to_string().contains("--insecure"), "{error}");
+            assert!(at(exposed, true).is_ok(), "{exposed}");
+        }
+    }
+
+    #[test]
+    fn limits_of_nothing_are_refused() {
+        let default = ServerConfig::default;
+        for config in [
+            ServerConfig {
+                body_bytes_max: 0,
+                ..default()
+            },
+            ServerConfig {
+                page_bytes_max: 0,
+                ..default()
+            },
+            ServerConfig {
+                connections_max: 0,
+                ..default()
+            },
+            ServerConfig {
+                requests_concurrent_max: 0,
+                ..default()
+            },
+            ServerConfig {
+                requests_concurrent_max: usize::MAX,
+                ..default()
+            },
+            ServerConfig {
+                request_timeout: Duration::ZERO,
+                ..default()
+            },
+        ] {
+            assert!(
+                matches!(config.check(), Err(ServerError::Config(_))),
+                "{config:?}"
+            );
+        }
+        assert!(default().check().is_ok());
+    }
+}

@@ -1,0 +1,496 @@
+//! `/v1/collections/{name}/documents…`: reading and changing documents.
+//!
+//! | method | does | answers |
+//! | --- | --- | --- |
+//! | GET (list) | a page, about in the order of insertion | 200 |
+//! | POST | inserts; the id is `_id`, the primary key, or a new UUIDv7 | 201, 409 when it exists |
+//! | GET | reads | 200, 304, 404 |
+//! | PUT | replaces, or creates | 200, 201 |
+//! | PATCH | RFC 7396 | 200, 404 |
+//! | DELETE | deletes | 204, 404 |
+//! | POST compare-and-swap | changes it if it is as expected | 200, 409 with the document |
+//!
+//! `If-Match` and `If-None-Match: *` on a write are conditions of the write itself, judged when
+//! it is applied: nothing can come between. Tests: tests/it/documents.rs, conditions.rs.
+
+use axum::body::Body;
+use axum::response::Response;
+use hyper::StatusCode;
+use hyper::header::{ETAG, HeaderValue, LOCATION};
+use serde::Deserialize;
+use velocitydb::{
+    Answer, Collection, CollectionView, Document, Effect, Error, Expected, Input, Key, Outcome,
+    PageRequest, Refusal, Swap, Update, Value,
+};
+
+use super::ask::{Ask, JsonText, Params, Queried};
+use super::headers::{Comparison, Tags, answer_write, etag};
+use super::problem::Problem;
+use super::{ids, json};
+use crate::app::QUICK_BYTES_MAX;
+
+/// Documents on a page when the request does not say.
+const PAGE_DOCUMENTS: usize = 100;
+/// Documents on a page at most.
+const PAGE_DOCUMENTS_MAX: usize = 10_000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListQuery {
+    limit: Option<usize>,
+    after: Option<String>,
+}
+
+pub(super) async fn list(
+    ask: Ask,
+    Params(name): Params<String>,
+    Queried(query): Queried<ListQuery>,
+) -> Result<Response, Problem> {
+    let limit = query.limit.unwrap_or(PAGE_DOCUMENTS);
+    if !(1..=PAGE_DOCUMENTS_MAX).contains(&limit) {
+        let detail = format!("limit must be 1 to {PAGE_DOCUMENTS_MAX}");
+        return Err(Problem::new("invalid_query", detail));
+    }
+    let run = ask.app.run;
+    let after = query
+        .after
+        .map(|cursor| read_cursor(run, &cursor))
+        .transpose()?;
+    let collection = ask.collection(&name)?;
+    let (bytes_max, request) = (ask.app.config.page_bytes_max, PageRequest { limit, after });
+    let page = move || page(&collection.view()?, request, bytes_max, run);
+    let (index, body) = ask.blocking(page).await?;
+    let mut response = json::response(StatusCode::OK, body);
+    ask.asked.answer_read(&mut response, index);
+    Ok(response)
+}
+
+/// A page as JSON, and the log index that it shows.
+fn page(
+    view: &CollectionView,
+    request: PageRequest,
+    bytes_max: usize,
+    run: u32,
+) -> Result<(u64, Vec<u8>), Problem> {
+    let mut page = view.list(&request)?;
+    let mut bytes = 0_usize;
+    let fits = page.documents.iter().take_while(|document| {
+        bytes += document.fields().as_bytes().len();
+        bytes <= bytes_max
+    });
+    let fits = fits.count().max(1);
+    if fits < page.documents.len() {
+        page = view.list(&PageRequest {
+            limit: fits,
+            ..request
+        })?;
+    }
+    let mut body = b"{\"documents\":[".to_vec();
+    for (at, document) in page.documents.iter().enumerate() {
+        if at > 0 {
+            body.push(b',');
+        }
+        json::write_document(document, &mut body);
+    }
+    let next = page
+        .next
+        .map_or("null".into(), |next| format!("\"{run:08x}.{next}\""));
+    body.extend_from_slice(format!("],\"next\":{next},\"index\":{}}}", page.index).as_bytes());
+    Ok((page.index, body))
+}
+
+/// The position in a `next`. Positions of another run of the server mean nothing in this one.
+fn read_cursor(run: u32, cursor: &str) -> Result<u32, Problem> {
+    let parts = cursor.split_once('.').and_then(|(run, position)| {
+        Some((u32::from_str_radix(run, 16).ok()?, position.parse().ok()?))
+    });
+    match parts {
+        Some((found, position)) if found == run => Ok(position),
+        Some(_) => Err(Problem::new(
+            "stale_cursor",
+            "\"next\" is of an earlier run of the server",
+        )),
+        None => {
+            let detail = format!("after: {cursor:?} is not the \"next\" of a page");
+            Err(Problem::new("invalid_query", detail))
+        }
+    }
+}
+
+pub(super) async fn get(
+    ask: Ask,
+    Params((name, id)): Params<(String, String)>,
+) -> Result<Response, Problem> {
+    let view = ask.collection(&name)?.view()?;
+    let key = ids::from_path(view.definition(), &id)?;
+    let (found, index) = (view.get(&key)?, view.index());
+    drop(view);
+    let conditions = &ask.preconditions;
+    if conditions
+        .matches
+        .as_ref()
+        .is_some_and(|tags| !tags.contain(found.as_ref(), Comparison::Strong))
+    {
+        return Err(precondition_failed());
+    }
+    let document = found.ok_or_else(|| not_found(&key))?;
+    let tag = etag(&document);
+    let same = conditions
+        .differs
+        .as_ref()
+        .is_some_and(|tags| tags.contain(Some(&document), Comparison::Weak));
+    let mut response = if same {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else if document.fields().as_bytes().len() <= QUICK_BYTES_MAX {
+        json::response(StatusCode::OK, json::document(&document))
+    } else {
+        let body = ask.blocking(move || Ok(json::document(&document))).await?;
+        json::response(StatusCode::OK, body)
+    };
+    response.headers_mut().insert(ETAG, tag);
+    ask.asked.answer_read(&mut response, index);
+    Ok(response)
+}
+
+fn not_found(key: &Key) -> Problem {
+    Problem::new("not_found", format!("there is no document {key}"))
+}
+
+fn precondition_failed() -> Problem {
+    let what = "the document is not in the state that If-Match or If-None-Match asks for: read it \
+                and decide again";
+    Problem::new("precondition_failed", what)
+}
+
+pub(super) async fn insert(
+    ask: Ask,
+    Params(name): Params<String>,
+    JsonText(text): JsonText,
+) -> Result<Response, Problem> {
+    ask.no_preconditions()?;
+    let collection = ask.collection(&name)?;
+    ask.write(text.len(), move || {
+        let (id, input) = json::read_document(&text)?;
+        let made = match id {
+            Some(id) => {
+                let key = ids::from_body(&collection.definition()?, id)?;
+                Made::of(key.clone(), collection.insert_with_id(key, input)?)
+            }
+            None => Made::inserted(collection.insert(input)?),
+        };
+        made.response(&collection)
+    })
+    .await
+}
+
+pub(super) async fn put(
+    ask: Ask,
+    Params((name, id)): Params<(String, String)>,
+    JsonText(text): JsonText,
+) -> Result<Response, Problem> {
+    let (collection, key, when) = target(&ask, &name, &id)?;
+    ask.write(text.len(), move || {
+        let (named, input) = json::read_document(&text)?;
+        if let Some(named) = named {
+            let named = ids::from_body(&collection.definition()?, named)?;
+            if named != key {
+                let detail = format!("\"_id\" is {named} but the path names {key}");
+                return Err(Problem::new("invalid_id", detail));
+            }
+        }
+        when.put(&collection, key, input)?.response(&collection)
+    })
+    .await
+}
+
+pub(super) async fn patch(
+    ask: Ask,
+    Params((name, id)): Params<(String, String)>,
+    JsonText(text): JsonText,
+) -> Result<Response, Problem> {
+    let (collection, key, when) = target(&ask, &name, &id)?;
+    ask.write(text.len(), move || {
+        let update = Update::merge(&json::read_value(&text)?);
+        when.patch(&collection, key, update)?.response(&collection)
+    })
+    .await
+}
+
+pub(super) async fn delete(
+    ask: Ask,
+    Params((name, id)): Params<(String, String)>,
+) -> Result<Response, Problem> {
+    let (collection, key, when) = target(&ask, &name, &id)?;
+    ask.write(0, move || {
+        let answer = when.delete(&collection, key)?;
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        answer_write(&mut response, &answer);
+        Ok(response)
+    })
+    .await
+}
+
+/// What a write of one named document is about.
+fn target(ask: &Ask, name: &str, id: &str) -> Result<(Collection, Key, When), Problem> {
+    let collection = ask.collection(name)?;
+    let key = ids::from_path(&collection.definition()?, id)?;
+    Ok((collection, key, When::read(ask)?))
+}
+
+/// In which state a document may be written.
+enum When {
+    /// In any.
+    Always,
+    /// When it is there.
+    Present,
+    /// When it is not there.
+    Absent,
+    /// When its last change is the entry of this log index.
+    At(u64),
+    /// Its tag is none that this server makes.
+    Never,
+}
+
+impl When {
+    fn read(ask: &Ask) -> Result<When, Problem> {
+        let invalid = |what| Err(Problem::new("invalid_header", what));
+        let conditions = &ask.preconditions;
+        match (&conditions.matches, &conditions.differs) {
+            (None, None) => Ok(When::Always),
+            (Some(Tags::Any), None) => Ok(When::Present),
+            (Some(Tags::These(tags)), None) => {
+                // Weak tags never match here.
+                let mut strong = tags.iter().filter(|tag| !tag.weak);
+                match (strong.next(), strong.next()) {
+                    (None, _) => Ok(When::Never),
+                    (Some(tag), None) => Ok(When::At(tag.index)),
+                    _ => invalid("if-match: a write takes one entity tag, or *"),
+                }
+            }
+            (None, Some(Tags::Any)) => Ok(When::Absent),
+            (None, Some(Tags::These(_))) => invalid("if-none-match: a write takes * alone"),
+            (Some(_), Some(_)) => invalid("if-match and if-none-match: a write takes one of them"),
+        }
+    }
+
+    fn put(self, collection: &Collection, key: Key, input: Input) -> Result<Made, Problem> {
+        let made = |answer| Made::of(key.clone(), answer);
+        match self {
+            When::Always => Ok(made(collection.upsert(&key, input)?)),
+            When::Present => collection.replace(&key, input).map(made).map_err(unmet),
+            When::Absent => collection
+                .insert_with_id(&key, input)
+                .map(made)
+                .map_err(unmet),
+            When::At(index) => {
+                let expected = Expected::Index(index);
+                Made::swapped(collection.compare_and_replace(&key, &expected, input))
+            }
+            When::Never => Err(precondition_failed()),
+        }
+    }
+
+    fn patch(self, collection: &Collection, key: Key, update: Update) -> Result<Made, Problem> {
+        let made = |answer| Made::of(key.clone(), answer);
+        match self {
+            When::Always => Ok(made(collection.update(&key, update)?)),
+            When::Present => collection.update(&key, update).map(made).map_err(unmet),
+            When::Absent => Err(creates_only()),
+            When::At(index) => {
+                let expected = Expected::Index(index);
+                Made::swapped(collection.compare_and_swap(&key, &expected, update))
+            }
+            When::Never => Err(precondition_failed()),
+        }
+    }
+
+    fn delete(self, collection: &Collection, key: Key) -> Result<Answer<()>, Problem> {
+        match self {
+            When::Always => Ok(collection.delete(key)?.map(|_| ())),
+            When::Present => collection
+                .delete(key)
+                .map(|gone| gone.map(|_| ()))
+                .map_err(unmet),
+            When::Absent => Err(creates_only()),
+            When::At(index) => {
+                let swap = collection.compare_and_delete(key, &Expected::Index(index));
+                won(swap).map(|answer| answer.map(|_| ()))
+            }
+            When::Never => Err(precondition_failed()),
+        }
+    }
+}
+
+fn creates_only() -> Problem {
+    Problem::new(
+        "invalid_header",
+        "if-none-match: * is for writes that create, such as PUT",
+    )
+}
+
+/// A condition of the request's headers was not met, or something else is wrong.
+fn unmet(error: Error) -> Problem {
+    match &error {
+        Error::Refused {
+            refusal: Refusal::NotFound | Refusal::Conflict | Refusal::AlreadyExists(_),
+            ..
+        } => precondition_failed(),
+        _ => error.into(),
+    }
+}
+
+/// The document after a swap on its index. It is refused as a conflict, never with a document.
+fn won(swap: Result<Answer<Swap>, Error>) -> Result<Answer<Document>, Problem> {
+    let answer = swap.map_err(unmet)?;
+    match answer.value.clone() {
+        Swap::Won(document) => Ok(answer.map(|_| document)),
+        Swap::Refused { .. } => Err(precondition_failed()),
+    }
+}
+
+/// A document that was written.
+struct Made {
+    answer: Answer<()>,
+    key: Key,
+    effect: Effect,
+    version: u64,
+    /// `None` when the library no longer has it.
+    document: Option<Document>,
+}
+
+impl Made {
+    fn of(key: Key, answer: Answer<Outcome>) -> Made {
+        let Outcome {
+            effect,
+            version,
+            document,
+            ..
+        } = answer.value.clone();
+        Made {
+            answer: answer.map(|_| ()),
+            key,
+            effect,
+            version,
+            document,
+        }
+    }
+
+    /// An insertion that chose the id.
+    fn inserted(answer: Answer<Key>) -> Made {
+        let key = answer.value.clone();
+        let answer = answer.map(|_| ());
+        Made {
+            answer,
+            key,
+            effect: Effect::Inserted,
+            version: 1,
+            document: None,
+        }
+    }
+
+    fn swapped(swap: Result<Answer<Swap>, Error>) -> Result<Made, Problem> {
+        Ok(Made::updated(won(swap)?))
+    }
+
+    fn updated(answer: Answer<Document>) -> Made {
+        let document = answer.value.clone();
+        Made {
+            answer: answer.map(|_| ()),
+            key: document.id(),
+            effect: Effect::Updated,
+            version: document.meta().version,
+            document: Some(document),
+        }
+    }
+
+    /// The document, where the library did not hand it out: as it is now, if nobody has changed
+    /// it since.
+    fn look_up(&mut self, collection: &Collection) -> Result<(), Problem> {
+        if self.document.is_none() {
+            let now = collection.get_by_key(&self.key)?;
+            self.document = now.filter(|now| match self.answer.repeated {
+                true => now.meta().version == self.version,
+                false => now.meta().index == self.answer.index,
+            });
+        }
+        Ok(())
+    }
+
+    fn response(mut self, collection: &Collection) -> Result<Response, Problem> {
+        self.look_up(collection)?;
+        let status = match self.effect {
+            Effect::Inserted => StatusCode::CREATED,
+            Effect::Checked | Effect::Updated | Effect::Deleted => StatusCode::OK,
+        };
+        let body = match &self.document {
+            Some(document) => json::document(document),
+            None => json::metadata_only(&self.key, self.version),
+        };
+        let mut response = json::response(status, body);
+        if let Some(document) = &self.document {
+            response.headers_mut().insert(ETAG, etag(document));
+        }
+        if status == StatusCode::CREATED {
+            let location = ids::location(collection.name(), &self.key);
+            let location = HeaderValue::try_from(location).expect("percent-encoded text is ASCII");
+            response.headers_mut().insert(LOCATION, location);
+        }
+        answer_write(&mut response, &self.answer);
+        Ok(response)
+    }
+}
+
+pub(super) async fn compare_and_swap(
+    ask: Ask,
+    Params((name, id)): Params<(String, String)>,
+    JsonText(text): JsonText,
+) -> Result<Response, Problem> {
+    ask.no_preconditions()?;
+    let collection = ask.collection(&name)?;
+    let key = ids::from_path(&collection.definition()?, &id)?;
+    ask.write(text.len(), move || {
+        let (expected, update) = read_swap(&text)?;
+        let answer = collection.compare_and_swap(key, &expected, update)?;
+        match answer.value.clone() {
+            Swap::Won(document) => Made::updated(answer.map(|_| document)).response(&collection),
+            Swap::Refused { current, reason } => {
+                let current = json::document(&current);
+                Err(Problem::new("condition_failed", reason).member("current", current))
+            }
+        }
+    })
+    .await
+}
+
+/// `{"expected": {"_version": n} | {path: value, …}, "update": {a merge patch}}`.
+fn read_swap(text: &str) -> Result<(Expected, Update), Problem> {
+    let invalid = |what: &str| Problem::new("invalid_request", what.to_owned());
+    let shape = "expected {\"expected\": {…}, \"update\": {…}}";
+    let Value::Map(mut body) = json::read_value(text)? else {
+        return Err(invalid(shape));
+    };
+    let (expected, update) = (body.remove("expected"), body.remove("update"));
+    let (Some(Value::Map(mut expected)), Some(update @ Value::Map(_)), true) =
+        (expected, update, body.is_empty())
+    else {
+        return Err(invalid(shape));
+    };
+    let expected = match expected.remove("_version") {
+        Some(version) => {
+            let version = version
+                .as_int()
+                .and_then(|version| u64::try_from(version).ok());
+            let version = version.ok_or_else(|| invalid("\"_version\" is a whole number"))?;
+            if !expected.is_empty() {
+                return Err(invalid("\"expected\" has either \"_version\" or fields"));
+            }
+            Expected::Version(version)
+        }
+        None if expected.is_empty() => return Err(invalid("\"expected\" expects nothing")),
+        None => Expected::Fields(expected.into_iter().collect()),
+    };
+    Ok((expected, Update::merge(&update)))
+}

@@ -1,0 +1,177 @@
+//! Who may be answered: by name (`Host`, `Origin`), and whether there is room.
+//!
+//! A page that a browser loaded from anywhere can send requests to this machine's loopback
+//! address, and a name that its owner points there later makes them look like the page's own
+//! (DNS rebinding). So the name in `Host` must be one that is meant: an address of this server
+//! as digits, `localhost`, or a configured one; and so must that in `Origin`, which browsers add.
+//! Ports are not compared: a forwarded port is still this server.
+//!
+//! Tests: below for names; tests/it for the rest.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use hyper::Uri;
+use hyper::header::{HOST, HeaderMap, ORIGIN};
+use hyper::http::uri::Authority;
+
+use super::headers::single;
+use super::problem::Problem;
+use crate::app::App;
+
+/// The longest name with a port that is looked at.
+const AUTHORITY_BYTES_MAX: usize = 512;
+
+pub(super) async fn guard(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let names = Names {
+        bound: app.local_addr.ip(),
+        others: &app.config.host_names,
+    };
+    let slot = names
+        .check(request.uri(), request.headers())
+        .and_then(|()| match is_for_operators(request.uri().path()) {
+            true => Ok(app.exempt()),
+            false => app.admit(),
+        });
+    match slot {
+        Ok(slot) => {
+            request.extensions_mut().insert(slot);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Whether a path must be answered however busy the server is.
+fn is_for_operators(path: &str) -> bool {
+    path == "/metrics" || path == "/health" || path.starts_with("/health/")
+}
+
+/// The names that the server answers to.
+struct Names<'a> {
+    bound: IpAddr,
+    others: &'a [String],
+}
+
+impl Names<'_> {
+    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Problem> {
+        let host = single(headers, &HOST, AUTHORITY_BYTES_MAX)?;
+        let host = uri
+            .authority()
+            .map(Authority::as_str)
+            .or(host)
+            .ok_or_else(|| {
+                Problem::new("invalid_header", "host: HTTP/1.1 requests must have it")
+            })?;
+        if !self.allow(host) {
+            let detail = format!("the server does not answer to {host:?}");
+            return Err(Problem::new("host_not_allowed", detail));
+        }
+        let Some(origin) = single(headers, &ORIGIN, AUTHORITY_BYTES_MAX)? else {
+            return Ok(());
+        };
+        let scheme_and_rest = origin.split_once("://");
+        let allowed = scheme_and_rest.is_some_and(|(scheme, authority)| {
+            matches!(scheme, "http" | "https") && self.allow(authority)
+        });
+        match allowed {
+            true => Ok(()),
+            false => {
+                let detail = format!("pages of {origin:?} may not use the server");
+                Err(Problem::new("origin_not_allowed", detail))
+            }
+        }
+    }
+
+    /// `authority` is a name or an address, with or without a port.
+    fn allow(&self, authority: &str) -> bool {
+        let Ok(parsed) = authority.parse::<Authority>() else {
+            return false;
+        };
+        if authority.contains('@') {
+            return false;
+        }
+        let name = parsed.host().to_ascii_lowercase();
+        let name = name.strip_suffix('.').unwrap_or(&name);
+        let digits = name
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'));
+        match digits.unwrap_or(name).parse::<IpAddr>() {
+            Ok(address) => {
+                let address = address.to_canonical();
+                address.is_loopback() || self.bound.is_unspecified() || address == self.bound
+            }
+            Err(_) => {
+                name == "localhost"
+                    || name.ends_with(".localhost")
+                    || self
+                        .others
+                        .iter()
+                        .any(|other| other.eq_ignore_ascii_case(name))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(bound: &str, others: &[&str], authority: &str) -> bool {
+        let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+        Names {
+            bound: bound.parse().unwrap(),
+            others: &others,
+        }
+        .allow(authority)
+    }
+
+    #[test]
+    fn names_of_this_server() {
+        for good in [
+            "127.0.0.1",
+            "127.0.0.1:7480",
+            "localhost",
+            "LocalHost:1",
+            "localhost.",
+            "[::1]",
+            "[::1]:7480",
+            "db.localhost",
+            "[::ffff:127.0.0.1]:1",
+        ] {
+            assert!(allowed("127.0.0.1", &[], good), "{good}");
+        }
+        for bad in [
+            "evil.example",
+            "localhost.evil.example",
+            "notlocalhost",
+            "10.0.0.1",
+            "",
+            "user@localhost",
+            "127.0.0.1.evil.example:7480",
+            "[::2]",
+            "local host",
+        ] {
+            assert!(!allowed("127.0.0.1", &[], bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_and_names_that_are_meant() {
+        assert!(allowed("10.0.0.1", &[], "10.0.0.1:7480"));
+        assert!(!allowed("10.0.0.1", &[], "10.0.0.2:7480"));
+        assert!(
+            allowed("0.0.0.0", &[], "10.0.0.2:7480"),
+            "any address is this server's"
+        );
+        assert!(!allowed("0.0.0.0", &[], "db.example"));
+        assert!(allowed("0.0.0.0", &["db.example"], "DB.example:80"));
+    }
+}

@@ -1,0 +1,27 @@
+//! Serves a database: listeners, health, metrics, logs.
+//!
+//! In reading order: [`ServerConfig`] says what is wanted; [`Server`] binds, accepts, drains and
+//! closes the database; `http` turns requests into calls of the embedded library and their
+//! answers into responses; [`problem_table`] lists every error that a client can meet; `metrics`
+//! shows what the server and the engine count; [`init_logging`] sets the logs up.
+//!
+//! Invariants: a listener turns bytes into calls and back and decides nothing about data; a call
+//! that may wait for a disk, or that takes longer than some microseconds, runs where blocking is
+//! allowed, so that one fsync does not hold up others; after [`Server::shutdown`] everything that
+//! was acknowledged is in a checkpoint.
+//! What this crate does not know: SQL, users, other nodes.
+//! Tests: in the modules that have logic of their own; tests/it against real servers.
+
+#![forbid(unsafe_code)]
+
+mod app;
+mod config;
+mod http;
+mod logging;
+mod metrics;
+mod server;
+
+pub use config::{ServerConfig, ServerError};
+pub use http::{PROBLEMS, ProblemRow, problem_table};
+pub use logging::{LogFormat, LoggingError, init_logging};
+pub use server::Server;

@@ -1,0 +1,287 @@
+//! The server's life: bind, accept, drain, close.
+//!
+//! Shutdown goes in this order: the listener is closed; requests in progress are finished, for
+//! [`ServerConfig::drain_timeout`] at most, and idle connections closed; the database is closed,
+//! with a last checkpoint. A connection that is cut by the bound loses its answer, not its
+//! write: work that was begun ends before the database is closed, or is refused by it.
+//!
+//! HTTP/1.1 only: without TLS no browser speaks HTTP/2, and a connection whose first bytes do
+//! not say which it is would have no time limit. Tests: tests/it/lifecycle.rs.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tracing::{error, info, warn};
+use velocitydb::{Database, Recovery};
+
+use crate::app::App;
+use crate::config::{ServerConfig, ServerError};
+use crate::http;
+use crate::metrics::Metrics;
+
+/// A running server. Dropped without [`Server::shutdown`], it stops accepting and closes its
+/// connections, and the database is left to its other owners.
+#[derive(Debug)]
+pub struct Server {
+    app: Shared,
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+struct Shared(Arc<App>);
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0.local_addr)
+    }
+}
+
+impl Server {
+    /// Listens, and answers from now on. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// An address that other machines reach, without [`ServerConfig::insecure`]; one that cannot
+    /// be listened on; a limit of nothing.
+    pub async fn start(config: ServerConfig, database: Database) -> Result<Server, ServerError> {
+        config.check()?;
+        let address = config.http;
+        let failed = |source| ServerError::Bind { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let local_addr = listener.local_addr().map_err(failed)?;
+        report_start(&config, &database, local_addr);
+        let metrics = Arc::new(Metrics::new(&database));
+        let app = Arc::new(App::new(config, database, metrics, local_addr));
+        let (stop, stopped) = watch::channel(false);
+        let accepting = Accepting {
+            listener,
+            service: http::router(Arc::clone(&app)),
+            connections: JoinSet::new(),
+            graceful: GracefulShutdown::new(),
+            app: Arc::clone(&app),
+        };
+        let accepting = tokio::spawn(accepting.run(stopped));
+        Ok(Server {
+            app: Shared(app),
+            stop,
+            accepting,
+        })
+    }
+
+    /// The address that is listened on, with the port that the system chose.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.app.0.local_addr
+    }
+
+    /// Stops accepting, waits for requests in progress, and closes the database with a last
+    /// checkpoint.
+    ///
+    /// # Errors
+    /// [`ServerError::Close`] when the database could not write what it has to.
+    pub async fn shutdown(self) -> Result<(), ServerError> {
+        let app = self.app.0;
+        info!("stopping");
+        self.stop.send_replace(true);
+        let accepted = self.accepting.await;
+        let database = app.database.clone();
+        let closed = tokio::task::spawn_blocking(move || database.close()).await;
+        match closed {
+            Ok(Ok(())) => info!(index = app.database.stats().visible_index, "stopped"),
+            Ok(Err(error)) => {
+                error!(%error, "the database was not closed cleanly");
+                return Err(ServerError::Close(error));
+            }
+            Err(_) => return Err(ServerError::Panicked),
+        }
+        accepted.map_err(|_| ServerError::Panicked)
+    }
+
+    /// Serves until `signal` is ready, then shuts down.
+    ///
+    /// # Errors
+    /// As [`Server::shutdown`].
+    pub async fn run_until(mut self, signal: impl Future<Output = ()>) -> Result<(), ServerError> {
+        tokio::select! {
+            () = signal => self.shutdown().await,
+            // Nobody has told it to stop: it has failed.
+            _ = &mut self.accepting => Err(ServerError::Panicked),
+        }
+    }
+}
+
+fn report_start(config: &ServerConfig, database: &Database, local_addr: SocketAddr) {
+    let recovery: &Recovery = database.recovery();
+    for damaged in &recovery.damaged_checkpoints {
+        warn!(%damaged, "a checkpoint could not be read and was put aside");
+    }
+    if let Some(torn) = &recovery.torn_tail {
+        let (segment, offset, bytes, reason) =
+            (&torn.segment, torn.offset, torn.bytes, &torn.reason);
+        warn!(
+            segment,
+            offset, bytes, reason, "the unfinished end of the log was cut"
+        );
+    }
+    info!(
+        checkpoint_index = recovery.checkpoint_index,
+        checkpoint_documents = recovery.checkpoint_documents,
+        entries_replayed = recovery.entries_replayed,
+        last_index = recovery.last_index,
+        "recovered"
+    );
+    if !local_addr.ip().is_loopback() {
+        warn!(%local_addr, "everybody who reaches this address can read and change everything");
+    }
+    info!(
+        %local_addr,
+        storage_mode = database.mode().name(),
+        durability = database.default_durability().name(),
+        insecure = config.insecure,
+        version = env!("CARGO_PKG_VERSION"),
+        "listening"
+    );
+}
+
+/// The listener and its connections.
+struct Accepting {
+    app: Arc<App>,
+    listener: TcpListener,
+    service: Router,
+    connections: JoinSet<()>,
+    graceful: GracefulShutdown,
+}
+
+/// How long to wait after the system could not give a connection (it is out of files, say).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+impl Accepting {
+    async fn run(mut self, mut stopped: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => self.accept(stream),
+                    Err(error) => pause_after(&error).await,
+                },
+                Some(_) = self.connections.join_next() => {}
+                // An error says that the server was dropped.
+                changed = stopped.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    break;
+                }
+            }
+        }
+        self.drain().await;
+    }
+
+    fn accept(&mut self, stream: TcpStream) {
+        let app = &self.app;
+        if self.connections.len() >= app.config.connections_max {
+            app.metrics.connections_refused.inc();
+            warn!(
+                connections_max = app.config.connections_max,
+                "a connection was refused"
+            );
+            self.connections
+                .spawn(refuse(stream, app.config.idle_timeout));
+            return;
+        }
+        // Small answers should not wait for the acknowledgement of the one before.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection ended before it was served");
+            return;
+        }
+        let mut builder = http1::Builder::new();
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(app.config.idle_timeout);
+        let service = TowerToHyperService::new(self.service.clone());
+        let connection = builder.serve_connection(TokioIo::new(stream), service);
+        let watched = self.graceful.watch(connection);
+        let open = Open::new(&app.metrics.connections);
+        self.connections.spawn(async move {
+            let _open = open;
+            if let Err(error) = watched.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        });
+    }
+
+    async fn drain(self) {
+        let Accepting {
+            app,
+            listener,
+            mut connections,
+            graceful,
+            ..
+        } = self;
+        drop(listener);
+        let bound = app.config.drain_timeout;
+        if tokio::time::timeout(bound, graceful.shutdown())
+            .await
+            .is_err()
+        {
+            let open = connections.len();
+            warn!(open, drain_timeout = ?bound, "connections were cut: their requests took too long");
+        }
+        connections.shutdown().await;
+    }
+}
+
+/// A connection that counts itself for as long as it lives.
+struct Open(Gauge);
+
+impl Open {
+    fn new(gauge: &Gauge) -> Open {
+        gauge.inc();
+        Open(gauge.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Says why, and closes.
+async fn refuse(mut stream: TcpStream, bound: Duration) {
+    let problem = http::Problem::new("overloaded", "too many connections are open: try again");
+    let body = problem.body("");
+    let head = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\n\
+         content-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    let answer = async {
+        stream.write_all(head.as_bytes()).await?;
+        stream.write_all(&body).await?;
+        stream.shutdown().await
+    };
+    // Whether the answer arrives is up to the client.
+    let _ = tokio::time::timeout(bound, answer).await;
+}
+
+async fn pause_after(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    if matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    ) {
+        return; // that connection's own matter
+    }
+    error!(%error, "no connection can be accepted");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
+}

@@ -1,0 +1,125 @@
+//! Which collections there are.
+
+use serde_json::json;
+
+use crate::harness::{THINGS, served, with_things};
+
+#[test]
+fn a_collection_from_creation_to_drop() {
+    let served = served();
+    assert_eq!(
+        served.get("/v1/collections").json(),
+        json!({"collections": []})
+    );
+    let made = served.post("/v1/collections", r#"{"name":"things"}"#);
+    assert_eq!(made.status, 201);
+    assert_eq!(made.header("location"), "/v1/collections/things");
+    made.header("velocity-index").parse::<u64>().unwrap();
+    let shown = made.json();
+    assert_eq!(shown["name"], "things");
+    assert_eq!(shown["persistence"], "logged");
+    assert_eq!(shown["documents"], 0);
+    served
+        .post("/v1/collections", r#"{"name":"things"}"#)
+        .problem(409, "collection_exists");
+
+    served.put(&format!("{THINGS}/a"), r#"{"n":1}"#);
+    let shown = served.get("/v1/collections/things").json();
+    assert_eq!(shown["documents"], 1);
+    let bytes = &shown["bytes"];
+    assert!(bytes["documents"].as_u64().unwrap() > 0, "{bytes}");
+    let total = bytes["total"].as_u64().unwrap();
+    let sum = ["documents", "primary", "indexes"].map(|part| bytes[part].as_u64().unwrap());
+    assert_eq!(sum.iter().sum::<u64>(), total);
+    let listed = served.get("/v1/collections").json();
+    assert_eq!(listed["collections"][0]["documents"], 1);
+    assert_eq!(listed["collections"].as_array().unwrap().len(), 1);
+
+    let dropped = served.ask("DELETE", "/v1/collections/things", &[], "");
+    assert_eq!((dropped.status.as_u16(), dropped.text.as_str()), (204, ""));
+    for path in [
+        "/v1/collections/things",
+        "/v1/collections/things/count",
+        THINGS,
+    ] {
+        served.get(path).problem(404, "unknown_collection");
+    }
+    served
+        .ask("DELETE", "/v1/collections/things", &[], "")
+        .problem(404, "unknown_collection");
+    served.post(THINGS, "{}").problem(404, "unknown_collection");
+    served
+        .put(&format!("{THINGS}/a"), "{}")
+        .problem(404, "unknown_collection");
+}
+
+#[test]
+fn a_definition_is_kept_and_obeyed() {
+    let served = served();
+    let definition = json!({
+        "name": "users",
+        "primary_key": "id",
+        "schema": {"openness": "strict", "fields": [
+            {"name": "id", "type": "int"},
+            {"name": "mail", "type": "string", "required": true, "unique": true},
+            {"name": "made", "type": "time", "default": "now"},
+        ]},
+        "indexes": [{"name": "by_made", "fields": ["made"], "kind": "unique_hash"}],
+    });
+    let made = served.post("/v1/collections", &definition.to_string());
+    assert_eq!(made.status, 201, "{made:?}");
+    let shown = served.get("/v1/collections/users").json();
+    for name in ["name", "primary_key"] {
+        assert_eq!(shown[name], definition[name]);
+    }
+    assert_eq!(shown["schema"]["fields"][1]["unique"], true);
+    assert_eq!(shown["indexes"], definition["indexes"]);
+
+    let users = "/v1/collections/users/documents";
+    let made = served.post(users, r#"{"id":7,"mail":"a@b"}"#);
+    assert_eq!(made.json()["_id"], 7);
+    assert!(made.json()["made"].is_string());
+    served
+        .post(users, r#"{"id":8,"mail":"a@b"}"#)
+        .problem(409, "unique_violation");
+    served
+        .post(users, r#"{"id":8}"#)
+        .problem(422, "schema_violation");
+    served
+        .post(users, r#"{"id":8,"mail":1}"#)
+        .problem(422, "schema_violation");
+    served
+        .post(users, r#"{"id":8,"mail":"c","x":1}"#)
+        .problem(422, "schema_violation");
+    served.get(&format!("{users}/x")).problem(400, "invalid_id");
+    served
+        .ask("PATCH", &format!("{users}/7"), &[], r#"{"mail":null}"#)
+        .problem(422, "schema_violation");
+}
+
+#[test]
+fn definitions_that_are_not_sound() {
+    let served = with_things();
+    for (body, code, status) in [
+        (r#"{"name":"a b"}"#, "invalid_definition", 422),
+        (r#"{"name":"_a"}"#, "invalid_definition", 422),
+        (r#"{"nam":"a"}"#, "invalid_definition", 422),
+        (r#"{"name":"a","kind":"graph"}"#, "invalid_definition", 422),
+        (
+            r#"{"name":"a","schema":{"fields":[{"name":"x","type":"x"}]}}"#,
+            "invalid_definition",
+            422,
+        ),
+        (r#"{"name":"a""#, "invalid_json", 400),
+    ] {
+        let problem = served.post("/v1/collections", body).problem(status, code);
+        assert!(problem["detail"].as_str().unwrap().len() > 5, "{problem}");
+    }
+    assert_eq!(
+        served.get("/v1/collections").json()["collections"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+}

@@ -1,0 +1,13 @@
+//! Real servers on ports of the system's choice, asked by a real client.
+//!
+//! `harness` starts them and asks; one file for each group of routes or concern.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on has failed
+
+mod collections;
+mod conditions;
+mod documents;
+mod harness;
+mod health;
+mod lifecycle;
+mod problems;

@@ -1,0 +1,658 @@
+//! The oracle of a node: what a database must hold and answer, in plain maps.
+//!
+//! [`Model`] is the same fold of the same operations, written a second time in the simplest way:
+//! one map for each collection, and a copy of everything where something may have to be taken
+//! back. It knows versions, times, uniqueness, idempotency keys and the conditions of
+//! transactions; it does not know files, durability or snapshots.
+//!
+//! Tests: `tests/it`, wherever a node is compared with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use velocitydb::{Definition, Effect, Field, FieldType, Isolation, Key, Timestamp, Value};
+
+use crate::operation::{Change, Condition, Form, Map, Patch, Request, Retry, Step, TransactionStep};
+
+/// The stable name of a refusal.
+pub type Code = &'static str;
+
+/// Expired idempotency keys that an entry removes at most.
+const RETRIES_EXPIRED_MAX: usize = 16;
+
+/// A document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelDocument {
+    /// Its fields.
+    pub fields: Map,
+    /// 1 for a new one, one more at each change.
+    pub version: u64,
+    /// Index of its last change.
+    pub index: u64,
+    /// When it came to be.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+}
+
+/// A collection.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelCollection {
+    number: u32,
+    /// Whether a restart empties it.
+    pub volatile: bool,
+    /// Fields that the schema makes unique, then indexes by name and field.
+    unique: Vec<String>,
+    indexes: Vec<(String, String)>,
+    /// The documents.
+    pub documents: BTreeMap<Key, Arc<ModelDocument>>,
+    changed: u64,
+    defined_at: u64,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Kept {
+    expires: i64,
+    request: String,
+    outcomes: Vec<Result<Outcome, Code>>,
+}
+
+/// What one step did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// The document's id.
+    pub id: Key,
+    /// What it did.
+    pub effect: Effect,
+    /// The document's version after it; of a deleted one its last.
+    pub version: u64,
+}
+
+/// The answer to a request that was not refused as a whole.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Done {
+    /// Whether it made a log entry (or, of volatile data, a change).
+    pub changed: bool,
+    /// Whether it is the kept answer to an earlier request.
+    pub repeated: bool,
+    /// Index and time of the change.
+    pub at: (u64, Timestamp),
+    /// An answer for each step.
+    pub outcomes: Vec<Result<Outcome, Code>>,
+}
+
+/// See the module.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Model {
+    /// The collections by name.
+    pub collections: BTreeMap<String, Arc<ModelCollection>>,
+    /// The newest log index.
+    pub index: u64,
+    time: i64,
+    volatile_index: u64,
+    volatile_time: i64,
+    catalog_at: u64,
+    created: u32,
+    retries: BTreeMap<String, Kept>,
+}
+
+/// The definition that a collection of this name has in every simulation: `strict` has a unique
+/// field, `cache` is volatile, others are open.
+pub fn definition(name: &str) -> Definition {
+    let definition = Definition::new(name);
+    match name {
+        "strict" => {
+            let unique = Field::new("u", FieldType::Int).unique();
+            let schema = velocitydb::Schema::new(velocitydb::types::Openness::Open, vec![unique]);
+            definition.schema(schema.expect("a schema of one sound field"))
+        }
+        "cache" => definition.volatile(),
+        _ => definition,
+    }
+}
+
+/// The id that a step's text stands for.
+pub fn key(id: &str) -> Key {
+    Key::from_value(&Value::String(id.to_owned())).expect("a short string is an id")
+}
+
+impl ModelCollection {
+    fn unique_fields(&self) -> impl Iterator<Item = &String> {
+        self.unique.iter().chain(self.indexes.iter().map(|(_, field)| field))
+    }
+
+    /// Whether another document has the value of a unique field of the document `id`.
+    fn collides(&self, id: &Key) -> bool {
+        let Some(document) = self.documents.get(id) else { return false };
+        self.unique_fields().any(|field| {
+            let value = document.fields.get(field).filter(|value| !value.is_null());
+            value.is_some_and(|value| {
+                let mut others = self.documents.iter().filter(|(other, _)| *other != id);
+                others.any(|(_, other)| other.fields.get(field) == Some(value))
+            })
+        })
+    }
+
+    /// Puts `fields` as the change of entry `at`; `None` deletes.
+    fn put(&mut self, id: &Key, fields: Option<Map>, at: (u64, Timestamp)) {
+        let (index, time) = at;
+        let old = self.documents.get(id);
+        let document = fields.map(|fields| ModelDocument {
+            fields,
+            version: old.map_or(1, |old| old.version + 1),
+            index,
+            created_at: old.map_or(time, |old| old.created_at),
+            updated_at: time,
+        });
+        match document {
+            Some(document) => self.documents.insert(id.clone(), Arc::new(document)),
+            None => self.documents.remove(id),
+        };
+        self.changed = index;
+    }
+}
+
+/// What a step would make of a document: its fields after it, `None` when it is deleted.
+fn changed(step: &Step, live: Option<&ModelDocument>) -> Result<Option<Map>, Code> {
+    match (&step.condition, live) {
+        (Condition::Absent, Some(_)) => return Err("already_exists"),
+        (Condition::Present | Condition::Version(_) | Condition::Field(..), None) => {
+            return Err("not_found");
+        }
+        (Condition::Version(version), Some(live)) if live.version != *version => {
+            return Err("condition_failed");
+        }
+        (Condition::Field(field, value), Some(live))
+            if live.fields.get(field).unwrap_or(&Value::Null) != value =>
+        {
+            return Err("condition_failed");
+        }
+        _ => {}
+    }
+    match &step.change {
+        Change::Put(fields) => Ok(Some(fields.clone())),
+        Change::Delete => live.map(|_| None).ok_or("not_found"),
+        Change::Patch(patches) => {
+            let mut fields = live.ok_or("not_found")?.fields.clone();
+            for patch in patches {
+                patch_field(&mut fields, patch)?;
+            }
+            Ok(Some(fields))
+        }
+    }
+}
+
+fn patch_field(fields: &mut Map, patch: &Patch) -> Result<(), Code> {
+    match patch {
+        Patch::Set(field, value) => {
+            fields.insert(field.clone(), value.clone());
+        }
+        Patch::Unset(field) => {
+            fields.remove(field);
+        }
+        Patch::Add(field, by) => {
+            let sum = match fields.get(field) {
+                None => *by,
+                Some(Value::Int(number)) => number + by,
+                Some(_) => return Err("invalid_update"),
+            };
+            fields.insert(field.clone(), Value::Int(sum));
+        }
+    }
+    Ok(())
+}
+
+/// The answer to a step that was not refused.
+fn outcome(id: &Key, before: Option<u64>, after: Option<u64>) -> Outcome {
+    let effect = match (before, after) {
+        (_, None) => Effect::Deleted,
+        (None, Some(_)) => Effect::Inserted,
+        (Some(_), Some(_)) => Effect::Updated,
+    };
+    Outcome { id: id.clone(), effect, version: after.or(before).unwrap_or(0) }
+}
+
+impl Model {
+    /// What a restart takes: volatile data.
+    pub fn restart(&mut self) {
+        (self.volatile_index, self.volatile_time) = (0, 0);
+        for collection in self.collections.values_mut().filter(|one| one.volatile) {
+            Arc::make_mut(collection).documents.clear();
+        }
+    }
+
+    /// Index and log time of the next change.
+    fn next(&self, volatile: bool, now: Timestamp) -> (u64, Timestamp) {
+        let (index, time) = match volatile {
+            true => (self.volatile_index, self.volatile_time),
+            false => (self.index, self.time),
+        };
+        (index + 1, Timestamp(now.0.max(time.saturating_add(1))))
+    }
+
+    fn advance(&mut self, volatile: bool, at: (u64, Timestamp)) {
+        if volatile {
+            (self.volatile_index, self.volatile_time) = (at.0, at.1.0);
+            return;
+        }
+        (self.index, self.time) = (at.0, at.1.0);
+        let mut expired: Vec<_> = self
+            .retries
+            .iter()
+            .filter(|(_, kept)| kept.expires <= self.time)
+            .map(|(key, kept)| (kept.expires, key.clone()))
+            .collect();
+        expired.sort();
+        for (_, key) in expired.iter().take(RETRIES_EXPIRED_MAX) {
+            self.retries.remove(key);
+        }
+    }
+
+    fn collection(&mut self, name: &str) -> Result<&mut ModelCollection, Code> {
+        self.collections.get_mut(name).map(Arc::make_mut).ok_or("unknown_collection")
+    }
+
+    /// The kept answer to an earlier request with this key.
+    fn repeated(&self, retry: &Retry, request: &str, now: Timestamp) -> Result<Option<Done>, Code> {
+        let at = self.next(false, now);
+        if expires(retry, now) <= at.1.0 {
+            return Err("idempotency_key_expired");
+        }
+        let kept = self.retries.get(&retry.key);
+        let Some(kept) = kept.filter(|kept| kept.expires > at.1.0) else { return Ok(None) };
+        if kept.request != request {
+            return Err("idempotency_key_reused");
+        }
+        let outcomes = kept.outcomes.iter().cloned();
+        let outcomes = outcomes.map(|kept| kept.map_err(|_| "refused_earlier")).collect();
+        Ok(Some(Done { changed: false, repeated: true, at: (self.index, at.1), outcomes }))
+    }
+
+    fn keep(&mut self, retry: &Retry, request: String, now: Timestamp, done: &Done) {
+        let kept = Kept { expires: expires(retry, now), request, outcomes: done.outcomes.clone() };
+        self.retries.insert(retry.key.clone(), kept);
+    }
+
+    /// Makes a write. `ids` are the ids that the database chose for steps without one.
+    pub fn write(
+        &mut self,
+        request: &Request,
+        ids: &[Option<Key>],
+        now: Timestamp,
+    ) -> Result<Done, Code> {
+        let mut volatile = Vec::new();
+        for step in &request.steps {
+            volatile.push(self.collection(&step.collection)?.volatile);
+        }
+        let first = volatile[0];
+        if volatile.iter().any(|other| *other != first) || first && request.retry.is_some() {
+            return Err("mixed_persistence");
+        }
+        // The form of a batch is no part of what an idempotency key stands for.
+        let text = match request.form {
+            Form::Single => format!("{:?}", request.steps[0]),
+            Form::Atomic | Form::Each => format!("{:?}", request.steps),
+        };
+        if let Some(retry) = &request.retry
+            && let Some(done) = self.repeated(retry, &text, now)?
+        {
+            return Ok(done);
+        }
+        let at = self.next(first, now);
+        let mut scratch = self.clone();
+        let (mut outcomes, mut touched) = (Vec::new(), BTreeSet::new());
+        for (number, step) in request.steps.iter().enumerate() {
+            let chosen = ids.get(number).cloned().flatten();
+            // Nobody hears the id of what was refused.
+            let id = step.id.as_deref().map(key).or(chosen);
+            let id = id.unwrap_or_else(|| key(&format!("refused {number}")));
+            let result = scratch.step(step, &id, at, request.form == Form::Each);
+            match result {
+                Err(code) if request.form != Form::Each => return Err(code),
+                Ok(_) => {
+                    touched.insert((step.collection.clone(), id));
+                }
+                Err(_) => {}
+            }
+            outcomes.push(result);
+        }
+        if touched.iter().any(|(name, id)| scratch.collections[name].collides(id)) {
+            return Err("unique_violation");
+        }
+        let done = Done { changed: !touched.is_empty(), repeated: false, at, outcomes };
+        if done.changed {
+            *self = scratch;
+            self.advance(first, at);
+            if let Some(retry) = &request.retry {
+                self.keep(retry, text, now, &done);
+            }
+        }
+        Ok(done)
+    }
+
+    /// Does one step. With `alone` its own unique values are judged at once.
+    fn step(
+        &mut self,
+        step: &Step,
+        id: &Key,
+        at: (u64, Timestamp),
+        alone: bool,
+    ) -> Result<Outcome, Code> {
+        let collection = self.collection(&step.collection)?;
+        let before = collection.documents.get(id).cloned();
+        let fields = changed(step, before.as_deref())?;
+        let changed_before = collection.changed;
+        collection.put(id, fields, at);
+        if alone && collection.collides(id) {
+            match &before {
+                Some(before) => collection.documents.insert(id.clone(), Arc::clone(before)),
+                None => collection.documents.remove(id),
+            };
+            collection.changed = changed_before;
+            return Err("unique_violation");
+        }
+        let after = collection.documents.get(id).map(|document| document.version);
+        Ok(outcome(id, before.map(|before| before.version), after))
+    }
+
+    /// Creates a collection as [`definition`] has it.
+    pub fn create(&mut self, name: &str, now: Timestamp) -> Result<Done, Code> {
+        if self.collections.contains_key(name) {
+            return Err("collection_exists");
+        }
+        let definition = definition(name);
+        let unique = definition.schema.fields().iter().filter(|field| field.unique);
+        let at = self.next(false, now);
+        let collection = ModelCollection {
+            number: self.created,
+            volatile: definition.persistence == velocitydb::Persistence::Volatile,
+            unique: unique.map(|field| field.name.clone()).collect(),
+            indexes: Vec::new(),
+            documents: BTreeMap::new(),
+            changed: 0,
+            defined_at: at.0,
+        };
+        self.created += 1;
+        self.collections.insert(name.to_owned(), Arc::new(collection));
+        Ok(self.defined(at))
+    }
+
+    fn defined(&mut self, at: (u64, Timestamp)) -> Done {
+        self.catalog_at = at.0;
+        self.advance(false, at);
+        Done { changed: true, repeated: false, at, outcomes: Vec::new() }
+    }
+
+    /// Drops a collection.
+    pub fn drop_collection(&mut self, name: &str, now: Timestamp) -> Result<Done, Code> {
+        self.collections.remove(name).ok_or("unknown_collection")?;
+        Ok(self.defined(self.next(false, now)))
+    }
+
+    /// Removes all documents of a collection.
+    pub fn truncate(&mut self, name: &str, now: Timestamp) -> Result<Done, Code> {
+        let at = self.next(false, now);
+        let collection = self.collection(name)?;
+        collection.documents.clear();
+        (collection.changed, collection.defined_at) = (0, at.0);
+        Ok(self.defined(at))
+    }
+
+    /// Creates a unique index.
+    pub fn create_index(
+        &mut self,
+        name: &str,
+        index: &str,
+        field: &str,
+        now: Timestamp,
+    ) -> Result<Done, Code> {
+        let at = self.next(false, now);
+        let collection = self.collection(name)?;
+        if collection.indexes.iter().any(|(held, _)| held == index) {
+            return Err("index_exists");
+        }
+        let mut with = collection.clone();
+        with.indexes.push((index.to_owned(), field.to_owned()));
+        if with.documents.keys().any(|id| with.collides(id)) {
+            return Err("unique_violation");
+        }
+        with.defined_at = at.0;
+        *collection = with;
+        Ok(self.defined(at))
+    }
+
+    /// Drops an index.
+    pub fn drop_index(&mut self, name: &str, index: &str, now: Timestamp) -> Result<Done, Code> {
+        let at = self.next(false, now);
+        let collection = self.collection(name)?;
+        let found = collection.indexes.iter().position(|(held, _)| held == index);
+        collection.indexes.remove(found.ok_or("unknown_index")?);
+        collection.defined_at = at.0;
+        Ok(self.defined(at))
+    }
+
+    /// Commits what a transaction did. Conditions are judged in the order of collections and
+    /// ids, then uniqueness.
+    pub fn commit(
+        &mut self,
+        attempt: &Attempt,
+        retry: Option<&Retry>,
+        now: Timestamp,
+    ) -> Result<Done, Code> {
+        let nothing = Done {
+            changed: false,
+            repeated: false,
+            at: (attempt.base.index, now),
+            outcomes: Vec::new(),
+        };
+        if attempt.writes.is_empty() {
+            return Ok(nothing);
+        }
+        if let Some(retry) = retry
+            && let Some(done) = self.repeated(retry, "transaction", now)?
+        {
+            return Ok(done);
+        }
+        let at = self.next(false, now);
+        let mut scratch = self.clone();
+        let (mut outcomes, mut touched) = (Vec::new(), Vec::new());
+        for ((number, id), read) in attempt.conditions() {
+            let name = scratch.name_of(number).ok_or("unknown_collection")?;
+            let collection = scratch.collection(&name)?;
+            if collection.defined_at > attempt.base.catalog_at {
+                return Err("definition_changed");
+            }
+            let (id, index, write) = match (id, read) {
+                (Some(id), Read::Document { index, write }) => (id, index, write),
+                (_, read) if read == Read::Collection(collection.changed) => continue,
+                _ => return Err("conflict"),
+            };
+            let live = collection.documents.get(&id).cloned();
+            if live.as_ref().map_or(0, |live| live.index) != index {
+                return Err("conflict");
+            }
+            let version = live.map(|live| live.version);
+            if let Some(fields) = write
+                && (fields.is_some() || version.is_some())
+            {
+                collection.put(&id, fields, at);
+                let after = collection.documents.get(&id).map(|document| document.version);
+                outcomes.push(Ok(outcome(&id, version, after)));
+                touched.push((name, id));
+            } else {
+                let version = version.unwrap_or(0);
+                outcomes.push(Ok(Outcome { id, effect: Effect::Checked, version }));
+            }
+        }
+        if touched.iter().any(|(name, id)| scratch.collections[name].collides(id)) {
+            return Err("unique_violation");
+        }
+        if touched.is_empty() {
+            return Ok(nothing);
+        }
+        let done = Done { changed: true, repeated: false, at, outcomes };
+        *self = scratch;
+        self.advance(false, at);
+        if let Some(retry) = retry {
+            self.keep(retry, "transaction".to_owned(), now, &done);
+        }
+        Ok(done)
+    }
+
+    fn name_of(&self, number: u32) -> Option<String> {
+        let mut found = self.collections.iter().filter(|(_, one)| one.number == number);
+        found.next().map(|(name, _)| name.clone())
+    }
+}
+
+fn expires(retry: &Retry, now: Timestamp) -> i64 {
+    now.0.saturating_add(retry.kept_micros as i64)
+}
+
+/// What a transaction rests on: a document as of an index, with what becomes of it, or a
+/// collection as of an index.
+#[derive(Debug, Clone, PartialEq)]
+enum Read {
+    Document { index: u64, write: Option<Option<Map>> },
+    Collection(u64),
+}
+
+type Place = (u32, Option<Key>);
+
+/// A transaction that has not committed yet.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    base: Model,
+    isolation: Isolation,
+    /// The documents as the transaction sees them: fields and version.
+    writes: BTreeMap<(u32, Key), Option<(Map, u64)>>,
+    reads: BTreeSet<(u32, Key)>,
+    scans: BTreeSet<u32>,
+    savepoints: Vec<BTreeMap<(u32, Key), Option<(Map, u64)>>>,
+}
+
+/// What a step of a transaction answers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Seen {
+    /// A document's fields and version.
+    Document(Option<(Map, u64)>),
+    /// All documents of a collection.
+    Documents(BTreeMap<Key, (Map, u64)>),
+    /// What a write did.
+    Outcome(Outcome),
+    /// Nothing to compare.
+    Nothing,
+}
+
+impl Attempt {
+    /// A transaction that reads `base`.
+    pub fn new(base: Model, isolation: Isolation) -> Attempt {
+        Attempt {
+            base,
+            isolation,
+            writes: BTreeMap::new(),
+            reads: BTreeSet::new(),
+            scans: BTreeSet::new(),
+            savepoints: Vec::new(),
+        }
+    }
+
+    fn collection(&self, name: &str) -> Result<&ModelCollection, Code> {
+        let found = self.base.collections.get(name).ok_or("unknown_collection")?;
+        if found.volatile { Err("mixed_persistence") } else { Ok(found) }
+    }
+
+    fn see(&self, number: u32, base: &ModelCollection, id: &Key) -> Option<(Map, u64)> {
+        match self.writes.get(&(number, id.clone())) {
+            Some(written) => written.clone(),
+            None => base.documents.get(id).map(|found| (found.fields.clone(), found.version)),
+        }
+    }
+
+    /// Does one step.
+    pub fn step(&mut self, step: &TransactionStep) -> Result<Seen, Code> {
+        match step {
+            TransactionStep::Get { collection, id } => {
+                let found = self.collection(collection)?;
+                let (number, id) = (found.number, key(id));
+                let seen = self.see(number, found, &id);
+                if !self.writes.contains_key(&(number, id.clone())) {
+                    self.reads.insert((number, id));
+                }
+                Ok(Seen::Document(seen))
+            }
+            TransactionStep::Scan { collection } => {
+                let found = self.collection(collection)?;
+                let number = found.number;
+                let all: BTreeSet<Key> = found
+                    .documents
+                    .keys()
+                    .chain(self.writes.keys().filter(|(n, _)| *n == number).map(|(_, id)| id))
+                    .cloned()
+                    .collect();
+                let seen = all.into_iter().filter_map(|id| {
+                    let document = self.see(number, found, &id)?;
+                    Some((id, document))
+                });
+                let seen = Seen::Documents(seen.collect());
+                self.scans.insert(number);
+                Ok(seen)
+            }
+            TransactionStep::Write(step) => {
+                let found = self.collection(&step.collection)?;
+                let number = found.number;
+                let id = key(step.id.as_deref().unwrap_or_default());
+                let live = self.see(number, found, &id).map(|(fields, version)| ModelDocument {
+                    fields,
+                    version,
+                    index: 0,
+                    created_at: Timestamp(0),
+                    updated_at: Timestamp(0),
+                });
+                let fields = changed(step, live.as_ref())?;
+                let before = live.map(|live| live.version);
+                let written = fields.map(|fields| (fields, before.map_or(1, |before| before + 1)));
+                let after = written.as_ref().map(|(_, version)| *version);
+                self.writes.insert((number, id.clone()), written);
+                Ok(Seen::Outcome(outcome(&id, before, after)))
+            }
+            TransactionStep::Savepoint => {
+                self.savepoints.push(self.writes.clone());
+                Ok(Seen::Nothing)
+            }
+            TransactionStep::RollBack => {
+                if let Some(writes) = self.savepoints.pop() {
+                    self.writes = writes;
+                }
+                Ok(Seen::Nothing)
+            }
+        }
+    }
+
+    /// What must still hold at the commit, in the order in which it is judged.
+    fn conditions(&self) -> BTreeMap<Place, Read> {
+        let mut conditions = BTreeMap::new();
+        let by_number = |number: u32| {
+            let mut found = self.base.collections.values().filter(|one| one.number == number);
+            found.next().expect("it was read in the base")
+        };
+        let index = |number: u32, id: &Key| {
+            by_number(number).documents.get(id).map_or(0, |document| document.index)
+        };
+        if self.isolation == Isolation::Serializable {
+            for &number in &self.scans {
+                conditions.insert((number, None), Read::Collection(by_number(number).changed));
+            }
+            for (number, id) in &self.reads {
+                let read = Read::Document { index: index(*number, id), write: None };
+                conditions.insert((*number, Some(id.clone())), read);
+            }
+        }
+        for ((number, id), written) in &self.writes {
+            let write = Some(written.clone().map(|(fields, _)| fields));
+            let read = Read::Document { index: index(*number, id), write };
+            conditions.insert((*number, Some(id.clone())), read);
+        }
+        conditions
+    }
+}

@@ -1,0 +1,632 @@
+//! One node under test: a database on a simulated disk with a clock turned by hand, beside the
+//! oracle of what it must hold.
+//!
+//! Each [`Operation`] is given to both, and their answers must be equal. Each log index is kept
+//! with the oracle's state and the database's digest at it. After a crash the database must
+//! open with one of these states, bit by bit: at least the newest that its durability level
+//! promised, and none that was never there.
+//!
+//! Nothing runs in the background, so a seed gives one trace. A violation panics; the trace's
+//! end is printed with it. Tests: `tests/it`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use velocitydb::{
+    Background, Database, Durability, Error, LogOptions, ManualClock, Options, Recovery, Timestamp,
+    View,
+};
+
+use crate::ask::{self, Reply};
+use crate::disk::{CrashMode, SimDisk};
+use crate::model::{Attempt, Code, Done, Model, ModelCollection};
+use crate::operation::{Operation, Request, Retry, TransactionStep};
+use velocitydb::Isolation;
+
+/// Where the database lives on the simulated disk.
+pub const DIR: &str = "/data";
+
+/// Lines of the trace that are printed with a violation.
+const SHOWN: usize = 60;
+/// Characters of each.
+const LINE_SHOWN: usize = 500;
+
+/// What a node is opened with besides its seed.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The log's sizes and write path.
+    pub log: LogOptions,
+    /// Checkpoints kept.
+    pub checkpoints_kept: usize,
+    /// The level of writes that name none.
+    pub durability: Durability,
+}
+
+impl Settings {
+    /// Small segments, so that they roll over; two checkpoints; `os`.
+    pub fn small() -> Settings {
+        let mut log = LogOptions::default();
+        (log.first_segment_bytes, log.segment_bytes) = (2048, 4096);
+        (log.compression, log.compress_above) = (velocitydb_engine::log::Compression::Lz4, 100);
+        Settings { log, checkpoints_kept: 2, durability: Durability::Os }
+    }
+}
+
+/// Whether file operations may fail for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Faults {
+    /// They do not: any failure is a violation.
+    None,
+    /// They may: a request may fail with a clear error.
+    Planned,
+}
+
+/// What happened so far, for tests to see that enough did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Changes that were acknowledged.
+    pub acknowledged: u64,
+    /// Requests that the state refused.
+    pub refused: u64,
+    /// Of these, transactions that met a conflict.
+    pub conflicts: u64,
+    /// Requests answered from an earlier one.
+    pub repeated: u64,
+    /// Requests that failed because of a planned fault.
+    pub failed: u64,
+    /// Opens.
+    pub opened: u64,
+    /// Entries that a crash took back; all were acknowledged for less than it.
+    pub lost: u64,
+    /// Opens that loaded a checkpoint and applied entries after it.
+    pub from_both: u64,
+    /// Opens that cut a torn tail.
+    pub torn: u64,
+    /// Snapshots that were checked.
+    pub snapshots: u64,
+}
+
+/// What the database must hold at a log index.
+#[derive(Debug, Clone)]
+struct Moment {
+    model: Model,
+    /// Not known of a change whose request failed before it could be asked for.
+    digest: Option<u128>,
+}
+
+struct Held {
+    view: View,
+    model: Model,
+    deadline: Timestamp,
+    given_up: bool,
+}
+
+/// See the module.
+pub struct Node {
+    seed: u64,
+    settings: Settings,
+    disk: SimDisk,
+    clock: Arc<ManualClock>,
+    database: Option<Database>,
+    /// What the last open found.
+    recovery: Recovery,
+    model: Model,
+    moments: BTreeMap<u64, Moment>,
+    /// Entries up to here survive a crash of the process, and a loss of power.
+    written: u64,
+    synced: u64,
+    held: Vec<Held>,
+    /// Whether a failed request left the log closed.
+    broken: bool,
+    faults: Faults,
+    counts: Counts,
+    trace: VecDeque<String>,
+    trace_hash: xxhash_rust::xxh3::Xxh3,
+    label: String,
+}
+
+/// How long a snapshot may be kept: shorter than some steps of the clock.
+const SNAPSHOT_KEPT: std::time::Duration = std::time::Duration::from_secs(300);
+
+impl Node {
+    /// A node with an empty disk, not yet opened. `label` names it in messages.
+    pub fn new(seed: u64, settings: Settings, label: impl Into<String>) -> Node {
+        let model = Model::default();
+        Node {
+            seed,
+            settings,
+            disk: SimDisk::new(seed),
+            clock: Arc::new(ManualClock::new(Timestamp(1_700_000_000_000_000))),
+            database: None,
+            recovery: Recovery::default(),
+            moments: BTreeMap::from([(0, Moment { model: model.clone(), digest: None })]),
+            model,
+            written: 0,
+            synced: 0,
+            held: Vec::new(),
+            broken: false,
+            faults: Faults::None,
+            counts: Counts::default(),
+            trace: VecDeque::new(),
+            trace_hash: xxhash_rust::xxh3::Xxh3::new(),
+            label: label.into(),
+        }
+    }
+
+    /// The disk of the present boot.
+    pub fn disk(&self) -> &SimDisk {
+        &self.disk
+    }
+
+    /// Puts another disk in the place of this one; the database must be closed.
+    pub fn set_disk(&mut self, disk: SimDisk) {
+        assert!(self.database.is_none(), "a disk is not changed under a database");
+        self.disk = disk;
+    }
+
+    /// What the database must hold.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// What happened so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// What the last open found.
+    pub fn recovery(&self) -> &Recovery {
+        &self.recovery
+    }
+
+    /// The database, when it is open.
+    pub fn database(&self) -> Option<&Database> {
+        self.database.as_ref()
+    }
+
+    /// Whether the log was closed by a failure: only a restart helps.
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Says whether file operations may fail from now on.
+    pub fn expect_faults(&mut self, faults: Faults) {
+        self.faults = faults;
+    }
+
+    /// A hash of everything that was done and answered, of every digest of the state and of
+    /// every file operation.
+    pub fn digest(&self) -> u128 {
+        self.trace_hash.digest128()
+    }
+
+    /// The newest lines of the trace, oldest first.
+    pub fn trace(&self) -> impl Iterator<Item = &str> {
+        self.trace.iter().map(String::as_str)
+    }
+
+    fn note(&mut self, line: String) {
+        self.trace_hash.update(line.as_bytes());
+        let operations = self.disk.operations();
+        self.trace_hash.update(&operations.to_le_bytes());
+        if self.trace.len() == SHOWN {
+            self.trace.pop_front();
+        }
+        let shown: String = line.chars().take(LINE_SHOWN).collect();
+        self.trace.push_back(format!("[{operations}] {shown}"));
+    }
+
+    /// Opens the database. On success its state has been compared with the oracle; `floor` is
+    /// the least index that it must have.
+    fn open_at_least(&mut self, floor: u64) -> Result<(), Error> {
+        assert!(self.database.is_none() && self.held.is_empty(), "it is closed");
+        self.counts.opened += 1;
+        let options = Options::at(PathBuf::from(DIR))
+            .durability(self.settings.durability)
+            .log(self.settings.log.clone())
+            .checkpoints_kept(self.settings.checkpoints_kept)
+            .snapshot_deadline(SNAPSHOT_KEPT)
+            .disk(Arc::new(self.disk.clone()))
+            .clock(Arc::clone(&self.clock) as _)
+            .background(Background::Owner)
+            // Another seed each time: salts are never used twice.
+            .seed(self.seed.wrapping_mul(0x9e37_79b9) ^ (self.counts.opened << 40));
+        let database = match Database::open(options) {
+            Ok(database) => database,
+            Err(error) => {
+                self.note(format!("open: {error}"));
+                self.tolerate(&error);
+                return Err(error);
+            }
+        };
+        let recovery = database.recovery().clone();
+        self.note(format!("open: {recovery:?}"));
+        let index = recovery.last_index;
+        let newest = self.moments.last_key_value().map_or(0, |(index, _)| *index);
+        assert!(
+            (floor..=newest).contains(&index),
+            "entry {index} is the last; it must be in {floor}..={newest}"
+        );
+        assert_eq!(recovery.checkpoint_index + recovery.entries_replayed, index);
+        let moment = self.moments.get(&index).expect("every index has its moment").clone();
+        if let Some(digest) = moment.digest {
+            assert_eq!(database.digest(), digest, "the digest at {index}");
+        }
+        self.counts.lost += newest - index;
+        self.counts.torn += u64::from(recovery.torn_tail.is_some());
+        let both = recovery.checkpoint_index > 0 && recovery.entries_replayed > 0;
+        self.counts.from_both += u64::from(both);
+        self.model = moment.model;
+        self.model.restart();
+        let digest = Some(database.digest());
+        self.moments = BTreeMap::from([(index, Moment { model: self.model.clone(), digest })]);
+        (self.written, self.synced) = (index, index);
+        self.database = Some(database);
+        self.broken = false;
+        self.recovery = recovery;
+        self.check();
+        Ok(())
+    }
+
+    /// Opens the database after a clean end, or for the first time.
+    ///
+    /// # Errors
+    /// Those of a planned fault.
+    pub fn open(&mut self) -> Result<(), Error> {
+        self.open_at_least(self.written)
+    }
+
+    /// Opens the database after a crash or a sequence of crashes; the worst of them counts.
+    ///
+    /// # Errors
+    /// Those of a planned fault.
+    pub fn open_after(&mut self, worst: CrashMode) -> Result<(), Error> {
+        self.open_at_least(match worst {
+            CrashMode::Process => self.written,
+            CrashMode::PowerLoss => self.synced,
+        })
+    }
+
+    /// Ends the process. Snapshots must still read what they saw.
+    pub fn crash(&mut self, mode: CrashMode) {
+        self.note(format!("crash: {mode:?}"));
+        self.disk = self.disk.crash(mode);
+        self.give_back();
+        self.database = None;
+    }
+
+    fn give_back(&mut self) {
+        while !self.held.is_empty() {
+            self.release(0);
+        }
+    }
+
+    /// Drops the database without a crash, as a process does that gives up after an error.
+    pub fn drop_database(&mut self) {
+        self.note("drop".to_owned());
+        self.give_back();
+        self.database = None;
+    }
+
+    /// Closes the database and drops it.
+    ///
+    /// # Errors
+    /// Those of a planned fault.
+    pub fn close(&mut self) -> Result<(), Error> {
+        self.give_back();
+        let Some(database) = self.database.take() else { return Ok(()) };
+        let closed = database.close();
+        self.note(format!("close: {closed:?}"));
+        match &closed {
+            Ok(()) if !self.broken => self.durable(),
+            Ok(()) => {}
+            Err(error) => self.tolerate(error),
+        }
+        closed
+    }
+
+    /// Everything so far survives everything.
+    fn durable(&mut self) {
+        (self.written, self.synced) = (self.model.index, self.model.index);
+    }
+
+    /// A failure that only a planned fault explains, put clearly.
+    fn tolerate(&mut self, error: &Error) {
+        let code = error.code().0;
+        assert_eq!(self.faults, Faults::Planned, "no operation failed, but: {error}");
+        assert!(
+            ["io", "disk_full", "closed", "outcome_unknown"].contains(&code),
+            "a failed operation is no reason for {code}: {error}"
+        );
+        self.counts.failed += 1;
+        let closed = |database: &Database| database.health().writes.is_err();
+        self.broken = self.database.as_ref().is_some_and(closed);
+    }
+
+    fn now(&self) -> Timestamp {
+        velocitydb::Clock::now(&*self.clock)
+    }
+
+    /// Does one operation.
+    ///
+    /// # Errors
+    /// Those of a planned fault. A refusal is an answer.
+    ///
+    /// # Panics
+    /// When the database does not answer as the oracle does.
+    pub fn perform(&mut self, operation: &Operation) -> Result<(), Error> {
+        let database = self.database.clone().expect("an open database is given operations");
+        let now = self.now();
+        match operation {
+            Operation::Write(request) => self.write(&database, request),
+            Operation::Transact { isolation, steps, meanwhile, retry, level } => {
+                let call = ask::call(*level, retry.as_ref());
+                self.transact(&database, *isolation, steps, meanwhile, retry.as_ref(), &call)
+            }
+            Operation::Create(name, level) => {
+                let reply = ask::create(&database, name, *level);
+                self.define(operation, reply, |model| model.create(name, now))
+            }
+            Operation::Drop(name) => {
+                let reply = ask::drop_collection(&database, name);
+                self.define(operation, reply, |model| model.drop_collection(name, now))
+            }
+            Operation::Truncate(name, level) => {
+                let reply = ask::truncate(&database, name, *level);
+                self.define(operation, reply, |model| model.truncate(name, now))
+            }
+            Operation::CreateIndex { collection, index, field, level } => {
+                let reply = ask::create_index(&database, collection, index, field, *level);
+                self.define(operation, reply, |model| {
+                    model.create_index(collection, index, field, now)
+                })
+            }
+            Operation::DropIndex { collection, index, level } => {
+                let reply = ask::drop_index(&database, collection, index, *level);
+                self.define(operation, reply, |model| model.drop_index(collection, index, now))
+            }
+            Operation::Checkpoint => {
+                let index = self.work("checkpoint", database.checkpoint())?;
+                assert_eq!(index, self.model.index, "a checkpoint is of the newest state");
+                self.durable();
+                Ok(())
+            }
+            Operation::Tend => {
+                for held in &mut self.held {
+                    held.given_up |= held.deadline <= now;
+                }
+                self.work("tend", database.tend()).map(|_| ())
+            }
+            Operation::Sync => {
+                self.work("sync", database.sync())?;
+                self.durable();
+                Ok(())
+            }
+            Operation::Hold => {
+                let view = database.snapshot();
+                let deadline = Timestamp(now.0 + SNAPSHOT_KEPT.as_micros() as i64);
+                let model = self.visible().clone();
+                assert_eq!(view.index(), model.index, "a snapshot is of the visible state");
+                self.note(format!("hold {}", view.index()));
+                self.held.push(Held { view, model, deadline, given_up: false });
+                Ok(())
+            }
+            Operation::Release(at) => {
+                if !self.held.is_empty() {
+                    self.release(at % self.held.len());
+                }
+                Ok(())
+            }
+            Operation::Clock(micros) => {
+                self.clock.advance(*micros);
+                self.note(format!("clock {micros}"));
+                Ok(())
+            }
+        }
+    }
+
+    /// Background work and the like, which answers no client.
+    fn work<T: std::fmt::Debug>(&mut self, what: &str, done: Result<T, Error>) -> Result<T, Error> {
+        self.note(format!("{what}: {done:?}"));
+        if let Err(error) = &done {
+            self.tolerate(error);
+        }
+        done
+    }
+
+    fn write(&mut self, database: &Database, request: &Request) -> Result<(), Error> {
+        let reply = ask::write(database, request);
+        let ids = reply.as_ref().map(|reply| reply.ids.clone()).unwrap_or_default();
+        let (mut next, now) = (self.model.clone(), self.now());
+        let expected = next.write(request, &ids, now);
+        self.compare(&format!("{request:?}"), reply, expected, next)
+    }
+
+    fn define(
+        &mut self,
+        operation: &Operation,
+        reply: Result<Reply, Error>,
+        define: impl FnOnce(&mut Model) -> Result<Done, Code>,
+    ) -> Result<(), Error> {
+        let mut next = self.model.clone();
+        let expected = define(&mut next);
+        self.compare(&format!("{operation:?}"), reply, expected, next)
+    }
+
+    fn transact(
+        &mut self,
+        database: &Database,
+        isolation: Isolation,
+        steps: &[TransactionStep],
+        meanwhile: &[Operation],
+        retry: Option<&Retry>,
+        call: &velocitydb::Call,
+    ) -> Result<(), Error> {
+        let mut transaction = database.begin(isolation);
+        let mut attempt = Attempt::new(self.visible().clone(), isolation);
+        let mut savepoints = Vec::new();
+        for step in steps {
+            let seen = ask::transaction_step(&mut transaction, step, &mut savepoints);
+            assert_eq!(seen, attempt.step(step), "{step:?} in a transaction");
+        }
+        for other in meanwhile {
+            // What it failed with concerns the commit as well.
+            let _ = self.perform(other);
+        }
+        let reply = transaction.commit_with(call).map(|answer| Reply::of(&answer));
+        let (mut next, now) = (self.model.clone(), self.now());
+        let mut expected = next.commit(&attempt, retry, now);
+        if let Ok(done) = &mut expected {
+            // A commit answers no outcomes.
+            done.outcomes.clear();
+        }
+        if matches!(expected, Err("conflict" | "definition_changed")) {
+            self.counts.conflicts += 1;
+        }
+        self.compare(&format!("{isolation:?} {steps:?} {retry:?}"), reply, expected, next)
+    }
+
+    /// Compares the answers; what the oracle would be after the operation is `next`.
+    fn compare(
+        &mut self,
+        what: &str,
+        reply: Result<Reply, Error>,
+        expected: Result<Done, Code>,
+        next: Model,
+    ) -> Result<(), Error> {
+        self.note(format!("{what} -> {reply:?}"));
+        let database = self.database.clone().expect("it has just answered");
+        match (reply, expected) {
+            (Ok(reply), Ok(done)) => {
+                assert_eq!(reply.outcomes, done.outcomes, "outcomes of {what}");
+                assert_eq!(reply.repeated, done.repeated, "whether {what} is repeated");
+                if done.repeated {
+                    assert_eq!(reply.at.0, done.at.0, "{what} rests on all that there is");
+                    self.counts.repeated += 1;
+                }
+                if done.changed {
+                    assert_eq!(reply.at, done.at, "index and time of {what}");
+                    self.counts.acknowledged += 1;
+                    self.adopt(next, &database);
+                    self.promise(reply.durability);
+                }
+                Ok(())
+            }
+            (Err(error), Err(code)) if error.code().0 == code => {
+                self.counts.refused += 1;
+                Ok(())
+            }
+            (Err(error), expected) if ask::is_refusal(&error) => {
+                panic!("{what} is refused: {error}\nexpected {expected:?}")
+            }
+            (Err(error), expected) => {
+                self.tolerate(&error);
+                if matches!(error, Error::OutcomeUnknown { .. }) && expected.is_ok_and(|d| d.changed)
+                {
+                    // It may be there after a restart, and is not visible until then.
+                    self.adopt(next, &database);
+                }
+                Err(error)
+            }
+            (Ok(reply), Err(code)) => panic!("{what} answers {reply:?}\nexpected {code}"),
+        }
+    }
+
+    fn adopt(&mut self, next: Model, database: &Database) {
+        let digest = database.digest();
+        self.trace_hash.update(&digest.to_le_bytes());
+        self.model = next;
+        let moment = Moment { model: self.model.clone(), digest: Some(digest) };
+        self.moments.insert(self.model.index, moment);
+    }
+
+    fn promise(&mut self, level: Durability) {
+        if level >= Durability::Os {
+            self.written = self.model.index;
+        }
+        if level == Durability::Full {
+            self.synced = self.model.index;
+        }
+    }
+
+    /// What readers must see.
+    fn visible(&self) -> &Model {
+        let database = self.database.as_ref().expect("an open database has readers");
+        let visible = database.stats().visible_index;
+        if visible == self.model.index {
+            return &self.model;
+        }
+        assert!(self.broken, "all that was answered is visible");
+        &self.moments.get(&visible).expect("every index has its moment").model
+    }
+
+    /// Compares everything that readers see with the oracle.
+    pub fn check(&self) {
+        let Some(database) = &self.database else { return };
+        let model = self.visible();
+        let view = database.snapshot();
+        assert_eq!(view.index(), model.index);
+        let names: Vec<_> = database.collections().into_iter().map(|one| one.name).collect();
+        assert_eq!(names, model.collections.keys().cloned().collect::<Vec<_>>());
+        for (name, expected) in &model.collections {
+            // Volatile data of a moment that is not the newest was not kept.
+            if !(self.broken && expected.volatile) {
+                compare_view(&view, name, expected);
+            }
+        }
+        for (name, expected) in &model.collections {
+            let collection = database.collection(name).expect("it was listed");
+            for (id, document) in &expected.documents {
+                if self.broken && expected.volatile {
+                    continue;
+                }
+                let found = collection.get_by_key(id).expect("reads are served");
+                let found = found.as_ref().map(ask::document);
+                assert_eq!(found.as_ref(), Some(&**document), "{id} of {name}");
+            }
+        }
+    }
+
+    fn release(&mut self, at: usize) {
+        let Held { view, model, given_up, .. } = self.held.swap_remove(at);
+        self.note(format!("release {} {given_up}", view.index()));
+        self.counts.snapshots += 1;
+        for (name, expected) in &model.collections {
+            let collection = view.collection(name).expect("it was there");
+            if given_up {
+                let error = collection.scan(|_| true).expect_err("it is past its deadline");
+                assert!(matches!(error, Error::SnapshotTooOld { .. }), "{error}");
+            } else {
+                compare_view(&view, name, expected);
+            }
+        }
+    }
+}
+
+/// Compares one collection of a snapshot with the oracle.
+fn compare_view(view: &View, name: &str, expected: &ModelCollection) {
+    let collection = view.collection(name).expect("the oracle has it");
+    let mut found = BTreeMap::new();
+    let scanned = collection.scan(|document| {
+        let twice = found.insert(document.id(), ask::document(&document));
+        assert!(twice.is_none(), "{} of {name} is scanned twice", document.id());
+        true
+    });
+    scanned.expect("the snapshot is not past its deadline");
+    let index = view.index();
+    let same = found.len() == expected.documents.len()
+        && found.iter().zip(&expected.documents).all(|(a, b)| a.0 == b.0 && *a.1 == **b.1);
+    assert!(same, "{name} at {index}: {found:?}\nexpected {:?}", expected.documents);
+    let count = collection.count().expect("the snapshot is not past its deadline");
+    assert_eq!(count, expected.documents.len() as u64, "the count of {name} at {index}");
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let trace: Vec<_> = self.trace().collect();
+            eprintln!("{}\n--- {} (seed {})", trace.join("\n"), self.label, self.seed);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The log against a disk that fails. One file per property; `model` is the oracle.
+//!
+//! A failure prints its seed and the operation; `VELOCITYDB_SEEDS=n` runs n seeds of each.
+
+// All of it is test code, helpers as well.
+#![allow(clippy::unwrap_used)]
+
+mod crash;
+mod damage;
+mod fault;
+mod found;
+mod model;
+mod node;
+mod repair;
+mod space;

@@ -1,0 +1,30 @@
+//! The embedded library as its users meet it: one file for each thing that they rely on.
+//!
+//! `support` opens databases and shortens what tests say; `gate` is a disk whose syncs wait or
+//! fail when a test says so. Nothing here sleeps or measures time: threads meet at channels,
+//! counters and the gate, and time is a `ManualClock`. Golden scripts are in `testscripts`.
+
+// All of it is test code, helpers as well.
+#![allow(clippy::unwrap_used)]
+
+mod batches;
+mod documents;
+mod errors;
+mod futures;
+mod gate;
+mod handles;
+mod indexes;
+mod lists;
+mod memory;
+mod options;
+mod random;
+mod reopen;
+mod retries;
+mod schema;
+mod scripts;
+mod snapshots;
+mod support;
+mod swaps;
+mod transfers;
+mod visibility;
+mod volatile;

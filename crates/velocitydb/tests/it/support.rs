@@ -1,0 +1,91 @@
+//! Databases for tests, and short words for what they say often.
+
+use std::sync::Arc;
+
+use velocitydb::{
+    Answer, Background, Collection, Database, Definition, Document, Error, ErrorClass, Input,
+    ManualClock, Options, Timestamp, Value,
+};
+use velocitydb_sim::SimDisk;
+
+/// Where manual clocks begin: 2026-01-01, in µs.
+pub const START: Timestamp = Timestamp(1_767_225_600_000_000);
+
+/// One second, in µs.
+pub const SECOND: i64 = 1_000_000;
+
+pub fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(START))
+}
+
+/// Everything that a test decides itself: no threads, no chance.
+pub fn still(options: Options) -> Options {
+    options.background(Background::Owner).seed(7)
+}
+
+/// A database in memory that does nothing by itself.
+pub fn in_memory() -> Database {
+    Database::open(still(Options::in_memory())).unwrap()
+}
+
+/// A database on a simulated disk that does nothing by itself.
+pub fn on(disk: &SimDisk) -> Database {
+    Database::open(on_disk(disk)).unwrap()
+}
+
+pub fn on_disk(disk: &SimDisk) -> Options {
+    still(Options::at("/data")).disk(Arc::new(disk.clone()))
+}
+
+/// A new open collection.
+pub fn create(db: &Database, name: &str) -> Collection {
+    db.create_collection(Definition::new(name)).unwrap().value
+}
+
+/// A document written as JSON.
+pub fn json(text: &str) -> Input {
+    Input::json(text).unwrap()
+}
+
+/// The fields of a document as JSON.
+pub fn text(document: &Document) -> String {
+    document.fields().as_value().to_value().to_json()
+}
+
+/// The fields of the document of this id; `None` when there is none.
+pub fn read(collection: &Collection, id: &str) -> Option<String> {
+    collection.get(id).unwrap().as_ref().map(text)
+}
+
+/// A number in a document.
+pub fn number(document: &Document, field: &str) -> i64 {
+    document.get(field).unwrap().as_int().unwrap()
+}
+
+/// One field of a document.
+pub fn value(document: &Document, field: &str) -> Value {
+    document.get(field).unwrap().to_value()
+}
+
+/// The stable name of the error that a call failed with.
+#[track_caller]
+pub fn code<T: std::fmt::Debug>(result: Result<T, Error>) -> &'static str {
+    result.unwrap_err().code().0
+}
+
+/// What the receiver of a failed call can do about it.
+#[track_caller]
+pub fn class<T: std::fmt::Debug>(result: Result<T, Error>) -> ErrorClass {
+    result.unwrap_err().class()
+}
+
+/// Gives back everything that nobody sees any more.
+pub fn tidy(db: &Database) {
+    while db.tend().unwrap() {}
+}
+
+/// What was asked for, of an answer that must be one.
+#[track_caller]
+pub fn done<T>(answer: Result<Answer<T>, Error>) -> T {
+    answer.unwrap().value
+}
