@@ -226,7 +226,7 @@ pub enum Refusal {
         max: usize,
     },
     /// The collection has as many documents as a collection may have.
-    #[error("the collection is full: it has 4,294,967,292 documents")]
+    #[error("the collection is full: it has 4,000,000,000 documents")]
     CollectionFull,
     /// The idempotency key was used for a different request.
     #[error("the idempotency key {0:?} was used before, for a different request")]

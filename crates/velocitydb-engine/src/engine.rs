@@ -269,7 +269,7 @@ impl Engine {
             Ok(staged) => staged,
             Err(refused) => {
                 drop(state);
-                return Err(self.refuse(refused, &entry.command));
+                return Err(self.refuse(refused));
             }
         };
         let volatile = staged.persistence == Persistence::Volatile;
@@ -400,17 +400,12 @@ impl Engine {
     }
 
     /// A refusal goes out once everything that it rests on is visible.
-    fn refuse(&self, refused: Refused, command: &Command<'_>) -> Error {
+    fn refuse(&self, refused: Refused) -> Error {
         self.refusals.fetch_add(1, Ordering::Relaxed);
-        let logged = !matches!(command, Command::Write(write) if write.operations.first()
-            .and_then(|first| self.catalog().by_id(first.collection).cloned())
-            .is_some_and(|found| found.definition.persistence == Persistence::Volatile));
-        if logged && let Err(error) = self.wait_visible(refused.read) {
-            return error;
-        }
-        Error::Refused {
-            operation: refused.operation,
-            refusal: refused.refusal,
+        let Refused { operation, refusal, read } = refused;
+        match self.wait_visible(read) {
+            Ok(()) => Error::Refused { operation, refusal },
+            Err(error) => error,
         }
     }
 

@@ -24,6 +24,10 @@ use crate::command::{
 };
 use crate::store::{Document, Meta, Newest, RowId, Table, UniqueIndex, make_version};
 
+/// The most documents of one collection: fewer than there are row numbers, so that documents
+/// that are deleted and not yet reclaimed have theirs.
+const DOCUMENTS_MAX: u64 = 4_000_000_000;
+
 /// A version that is decided and not yet published.
 pub(crate) struct StagedVersion {
     pub(crate) collection: Arc<Collection>,
@@ -249,7 +253,9 @@ impl<'s> Stager<'s> {
             self.versions[at].operation = operation;
             return Ok(at);
         }
-        if present.is_none() && collection.table.rows_left() <= self.versions.len() {
+        // By what is in the state, not by the rows in use: those differ from node to node.
+        let documents = collection.table.live() + self.versions.len() as u64;
+        if present.is_none() && documents >= DOCUMENTS_MAX {
             return Err(Refusal::CollectionFull);
         }
         if let Some(many) = &mut self.many {

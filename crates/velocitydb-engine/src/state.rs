@@ -196,7 +196,11 @@ impl State {
         let catalog = Arc::clone(&self.catalog);
         let mut scratch = std::mem::take(&mut self.scratch);
         let mut stager = Stager::new(&catalog, index, time, &mut scratch);
-        let staged = self.stage_with(&mut stager, command, persistence, index, time);
+        let mut staged = self.stage_with(&mut stager, command, persistence, index, time);
+        if persistence == Persistence::Volatile {
+            // Volatile data is visible as soon as it is there, under indexes of its own.
+            staged = staged.map_err(|refused| Refused { read: 0, ..refused });
+        }
         let answer = staged.map(|staged| {
             let versions = std::mem::take(&mut stager.versions);
             let read = stager.read.max(staged.read);

@@ -39,6 +39,9 @@ pub struct ServerConfig {
 /// The port of HTTP unless another is asked for.
 const HTTP_PORT: u16 = 7480;
 
+/// The longest timeout.
+const TIMEOUT_MAX: Duration = Duration::from_secs(24 * 3600);
+
 impl Default for ServerConfig {
     fn default() -> ServerConfig {
         ServerConfig {
@@ -80,9 +83,14 @@ impl ServerConfig {
                 "{what} must be at most {permits_max}"
             )));
         }
-        if self.request_timeout.is_zero() || self.idle_timeout.is_zero() {
-            let what = "request_timeout and idle_timeout must be longer than nothing";
-            return Err(ServerError::Config(what.into()));
+        for (name, value) in [
+            ("request_timeout", self.request_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("drain_timeout", self.drain_timeout),
+        ] {
+            if !(Duration::from_nanos(1)..=TIMEOUT_MAX).contains(&value) {
+                return Err(ServerError::Config(format!("{name} must be 1 ns to 1 day")));
+            }
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ pub const DIR: &str = "/data";
 /// Lines of the trace that are printed with a violation.
 const SHOWN: usize = 60;
 /// Characters of each.
-const LINE_SHOWN: usize = 500;
+const LINE_SHOWN: usize = 240;
 
 /// What a node is opened with besides its seed.
 #[derive(Debug, Clone)]
@@ -217,22 +217,56 @@ impl Node {
         self.trace.push_back(format!("[{operations}] {shown}"));
     }
 
-    /// Opens the database. On success its state has been compared with the oracle; `floor` is
-    /// the least index that it must have.
-    fn open_at_least(&mut self, floor: u64) -> Result<(), Error> {
-        assert!(self.database.is_none() && self.held.is_empty(), "it is closed");
-        self.counts.opened += 1;
+    /// Opens a database on a disk. `seed` must be another each time: salts follow from it.
+    fn start(&self, disk: &SimDisk, seed: u64) -> Result<Database, Error> {
         let options = Options::at(PathBuf::from(DIR))
             .durability(self.settings.durability)
             .log(self.settings.log.clone())
             .checkpoints_kept(self.settings.checkpoints_kept)
             .snapshot_deadline(SNAPSHOT_KEPT)
-            .disk(Arc::new(self.disk.clone()))
+            .disk(Arc::new(disk.clone()))
             .clock(Arc::clone(&self.clock) as _)
             .background(Background::Owner)
-            // Another seed each time: salts are never used twice.
-            .seed(self.seed.wrapping_mul(0x9e37_79b9) ^ (self.counts.opened << 40));
-        let database = match Database::open(options) {
+            .seed(seed);
+        Database::open(options)
+    }
+
+    /// What the database holds that was just opened: the state of one moment, whole.
+    fn moment_of(&self, database: &Database) -> (u64, Model) {
+        let recovery = database.recovery();
+        let index = recovery.last_index;
+        let moment = self.moments.get(&index);
+        let moment = moment.unwrap_or_else(|| panic!("nothing ever ended at entry {index}"));
+        assert_eq!(recovery.checkpoint_index + recovery.entries_replayed, index);
+        if let Some(digest) = moment.digest {
+            assert_eq!(database.digest(), digest, "the digest at {index}");
+        }
+        let mut model = moment.model.clone();
+        model.restart();
+        compare(database, &model, true);
+        (index, model)
+    }
+
+    /// Opens the database on another disk: a damaged copy. On success its state is that of one
+    /// moment; the answer is what was found.
+    ///
+    /// # Errors
+    /// What the database says of the damage.
+    pub fn examine(&self, disk: &SimDisk) -> Result<Recovery, Error> {
+        let database = self.start(disk, disk.operations())?;
+        self.moment_of(&database);
+        let recovery = database.recovery().clone();
+        // What a drop would write is of no interest.
+        disk.crash(CrashMode::Process);
+        Ok(recovery)
+    }
+
+    /// Opens the database. Its state is compared with the oracle and must not be before `floor`.
+    fn open_at_least(&mut self, floor: u64) -> Result<(), Error> {
+        assert!(self.database.is_none() && self.held.is_empty(), "it is closed");
+        self.counts.opened += 1;
+        let seed = self.seed.wrapping_mul(0x9e37_79b9) ^ (self.counts.opened << 40);
+        let database = match self.start(&self.disk, seed) {
             Ok(database) => database,
             Err(error) => {
                 self.note(format!("open: {error}"));
@@ -242,30 +276,21 @@ impl Node {
         };
         let recovery = database.recovery().clone();
         self.note(format!("open: {recovery:?}"));
-        let index = recovery.last_index;
+        let (index, model) = self.moment_of(&database);
+        assert!(index >= floor, "it ends at entry {index}; {floor} was promised");
         let newest = self.moments.last_key_value().map_or(0, |(index, _)| *index);
-        assert!(
-            (floor..=newest).contains(&index),
-            "entry {index} is the last; it must be in {floor}..={newest}"
-        );
-        assert_eq!(recovery.checkpoint_index + recovery.entries_replayed, index);
-        let moment = self.moments.get(&index).expect("every index has its moment").clone();
-        if let Some(digest) = moment.digest {
-            assert_eq!(database.digest(), digest, "the digest at {index}");
-        }
         self.counts.lost += newest - index;
         self.counts.torn += u64::from(recovery.torn_tail.is_some());
         let both = recovery.checkpoint_index > 0 && recovery.entries_replayed > 0;
         self.counts.from_both += u64::from(both);
-        self.model = moment.model;
-        self.model.restart();
         let digest = Some(database.digest());
-        self.moments = BTreeMap::from([(index, Moment { model: self.model.clone(), digest })]);
+        self.moments.split_off(&index);
+        self.moments.insert(index, Moment { model: model.clone(), digest });
+        self.model = model;
         (self.written, self.synced) = (index, index);
         self.database = Some(database);
         self.broken = false;
         self.recovery = recovery;
-        self.check();
         Ok(())
     }
 
@@ -440,7 +465,7 @@ impl Node {
         let ids = reply.as_ref().map(|reply| reply.ids.clone()).unwrap_or_default();
         let (mut next, now) = (self.model.clone(), self.now());
         let expected = next.write(request, &ids, now);
-        self.compare(&format!("{request:?}"), reply, expected, next)
+        self.judge(&format!("{request:?}"), reply, expected, next)
     }
 
     fn define(
@@ -451,7 +476,7 @@ impl Node {
     ) -> Result<(), Error> {
         let mut next = self.model.clone();
         let expected = define(&mut next);
-        self.compare(&format!("{operation:?}"), reply, expected, next)
+        self.judge(&format!("{operation:?}"), reply, expected, next)
     }
 
     fn transact(
@@ -484,11 +509,11 @@ impl Node {
         if matches!(expected, Err("conflict" | "definition_changed")) {
             self.counts.conflicts += 1;
         }
-        self.compare(&format!("{isolation:?} {steps:?} {retry:?}"), reply, expected, next)
+        self.judge(&format!("{isolation:?} {steps:?} {retry:?}"), reply, expected, next)
     }
 
     /// Compares the answers; what the oracle would be after the operation is `next`.
-    fn compare(
+    fn judge(
         &mut self,
         what: &str,
         reply: Result<Reply, Error>,
@@ -498,7 +523,9 @@ impl Node {
         self.note(format!("{what} -> {reply:?}"));
         let database = self.database.clone().expect("it has just answered");
         match (reply, expected) {
+            (Err(error), _) if self.broken => Err(error),
             (Ok(reply), Ok(done)) => {
+                assert!(!(self.broken && done.changed), "{what} is acknowledged after a failure");
                 assert_eq!(reply.outcomes, done.outcomes, "outcomes of {what}");
                 assert_eq!(reply.repeated, done.repeated, "whether {what} is repeated");
                 if done.repeated {
@@ -563,28 +590,9 @@ impl Node {
 
     /// Compares everything that readers see with the oracle.
     pub fn check(&self) {
-        let Some(database) = &self.database else { return };
-        let model = self.visible();
-        let view = database.snapshot();
-        assert_eq!(view.index(), model.index);
-        let names: Vec<_> = database.collections().into_iter().map(|one| one.name).collect();
-        assert_eq!(names, model.collections.keys().cloned().collect::<Vec<_>>());
-        for (name, expected) in &model.collections {
+        if let Some(database) = &self.database {
             // Volatile data of a moment that is not the newest was not kept.
-            if !(self.broken && expected.volatile) {
-                compare_view(&view, name, expected);
-            }
-        }
-        for (name, expected) in &model.collections {
-            let collection = database.collection(name).expect("it was listed");
-            for (id, document) in &expected.documents {
-                if self.broken && expected.volatile {
-                    continue;
-                }
-                let found = collection.get_by_key(id).expect("reads are served");
-                let found = found.as_ref().map(ask::document);
-                assert_eq!(found.as_ref(), Some(&**document), "{id} of {name}");
-            }
+            compare(database, self.visible(), !self.broken);
         }
     }
 
@@ -600,6 +608,24 @@ impl Node {
             } else {
                 compare_view(&view, name, expected);
             }
+        }
+    }
+}
+
+/// Compares all that readers see with the oracle.
+fn compare(database: &Database, model: &Model, volatile_too: bool) {
+    let view = database.snapshot();
+    assert_eq!(view.index(), model.index);
+    let names: Vec<_> = database.collections().into_iter().map(|one| one.name).collect();
+    assert_eq!(names, model.collections.keys().cloned().collect::<Vec<_>>());
+    let compared = model.collections.iter().filter(|(_, one)| volatile_too || !one.volatile);
+    for (name, expected) in compared {
+        compare_view(&view, name, expected);
+        let collection = database.collection(name).expect("it was listed");
+        for (id, document) in &expected.documents {
+            let found = collection.get_by_key(id).expect("reads are served");
+            let found = found.as_ref().map(ask::document);
+            assert_eq!(found.as_ref(), Some(&**document), "{id} of {name}");
         }
     }
 }

@@ -326,7 +326,8 @@ fn the_comparison_is_not_blind() {
         assert_eq!(compare(&good, &unanswered, &found), Ok(()), "{happened:?}");
         compare(&good, &[], &found).unwrap_err();
     }
-    let wrongs: [(&str, fn(&mut State)); 9] = [
+    type Tampering = (&'static str, fn(&mut State));
+    let wrongs: [Tampering; 9] = [
         ("a lost item", |found| _ = found.items.remove("a")),
         ("an old value", |found| {
             _ = found.items.insert("a".into(), 0)

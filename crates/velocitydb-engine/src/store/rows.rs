@@ -69,11 +69,6 @@ impl Rows {
         self.end.load(Ordering::Acquire)
     }
 
-    /// How many rows can still be taken.
-    pub(crate) fn left(&self) -> usize {
-        (ROW_MAX - self.end.load(Ordering::Relaxed)) as usize + self.free.lock().len()
-    }
-
     #[inline]
     fn link(&self, row: RowId) -> Option<&Link> {
         let (block, at, size) = place(row);

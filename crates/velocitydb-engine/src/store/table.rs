@@ -307,11 +307,6 @@ impl Table {
         None
     }
 
-    /// How many documents can still be added.
-    pub(crate) fn rows_left(&self) -> usize {
-        self.rows.left()
-    }
-
     /// Where a key stands for the writer, unseen versions and tombstones included.
     pub(crate) fn newest(&self, key: &[u8]) -> Option<Newest> {
         let guard = &pin();
@@ -402,7 +397,7 @@ impl Table {
                 let row = self
                     .rows
                     .insert(version)
-                    .expect("the caller has asked rows_left");
+                    .expect("there are more rows than documents");
                 self.primary.insert(hash, new, self.rehash(guard), guard);
                 (row, None)
             }

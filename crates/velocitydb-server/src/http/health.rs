@@ -1,6 +1,7 @@
 //! `/health…` and `/metrics`: for those who run the server.
 //!
-//! *Live* means that the process answers; *ready*, that it takes writes. None of these routes counts against the limit of requests. Tests: tests/it/health.rs.
+//! *Live* means that the process answers; *ready*, that it takes writes. None of these routes
+//! counts against the limit of requests. Tests: tests/it/health.rs.
 
 use std::sync::Arc;
 

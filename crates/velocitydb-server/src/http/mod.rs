@@ -1,7 +1,7 @@
 //! HTTP: requests into calls of the library, answers into responses.
 //!
-//! A request's way: `observe` (its id, its line in the log, its figures, the body of a problem)
-//! → panics caught → `guard` (Host, Origin, a slot) → the route → `ask` (headers, parameters,
+//! A request's way: `observe` (its id, its line in the log, its figures, the body of a problem,
+//! what is left of its own body) → panics caught → `guard` (Host, Origin, a slot) → the route → `ask` (headers, parameters,
 //! body) → a handler in `collections`, `documents` or `health` → the library. Errors travel as
 //! [`Problem`]s.
 //!
@@ -29,6 +29,7 @@ mod ids;
 mod json;
 mod observe;
 mod problem;
+mod unread;
 
 use std::sync::Arc;
 

@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use super::headers::{self, REQUEST_ID, REQUEST_ID_BYTES_MAX};
 use super::problem::{self, Problem};
+use super::unread;
 use crate::app::App;
 use crate::metrics::MethodLabel;
 
@@ -28,13 +29,22 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     let route = request.extensions().get::<MatchedPath>().cloned();
     let given = headers::single(request.headers(), &REQUEST_ID, REQUEST_ID_BYTES_MAX);
     let given = given.map(|id| id.map(str::to_owned));
+    let (parts, body) = request.into_parts();
+    let (body, unread) = unread::lend(body);
+    let request = Request::from_parts(parts, body);
     let (request_id, mut response) = match given {
         Ok(given) => {
             let request_id = given.unwrap_or_else(|| fresh_id(&app));
             (request_id, next.run(request).await)
         }
-        Err(problem) => (fresh_id(&app), problem.into_response()),
+        Err(problem) => {
+            drop(request);
+            (fresh_id(&app), problem.into_response())
+        }
     };
+    unread
+        .settle(&mut response, (started + app.config.request_timeout).into())
+        .await;
     let problem = problem::write(&mut response, &request_id);
     if let Ok(value) = HeaderValue::try_from(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);

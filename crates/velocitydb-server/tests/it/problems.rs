@@ -84,6 +84,36 @@ fn bodies_that_are_too_large() {
 }
 
 #[test]
+fn a_refusal_does_not_cost_the_connection() {
+    let served = with_things();
+    let path = format!("{THINGS}/a");
+    let mut raw = served.connect();
+    for (from, to, status) in [
+        ("host: localhost", "host: evil.example", 403),
+        ("host: localhost", "host: localhost\r\nx-request-id:", 400),
+        ("host: localhost", "host: localhost\r\nif-match: x", 400),
+        ("application/json", "text/plain", 415),
+        ("/things/", "/others/", 404),
+        ("PUT", "POST", 405),
+        ("PUT", "PUT", 201),
+    ] {
+        // The body comes later than the head.
+        raw.send(&put_head(&path, 2).replace(from, to));
+        assert_eq!(served.get("/health/live").status, 200);
+        raw.send("{}");
+        let reply = raw.reply();
+        assert_eq!(reply.status, status, "{to}: {reply:?}");
+        assert!(!reply.headers.contains_key("connection"), "{reply:?}");
+    }
+    // A body that is too long to be read for nothing does, and the answer says so.
+    raw.send(&put_head(&path, 1 << 20).replace("application/json", "text/plain"));
+    let reply = raw.reply();
+    reply.problem(415, "unsupported_media_type");
+    assert_eq!(reply.header("connection"), "close");
+    assert!(raw.is_closed());
+}
+
+#[test]
 fn types_methods_and_routes() {
     let served = with_things();
     let path = format!("{THINGS}/a");
@@ -101,7 +131,8 @@ fn types_methods_and_routes() {
         reply.problem(405, "method_not_allowed");
         let mut allowed: Vec<_> = reply.header("allow").split(',').collect();
         let mut expected = allow.to_vec();
-        (allowed.sort_unstable(), expected.sort_unstable());
+        allowed.sort_unstable();
+        expected.sort_unstable();
         assert_eq!(allowed, expected);
     }
     for path in [

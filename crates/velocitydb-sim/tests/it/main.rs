@@ -11,5 +11,8 @@ mod fault;
 mod found;
 mod model;
 mod node;
+mod node_damage;
+mod node_fault;
+mod scenario;
 mod repair;
 mod space;

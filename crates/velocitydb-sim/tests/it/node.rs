@@ -24,11 +24,12 @@ fn a_node_holds_what_it_promised() {
     // A run that meets none of these would prove nothing.
     if runs >= 50 {
         assert!(all.acknowledged > 20 * runs, "{all:?}");
+        assert!(all.torn > runs / 30, "{all:?}");
         for met in [
-            all.refused, all.conflicts, all.repeated, all.failed, all.lost, all.from_both, all.torn,
+            all.refused, all.conflicts, all.repeated, all.failed, all.lost, all.from_both,
             all.snapshots,
         ] {
-            assert!(met > runs / 10, "{all:?}");
+            assert!(met > runs / 5, "{all:?}");
         }
     }
 }
