@@ -120,9 +120,19 @@ impl Flags {
             None => Flags::default(),
         };
         let all = self.or(file);
+        let mode = all.mode.unwrap_or_default();
+        if let (StorageMode::MemoryOnly, Some(level @ (Durability::Os | Durability::Full))) =
+            (mode, all.durability)
+        {
+            return Err(Failure::Usage(format!(
+                "mode memory-only keeps no files, so no write can be `{}`: use memory-first or \
+                 persistent, or leave out the durability",
+                level.name()
+            )));
+        }
         Ok(Settings {
             data: all.data.unwrap_or_else(|| DATA_DEFAULT.into()),
-            mode: all.mode.unwrap_or_default(),
+            mode,
             durability: all.durability,
             http: all
                 .http

@@ -183,8 +183,8 @@ struct Try {
     arguments: String,
 }
 
-fn lines(tries: &[Try]) -> String {
-    let mut text = String::from("\nTry, in another terminal:\n");
+fn lines(note: &str, tries: &[Try]) -> String {
+    let mut text = format!("{note}\nTry, in another terminal:\n");
     for one in tries {
         text += &format!("\n  # {}\n  curl {}\n", one.what, one.arguments);
     }
@@ -217,8 +217,10 @@ fn first_steps(address: SocketAddr) -> Result<(), Failure> {
             arguments: format!("{collections}/tasks/documents/t1"),
         },
     ];
-    say(&lines(&tries))?;
-    say("`velocitydb serve --sample` brings data to play with.")
+    say(&lines(
+        "\n`velocitydb serve --sample` brings data to play with.",
+        &tries,
+    ))
 }
 
 /// What can be done with the sample.
@@ -230,47 +232,52 @@ fn invite(address: SocketAddr) -> Result<(), Failure> {
         "-X POST {v1}/airports/documents/VDB/compare-and-swap {json} \
          -d '{{\"expected\": {{\"alt\": 20}}, \"update\": {{\"alt\": 30}}}}'"
     );
-    say(&lines(&[
-        Try {
-            what: "Is it well?",
-            arguments: format!("{base}/health"),
-        },
-        Try {
-            what: "Which collections are there?",
-            arguments: v1.clone(),
-        },
-        Try {
-            what: "One airport, by its id",
-            arguments: format!("{v1}/airports/documents/JFK"),
-        },
-        Try {
-            what: "How many flights?",
-            arguments: format!("{v1}/flights/count"),
-        },
-        Try {
-            what: "A page of them",
-            arguments: format!("'{v1}/flights/documents?limit=3'"),
-        },
-        Try {
-            what: "Insert an airport",
-            arguments: format!(
-                "-X PUT {v1}/airports/documents/VDB {json} \
+    say(&lines(
+        "",
+        &[
+            Try {
+                what: "Is it well?",
+                arguments: format!("{base}/health"),
+            },
+            Try {
+                what: "Which collections are there?",
+                arguments: v1.clone(),
+            },
+            Try {
+                what: "One airport, by its id",
+                arguments: format!("{v1}/airports/documents/JFK"),
+            },
+            Try {
+                what: "How many flights?",
+                arguments: format!("{v1}/flights/count"),
+            },
+            Try {
+                what: "A page of them",
+                arguments: format!("'{v1}/flights/documents?limit=3'"),
+            },
+            Try {
+                what: "Insert an airport",
+                arguments: format!(
+                    "-X PUT {v1}/airports/documents/VDB {json} \
                  -d '{{\"faa\": \"VDB\", \"name\": \"Velocity Field\", \"alt\": 10}}'"
-            ),
-        },
-        Try {
-            what: "Change one field of it",
-            arguments: format!("-X PATCH {v1}/airports/documents/VDB {json} -d '{{\"alt\": 20}}'"),
-        },
-        Try {
-            what: "Change it if it is as expected: won",
-            arguments: swap.clone(),
-        },
-        Try {
-            what: "The same again: refused, with the document as it is",
-            arguments: swap,
-        },
-    ]))
+                ),
+            },
+            Try {
+                what: "Change one field of it",
+                arguments: format!(
+                    "-X PATCH {v1}/airports/documents/VDB {json} -d '{{\"alt\": 20}}'"
+                ),
+            },
+            Try {
+                what: "Change it if it is as expected: won",
+                arguments: swap.clone(),
+            },
+            Try {
+                what: "The same again: refused, with the document as it is",
+                arguments: swap,
+            },
+        ],
+    ))
 }
 
 fn farewell(settings: &Settings, db: &Database) -> Result<(), Failure> {

@@ -83,11 +83,13 @@ pub(crate) fn open(
     };
     let (log, recovered) = Log::open(Arc::clone(&disk), &wal_dir, options.log, source())?;
     let from = state.logged.last_index;
-    if recovered.first.is_some_and(|first| first > from + 1) {
+    // A log that was purged to its end still says where it goes on.
+    let purged = recovered.purged.map_or(0, |(index, _)| index);
+    let begins = recovered.first.unwrap_or(purged + 1);
+    if begins > from + 1 {
         return Err(Error::Damaged(format!(
-            "the log begins at entry {} but the newest whole checkpoint ends at {from}: entries \
-             between them are missing{}",
-            recovered.first.unwrap_or_default(),
+            "the log begins at entry {begins} but the newest whole checkpoint ends at {from}: \
+             entries between them are missing{}",
             report
                 .damaged_checkpoints
                 .iter()
@@ -96,7 +98,7 @@ pub(crate) fn open(
         )));
     }
     report.torn_tail = recovered.torn;
-    let last = recovered.last.map_or(0, |(index, _)| index);
+    let last = recovered.last.map_or(purged, |(index, _)| index);
     if last < from {
         log.reset_to(from, state.logged.last_term)?;
     } else {

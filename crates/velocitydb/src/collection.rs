@@ -32,7 +32,8 @@ pub struct Collection {
 /// The answer to a compare-and-swap.
 #[derive(Debug, Clone)]
 pub enum Swap {
-    /// The document was as expected; this is the new one.
+    /// The document was as expected; this is the new one (of a delete: the last one). For a
+    /// repeated request it is the present one, or one without fields when it has gone since.
     Won(Document),
     /// It was not; this is what it is.
     Refused {
@@ -246,11 +247,11 @@ impl Collection {
                     let document = document.clone();
                     Ok(answer.map(|_| Swap::Won(document)))
                 }
-                // The kept outcome of an earlier request: the document may have moved on.
-                (key, _) => {
-                    let current = key.as_ref().map(|key| self.get_by_key(key)).transpose()?;
-                    let current = current.flatten();
-                    let current = current.ok_or_else(|| crate::batch::refused(0, Refusal::NotFound))?;
+                // The kept outcome of an earlier request: the document may have moved on, or gone.
+                (key, outcome) => {
+                    let key = key.as_ref().expect("a kept outcome has the id that was used");
+                    let current = self.get_by_key(key)?;
+                    let current = current.unwrap_or_else(|| Document::gone(key, outcome.version));
                     Ok(answer.map(|_| Swap::Won(current)))
                 }
             },

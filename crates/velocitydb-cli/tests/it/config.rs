@@ -57,7 +57,9 @@ fn wrong_settings_end_it_with_status_2_and_plain_words() {
     );
     let (error, _) = velocitydb(&["serve", "--mode", "hybrid"]).fails(2);
     assert!(error.contains("cold tier"), "{error}");
-    assert!(!dir.path().join("velocitydb-data").exists());
+    let (error, _) =
+        velocitydb(&["serve", "--mode", "memory-only", "--durability", "full"]).fails(2);
+    assert!(error.contains("no write can be `full`"), "{error}");
 }
 
 /// A wrong value is only an error where it counts: the flag wins over the environment, which

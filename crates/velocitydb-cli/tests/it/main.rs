@@ -2,6 +2,7 @@
 //!
 //! - [`demo`], [`import`], [`check`], [`config`]: what a command prints and leaves;
 //! - [`serve`]: the server, its pasted lines, its end and its next start;
+//! - [`docs`]: the examples of docs/operating;
 //! - [`kill`]: SIGKILL under load, again and again, and what is left.
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
@@ -9,6 +10,7 @@
 mod check;
 mod config;
 mod demo;
+mod docs;
 mod http;
 mod import;
 mod kill;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
 
 /// The program with nothing of this process's environment that could configure it.
@@ -13,6 +14,13 @@ pub fn command<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
         }
     }
     command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// The same in another directory.
+pub fn command_in<S: AsRef<OsStr>>(dir: &Path, arguments: &[S]) -> Command {
+    let mut command = command(arguments);
+    command.current_dir(dir);
     command
 }
 
@@ -77,7 +85,20 @@ impl Served {
 
     /// Starts a server on a free port and waits until it has said `text`.
     pub fn start_until(arguments: &[&str], text: &str) -> Served {
-        let mut command = command(&["serve", "--http", "127.0.0.1:0"]);
+        Served::start_with(
+            command(&["serve", "--http", "127.0.0.1:0"]),
+            arguments,
+            text,
+        )
+    }
+
+    /// [`Served::start`] in another directory.
+    pub fn start_in(dir: &Path, arguments: &[&str]) -> Served {
+        let command = command_in(dir, &["serve", "--http", "127.0.0.1:0"]);
+        Served::start_with(command, arguments, "Ctrl-C stops the server.\n")
+    }
+
+    fn start_with(mut command: Command, arguments: &[&str], text: &str) -> Served {
         command
             .args(arguments)
             .stdout(Stdio::piped())

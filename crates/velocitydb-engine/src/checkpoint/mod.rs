@@ -104,7 +104,8 @@ impl Checkpoints {
     fn write_one(&self, salt: [u8; 16], source: &Source, log: &Log) -> Result<(u64, u64), Error> {
         let aside = self.dir.join(format!("{:020}.tmp", source.index));
         let path = self.dir.join(format!("{:020}{ENDING}", source.index));
-        let written = write::write(&*self.disk, &aside, salt, source);
+        let written = self.clear(&aside);
+        let written = written.and_then(|()| write::write(&*self.disk, &aside, salt, source));
         let written = written.and_then(|written| {
             // The log must not end before the checkpoint that stands for its beginning.
             if source.index > 0 {
@@ -116,10 +117,20 @@ impl Checkpoints {
             Ok(written)
         });
         if written.is_err() {
-            // Left over otherwise until the next start, which removes it.
+            // Left over otherwise until the next try or the next start, which remove it.
             let _ = self.disk.remove(&aside);
         }
         written
+    }
+
+    /// Removes what an earlier try for the same index may have left.
+    fn clear(&self, aside: &Path) -> Result<(), Error> {
+        match self.disk.remove(aside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io(format!("remove {}", aside.display()), error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Removes checkpoints beyond those kept, and the log before the oldest kept.

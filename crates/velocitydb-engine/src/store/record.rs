@@ -221,6 +221,15 @@ impl Document {
         }
     }
 
+    /// What is known of a document that is not there any more: its id and version, no fields.
+    pub fn gone(id: &Key, version: u64) -> Document {
+        let (index, time) = (0, Timestamp(0));
+        let meta = Meta { index, version, created_at: time, updated_at: time };
+        let mut body = Vec::new();
+        put_body(&mut body, id.as_bytes(), &meta, None);
+        Document::new(&body, Link::None)
+    }
+
     fn header(&self) -> &Header {
         // SAFETY: this handle owns a count, so the allocation lives.
         unsafe { self.0.as_ref() }

@@ -13,6 +13,8 @@ mod model;
 mod node;
 mod node_damage;
 mod node_fault;
+mod node_space;
+mod node_threads;
 mod scenario;
 mod repair;
 mod space;

@@ -8,7 +8,7 @@ use velocitydb_engine::log::check;
 use velocitydb_sim::operation::Operation;
 use velocitydb_sim::{CrashMode, Node, Settings, SimDisk};
 
-use crate::scenario::{put, run, tiny_life};
+use crate::scenario::{put, run, tiny_lives};
 
 /// How the last life ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,11 @@ fn small_node(ending: Ending) -> Node {
     (settings.log.first_segment_bytes, settings.log.segment_bytes) = (512, 512);
     let mut node = Node::new(1, settings, format!("damage, {ending:?}"));
     node.open().unwrap();
-    run(&mut node, &tiny_life());
+    let [first, second] = tiny_lives();
+    run(&mut node, &first);
+    node.crash(CrashMode::Process);
+    node.open_after(CrashMode::Process).unwrap();
+    run(&mut node, &second);
     match ending {
         Ending::Synced => run(&mut node, &[Operation::Sync]),
         Ending::Written => {
@@ -153,7 +157,7 @@ fn every_cut_file_is_named_or_ends_where_it_was_cut() {
             }
         }
     }
-    assert!((1..8).contains(&at_a_boundary), "{at_a_boundary} records in the newest segment");
+    assert!((2..20).contains(&at_a_boundary), "{at_a_boundary} boundaries in the newest segment");
 }
 
 #[test]
@@ -176,6 +180,27 @@ fn a_lost_file_is_named_or_not_needed() {
             }
             Err(error) => panic!("{context}: {error}"),
         }
+    }
+}
+
+/// With one checkpoint kept, the log behind it is empty: nothing but its purge position says that
+/// there was more.
+#[test]
+fn without_its_only_checkpoint_a_purged_log_is_not_taken_for_an_empty_one() {
+    let mut settings = Settings::small();
+    settings.checkpoints_kept = 1;
+    let mut node = Node::new(1, settings, "a lost checkpoint");
+    node.open().unwrap();
+    run(&mut node, &tiny_lives()[0]);
+    node.close().unwrap();
+    let checkpoints = files(&node, ".ckpt");
+    assert_eq!(checkpoints.len(), 1);
+    for flip in [true, false] {
+        let disk = node.disk().copy(1);
+        assert!(if flip { disk.flip_bit(&checkpoints[0], 800) } else { disk.lose(&checkpoints[0]) });
+        let error = node.examine(&disk).unwrap_err();
+        assert!(matches!(error, Error::Damaged(_)), "{error}");
+        assert!(error.to_string().contains("entries between them are missing"), "{error}");
     }
 }
 

@@ -115,8 +115,9 @@ pub fn run(node: &mut Node, operations: &[Operation]) {
     }
 }
 
-/// A small life in tiny segments, with two checkpoints and log after both.
-pub fn tiny_life() -> Vec<Operation> {
+/// Two small lives in tiny segments. They leave two checkpoints of four, a log from the older
+/// one on, and a segment in a file that was used before.
+pub fn tiny_lives() -> [Vec<Operation>; 2] {
     use Durability::{Full, Os};
     let index = Operation::CreateIndex {
         collection: "open".to_owned(),
@@ -124,19 +125,33 @@ pub fn tiny_life() -> Vec<Operation> {
         field: "n".to_owned(),
         level: Some(Full),
     };
-    vec![
+    let first = vec![
         create("open"),
-        put("a", 1, 40, Full),
+        put("a", 1, 300, Full),
         index,
-        put("b", 2, 60, Os),
-        put("c", 3, 90, Full),
+        put("b", 2, 300, Os),
+        put("c", 3, 300, Full),
+        Operation::Checkpoint,
+        put("a", 4, 300, Full),
+        put("b", 5, 300, Full),
         Operation::Checkpoint,
         delete("b", Full),
-        put("d", 5, 200, Full),
+        put("c", 6, 300, Full),
         add("a", Full),
         Operation::Checkpoint,
-        put("e", 6, 100, Full),
-        put("d", 7, 60, Os),
-        put("f", 8, 50, Full),
-    ]
+    ];
+    let second = vec![
+        put("a", 20, 300, Full),
+        put("d", 7, 300, Os),
+        Operation::Checkpoint,
+        put("c", 8, 400, Full),
+        put("d", 9, 400, Full),
+        put("e", 10, 400, Os),
+        put("f", 11, 500, Full),
+        put("e", 12, 500, Full),
+        put("f", 13, 500, Full),
+        add("a", Full),
+        delete("c", Full),
+    ];
+    [first, second]
 }

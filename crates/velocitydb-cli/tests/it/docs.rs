@@ -1,0 +1,156 @@
+//! The examples of docs/operating, run as they are printed.
+//!
+//! A block marked `file=NAME` is written to that file. In a block marked `console` a line that
+//! begins with `$ ` is run, and what follows is what it must say, where `…` stands for anything.
+//! `velocitydb serve` runs until the next one, or the end, on a port of its own; `curl` goes to
+//! it. All commands of one document share a directory.
+
+use std::path::{Path, PathBuf};
+
+use crate::http::Request;
+use crate::process::{Served, command_in};
+
+/// The address in the documents, which is the default.
+const PRINTED: &str = "127.0.0.1:7480";
+
+/// A block of code: its mark and its lines.
+struct Block<'a> {
+    mark: &'a str,
+    lines: Vec<&'a str>,
+}
+
+fn blocks(text: &str) -> Vec<Block<'_>> {
+    let (mut blocks, mut open) = (Vec::new(), None::<Block<'_>>);
+    for line in text.lines() {
+        match (line.strip_prefix("```"), open.take()) {
+            (Some(mark), None) => {
+                open = Some(Block {
+                    mark,
+                    lines: Vec::new(),
+                })
+            }
+            (Some(_), Some(block)) => blocks.push(block),
+            (None, Some(mut block)) => {
+                block.lines.push(line);
+                open = Some(block);
+            }
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "a block that does not end");
+    blocks
+}
+
+/// Whether a text is as the pattern says, in which `…` stands for anything.
+fn fits(pattern: &str, text: &str) -> bool {
+    let parts: Vec<&str> = pattern.split('…').collect();
+    let [first, middle @ .., last] = &parts[..] else {
+        return pattern == text;
+    };
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    for part in middle {
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.len() >= last.len() && rest.ends_with(last)
+}
+
+/// Runs one command line and gives all that it says.
+fn run(line: &str, dir: &Path, served: &mut Option<Served>) -> String {
+    let words: Vec<&str> = line.split(' ').collect();
+    match &words[..] {
+        ["curl", ..] => {
+            let address = &served.as_ref().expect("a server before curl").address;
+            Request::from_curl(&line.replace(PRINTED, address))
+                .send()
+                .body
+        }
+        ["velocitydb", "serve", arguments @ ..] => {
+            // One that starts gets a free port; one that is refused is just run.
+            if let Some(before) = served.take() {
+                before.stop();
+            }
+            let refused = arguments.contains(&"--http") || arguments.contains(&"wrong.yaml");
+            if refused {
+                return finished(&words[1..], dir);
+            }
+            let started = Served::start_in(dir, arguments);
+            let said = started.said.replace(&started.address, PRINTED);
+            *served = Some(started);
+            said
+        }
+        ["velocitydb", arguments @ ..] => finished(arguments, dir),
+        _ => panic!("an example of another program: {line}"),
+    }
+}
+
+fn finished(arguments: &[&str], dir: &Path) -> String {
+    let output = command_in(dir, arguments).output().unwrap();
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
+
+fn check(name: &str) {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "../../docs/operating", name]
+        .iter()
+        .collect();
+    let text = std::fs::read_to_string(&path).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let (mut served, mut count) = (None, 0);
+    for block in blocks(&text) {
+        if let Some((_, file)) = block.mark.split_once("file=") {
+            std::fs::write(dir.path().join(file), block.lines.join("\n") + "\n").unwrap();
+            continue;
+        }
+        assert_eq!(block.mark, "console", "{name}: a block that is not run");
+        for part in block.lines.join("\n").split("$ ").skip(1) {
+            let (line, expected) = part.split_once('\n').unwrap_or((part, ""));
+            let said = run(line, dir.path(), &mut served);
+            let (expected, said) = (expected.trim_end(), said.trim_end());
+            assert!(
+                fits(expected, said),
+                "{name}: {line}\nexpected:\n{expected}\n\nfound:\n{said}"
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 0, "{name} has no example");
+    if let Some(served) = served {
+        served.stop();
+    }
+}
+
+#[test]
+fn the_examples_about_serving_do_what_they_say() {
+    check("serve.md");
+}
+
+#[test]
+fn the_examples_about_importing_do_what_they_say() {
+    check("import.md");
+}
+
+#[test]
+fn the_examples_about_checking_do_what_they_say() {
+    check("check-and-repair.md");
+}
+
+#[test]
+fn patterns_are_compared() {
+    for (pattern, text, expected) in [
+        ("a", "a", true),
+        ("a", "ab", false),
+        ("a…", "ab", true),
+        ("…b", "ab", true),
+        ("a…b…c", "a1b2c", true),
+        ("a…b", "a", false),
+        ("a…a", "a", false),
+        ("a…c…b", "a1b", false),
+        ("…", "", true),
+    ] {
+        assert_eq!(fits(pattern, text), expected, "{pattern} {text}");
+    }
+}
