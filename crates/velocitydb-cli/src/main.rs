@@ -32,6 +32,11 @@ use failure::Failure;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+/// The allocator's options, read by it at the start: huge pages, because a lookup among millions
+/// of documents is a few cache misses, and with small pages each is a walk of the page table too.
+#[unsafe(export_name = "_rjem_malloc_conf")]
+pub static MALLOC_CONF: &[u8; 29] = b"thp:always,metadata_thp:auto\0";
+
 const ABOUT: &str = "\
 An in-memory-first database.
 

@@ -63,7 +63,7 @@ pub fn check(disk: &dyn Disk, dir: &Path) -> Result<DirectoryReport, Error> {
     let log = log::check(disk, &wal_dir)?;
     let newest = checkpoints.iter().rev().find(|one| one.documents.is_ok());
     let newest = newest.map_or(0, |one| one.index);
-    let first = log.entries.map_or(newest + 1, |(first, _)| first);
+    let first = log.entries.map_or(log.purged + 1, |(first, _)| first);
     let gap = (first > newest + 1).then(|| {
         format!("the log begins at entry {first}, the newest whole checkpoint ends at {newest}")
     });

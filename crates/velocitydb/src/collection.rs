@@ -120,7 +120,8 @@ impl Collection {
         let with_id = id.is_some();
         let step = Step { collection: String::new(), id, condition, change };
         let mut fresh = None;
-        let mut written = self.inner.write(&self.call, Mode::Atomic, &step, |now| {
+        let request = (&self.name, &step);
+        let mut written = self.inner.write(&self.call, Mode::Atomic, &request, |now| {
             let runtime = self.runtime()?;
             let operation = step.resolve(&self.inner, &runtime, now)?;
             fresh = (!with_id).then(|| Key::trusted(&operation.key[..]));

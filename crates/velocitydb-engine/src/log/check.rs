@@ -20,6 +20,8 @@ pub struct CheckReport {
     pub records: u64,
     /// Oldest and newest entry.
     pub entries: Option<(u64, u64)>,
+    /// The entry that the log goes on from when it has none: what was purged before it.
+    pub purged: u64,
     /// A tail that opening the log would cut.
     pub torn: Option<TornTail>,
     /// Why the log cannot be opened. The rest of the report then covers what is before it.
@@ -52,6 +54,7 @@ pub fn check(disk: &dyn Disk, dir: &Path) -> Result<CheckReport, LogError> {
             leftovers: Vec::new(),
             records: 0,
             entries: None,
+            purged: 0,
             torn: None,
             damage: Some(error),
         }),
@@ -72,6 +75,7 @@ fn report(recovery: Recovery, damage: Option<LogError>) -> CheckReport {
         leftovers: recovery.leftovers,
         records: recovery.records,
         entries,
+        purged: state.purged.map_or(0, |(index, _)| index),
         torn: recovery.torn,
         damage,
     }

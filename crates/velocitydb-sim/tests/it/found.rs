@@ -67,3 +67,19 @@ fn a_repeated_request_rests_on_the_first() {
     assert!(again.repeated && !first.repeated);
     assert!(again.index >= first.index);
 }
+
+/// Seen while the oracle was written: the same change of another collection passed for the same
+/// request.
+#[test]
+fn an_idempotency_key_names_the_collection_too() {
+    let db = open(&SimDisk::new(1));
+    let call = Call::new().idempotency_key("once");
+    let mut answers = Vec::new();
+    for name in ["c", "d"] {
+        let collection = db.create_collection(Definition::new(name)).unwrap().value;
+        answers.push(collection.with(call.clone()).insert_with_id("a", fields(1)));
+    }
+    assert!(answers[0].is_ok());
+    let reused = answers[1].as_ref().unwrap_err();
+    assert_eq!(reused.code().0, "idempotency_key_reused");
+}
