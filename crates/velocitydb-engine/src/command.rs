@@ -190,6 +190,16 @@ pub enum Refusal {
         /// The id of the document that has the value.
         holder: String,
     },
+    /// A unique index cannot be made over documents that are there.
+    #[error("unique index over {fields}: the documents {first} and {second} have the same value")]
+    Duplicate {
+        /// The fields of the index.
+        fields: String,
+        /// The id of one document.
+        first: String,
+        /// The id of the other.
+        second: String,
+    },
     /// The document does not fit the schema.
     #[error(transparent)]
     Schema(#[from] SchemaError),

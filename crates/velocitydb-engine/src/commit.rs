@@ -82,6 +82,11 @@ struct Pending {
     applied: u64,
 }
 
+/// The answer to whoever waits for an entry that is not there.
+pub(crate) fn not_written(index: u64) -> Error {
+    Error::Invalid(format!("there is no entry {index} in the log yet"))
+}
+
 /// See the module.
 #[derive(Default)]
 pub(crate) struct Commits(Mutex<Pending>);
@@ -134,7 +139,7 @@ impl Commits {
         blocker
     }
 
-    /// Returns once `index` is visible.
+    /// Returns once `index` is visible; an error when there is no entry of this index yet.
     pub(crate) fn wait(&self, index: u64, log: &Log, visible: &Visible) -> Result<(), Error> {
         loop {
             if visible.index() >= index {
@@ -147,7 +152,9 @@ impl Commits {
                             cause: error.to_string().into(),
                         })?;
                 }
-                _ => debug_assert!(visible.index() >= index, "an applied entry nothing stops"),
+                // Nothing stops what is applied.
+                _ if visible.index() < index => return Err(not_written(index)),
+                _ => {}
             }
         }
     }

@@ -20,7 +20,7 @@ use velocitydb_types::Timestamp;
 use crate::catalog::{Catalog, Collection, Persistence};
 use crate::checkpoint::{CheckpointStats, Checkpoints};
 use crate::command::{Command, Entry, Results};
-use crate::commit::{Commits, Durability};
+use crate::commit::{self, Commits, Durability};
 use crate::disk::{Disk, DiskLock};
 use crate::error::Error;
 use crate::log::{FlushLevel, Log, LogStats};
@@ -290,6 +290,9 @@ impl Engine {
         if !volatile {
             self.wait_visible(index)?;
         }
+        if staged.repeated {
+            self.raise(index, level)?;
+        }
         Ok(Written {
             index,
             time: staged.time,
@@ -297,6 +300,24 @@ impl Engine {
             results: staged.results,
             repeated: staged.repeated,
         })
+    }
+
+    /// Brings an entry that met its own level to the one that its repetition asks for.
+    fn raise(&self, index: u64, level: Durability) -> Result<(), Error> {
+        let level = match level {
+            Durability::None | Durability::Memory => return Ok(()),
+            Durability::Os => FlushLevel::Written,
+            Durability::Full => FlushLevel::Synced,
+        };
+        let Some(files) = &self.files else {
+            return Ok(());
+        };
+        files
+            .log
+            .flush(index, level)
+            .map_err(|error| Error::OutcomeUnknown {
+                cause: error.to_string().into(),
+            })
     }
 
     /// Refuses what does not fit memory. What only removes may always go on.
@@ -402,20 +423,25 @@ impl Engine {
     /// A refusal goes out once everything that it rests on is visible.
     fn refuse(&self, refused: Refused) -> Error {
         self.refusals.fetch_add(1, Ordering::Relaxed);
-        let Refused { operation, refusal, read } = refused;
+        let Refused {
+            operation,
+            refusal,
+            read,
+        } = refused;
         match self.wait_visible(read) {
             Ok(()) => Error::Refused { operation, refusal },
             Err(error) => error,
         }
     }
 
-    /// Returns once this log index is visible.
+    /// Returns once this log index is visible; [`Error::Invalid`] when it was not written yet.
     pub fn wait_visible(&self, index: u64) -> Result<(), Error> {
         match &self.files {
             Some(files) => self
                 .commits
                 .wait(index, &files.log, &self.shared.logged.visible),
-            None => Ok(()),
+            None if index <= self.visible_index() => Ok(()),
+            None => Err(commit::not_written(index)),
         }
     }
 

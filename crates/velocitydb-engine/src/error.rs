@@ -78,7 +78,9 @@ pub enum Error {
         index: u64,
     },
     /// Another process, or another handle in this one, has the data directory.
-    #[error("the data directory {dir} is in use by another process")]
+    #[error(
+        "the data directory {dir} is in use by another process, or by another handle in this one"
+    )]
     InUse {
         /// The directory.
         dir: String,
@@ -148,7 +150,9 @@ impl Refusal {
             Refusal::NotFound => ("not_found", Class::NotFound),
             Refusal::ConditionFailed { .. } => ("condition_failed", Class::Conflict),
             Refusal::Conflict => ("conflict", Class::Retry),
-            Refusal::Unique { .. } => ("unique_violation", Class::Conflict),
+            Refusal::Unique { .. } | Refusal::Duplicate { .. } => {
+                ("unique_violation", Class::Conflict)
+            }
             Refusal::Schema(_) => ("schema_violation", Class::Invalid),
             Refusal::Update(_) => ("invalid_update", Class::Invalid),
             Refusal::PrimaryKeyChanged(_) => ("primary_key_changed", Class::Invalid),

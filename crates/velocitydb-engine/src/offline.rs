@@ -43,9 +43,14 @@ impl DirectoryReport {
 /// damage is part of the report.
 pub fn check(disk: &dyn Disk, dir: &Path) -> Result<DirectoryReport, Error> {
     let (wal_dir, checkpoint_dir) = recovery::directories(dir);
-    let listed = disk.list(dir).map_err(|error| Error::io(format!("read {}", dir.display()), error))?;
+    let listed = disk
+        .list(dir)
+        .map_err(|error| Error::io(format!("read {}", dir.display()), error))?;
     if !listed.iter().any(|name| name == "wal") {
-        return Err(Error::Invalid(format!("{} is not a data directory: it has no wal", dir.display())));
+        return Err(Error::Invalid(format!(
+            "{} is not a data directory: it has no wal",
+            dir.display()
+        )));
     }
     let _lock = recovery::lock(disk, dir)?;
     let mut checkpoints = Vec::new();
@@ -53,12 +58,18 @@ pub fn check(disk: &dyn Disk, dir: &Path) -> Result<DirectoryReport, Error> {
         let mut documents = 0;
         let path = checkpoint::path(&checkpoint_dir, index);
         let read = checkpoint::read(disk, &path, |part| {
-            if let Part::Documents { documents: found, .. } = part {
+            if let Part::Documents {
+                documents: found, ..
+            } = part
+            {
                 documents += found.len() as u64;
             }
             Ok(())
         });
-        checkpoints.push(CheckpointReport { index, documents: read.map(|()| documents) });
+        checkpoints.push(CheckpointReport {
+            index,
+            documents: read.map(|()| documents),
+        });
     }
     let log = log::check(disk, &wal_dir)?;
     let newest = checkpoints.iter().rev().find(|one| one.documents.is_ok());
@@ -67,5 +78,9 @@ pub fn check(disk: &dyn Disk, dir: &Path) -> Result<DirectoryReport, Error> {
     let gap = (first > newest + 1).then(|| {
         format!("the log begins at entry {first}, the newest whole checkpoint ends at {newest}")
     });
-    Ok(DirectoryReport { checkpoints, log, gap })
+    Ok(DirectoryReport {
+        checkpoints,
+        log,
+        gap,
+    })
 }

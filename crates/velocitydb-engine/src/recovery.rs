@@ -123,10 +123,13 @@ pub(crate) fn directories(dir: &Path) -> (PathBuf, PathBuf) {
 
 /// Takes a data directory for this process.
 pub(crate) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>, Error> {
-    disk.lock(&dir.join("LOCK")).map_err(|error| match error.kind() {
-        std::io::ErrorKind::WouldBlock => Error::InUse { dir: dir.display().to_string() },
-        _ => Error::io(format!("lock {}", dir.display()), error),
-    })
+    disk.lock(&dir.join("LOCK"))
+        .map_err(|error| match error.kind() {
+            std::io::ErrorKind::WouldBlock => Error::InUse {
+                dir: dir.display().to_string(),
+            },
+            _ => Error::io(format!("lock {}", dir.display()), error),
+        })
 }
 
 fn remove_unfinished(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {

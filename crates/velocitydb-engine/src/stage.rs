@@ -97,7 +97,12 @@ impl<'s> Stager<'s> {
         for (at, operation) in write.operations.iter().enumerate() {
             let result = self.operation(at, operation, write);
             match (result, write.mode) {
-                (Err(refusal), Mode::Atomic) => return Err(self.refused(at, refusal)),
+                // What was resolved under another catalog is resolved again as a whole.
+                (
+                    Err(refusal @ (Refusal::DefinitionChanged | Refusal::UnknownCollection(_))),
+                    Mode::Each,
+                )
+                | (Err(refusal), Mode::Atomic) => return Err(self.refused(at, refusal)),
                 (result, _) => results.push(result),
             }
         }
@@ -138,7 +143,7 @@ impl<'s> Stager<'s> {
                 Err(Refusal::Conflict)
             };
         }
-        let (staged, present) = self.find(&collection, &operation.key);
+        let (staged, present) = self.find(collection, &operation.key);
         let newest = match (staged, &present) {
             (Some(at), _) => Some(&self.versions[at].version),
             (None, Some(present)) => Some(&present.version),
@@ -152,12 +157,7 @@ impl<'s> Stager<'s> {
         }
         let live = newest.filter(|newest| !newest.is_tombstone()).cloned();
         check_condition(&operation.condition, live.as_ref())?;
-        let fields = changed_fields(
-            &collection,
-            &operation.key,
-            live.as_ref(),
-            &operation.change,
-        )?;
+        let fields = changed_fields(collection, &operation.key, live.as_ref(), &operation.change)?;
         let fields = fields.as_deref();
         if operation.change == Change::None {
             let version = live.as_ref().map_or(0, |live| live.meta().version);
@@ -171,7 +171,7 @@ impl<'s> Stager<'s> {
         });
         let staged = self.stage(
             at,
-            &collection,
+            collection,
             &operation.key,
             staged,
             present,
@@ -205,8 +205,8 @@ impl<'s> Stager<'s> {
         })
     }
 
-    fn collection(&self, id: CollectionId) -> Result<Arc<Collection>, Refusal> {
-        let found = self.catalog.by_id(id).cloned();
+    fn collection(&self, id: CollectionId) -> Result<&'s Arc<Collection>, Refusal> {
+        let found = self.catalog.by_id(id);
         found.ok_or_else(|| Refusal::UnknownCollection(format!("number {}", id.0)))
     }
 
@@ -259,8 +259,10 @@ impl<'s> Stager<'s> {
             return Err(Refusal::CollectionFull);
         }
         if let Some(many) = &mut self.many {
-            many.by_key.insert((collection.id, Box::from(key)), self.versions.len());
-            many.rows.extend(present.as_ref().map(|present| (collection.id, present.row)));
+            many.by_key
+                .insert((collection.id, Box::from(key)), self.versions.len());
+            many.rows
+                .extend(present.as_ref().map(|present| (collection.id, present.row)));
         }
         let collection = Arc::clone(collection);
         self.versions.push(StagedVersion {
@@ -287,7 +289,8 @@ impl<'s> Stager<'s> {
         let staged = self.versions.pop().expect("it was just staged");
         let id = staged.collection.id;
         if let Some(many) = &mut self.many {
-            many.by_key.remove(&(id, Box::from(staged.version.key_bytes())));
+            many.by_key
+                .remove(&(id, Box::from(staged.version.key_bytes())));
             if let Some(present) = staged.present {
                 many.rows.remove(&(id, present.row));
             }
@@ -338,12 +341,12 @@ impl<'s> Stager<'s> {
         fields: Option<&[u8]>,
     ) -> Result<(), Refusal> {
         let collection = self.collection(id)?;
-        let (staged, present) = self.find(&collection, key.as_bytes());
+        let (staged, present) = self.find(collection, key.as_bytes());
         let live = present.as_ref().map(|present| present.version.clone());
         let live = live.filter(|live| !live.is_tombstone());
         self.stage(
             0,
-            &collection,
+            collection,
             key.as_bytes(),
             staged,
             present,
@@ -380,11 +383,23 @@ fn holds(version: &Document, unique: &UniqueIndex, key: &[u8]) -> bool {
             .is_some_and(|held| held == key)
 }
 
-fn taken(unique: &UniqueIndex, holder: &Document) -> Refusal {
+fn fields_of(unique: &UniqueIndex) -> String {
     let fields: Vec<_> = unique.fields.iter().map(|path| path.to_string()).collect();
+    fields.join(", ")
+}
+
+fn taken(unique: &UniqueIndex, holder: &Document) -> Refusal {
     Refusal::Unique {
-        fields: fields.join(", "),
+        fields: fields_of(unique),
         holder: holder.id().to_string(),
+    }
+}
+
+fn duplicate(unique: &UniqueIndex, both: &(Document, Document)) -> Refusal {
+    Refusal::Duplicate {
+        fields: fields_of(unique),
+        first: both.0.id().to_string(),
+        second: both.1.id().to_string(),
     }
 }
 
@@ -503,6 +518,6 @@ pub(crate) fn build_unique(
     let unique = UniqueIndex::new(fields);
     table
         .fill_unique(&unique)
-        .map_err(|both| taken(&unique, &both.0))?;
+        .map_err(|both| duplicate(&unique, &both))?;
     Ok(Arc::new(unique))
 }

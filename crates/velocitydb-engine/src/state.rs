@@ -27,7 +27,7 @@ use crate::catalog::{
 use crate::command::{Command, Effect, Entry, Outcome, Refusal, Results, Retry, Write};
 use crate::memory::Memory;
 use crate::stage::{Refused, StagedVersion, Stager, build_unique};
-use crate::store::{Document, GarbageQueue, Snapshots, Table, UniqueIndex, Visible};
+use crate::store::{Document, GarbageQueue, Meta, Snapshots, Table, UniqueIndex, Visible};
 
 /// Expired idempotency keys removed with each entry, at most.
 const RETRIES_EXPIRED_MAX: usize = 16;
@@ -81,6 +81,8 @@ enum Definitions {
     Put(Collection),
     Attach(Collection, Arc<UniqueIndex>),
     Detach(Collection, Vec<velocitydb_types::Path>),
+    /// The same collection without its documents.
+    Empty(Collection),
     Remove(CollectionId),
 }
 
@@ -122,10 +124,14 @@ impl Staged {
 
     /// Whether it only removes: allowed also when memory is short.
     pub(crate) fn only_removes(&self) -> bool {
-        self.versions
-            .iter()
-            .all(|staged| staged.version.is_tombstone())
-            || matches!(self.definitions.as_deref(), Some(Definitions::Remove(_)))
+        match self.definitions.as_deref() {
+            Some(Definitions::Remove(_) | Definitions::Empty(_) | Definitions::Detach(..)) => true,
+            Some(Definitions::Put(_) | Definitions::Attach(..)) => false,
+            None => self
+                .versions
+                .iter()
+                .all(|staged| staged.version.is_tombstone()),
+        }
     }
 }
 
@@ -193,9 +199,8 @@ impl State {
         };
         let index = sequence.last_index + 1;
         let time = Timestamp(stamp.0.max(sequence.last_time.saturating_add(1)));
-        let catalog = Arc::clone(&self.catalog);
         let mut scratch = std::mem::take(&mut self.scratch);
-        let mut stager = Stager::new(&catalog, index, time, &mut scratch);
+        let mut stager = Stager::new(&self.catalog, index, time, &mut scratch);
         let mut staged = self.stage_with(&mut stager, command, persistence, index, time);
         if persistence == Persistence::Volatile {
             // Volatile data is visible as soon as it is there, under indexes of its own.
@@ -242,13 +247,14 @@ impl State {
         match command {
             Command::Write(write) => {
                 if let Some(retry) = &write.retry
-                    && let Some(results) = self.repeated(retry, time).map_err(refused)?
+                    && let Some((kept, results)) = self.repeated(retry, time).map_err(refused)?
                 {
-                    // The outcome rests on the entry that it was kept by.
+                    // It is the answer of then: the index may be somebody's fencing token.
                     return Ok(Staged {
                         results,
                         repeated: true,
-                        read: index - 1,
+                        read: kept.index,
+                        time: kept.updated_at,
                         ..staged
                     });
                 }
@@ -265,14 +271,19 @@ impl State {
                     let table = &self.catalog.by_id[&RETRIES].table;
                     let old = table.newest(key.as_bytes());
                     let old = old.and_then(|old| expiry(&old.version));
-                    staged.retries_gone.extend(old.map(|expires| (expires, key.clone())));
+                    staged
+                        .retries_gone
+                        .extend(old.map(|expires| (expires, key.clone())));
                     staged.retry = Some((retry.expires, key));
                 }
             }
             definition => {
                 let change = self.define(definition, index).map_err(refused)?;
                 let (collection, gone) = match &change {
-                    Definitions::Put(c) | Definitions::Attach(c, _) | Definitions::Detach(c, _) => {
+                    Definitions::Put(c)
+                    | Definitions::Empty(c)
+                    | Definitions::Attach(c, _)
+                    | Definitions::Detach(c, _) => {
                         (c.definition.to_document(c.id), c.definition.name.clone())
                     }
                     Definitions::Remove(id) => {
@@ -290,7 +301,10 @@ impl State {
         }
         if persistence == Persistence::Logged && !stager.versions.is_empty() {
             let asked = staged.retry.as_ref().map(|(_, key)| key.clone());
-            let expired = self.retries.iter().take_while(|(expires, _)| *expires <= time.0);
+            let expired = self
+                .retries
+                .iter()
+                .take_while(|(expires, _)| *expires <= time.0);
             for (expires, key) in expired.take(RETRIES_EXPIRED_MAX) {
                 // A key that is used again has its document replaced already.
                 if Some(key) != asked.as_ref() {
@@ -330,7 +344,7 @@ impl State {
             Command::Truncate(id) => {
                 let old = self.known(*id)?;
                 let table = new_table(self, &old.definition);
-                Definitions::Put(Collection::new(*id, old.definition.clone(), index, table))
+                Definitions::Empty(Collection::new(*id, old.definition.clone(), index, table))
             }
             Command::CreateIndex(id, index_definition) => {
                 let old = self.known(*id)?;
@@ -392,6 +406,7 @@ impl State {
                 self.next_collection = self.next_collection.max(CollectionId(collection.id.0 + 1));
                 catalog.put(collection);
             }
+            Definitions::Empty(collection) => catalog.put(collection),
             Definitions::Attach(collection, unique) => {
                 collection.table.attach_unique(unique);
                 catalog.put(collection);
@@ -468,15 +483,21 @@ impl State {
         answer
     }
 
-    /// The kept outcome of a request, when its key is known.
-    fn repeated(&self, retry: &Retry<'_>, time: Timestamp) -> Result<Option<Results>, Refusal> {
+    /// The kept outcome of a request, when its key is known, and when it was kept.
+    fn repeated(
+        &self,
+        retry: &Retry<'_>,
+        time: Timestamp,
+    ) -> Result<Option<(Meta, Results)>, Refusal> {
         if retry.expires <= time.0 {
             return Err(Refusal::RetryExpired(retry.key.to_string()));
         }
         let key = retry_key(retry)?;
         let table = &self.catalog.by_id[&RETRIES].table;
         let kept = table.newest(key.as_bytes()).map(|newest| newest.version);
-        let Some(kept) = kept.filter(|kept| expiry(kept) > Some(time.0)) else { return Ok(None) };
+        let Some(kept) = kept.filter(|kept| expiry(kept) > Some(time.0)) else {
+            return Ok(None);
+        };
         if kept.get("request").and_then(|request| request.as_int()) != Some(retry.request as i64) {
             return Err(Refusal::RetryKeyReused(retry.key.to_string()));
         }
@@ -492,12 +513,9 @@ impl State {
             document: None,
             earlier_id: Some(Key::trusted(id)),
         };
-        Ok(Some(
-            results
-                .into_iter()
-                .map(|result| result.map(outcome).map_err(Refusal::Earlier))
-                .collect(),
-        ))
+        let results = results.into_iter();
+        let results = results.map(|result| result.map(outcome).map_err(Refusal::Earlier));
+        Ok(Some((kept.meta(), results.collect())))
     }
 
     /// Rebuilds what is derived from documents, after a checkpoint was loaded.
@@ -579,7 +597,11 @@ fn redefined(old: &Collection, definition: Definition, index: u64) -> Collection
 
 /// Until when a kept outcome counts; `None` for a tombstone.
 fn expiry(kept: &Document) -> Option<i64> {
-    if kept.is_tombstone() { None } else { kept.get("expires")?.as_int() }
+    if kept.is_tombstone() {
+        None
+    } else {
+        kept.get("expires")?.as_int()
+    }
 }
 
 fn retry_key(retry: &Retry<'_>) -> Result<Key, Refusal> {

@@ -7,7 +7,11 @@
 //! are on the newest state alone, so that every node that applies the entry decides the same.
 //! A conflict is a retryable error; nothing was changed.
 //!
-//! Savepoints are positions in an undo list. Tests: `testscripts/transactions`.
+//! Documents that a refusal told of count as read, and so do those of writes that were undone. A
+//! document deleted and put anew is a new one.
+//!
+//! Savepoints are positions in an undo list. Tests: golden scripts in the embedded library's
+//! `tests/it/testscripts`, and against a model in its `random`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -45,6 +49,10 @@ type DocumentKey = (CollectionId, Box<[u8]>);
 struct Pending {
     /// Index of the last change of the document in the snapshot; 0: it was not there.
     base: u64,
+    /// Its version there.
+    base_version: u64,
+    /// Whether it was deleted and put anew: then it is another document, from version 1 on.
+    anew: bool,
     /// The document as the transaction sees it; `None`: deleted.
     document: Option<Document>,
 }
@@ -116,7 +124,17 @@ impl Transaction {
         if let Some(pending) = self.writes.get(&name) {
             return Ok(pending.document.clone());
         }
-        let found = self.snapshot.get(collection, key)?;
+        self.read(collection, name)
+    }
+
+    /// What the snapshot has of a document that was not written; noted when it must still hold
+    /// at the commit.
+    fn read(
+        &mut self,
+        collection: &Collection,
+        name: DocumentKey,
+    ) -> Result<Option<Document>, Error> {
+        let found = self.snapshot.get(collection, &name.1)?;
         if self.isolation == Isolation::Serializable {
             self.reads
                 .insert(name, found.as_ref().map_or(0, |found| found.meta().index));
@@ -150,7 +168,11 @@ impl Transaction {
             .writes
             .iter()
             .filter(|((id, _), _)| *id == collection.id);
-        for document in own.filter_map(|(_, pending)| pending.document.clone()) {
+        let own = own.filter_map(|(_, pending)| pending.document.clone());
+        let mut own: Vec<_> = own.collect();
+        // The same order however the map is ordered.
+        own.sort_unstable_by(|a, b| a.key_bytes().cmp(b.key_bytes()));
+        for document in own {
             if !going {
                 break;
             }
@@ -170,13 +192,21 @@ impl Transaction {
         self.check(collection)?;
         let name: DocumentKey = (collection.id, key.into());
         let before = self.writes.get(&name).cloned();
-        let (base, live) = match &before {
-            Some(pending) => (pending.base, pending.document.clone()),
+        let mut pending = match &before {
+            Some(pending) => pending.clone(),
             None => {
-                let found = self.snapshot.get(collection, key)?;
-                (found.as_ref().map_or(0, |found| found.meta().index), found)
+                // A refusal below tells of it as well: it counts as read.
+                let document = self.read(collection, name.clone())?;
+                let meta = document.as_ref().map(Document::meta);
+                Pending {
+                    base: meta.map_or(0, |meta| meta.index),
+                    base_version: meta.map_or(0, |meta| meta.version),
+                    anew: false,
+                    document,
+                }
             }
         };
+        let live = pending.document.take();
         let refused = |refusal| Error::Refused {
             operation: 0,
             refusal,
@@ -195,9 +225,16 @@ impl Transaction {
                 });
             }
             (_, Some(fields)) => {
+                // However often it is written, the commit is one change of it.
+                pending.anew |= old.is_none() && pending.base > 0;
+                let base_version = if pending.anew {
+                    0
+                } else {
+                    pending.base_version
+                };
                 let meta = Meta {
                     index: self.snapshot.index(),
-                    version: old.map_or(1, |old| old.version + 1),
+                    version: base_version + 1,
                     created_at: old.map_or(self.began, |old| old.created_at),
                     updated_at: self.began,
                 };
@@ -215,6 +252,7 @@ impl Transaction {
                 }
             }
             (_, None) => {
+                pending.anew = false;
                 let version = old.map_or(0, |old| old.version);
                 Outcome {
                     effect: Effect::Deleted,
@@ -224,13 +262,11 @@ impl Transaction {
                 }
             }
         };
-        let document = if outcome.effect == Effect::Deleted {
-            None
-        } else {
-            outcome.document.clone()
-        };
+        if outcome.effect != Effect::Deleted {
+            pending.document = outcome.document.clone();
+        }
         self.undo.push((name.clone(), before));
-        self.writes.insert(name, Pending { base, document });
+        self.writes.insert(name, pending);
         Ok(outcome)
     }
 
@@ -285,20 +321,26 @@ impl Transaction {
             operations.push(condition(*id, key, Condition::Index(*index)));
         }
         for ((id, key), pending) in &self.writes {
+            let mut expected = Condition::Index(pending.base);
+            if pending.anew {
+                let change = Change::Delete;
+                operations.push(Operation {
+                    change,
+                    ..condition(*id, key, expected)
+                });
+                expected = Condition::Absent;
+            }
             let change = match &pending.document {
                 Some(document) => Change::Put(document.fields().as_bytes().into()),
                 None if pending.base > 0 => Change::Delete,
                 None => Change::None,
             };
-            let condition = Condition::Index(pending.base);
             operations.push(Operation {
-                collection: *id,
-                key: (&key[..]).into(),
-                condition,
                 change,
+                ..condition(*id, key, expected)
             });
         }
-        // The entry is the same however the maps are ordered.
+        // The entry is the same however the maps are ordered; a deletion stays before its put.
         operations.sort_by(|a, b| (a.collection, &a.key).cmp(&(b.collection, &b.key)));
         let resolved_at = self.snapshot.catalog().changed_at();
         let write = Write {
@@ -307,7 +349,24 @@ impl Transaction {
             operations: operations.into(),
             retry,
         };
-        self.engine.propose(now, Command::Write(write), level)
+        match self.engine.propose(now, Command::Write(write), level) {
+            // Its writes took each other back: it happened at its snapshot, or at what it rests on.
+            Ok(written) if !written.repeated => {
+                let index = written.index.max(self.snapshot.index());
+                Ok(Written { index, ..written })
+            }
+            // Dropped since it began. Whoever begins again is told the name.
+            Err(Error::Refused {
+                refusal: Refusal::UnknownCollection(_),
+                ..
+            }) => Err(conflict()),
+            // The operations of the entry are not the calls of the transaction.
+            Err(Error::Refused { refusal, .. }) => Err(Error::Refused {
+                operation: 0,
+                refusal,
+            }),
+            proposed => proposed,
+        }
     }
 }
 

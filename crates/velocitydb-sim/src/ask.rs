@@ -10,9 +10,7 @@ use velocitydb::{
 };
 
 use crate::model::{Code, ModelDocument, Outcome, Seen, definition};
-use crate::operation::{
-    Change, Condition, Form, Patch, Request, Retry, Step, TransactionStep,
-};
+use crate::operation::{Change, Condition, Form, Patch, Request, Retry, Step, TransactionStep};
 
 /// What a database answered.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,15 +40,24 @@ impl Reply {
     }
 
     fn with(self, outcomes: Vec<Result<Outcome, Code>>) -> Reply {
-        let ids = outcomes.iter().map(|one| one.as_ref().ok().map(|one| one.id.clone()));
+        let ids = outcomes
+            .iter()
+            .map(|one| one.as_ref().ok().map(|one| one.id.clone()));
         let ids = ids.collect();
-        Reply { outcomes, ids, ..self }
+        Reply {
+            outcomes,
+            ids,
+            ..self
+        }
     }
 }
 
 /// Whether an error says that the state refuses, and not that something failed.
 pub(crate) fn is_refusal(error: &Error) -> bool {
-    matches!(error, Error::Refused { .. } | Error::UnknownCollection(_) | Error::Invalid(_))
+    matches!(
+        error,
+        Error::Refused { .. } | Error::UnknownCollection(_) | Error::Invalid(_)
+    )
 }
 
 /// A document as the oracle has it.
@@ -99,7 +106,11 @@ fn batch_outcomes(answers: &BatchAnswer) -> Vec<Result<Outcome, Code>> {
 }
 
 fn outcome(id: Key, outcome: &DatabaseOutcome) -> Outcome {
-    Outcome { id, effect: outcome.effect, version: outcome.version }
+    Outcome {
+        id,
+        effect: outcome.effect,
+        version: outcome.version,
+    }
 }
 
 /// The id of a step; only inserts have none.
@@ -108,11 +119,13 @@ fn id(step: &Step) -> &str {
 }
 
 fn update(patches: &[Patch]) -> Update {
-    patches.iter().fold(Update::new(), |update, patch| match patch {
-        Patch::Set(field, value) => update.set(field, value.clone()),
-        Patch::Add(field, by) => update.add(field, *by),
-        Patch::Unset(field) => update.unset(field),
-    })
+    patches
+        .iter()
+        .fold(Update::new(), |update, patch| match patch {
+            Patch::Set(field, value) => update.set(field, value.clone()),
+            Patch::Add(field, by) => update.add(field, *by),
+            Patch::Unset(field) => update.unset(field),
+        })
 }
 
 /// What a swap expects; `None` for a condition of another kind.
@@ -128,20 +141,31 @@ fn single(database: &Database, step: &Step, call: Call) -> Result<Reply, Error> 
     let collection = database.collection(&step.collection)?.with(call);
     if let Some(expected) = expected(&step.condition) {
         let (swapped, effect) = match &step.change {
-            Change::Put(fields) => {
-                (collection.compare_and_replace(id(step), &expected, fields.clone()), Effect::Updated)
-            }
+            Change::Put(fields) => (
+                collection.compare_and_replace(id(step), &expected, fields.clone()),
+                Effect::Updated,
+            ),
             Change::Patch(patches) => {
                 let update = update(patches);
-                (collection.compare_and_swap(id(step), &expected, update), Effect::Updated)
+                (
+                    collection.compare_and_swap(id(step), &expected, update),
+                    Effect::Updated,
+                )
             }
-            Change::Delete => (collection.compare_and_delete(id(step), &expected), Effect::Deleted),
+            Change::Delete => (
+                collection.compare_and_delete(id(step), &expected),
+                Effect::Deleted,
+            ),
         };
         let answer = swapped?;
         return match &answer.value {
             Swap::Won(document) => {
                 let version = document.meta().version;
-                let won = Outcome { id: document.id(), effect, version };
+                let won = Outcome {
+                    id: document.id(),
+                    effect,
+                    version,
+                };
                 Ok(Reply::of(&answer).with(vec![Ok(won)]))
             }
             Swap::Refused { current, reason } => Err(Error::Refused {
@@ -157,7 +181,11 @@ fn single(database: &Database, step: &Step, call: Call) -> Result<Reply, Error> 
         (_, Change::Put(fields), None) => {
             let answer = collection.insert(fields.clone())?;
             let id = answer.value.clone();
-            let inserted = Outcome { id, effect: Effect::Inserted, version: 1 };
+            let inserted = Outcome {
+                id,
+                effect: Effect::Inserted,
+                version: 1,
+            };
             return Ok(Reply::of(&answer).with(vec![Ok(inserted)]));
         }
         (Condition::Absent, Change::Put(fields), Some(id)) => {
@@ -199,11 +227,15 @@ pub(crate) fn create(
     level: Option<Durability>,
 ) -> Result<Reply, Error> {
     let call = call(level, None);
-    database.create_collection_with(definition(name), &call).map(|answer| Reply::of(&answer))
+    database
+        .create_collection_with(definition(name), &call)
+        .map(|answer| Reply::of(&answer))
 }
 
 pub(crate) fn drop_collection(database: &Database, name: &str) -> Result<Reply, Error> {
-    database.drop_collection(name).map(|answer| Reply::of(&answer))
+    database
+        .drop_collection(name)
+        .map(|answer| Reply::of(&answer))
 }
 
 pub(crate) fn truncate(
@@ -224,7 +256,9 @@ pub(crate) fn create_index(
 ) -> Result<Reply, Error> {
     let collection = database.collection(name)?.with(call(level, None));
     let index = IndexDefinition::unique(index, vec![Path::field(field)]);
-    collection.create_index(index).map(|answer| Reply::of(&answer))
+    collection
+        .create_index(index)
+        .map(|answer| Reply::of(&answer))
 }
 
 pub(crate) fn drop_index(
@@ -234,7 +268,9 @@ pub(crate) fn drop_index(
     level: Option<Durability>,
 ) -> Result<Reply, Error> {
     let collection = database.collection(name)?.with(call(level, None));
-    collection.drop_index(index).map(|answer| Reply::of(&answer))
+    collection
+        .drop_index(index)
+        .map(|answer| Reply::of(&answer))
 }
 
 /// Does one step of a transaction; what it answered, or the code of its refusal.
@@ -256,9 +292,8 @@ pub(crate) fn transaction_step(
             });
             scanned.map(|()| Seen::Documents(all))
         }
-        TransactionStep::Write(step) => transaction_write(transaction, step).map(|done| {
-            Seen::Outcome(outcome(crate::model::key(id(step)), &done))
-        }),
+        TransactionStep::Write(step) => transaction_write(transaction, step)
+            .map(|done| Seen::Outcome(outcome(crate::model::key(id(step)), &done))),
         TransactionStep::Savepoint => {
             savepoints.push(transaction.savepoint());
             Ok(Seen::Nothing)

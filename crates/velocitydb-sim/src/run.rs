@@ -59,7 +59,10 @@ pub fn run(seed: u64) -> Report {
     open(&mut node, &mut random, worst);
     node.close().expect("no fault is planned");
     node.open().expect("no fault is planned");
-    Report { digest: node.digest(), counts: node.counts() }
+    Report {
+        digest: node.digest(),
+        counts: node.counts(),
+    }
 }
 
 fn settings(random: &mut Random) -> Settings {
@@ -92,12 +95,19 @@ fn open(node: &mut Node, random: &mut Random, mut worst: CrashMode) {
             worst = mode;
         }
     }
+    if random.one_in(3) {
+        node.examine_older_checkpoint(worst);
+    }
     let opened = node.open_after(worst);
     opened.expect("no fault is planned");
 }
 
 fn crash_mode(random: &mut Random) -> CrashMode {
-    if random.one_in(2) { CrashMode::Process } else { CrashMode::PowerLoss }
+    if random.one_in(2) {
+        CrashMode::Process
+    } else {
+        CrashMode::PowerLoss
+    }
 }
 
 /// One life, from an open node to its end; how it ended.
@@ -111,10 +121,14 @@ fn live(node: &mut Node, workload: &mut Workload, random: &mut Random) -> CrashM
     }
     for _ in 0..random.below(OPERATIONS) {
         let operation = workload.next(node.model());
-        let operation = if strikes { with_ids(operation, random) } else { operation };
+        let operation = if strikes {
+            with_ids(operation, random)
+        } else {
+            operation
+        };
         let done = node.perform(&operation);
         node.check();
-        if done.is_err() {
+        if done.is_err() || node.is_broken() {
             break;
         }
     }
@@ -133,7 +147,8 @@ fn live(node: &mut Node, workload: &mut Workload, random: &mut Random) -> CrashM
 fn with_ids(mut operation: Operation, random: &mut Random) -> Operation {
     let give = |steps: &mut Vec<crate::operation::Step>, random: &mut Random| {
         for step in steps {
-            step.id.get_or_insert_with(|| format!("given{}", random.below(1000)));
+            step.id
+                .get_or_insert_with(|| format!("given{}", random.below(1000)));
         }
     };
     match &mut operation {

@@ -33,7 +33,11 @@ pub struct Workload {
 impl Workload {
     /// The workload of a seed.
     pub fn new(seed: u64) -> Workload {
-        Workload { random: Random::new(seed), keyed: None, keys: 0 }
+        Workload {
+            random: Random::new(seed),
+            keyed: None,
+            keys: 0,
+        }
     }
 
     /// The next operation, for a database that holds what `model` does.
@@ -92,7 +96,10 @@ impl Workload {
         }
         let seconds = [0, 5, 60, 3600][self.random.below(4) as usize];
         let kept_micros = seconds * SECOND as u64;
-        Some(Retry { key: format!("r{}", self.keys), kept_micros })
+        Some(Retry {
+            key: format!("r{}", self.keys),
+            kept_micros,
+        })
     }
 
     /// A document: a counter, perhaps a value for a unique field, perhaps a text.
@@ -117,7 +124,9 @@ impl Workload {
         };
         let fixed = self.random.one_in(2).then(|| self.random.bits());
         let letter = |bits: u64| char::from(b'a' + (bits % 26) as u8);
-        (0..length).map(|_| letter(fixed.unwrap_or_else(|| self.random.bits()))).collect()
+        (0..length)
+            .map(|_| letter(fixed.unwrap_or_else(|| self.random.bits())))
+            .collect()
     }
 
     fn patches(&mut self) -> Vec<Patch> {
@@ -144,7 +153,9 @@ impl Workload {
         if self.random.one_in(2) {
             return Condition::Version(found.map_or(1, |found| found.version) + wrong);
         }
-        let number = found.and_then(|found| found.fields.get("n")?.as_int()).unwrap_or(0);
+        let number = found
+            .and_then(|found| found.fields.get("n")?.as_int())
+            .unwrap_or(0);
         Condition::Field("n".to_owned(), Value::Int(number + wrong as i64))
     }
 
@@ -168,7 +179,12 @@ impl Workload {
             17 if form == Form::Single => (swap(self, &id), Change::Put(self.fields())),
             _ => (swap(self, &id), Change::Patch(self.patches())),
         };
-        Step { collection, id, condition, change }
+        Step {
+            collection,
+            id,
+            condition,
+            change,
+        }
     }
 
     fn write(&mut self, model: &Model) -> Operation {
@@ -177,22 +193,34 @@ impl Workload {
             1 | 2 => Form::Each,
             _ => Form::Single,
         };
-        let count = if form == Form::Single { 1 } else { 1 + self.random.below(5) };
+        let count = if form == Form::Single {
+            1
+        } else {
+            1 + self.random.below(5)
+        };
         let mut steps: Vec<_> = (0..count).map(|_| self.step(model, form)).collect();
         if form != Form::Single && !self.random.one_in(8) {
             // Else nearly every batch would mix logged and volatile data.
             let logged = |step: &Step| step.collection != "cache";
             steps.retain(logged);
         }
-        let swaps = |step: &Step| {
-            matches!(step.condition, Condition::Version(_) | Condition::Field(..))
-        };
+        let swaps =
+            |step: &Step| matches!(step.condition, Condition::Version(_) | Condition::Field(..));
         // The answer to a repeated swap is the present document, not what the swap made.
-        let retry = if form == Form::Single && steps.iter().any(swaps) { None } else { self.retry() };
+        let retry = if form == Form::Single && steps.iter().any(swaps) {
+            None
+        } else {
+            self.retry()
+        };
         if steps.is_empty() {
             return Operation::Tend;
         }
-        let request = Operation::Write(Request { form, steps, retry, level: self.level() });
+        let request = Operation::Write(Request {
+            form,
+            steps,
+            retry,
+            level: self.level(),
+        });
         self.remember(request)
     }
 
@@ -215,8 +243,13 @@ impl Workload {
         };
         let count = 1 + self.random.below(6);
         let steps = (0..count).map(|_| match self.random.below(12) {
-            0..3 => TransactionStep::Get { collection: self.name(), id: self.id() },
-            3 => TransactionStep::Scan { collection: self.name() },
+            0..3 => TransactionStep::Get {
+                collection: self.name(),
+                id: self.id(),
+            },
+            3 => TransactionStep::Scan {
+                collection: self.name(),
+            },
             4 => TransactionStep::Savepoint,
             5 => TransactionStep::RollBack,
             _ => {
@@ -239,7 +272,13 @@ impl Workload {
             meanwhile.push(other);
         }
         let (retry, level) = (self.retry(), self.level());
-        self.remember(Operation::Transact { isolation, steps, meanwhile, retry, level })
+        self.remember(Operation::Transact {
+            isolation,
+            steps,
+            meanwhile,
+            retry,
+            level,
+        })
     }
 
     fn definition(&mut self) -> Operation {
@@ -250,10 +289,17 @@ impl Workload {
             0..3 => Operation::Create(collection, level),
             3 => Operation::Drop(collection),
             4 | 5 => Operation::Truncate(collection, level),
-            6..8 => {
-                Operation::CreateIndex { collection, index, field: field.to_owned(), level }
-            }
-            _ => Operation::DropIndex { collection, index, level },
+            6..8 => Operation::CreateIndex {
+                collection,
+                index,
+                field: field.to_owned(),
+                level,
+            },
+            _ => Operation::DropIndex {
+                collection,
+                index,
+                level,
+            },
         }
     }
 }

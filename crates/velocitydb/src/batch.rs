@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use velocitydb_engine::catalog::Collection as Runtime;
+use velocitydb_engine::catalog::{Catalog, Collection as Runtime};
 use velocitydb_engine::command::{Change, Condition, Mode, Operation, Outcome, Refusal, Retry};
 use velocitydb_engine::{Error, Results};
 use velocitydb_types::{Key, Timestamp};
@@ -51,12 +51,18 @@ impl Step {
             Cow::Owned(key) => Cow::Owned(key.into_bytes().into_vec()),
         };
         let condition = self.condition.clone();
-        Ok(Operation { collection: runtime.id, key, condition, change })
+        Ok(Operation {
+            collection: runtime.id,
+            key,
+            condition,
+            change,
+        })
     }
 }
 
 fn named(id: Option<&Key>) -> Result<Cow<'_, Key>, Error> {
-    id.map(Cow::Borrowed).ok_or_else(|| Error::Invalid("the operation names no id".into()))
+    id.map(Cow::Borrowed)
+        .ok_or_else(|| Error::Invalid("the operation names no id".into()))
 }
 
 /// The idempotency key of a call. `request` is what was asked for, before ids, defaults and
@@ -104,7 +110,8 @@ impl Batch {
         }
     }
 
-    /// Each operation by itself.
+    /// Each operation by itself: what is wrong with one has its place in the answer. (With an
+    /// idempotency key, one that does not fit its collection's definition refuses all.)
     pub fn each() -> Batch {
         Batch {
             mode: Mode::Each,
@@ -207,51 +214,78 @@ impl Batch {
         if self.steps.is_empty() {
             return Err(Error::Invalid("the batch is empty".into()));
         }
-        let mut keys = Vec::new();
-        let written = inner.write(call, self.mode, &self.steps, |now| {
+        let mut resolved = Vec::new();
+        let request = (self.mode, &self.steps);
+        let written = inner.write(call, self.mode, &request, |now| {
             let catalog = inner.engine.catalog();
-            keys.clear();
+            resolved.clear();
             let mut operations = SmallVec::with_capacity(self.steps.len());
             for (at, step) in self.steps.iter().enumerate() {
-                let runtime = catalog.get(&step.collection);
-                let runtime =
-                    runtime.ok_or_else(|| Error::UnknownCollection(step.collection.clone()))?;
-                let operation = step
-                    .resolve(inner, runtime, now)
-                    .map_err(|error| match error {
-                        Error::Refused { refusal, .. } => Error::Refused {
-                            operation: at,
-                            refusal,
-                        },
-                        Error::Invalid(what) => Error::Invalid(format!("operation {at}: {what}")),
-                        error => error,
-                    })?;
-                keys.push(Key::trusted(&operation.key[..]));
-                operations.push(operation);
+                match (operation(at, step, inner, &catalog, now), self.mode) {
+                    (Ok(operation), _) => {
+                        resolved.push(Ok(Key::trusted(&operation.key[..])));
+                        operations.push(operation);
+                    }
+                    // With an idempotency key it refuses all: nothing of it could be kept.
+                    (Err(error), Mode::Each) if call.idempotency.is_none() => {
+                        resolved.push(Err(error));
+                    }
+                    (Err(error), _) => return Err(error),
+                }
             }
             Ok(Prepared {
                 resolved_at: catalog.changed_at(),
                 operations,
             })
         })?;
-        let answers = answers(keys, &written.results);
+        let answers = answers(resolved, &written.results)?;
         Ok(Answer::of(answers, &written, call))
     }
 }
 
-fn answers(keys: Vec<Key>, results: &Results) -> BatchAnswer {
-    let each = keys.into_iter().zip(results).enumerate();
-    each.map(|(operation, (id, result))| match result {
-        Ok(outcome) => {
-            let id = outcome.earlier_id.clone().unwrap_or(id);
-            Ok(BatchOutcome {
-                id,
-                outcome: outcome.clone(),
-            })
-        }
-        Err(refusal) => Err(refused(operation, refusal.clone())),
-    })
-    .collect()
+/// One operation, resolved; what is wrong with it names its place.
+fn operation<'a>(
+    at: usize,
+    step: &'a Step,
+    inner: &Inner,
+    catalog: &Catalog,
+    now: Timestamp,
+) -> Result<Operation<'a>, Error> {
+    let runtime = catalog.get(&step.collection);
+    let runtime = runtime.ok_or_else(|| Error::UnknownCollection(step.collection.clone()))?;
+    step.resolve(inner, runtime, now)
+        .map_err(|error| match error {
+            Error::Refused { refusal, .. } => refused(at, refusal),
+            Error::Invalid(what) => Error::Invalid(format!("operation {at}: {what}")),
+            error => error,
+        })
+}
+
+/// The answers in the order of the operations: of those that could be resolved, what became of
+/// them.
+fn answers(resolved: Vec<Result<Key, Error>>, results: &Results) -> Result<BatchAnswer, Error> {
+    let mut results = results.iter();
+    let each = resolved.into_iter().enumerate();
+    let answer = |(operation, id): (usize, Result<Key, Error>)| {
+        let id = match id {
+            Ok(id) => id,
+            Err(error) => return Ok(Err(error)),
+        };
+        Ok(match results.next().ok_or_else(other_form)? {
+            Ok(outcome) => {
+                let id = outcome.earlier_id.clone().unwrap_or(id);
+                let outcome = outcome.clone();
+                Ok(BatchOutcome { id, outcome })
+            }
+            Err(refusal) => Err(refused(operation, refusal.clone())),
+        })
+    };
+    each.map(answer).collect()
+}
+
+/// A kept outcome that is not one of this request.
+pub(crate) fn other_form() -> Error {
+    Error::Invalid("the earlier request with this idempotency key had another form".into())
 }
 
 pub(crate) fn refused(operation: usize, refusal: Refusal) -> Error {

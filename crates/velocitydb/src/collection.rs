@@ -118,18 +118,26 @@ impl Collection {
         change: StepChange,
     ) -> Result<Answer<(Option<Key>, Outcome)>, Error> {
         let with_id = id.is_some();
-        let step = Step { collection: String::new(), id, condition, change };
+        let step = Step {
+            collection: String::new(),
+            id,
+            condition,
+            change,
+        };
         let mut fresh = None;
         let request = (&self.name, &step);
-        let mut written = self.inner.write(&self.call, Mode::Atomic, &request, |now| {
-            let runtime = self.runtime()?;
-            let operation = step.resolve(&self.inner, &runtime, now)?;
-            fresh = (!with_id).then(|| Key::trusted(&operation.key[..]));
-            Ok(Prepared { resolved_at: runtime.defined_at, operations: smallvec![operation] })
-        })?;
-        let outcome = written.results.pop().ok_or_else(|| {
-            Error::Invalid("the earlier request with this idempotency key had another form".into())
-        })?;
+        let mut written = self
+            .inner
+            .write(&self.call, Mode::Atomic, &request, |now| {
+                let runtime = self.runtime()?;
+                let operation = step.resolve(&self.inner, &runtime, now)?;
+                fresh = (!with_id).then(|| Key::trusted(&operation.key[..]));
+                Ok(Prepared {
+                    resolved_at: runtime.defined_at,
+                    operations: smallvec![operation],
+                })
+            })?;
+        let outcome = written.results.pop().ok_or_else(crate::batch::other_form)?;
         let mut outcome = outcome.map_err(|refusal| crate::batch::refused(0, refusal))?;
         let key = outcome.earlier_id.take().or(fresh);
         Ok(Answer::of((key, outcome), &written, &self.call))
@@ -244,13 +252,21 @@ impl Collection {
     fn swap(&self, id: Id, expected: &Expected, change: StepChange) -> Result<Answer<Swap>, Error> {
         match self.change(Some(id), expected.condition()?, change) {
             Ok(answer) => match &answer.value {
-                (_, Outcome { document: Some(document), .. }) => {
+                (
+                    _,
+                    Outcome {
+                        document: Some(document),
+                        ..
+                    },
+                ) => {
                     let document = document.clone();
                     Ok(answer.map(|_| Swap::Won(document)))
                 }
                 // The kept outcome of an earlier request: the document may have moved on, or gone.
                 (key, outcome) => {
-                    let key = key.as_ref().expect("a kept outcome has the id that was used");
+                    let key = key
+                        .as_ref()
+                        .expect("a kept outcome has the id that was used");
                     let current = self.get_by_key(key)?;
                     let current = current.unwrap_or_else(|| Document::gone(key, outcome.version));
                     Ok(answer.map(|_| Swap::Won(current)))
@@ -315,27 +331,25 @@ impl Collection {
 
     /// Removes all documents.
     pub fn truncate(&self) -> Result<Answer<()>, Error> {
-        let id = self.runtime()?.id;
-        let written = self.inner.define(Command::Truncate(id), &self.call)?;
-        Ok(Answer::of((), &written, &self.call))
+        let answer = self
+            .inner
+            .redefine(&self.name, &self.call, Command::Truncate)?;
+        // This handle lets go of the documents at once, not at its next use. Who has dropped the
+        // collection meanwhile is no error of this call.
+        let _ = self.runtime();
+        Ok(answer)
     }
 
     /// Creates an index over the present documents.
     pub fn create_index(&self, index: IndexDefinition) -> Result<Answer<()>, Error> {
-        let id = self.runtime()?.id;
-        let written = self
-            .inner
-            .define(Command::CreateIndex(id, index), &self.call)?;
-        Ok(Answer::of((), &written, &self.call))
+        let command = |id| Command::CreateIndex(id, index.clone());
+        self.inner.redefine(&self.name, &self.call, command)
     }
 
     /// Drops an index.
     pub fn drop_index(&self, name: &str) -> Result<Answer<()>, Error> {
-        let id = self.runtime()?.id;
-        let written = self
-            .inner
-            .define(Command::DropIndex(id, name.to_owned()), &self.call)?;
-        Ok(Answer::of((), &written, &self.call))
+        let command = |id| Command::DropIndex(id, name.to_owned());
+        self.inner.redefine(&self.name, &self.call, command)
     }
 
     /// What it holds and takes.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use velocitydb_engine::catalog::{Collection as Runtime, Definition};
 use smallvec::SmallVec;
+use velocitydb_engine::catalog::{Collection as Runtime, CollectionId, Definition};
 use velocitydb_engine::command::{Command, Mode, Operation, Refusal, Write};
 use velocitydb_engine::log::FlushLevel;
 use velocitydb_engine::snapshot::Snapshot;
@@ -158,15 +158,15 @@ impl Database {
         call: &Call,
     ) -> Result<Answer<Collection>, Error> {
         let name = definition.name.clone();
-        let written = self.0.define(Command::CreateCollection(Box::new(definition)), call)?;
+        let written = self
+            .0
+            .define(Command::CreateCollection(Box::new(definition)), call)?;
         Ok(Answer::of(self.collection(&name)?, &written, call))
     }
 
     /// Drops a collection with all its documents.
     pub fn drop_collection(&self, name: &str) -> Result<Answer<()>, Error> {
-        let (call, id) = (Call::new(), self.0.runtime(name)?.id);
-        let written = self.0.define(Command::DropCollection(id), &call)?;
-        Ok(Answer::of((), &written, &call))
+        self.0.redefine(name, &Call::new(), Command::DropCollection)
     }
 
     /// A handle to a collection.
@@ -236,6 +236,7 @@ impl Database {
     }
 
     /// Returns once the change of this index is visible here: reads what another call wrote.
+    /// [`Error::Invalid`] when nothing has been written under this index yet.
     pub fn wait_for(&self, index: u64) -> Result<(), Error> {
         self.0.engine.wait_visible(index)
     }
@@ -309,10 +310,11 @@ impl Database {
     /// A read, or a write that does not wait for the disk, takes microseconds and needs no
     /// future.
     #[cfg(feature = "async")]
-    pub fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Database) -> T + Send + 'static,
-    ) -> impl Future<Output = T> + Send {
+    pub fn run<T, W>(&self, work: W) -> impl Future<Output = T> + Send + use<T, W>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Database) -> T + Send + 'static,
+    {
         let database = self.clone();
         blocking::unblock(move || work(&database))
     }
@@ -348,6 +350,26 @@ impl Inner {
         self.engine.propose(now, command, call.durability)
     }
 
+    /// Changes the definition of the collection that has this name; the name is looked up again
+    /// when that collection is dropped in between.
+    pub(crate) fn redefine(
+        &self,
+        name: &str,
+        call: &Call,
+        command: impl Fn(CollectionId) -> Command<'static>,
+    ) -> Result<Answer<()>, Error> {
+        loop {
+            let id = self.runtime(name)?.id;
+            match self.define(command(id), call) {
+                Err(Error::Refused {
+                    refusal: Refusal::UnknownCollection(_),
+                    ..
+                }) => {}
+                result => return result.map(|written| Answer::of((), &written, call)),
+            }
+        }
+    }
+
     /// Proposes a write made by `prepare` under the present catalog; resolved again when a
     /// definition changes in between.
     pub(crate) fn write<'a>(
@@ -359,12 +381,26 @@ impl Inner {
     ) -> Result<Written, Error> {
         loop {
             let now = self.begin(call)?;
-            let Prepared { resolved_at, operations } = prepare(now)?;
+            let Prepared {
+                resolved_at,
+                operations,
+            } = prepare(now)?;
             let retry = crate::batch::retry(call, now, request);
             let operations = operations[..].into();
-            let write = Write { mode, resolved_at, operations, retry };
-            match self.engine.propose(now, Command::Write(write), call.durability) {
-                Err(Error::Refused { refusal: Refusal::DefinitionChanged, .. }) => {}
+            let write = Write {
+                mode,
+                resolved_at,
+                operations,
+                retry,
+            };
+            match self
+                .engine
+                .propose(now, Command::Write(write), call.durability)
+            {
+                Err(Error::Refused {
+                    refusal: Refusal::DefinitionChanged | Refusal::UnknownCollection(_),
+                    ..
+                }) => {}
                 result => return result,
             }
         }

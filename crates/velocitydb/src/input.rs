@@ -10,8 +10,8 @@ use velocitydb_engine::Error;
 use velocitydb_engine::catalog::{Collection as Runtime, Definition};
 use velocitydb_engine::command::{Change, Condition, Refusal};
 use velocitydb_types::{
-    DOCUMENT_BYTES_MAX, FieldOperation, Fields, JsonError, Key, Path, RawMap, Timestamp, Uuid, Value,
-    merge_patch,
+    DOCUMENT_BYTES_MAX, FieldOperation, Fields, JsonError, Key, Path, RawMap, Timestamp, Uuid,
+    Value, merge_patch,
 };
 
 use crate::ids::Random;
@@ -22,7 +22,9 @@ pub struct Id(Result<Key, String>);
 
 impl Id {
     pub(crate) fn key(&self) -> Result<&Key, Error> {
-        self.0.as_ref().map_err(|error| Error::Invalid(format!("the id: {error}")))
+        self.0
+            .as_ref()
+            .map_err(|error| Error::Invalid(format!("the id: {error}")))
     }
 }
 
@@ -217,13 +219,18 @@ pub(crate) fn resolve<'a>(
     now: Timestamp,
     random: &Random,
 ) -> Result<(Cow<'a, Key>, Cow<'a, [u8]>), Error> {
-    let Definition { schema, primary_key, .. } = &runtime.definition;
+    let Definition {
+        schema,
+        primary_key,
+        ..
+    } = &runtime.definition;
     let mut uuid = || random.uuid(now);
     let fields = match input {
         // Nothing to fill in or to convert: apply will check what there is to check.
         Input::Fields(fields) if schema.fields().is_empty() => Cow::Borrowed(fields.as_bytes()),
         Input::Fields(fields) => {
-            let resolved = schema.resolve_fields(fields.clone(), DOCUMENT_BYTES_MAX, now, &mut uuid);
+            let resolved =
+                schema.resolve_fields(fields.clone(), DOCUMENT_BYTES_MAX, now, &mut uuid);
             Cow::Owned(resolved.map_err(refused)?.into_bytes().into_vec())
         }
         Input::Map(map) => {
@@ -235,7 +242,9 @@ pub(crate) fn resolve<'a>(
         let key = id.map_or_else(|| Cow::Owned(uuid_key(uuid())), Cow::Borrowed);
         return Ok((key, fields));
     };
-    let value = RawMap::trusted(&fields).get(field).map_or(Value::Null, |value| value.to_value());
+    let value = RawMap::trusted(&fields)
+        .get(field)
+        .map_or(Value::Null, |value| value.to_value());
     let named = Key::from_value(&value)
         .map_err(|error| Error::Invalid(format!("the primary key field {field:?}: {error}")))?;
     match id {

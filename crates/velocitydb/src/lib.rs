@@ -56,6 +56,6 @@ pub use velocitydb_engine::{
 };
 pub use velocitydb_query as query;
 pub use velocitydb_types::{
-    self as types, Date, Decimal, ErrorClass, Field, FieldType, Fields, Key, Path, Point, RawMap,
-    RawValue, Schema, Timestamp, Uuid, Value,
+    self as types, Date, Decimal, DefaultValue, ErrorClass, Field, FieldType, Fields, Key,
+    Openness, Path, Point, RawMap, RawValue, Schema, Timestamp, Uuid, Value,
 };

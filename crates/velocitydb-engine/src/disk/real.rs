@@ -210,7 +210,9 @@ impl DiskFile for RealFile {
     }
 
     fn map(&self, len: u64) -> io::Result<Option<Box<dyn MappedFile>>> {
-        let Some(len) = usize::try_from(len).ok().filter(|_| keeps_blocks_in_place(&self.file))
+        let Some(len) = usize::try_from(len)
+            .ok()
+            .filter(|_| keeps_blocks_in_place(&self.file))
         else {
             return Ok(None);
         };

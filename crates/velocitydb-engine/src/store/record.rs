@@ -49,7 +49,8 @@ const HEADER_BYTES: usize = size_of::<Header>();
 const LINK_AT: usize = 16;
 const LINK_BYTES: usize = size_of::<AtomicPtr<Header>>();
 const ALIGN: usize = align_of::<AtomicPtr<Header>>();
-const _: () = assert!(HEADER_BYTES == 12 && LINK_AT.is_multiple_of(ALIGN) && LINK_AT >= HEADER_BYTES);
+const _: () =
+    assert!(HEADER_BYTES == 12 && LINK_AT.is_multiple_of(ALIGN) && LINK_AT >= HEADER_BYTES);
 
 /// What a version is besides its key and fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,7 +225,12 @@ impl Document {
     /// What is known of a document that is not there any more: its id and version, no fields.
     pub fn gone(id: &Key, version: u64) -> Document {
         let (index, time) = (0, Timestamp(0));
-        let meta = Meta { index, version, created_at: time, updated_at: time };
+        let meta = Meta {
+            index,
+            version,
+            created_at: time,
+            updated_at: time,
+        };
         let mut body = Vec::new();
         put_body(&mut body, id.as_bytes(), &meta, None);
         Document::new(&body, Link::None)

@@ -174,12 +174,15 @@ impl Table {
     }
 
     fn add_version_bytes(&self, bytes: usize) {
-        self.versions_bytes.fetch_add(bytes, Ordering::Relaxed);
+        // Only the writer changes it: no locked instruction is needed.
+        let before = self.versions_bytes.load(Ordering::Relaxed);
+        self.versions_bytes.store(before + bytes, Ordering::Relaxed);
         self.memory.add(bytes);
     }
 
     fn subtract_version_bytes(&self, bytes: usize) {
-        self.versions_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        let before = self.versions_bytes.load(Ordering::Relaxed);
+        self.versions_bytes.store(before - bytes, Ordering::Relaxed);
         self.memory.subtract(bytes);
     }
 

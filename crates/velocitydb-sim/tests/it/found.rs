@@ -24,7 +24,9 @@ fn a_refusal_that_rests_on_its_own_batch_is_answered() {
     let db = open(&SimDisk::new(1));
     db.create_collection(Definition::new("c")).unwrap();
     for batch in [Batch::atomic(), Batch::each().delete("c", "b")] {
-        let batch = batch.insert_with_id("c", "a", fields(1)).insert_with_id("c", "a", fields(2));
+        let batch = batch
+            .insert_with_id("c", "a", fields(1))
+            .insert_with_id("c", "a", fields(2));
         let batch = batch.delete("c", "z");
         let refused = match db.batch(batch) {
             Ok(answer) => answer.value[2].as_ref().unwrap_err().to_string(),
@@ -47,7 +49,10 @@ fn of_two_indexes_over_a_field_one_can_be_dropped() {
     }
     collection.insert_with_id("a", fields(1)).unwrap();
     collection.drop_index("first").unwrap();
-    assert!(collection.insert_with_id("b", fields(1)).is_err(), "the second index still stands");
+    assert!(
+        collection.insert_with_id("b", fields(1)).is_err(),
+        "the second index still stands"
+    );
     collection.drop_index("second").unwrap();
     collection.insert_with_id("b", fields(1)).unwrap();
     let digest = db.digest();
@@ -82,4 +87,25 @@ fn an_idempotency_key_names_the_collection_too() {
     assert!(answers[0].is_ok());
     let reused = answers[1].as_ref().unwrap_err();
     assert_eq!(reused.code().0, "idempotency_key_reused");
+}
+
+/// Seen when batches began to refuse single operations that cannot be resolved: nothing of those
+/// is kept, so a repetition under another catalog gave each operation the answer of another.
+#[test]
+fn a_repeated_batch_gives_each_operation_its_own_answer() {
+    let db = open(&SimDisk::new(1));
+    db.create_collection(Definition::new("c")).unwrap();
+    let batch = Batch::each().insert_with_id("later", "x", fields(1));
+    let batch = batch.insert_with_id("c", "y", fields(2));
+    let call = Call::new().idempotency_key("once");
+    let first = db.batch_with(batch.clone(), &call);
+    db.create_collection(Definition::new("later")).unwrap();
+    let again = db.batch_with(batch, &call).unwrap();
+    assert_eq!(first.is_ok(), again.repeated);
+    let ids: Vec<_> = again
+        .value
+        .iter()
+        .map(|one| one.as_ref().unwrap().id.to_string())
+        .collect();
+    assert_eq!(ids, ["x", "y"]);
 }

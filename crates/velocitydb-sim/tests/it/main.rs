@@ -1,4 +1,5 @@
-//! The log against a disk that fails. One file per property; `model` is the oracle.
+//! The log, and a whole node, against a disk that fails. One file per property. The log's oracle is
+//! `model`, that of a node `velocitydb_sim::Model`; `node*` and `found` are about the latter.
 //!
 //! A failure prints its seed and the operation; `VELOCITYDB_SEEDS=n` runs n seeds of each.
 
@@ -15,6 +16,6 @@ mod node_damage;
 mod node_fault;
 mod node_space;
 mod node_threads;
-mod scenario;
 mod repair;
+mod scenario;
 mod space;

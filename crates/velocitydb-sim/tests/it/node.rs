@@ -26,7 +26,12 @@ fn a_node_holds_what_it_promised() {
         assert!(all.acknowledged > 20 * runs, "{all:?}");
         assert!(all.torn > runs / 30, "{all:?}");
         for met in [
-            all.refused, all.conflicts, all.repeated, all.failed, all.lost, all.from_both,
+            all.refused,
+            all.conflicts,
+            all.repeated,
+            all.failed,
+            all.lost,
+            all.from_both,
             all.snapshots,
         ] {
             assert!(met > runs / 5, "{all:?}");

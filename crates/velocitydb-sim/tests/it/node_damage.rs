@@ -33,7 +33,13 @@ fn small_node(ending: Ending) -> Node {
     match ending {
         Ending::Synced => run(&mut node, &[Operation::Sync]),
         Ending::Written => {
-            run(&mut node, &[put("g", 9, 70, Durability::Os), put("h", 10, 70, Durability::Os)]);
+            run(
+                &mut node,
+                &[
+                    put("g", 9, 70, Durability::Os),
+                    put("h", 10, 70, Durability::Os),
+                ],
+            );
         }
     }
     node.crash(CrashMode::Process);
@@ -52,7 +58,10 @@ fn files(node: &Node, ending: &str) -> Vec<PathBuf> {
 
 /// The damage is named, with file and place.
 fn assert_named(path: &Path, text: &str, context: &str) {
-    assert!(text.contains(&name(path)) && text.contains(" byte "), "{context}: {text}");
+    assert!(
+        text.contains(&name(path)) && text.contains(" byte "),
+        "{context}: {text}"
+    );
 }
 
 /// Opens a damaged copy. `Err` has been checked to name the file and the place.
@@ -99,12 +108,17 @@ fn every_flipped_bit_of_the_log_is_named_or_harmless() {
                 assert_eq!(ending, Ending::Written, "{context}: {recovery:?}");
                 assert!(recovery.last_index >= node.model().index - 2, "{context}");
                 let torn = recovery.torn_tail.expect("what is missing is named");
-                assert!(torn.segment == name(path) && torn.offset * 8 <= bit, "{context}: {torn:?}");
+                assert!(
+                    torn.segment == name(path) && torn.offset * 8 <= bit,
+                    "{context}: {torn:?}"
+                );
                 cut += 1;
             }
         }
-        println!("{ending:?}: {named} named, {harmless} harmless, {cut} cut");
-        assert!(named > 1000 && named > harmless, "{named} named, {harmless} harmless");
+        assert!(
+            named > 1000 && named > harmless,
+            "{named} named, {harmless} harmless"
+        );
         assert_eq!(cut > 0, ending == Ending::Written);
     }
 }
@@ -124,7 +138,11 @@ fn every_flipped_bit_of_a_checkpoint_is_named_and_an_older_one_used() {
             let recovery = open(&node, &disk, path, &context).expect("the older one serves");
             assert_eq!(recovery.last_index, node.model().index, "{context}");
             // The older one is not read while the newer one is whole.
-            assert_eq!(!recovery.damaged_checkpoints.is_empty(), newest, "{context}");
+            assert_eq!(
+                !recovery.damaged_checkpoints.is_empty(),
+                newest,
+                "{context}"
+            );
         }
     }
 }
@@ -142,7 +160,9 @@ fn every_cut_file_is_named_or_ends_where_it_was_cut() {
             assert!(disk.truncate(&path, cut));
             let context = format!("{} cut to {cut}", path.display());
             let report = check(&disk, Path::new("/data/wal")).unwrap();
-            let Some(recovery) = open(&node, &disk, &path, &context) else { continue };
+            let Some(recovery) = open(&node, &disk, &path, &context) else {
+                continue;
+            };
             if recovery.last_index == node.model().index {
                 continue;
             }
@@ -151,13 +171,20 @@ fn every_cut_file_is_named_or_ends_where_it_was_cut() {
                 Some(torn) => assert_eq!(torn.segment, name(&path), "{context}"),
                 None => {
                     let last = report.segments.last().unwrap();
-                    assert_eq!((&last.name, last.used_bytes), (&name(&path), cut), "{context}");
+                    assert_eq!(
+                        (&last.name, last.used_bytes),
+                        (&name(&path), cut),
+                        "{context}"
+                    );
                     at_a_boundary += 1;
                 }
             }
         }
     }
-    assert!((2..20).contains(&at_a_boundary), "{at_a_boundary} boundaries in the newest segment");
+    assert!(
+        (2..20).contains(&at_a_boundary),
+        "{at_a_boundary} boundaries in the newest segment"
+    );
 }
 
 #[test]
@@ -172,7 +199,10 @@ fn a_lost_file_is_named_or_not_needed() {
             Ok(recovery) => {
                 let whole = recovery.last_index == node.model().index;
                 // The newest segment with all it held is as a log that ended before it.
-                assert!(whole || Some(&path) == segments.last(), "{context}: {recovery:?}");
+                assert!(
+                    whole || Some(&path) == segments.last(),
+                    "{context}: {recovery:?}"
+                );
             }
             Err(Error::Damaged(what)) => {
                 assert!(segments.contains(&path), "{context}: {what}");
@@ -197,10 +227,19 @@ fn without_its_only_checkpoint_a_purged_log_is_not_taken_for_an_empty_one() {
     assert_eq!(checkpoints.len(), 1);
     for flip in [true, false] {
         let disk = node.disk().copy(1);
-        assert!(if flip { disk.flip_bit(&checkpoints[0], 800) } else { disk.lose(&checkpoints[0]) });
+        assert!(if flip {
+            disk.flip_bit(&checkpoints[0], 800)
+        } else {
+            disk.lose(&checkpoints[0])
+        });
         let error = node.examine(&disk).unwrap_err();
         assert!(matches!(error, Error::Damaged(_)), "{error}");
-        assert!(error.to_string().contains("entries between them are missing"), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("entries between them are missing"),
+            "{error}"
+        );
     }
 }
 
@@ -216,7 +255,12 @@ fn without_any_whole_checkpoint_the_missing_entries_are_named() {
     }
     let error = node.examine(&lost).unwrap_err();
     assert!(matches!(error, Error::Damaged(_)), "{error}");
-    assert!(error.to_string().contains("entries between them are missing"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("entries between them are missing"),
+        "{error}"
+    );
     let error = node.examine(&flipped).unwrap_err();
     assert!(matches!(error, Error::Damaged(_)), "{error}");
     for path in &checkpoints {

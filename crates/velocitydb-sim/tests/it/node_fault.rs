@@ -54,7 +54,10 @@ fn scenario(node: &mut Node, plan: Option<FaultPlan>) {
     node.disk().plan(plan.clone().and_then(|plan| {
         let (done, nth) = (node.disk().operations(), plan.nth);
         let over = plan.repeat == Repeat::Once && nth < done;
-        (!over).then(|| FaultPlan { nth: nth.saturating_sub(done), ..plan })
+        (!over).then(|| FaultPlan {
+            nth: nth.saturating_sub(done),
+            ..plan
+        })
     }));
     if open(node) {
         live(node, &second_life(), plan.as_ref());
@@ -79,7 +82,12 @@ fn settings(write_path: WritePath) -> Settings {
 }
 
 fn fail_everywhere(case: &Case) {
-    let Case { repeat, error, end, write_path } = *case;
+    let Case {
+        repeat,
+        error,
+        end,
+        write_path,
+    } = *case;
     let operations = {
         let mut whole = Node::new(1, settings(write_path), "the whole scenario");
         scenario(&mut whole, None);
@@ -101,12 +109,18 @@ fn fail_everywhere(case: &Case) {
         if !node.model().collections.contains_key("open") {
             run(&mut node, &[create("open")]);
         }
-        run(&mut node, &[put("z", 99, 100, Durability::Full), Operation::Checkpoint]);
+        run(
+            &mut node,
+            &[put("z", 99, 100, Durability::Full), Operation::Checkpoint],
+        );
         node.crash(CrashMode::PowerLoss);
-        node.open_after(CrashMode::PowerLoss).expect("no fault is planned");
+        node.open_after(CrashMode::PowerLoss)
+            .expect("no fault is planned");
     }
-    assert!(failed * 2 > operations, "{failed} of {operations} faults were noticed");
-    println!("{operations} operations, {failed} noticed");
+    assert!(
+        failed * 2 > operations,
+        "{failed} of {operations} faults were noticed"
+    );
 }
 
 #[test]

@@ -12,7 +12,10 @@ use velocitydb_sim::{
 use crate::scenario::{add, create, delete, put, run};
 
 fn used(disk: &SimDisk) -> u64 {
-    let lengths = disk.paths().into_iter().filter_map(|path| disk.content(&path));
+    let lengths = disk
+        .paths()
+        .into_iter()
+        .filter_map(|path| disk.content(&path));
     lengths.map(|content| content.len() as u64).sum()
 }
 
@@ -50,7 +53,10 @@ fn a_full_disk_refuses_writes_until_there_is_space() {
         settings.checkpoints_kept = 1 + random.below(2) as usize;
         let mut node = Node::new(seed, settings, "a full disk");
         node.open().unwrap();
-        run(&mut node, &[create("open"), put("a", 0, 10, Durability::Os)]);
+        run(
+            &mut node,
+            &[create("open"), put("a", 0, 10, Durability::Os)],
+        );
         for _ in 0..4 {
             fill(&mut node, &mut random);
             // Also a removal needs the log; a refusal and a read need nothing.
@@ -64,11 +70,20 @@ fn a_full_disk_refuses_writes_until_there_is_space() {
                 node.open_after(mode).unwrap();
                 node.check();
                 let refused = node.perform(&add("a", Durability::Os));
-                assert!(matches!(refused, Err(Error::DiskFull { .. })), "{refused:?}");
+                assert!(
+                    matches!(refused, Err(Error::DiskFull { .. })),
+                    "{refused:?}"
+                );
             }
             node.disk().set_capacity(None);
             node.expect_faults(Faults::None);
-            run(&mut node, &[add("a", level(&mut random)), put("b", 1, 500, Durability::Full)]);
+            run(
+                &mut node,
+                &[
+                    add("a", level(&mut random)),
+                    put("b", 1, 500, Durability::Full),
+                ],
+            );
             if random.one_in(3) {
                 run(&mut node, &[Operation::Checkpoint]);
             }
@@ -84,7 +99,14 @@ fn a_full_disk_hinders_no_start_behind_a_checkpoint() {
         settings.checkpoints_kept = kept;
         let mut node = Node::new(kept as u64, settings, "a start on a full disk");
         node.open().unwrap();
-        run(&mut node, &[create("open"), put("a", 0, 10, Durability::Os), Operation::Checkpoint]);
+        run(
+            &mut node,
+            &[
+                create("open"),
+                put("a", 0, 10, Durability::Os),
+                Operation::Checkpoint,
+            ],
+        );
         run(&mut node, &[add("a", Durability::Os)]);
         node.close().unwrap();
         for _ in 0..2 {
@@ -92,7 +114,10 @@ fn a_full_disk_hinders_no_start_behind_a_checkpoint() {
             node.open().unwrap();
             node.expect_faults(Faults::Planned);
             let refused = node.perform(&add("a", Durability::Os));
-            assert!(matches!(refused, Err(Error::DiskFull { .. })), "{refused:?}");
+            assert!(
+                matches!(refused, Err(Error::DiskFull { .. })),
+                "{refused:?}"
+            );
             node.expect_faults(Faults::None);
             node.close().unwrap();
         }
@@ -108,7 +133,10 @@ fn a_checkpoint_that_finds_the_disk_full_is_tried_again() {
         let mut random = Random::new(seed);
         let mut node = Node::new(seed, Settings::small(), "a checkpoint on a full disk");
         node.open().unwrap();
-        run(&mut node, &[create("open"), put("a", 0, 10, Durability::Os)]);
+        run(
+            &mut node,
+            &[create("open"), put("a", 0, 10, Durability::Os)],
+        );
         let mut failed = 0;
         for _ in 0..6 {
             let many = (0..5).map(|n| put(&format!("k{n}"), n, 300, Durability::None));
@@ -120,7 +148,10 @@ fn a_checkpoint_that_finds_the_disk_full_is_tried_again() {
             if let Err(error) = node.perform(&Operation::Checkpoint) {
                 failed += 1;
                 let text = error.to_string();
-                assert!(text.contains("checkpoint") || text.contains("disk is full"), "{text}");
+                assert!(
+                    text.contains("checkpoint") || text.contains("disk is full"),
+                    "{text}"
+                );
             }
             assert!(!node.is_broken(), "a checkpoint closes nothing");
             node.check();
@@ -129,11 +160,17 @@ fn a_checkpoint_that_finds_the_disk_full_is_tried_again() {
             if random.one_in(2) {
                 run(&mut node, &[add("a", Durability::Full)]);
             }
-            run(&mut node, &[Operation::Checkpoint, add("a", Durability::None)]);
+            run(
+                &mut node,
+                &[Operation::Checkpoint, add("a", Durability::None)],
+            );
         }
         assert!(failed > 0, "seed {seed}: no checkpoint failed");
         let tmp = |path: &std::path::PathBuf| path.extension().is_some_and(|e| e == "tmp");
-        assert!(!node.disk().paths().iter().any(tmp), "what failed is removed");
+        assert!(
+            !node.disk().paths().iter().any(tmp),
+            "what failed is removed"
+        );
         node.crash(CrashMode::Process);
         node.open_after(CrashMode::Process).unwrap();
     }
@@ -144,10 +181,17 @@ fn a_checkpoint_that_finds_the_disk_full_is_tried_again() {
 fn a_checkpoint_that_could_not_be_tidied_hinders_no_later_one() {
     let mut node = Node::new(1, Settings::small(), "an untidy checkpoint");
     node.open().unwrap();
-    run(&mut node, &[create("open"), put("a", 0, 2000, Durability::Full)]);
+    run(
+        &mut node,
+        &[create("open"), put("a", 0, 2000, Durability::Full)],
+    );
     node.expect_faults(Faults::Planned);
     // The header and what follows cannot be written, nor the file removed.
-    node.disk().plan(Some(FaultPlan::nth(1, Repeat::FromThenOn, io::ErrorKind::Other)));
+    node.disk().plan(Some(FaultPlan::nth(
+        1,
+        Repeat::FromThenOn,
+        io::ErrorKind::Other,
+    )));
     assert!(node.perform(&Operation::Checkpoint).is_err());
     node.disk().plan(None);
     node.expect_faults(Faults::None);
@@ -162,9 +206,15 @@ fn a_failed_sync_is_never_taken_for_a_good_one() {
             let mut node = Node::new(seed, Settings::small(), format!("a failed sync, {after:?}"));
             node.disk().after_failed_sync(after);
             node.open().unwrap();
-            run(&mut node, &[create("open"), put("a", 0, 10, Durability::Full)]);
+            run(
+                &mut node,
+                &[create("open"), put("a", 0, 10, Durability::Full)],
+            );
             for n in 0..random.below(6) {
-                run(&mut node, &[put(&format!("k{n}"), 1, 200, level(&mut random))]);
+                run(
+                    &mut node,
+                    &[put(&format!("k{n}"), 1, 200, level(&mut random))],
+                );
             }
             node.expect_faults(Faults::Planned);
             let sync = velocitydb_sim::FaultPlan::nth_of(
@@ -175,17 +225,25 @@ fn a_failed_sync_is_never_taken_for_a_good_one() {
             );
             node.disk().plan(Some(sync));
             let unknown = node.perform(&put("full", 1, 10, Durability::Full));
-            assert!(matches!(unknown, Err(Error::OutcomeUnknown { .. })), "{unknown:?}");
+            assert!(
+                matches!(unknown, Err(Error::OutcomeUnknown { .. })),
+                "{unknown:?}"
+            );
             assert!(node.is_broken());
             // The fault is over, and still nothing is acknowledged.
             for level in Durability::ALL {
                 let refused = node.perform(&put("later", 1, 10, level));
-                let Err(Error::Closed { cause }) = refused else { panic!("{refused:?}") };
+                let Err(Error::Closed { cause }) = refused else {
+                    panic!("{refused:?}")
+                };
                 assert!(cause.contains("sync"), "{cause}");
             }
             for work in [Operation::Sync, Operation::Checkpoint, Operation::Tend] {
                 let refused = node.perform(&work);
-                assert!(matches!(refused, Err(Error::Closed { .. })), "{work:?}: {refused:?}");
+                assert!(
+                    matches!(refused, Err(Error::Closed { .. })),
+                    "{work:?}: {refused:?}"
+                );
             }
             node.check();
             let end = seed % 3;
@@ -195,7 +253,11 @@ fn a_failed_sync_is_never_taken_for_a_good_one() {
                 node.crash([CrashMode::Process, CrashMode::PowerLoss][end as usize - 1]);
             }
             node.expect_faults(Faults::None);
-            let mode = if end == 2 { CrashMode::PowerLoss } else { CrashMode::Process };
+            let mode = if end == 2 {
+                CrashMode::PowerLoss
+            } else {
+                CrashMode::Process
+            };
             node.open_after(mode).unwrap();
             run(&mut node, &[put("again", 1, 10, Durability::Full)]);
             node.crash(CrashMode::PowerLoss);

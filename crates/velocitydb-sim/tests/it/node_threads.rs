@@ -41,11 +41,17 @@ fn read(collection: &Collection, id: &str) -> Option<i64> {
 fn prepare(db: &Database) {
     let bank = db.create_collection(Definition::new("bank")).unwrap().value;
     for account in 0..ACCOUNTS {
-        bank.insert_with_id(format!("{account}"), number(BALANCE)).unwrap();
+        bank.insert_with_id(format!("{account}"), number(BALANCE))
+            .unwrap();
     }
-    let counters = db.create_collection(Definition::new("counters")).unwrap().value;
+    let counters = db
+        .create_collection(Definition::new("counters"))
+        .unwrap()
+        .value;
     for writer in 0..WRITERS {
-        counters.insert_with_id(format!("{writer}"), number(0)).unwrap();
+        counters
+            .insert_with_id(format!("{writer}"), number(0))
+            .unwrap();
     }
     db.create_collection(Definition::new("bulk")).unwrap();
     db.sync().unwrap();
@@ -53,7 +59,9 @@ fn prepare(db: &Database) {
 
 fn assert_sum(db: &Database, context: &str) {
     let bank = db.collection("bank").unwrap();
-    let sum: i64 = (0..ACCOUNTS).filter_map(|account| read(&bank, &format!("{account}"))).sum();
+    let sum: i64 = (0..ACCOUNTS)
+        .filter_map(|account| read(&bank, &format!("{account}")))
+        .sum();
     assert_eq!(sum, ACCOUNTS as i64 * BALANCE, "{context}");
 }
 
@@ -62,7 +70,10 @@ fn assert_pairs(db: &Database, context: &str) {
     let (mut left, mut right) = (BTreeMap::new(), BTreeMap::new());
     let bulk = db.collection("bulk").unwrap().view().unwrap();
     let scanned = bulk.scan(|document| {
-        let (id, n) = (document.id().to_string(), document.get("n").and_then(|n| n.as_int()));
+        let (id, n) = (
+            document.id().to_string(),
+            document.get("n").and_then(|n| n.as_int()),
+        );
         if let Some(id) = id.strip_suffix(" left") {
             left.insert(id.to_owned(), n);
         } else if let Some(id) = id.strip_suffix(" right") {
@@ -87,7 +98,8 @@ fn write(db: &Database, writer: u64, random: &mut Random) -> Result<(), Error> {
             let n = random.below(1000) as i64;
             let both = Batch::atomic().upsert("bulk", format!("{id} left"), number(n));
             let both = both.upsert("bulk", format!("{id} right"), number(n));
-            db.batch_with(both, &Call::new().durability(level)).map(|_| ())
+            db.batch_with(both, &Call::new().durability(level))
+                .map(|_| ())
         }
         3 => {
             let expected = Expected::field("n", 1);
@@ -192,7 +204,10 @@ fn a_crash_among_writers_takes_back_nothing_that_was_promised() {
                     let own = db.collection("counters").unwrap();
                     let own = own.with(Call::new().durability(Durability::Full));
                     // Until the crash.
-                    while own.update(format!("{writer}"), Update::new().add("n", 1)).is_ok() {
+                    while own
+                        .update(format!("{writer}"), Update::new().add("n", 1))
+                        .is_ok()
+                    {
                         acknowledged.fetch_add(1, Ordering::SeqCst);
                         writes.fetch_add(1, Ordering::SeqCst);
                         if write(&db, writer, &mut random).is_err() {
@@ -213,7 +228,10 @@ fn a_crash_among_writers_takes_back_nothing_that_was_promised() {
             let acknowledged = acknowledged.load(Ordering::SeqCst) as i64;
             let found = read(&counters, &format!("{writer}")).unwrap();
             let range = acknowledged..=acknowledged + 1;
-            assert!(range.contains(&found), "seed {seed}, {mode:?}: {found}, not {range:?}");
+            assert!(
+                range.contains(&found),
+                "seed {seed}, {mode:?}: {found}, not {range:?}"
+            );
         }
         assert_sum(&db, &format!("seed {seed}, {mode:?}"));
         assert_pairs(&db, &format!("seed {seed}, {mode:?}"));
@@ -257,7 +275,8 @@ fn the_real_disk_gives_the_live_state_back() {
     assert_sum(&db, "the real disk");
     drop(db);
     // The older checkpoint and the log give the same.
-    disk.remove(&dir.path().join("checkpoints").join(Path::new(&kept[1]))).unwrap();
+    disk.remove(&dir.path().join("checkpoints").join(Path::new(&kept[1])))
+        .unwrap();
     let db = open();
     assert_eq!(db.digest(), digest);
     assert!(db.recovery().entries_replayed > 0);
@@ -286,7 +305,9 @@ fn data_beyond_the_memory_limit_loads_again() {
         assert_eq!(db.recovery().checkpoint_documents > 0, checkpointed);
         assert!(db.stats().memory_used > limit / 3);
         let data = db.collection("data").unwrap();
-        let refused = data.insert_with_id("more", [("s", text.clone())]).unwrap_err();
+        let refused = data
+            .insert_with_id("more", [("s", text.clone())])
+            .unwrap_err();
         assert!(matches!(refused, Error::MemoryLimit { .. }), "{refused}");
         // Removing goes on, and makes room in the end.
         for n in 0..count as i64 {

@@ -11,20 +11,40 @@ fn fields(n: i64, bytes: usize) -> Map {
     let mut random = velocitydb_sim::Random::new(n as u64);
     let letter = |bits: u64| char::from(b'!' + (bits % 90) as u8);
     let text: String = (0..bytes).map(|_| letter(random.bits())).collect();
-    Map::from([("n".to_owned(), Value::Int(n)), ("s".to_owned(), Value::String(text))])
+    Map::from([
+        ("n".to_owned(), Value::Int(n)),
+        ("s".to_owned(), Value::String(text)),
+    ])
 }
 
 fn request(steps: Vec<Step>, level: Durability) -> Operation {
-    let form = if steps.len() == 1 { Form::Single } else { Form::Atomic };
-    Operation::Write(Request { form, steps, retry: None, level: Some(level) })
+    let form = if steps.len() == 1 {
+        Form::Single
+    } else {
+        Form::Atomic
+    };
+    Operation::Write(Request {
+        form,
+        steps,
+        retry: None,
+        level: Some(level),
+    })
 }
 
 fn step(id: &str, condition: Condition, change: Change) -> Step {
-    Step { collection: "open".to_owned(), id: Some(id.to_owned()), condition, change }
+    Step {
+        collection: "open".to_owned(),
+        id: Some(id.to_owned()),
+        condition,
+        change,
+    }
 }
 
 pub fn put(id: &str, n: i64, bytes: usize, level: Durability) -> Operation {
-    request(vec![step(id, Condition::Any, Change::Put(fields(n, bytes)))], level)
+    request(
+        vec![step(id, Condition::Any, Change::Put(fields(n, bytes)))],
+        level,
+    )
 }
 
 pub fn add(id: &str, level: Durability) -> Operation {
@@ -37,7 +57,9 @@ pub fn delete(id: &str, level: Durability) -> Operation {
 }
 
 pub fn batch(ids: &[&str], n: i64, level: Durability) -> Operation {
-    let each = ids.iter().map(|id| step(id, Condition::Any, Change::Put(fields(n, 20))));
+    let each = ids
+        .iter()
+        .map(|id| step(id, Condition::Any, Change::Put(fields(n, 20))));
     request(each.collect(), level)
 }
 
@@ -46,13 +68,23 @@ pub fn create(name: &str) -> Operation {
 }
 
 fn transaction(id: &str, n: i64, level: Durability) -> Operation {
-    let read = TransactionStep::Get { collection: "open".to_owned(), id: "a".to_owned() };
+    let read = TransactionStep::Get {
+        collection: "open".to_owned(),
+        id: "a".to_owned(),
+    };
     let write = |id: &str| step(id, Condition::Any, Change::Put(fields(n, 30)));
     Operation::Transact {
         isolation: Isolation::Serializable,
-        steps: vec![read, TransactionStep::Write(write(id)), TransactionStep::Write(write("t"))],
+        steps: vec![
+            read,
+            TransactionStep::Write(write(id)),
+            TransactionStep::Write(write("t")),
+        ],
         meanwhile: Vec::new(),
-        retry: Some(Retry { key: format!("key of {id}"), kept_micros: 60_000_000 }),
+        retry: Some(Retry {
+            key: format!("key of {id}"),
+            kept_micros: 60_000_000,
+        }),
         level: Some(level),
     }
 }

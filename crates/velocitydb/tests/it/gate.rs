@@ -83,13 +83,28 @@ pub struct GatedDisk {
 impl GatedDisk {
     /// An empty disk, its gate open.
     pub fn new() -> (GatedDisk, Arc<Gate>) {
-        let inside = Mutex::new(Inside { state: State::Open, waiting: 0 });
-        let gate = Arc::new(Gate { inside, changed: Condvar::new() });
-        (GatedDisk { disk: SimDisk::new(1), gate: Arc::clone(&gate) }, gate)
+        let inside = Mutex::new(Inside {
+            state: State::Open,
+            waiting: 0,
+        });
+        let gate = Arc::new(Gate {
+            inside,
+            changed: Condvar::new(),
+        });
+        (
+            GatedDisk {
+                disk: SimDisk::new(1),
+                gate: Arc::clone(&gate),
+            },
+            gate,
+        )
     }
 
     fn gated(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        Arc::new(GatedFile { file, gate: Arc::clone(&self.gate) })
+        Arc::new(GatedFile {
+            file,
+            gate: Arc::clone(&self.gate),
+        })
     }
 }
 

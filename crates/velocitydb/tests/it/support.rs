@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use velocitydb::{
     Answer, Background, Collection, Database, Definition, Document, Error, ErrorClass, Input,
-    ManualClock, Options, Timestamp, Value,
+    LogOptions, ManualClock, Options, Timestamp, Value,
 };
 use velocitydb_sim::SimDisk;
 
@@ -33,8 +33,13 @@ pub fn on(disk: &SimDisk) -> Database {
     Database::open(on_disk(disk)).unwrap()
 }
 
+/// With small segments, so that the log rolls over.
 pub fn on_disk(disk: &SimDisk) -> Options {
-    still(Options::at("/data")).disk(Arc::new(disk.clone()))
+    let mut log = LogOptions::default();
+    (log.first_segment_bytes, log.segment_bytes) = (16 << 10, 256 << 10);
+    still(Options::at("/data"))
+        .log(log)
+        .disk(Arc::new(disk.clone()))
 }
 
 /// A new open collection.

@@ -5,14 +5,18 @@
 //! back. It knows versions, times, uniqueness, idempotency keys and the conditions of
 //! transactions; it does not know files, durability or snapshots.
 //!
-//! Tests: `tests/it`, wherever a node is compared with it.
+//! Transactions are in `attempt`. Tests: `tests/it`, wherever a node is compared with it.
+
+mod attempt;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use velocitydb::{Definition, Effect, Field, FieldType, Isolation, Key, Timestamp, Value};
+use velocitydb::{Definition, Effect, Field, FieldType, Key, Timestamp, Value};
 
-use crate::operation::{Change, Condition, Form, Map, Patch, Request, Retry, Step, TransactionStep};
+pub use attempt::{Attempt, Seen};
+
+use crate::operation::{Change, Condition, Form, Map, Patch, Request, Retry, Step};
 
 /// The stable name of a refusal.
 pub type Code = &'static str;
@@ -54,6 +58,7 @@ pub struct ModelCollection {
 struct Kept {
     expires: i64,
     request: String,
+    at: (u64, Timestamp),
     outcomes: Vec<Result<Outcome, Code>>,
 }
 
@@ -75,7 +80,7 @@ pub struct Done {
     pub changed: bool,
     /// Whether it is the kept answer to an earlier request.
     pub repeated: bool,
-    /// Index and time of the change.
+    /// Index and time of the change; of a repeated one those of then.
     pub at: (u64, Timestamp),
     /// An answer for each step.
     pub outcomes: Vec<Result<Outcome, Code>>,
@@ -118,12 +123,16 @@ pub fn key(id: &str) -> Key {
 
 impl ModelCollection {
     fn unique_fields(&self) -> impl Iterator<Item = &String> {
-        self.unique.iter().chain(self.indexes.iter().map(|(_, field)| field))
+        self.unique
+            .iter()
+            .chain(self.indexes.iter().map(|(_, field)| field))
     }
 
     /// Whether another document has the value of a unique field of the document `id`.
     fn collides(&self, id: &Key) -> bool {
-        let Some(document) = self.documents.get(id) else { return false };
+        let Some(document) = self.documents.get(id) else {
+            return false;
+        };
         self.unique_fields().any(|field| {
             let value = document.fields.get(field).filter(|value| !value.is_null());
             value.is_some_and(|value| {
@@ -209,7 +218,11 @@ fn outcome(id: &Key, before: Option<u64>, after: Option<u64>) -> Outcome {
         (None, Some(_)) => Effect::Inserted,
         (Some(_), Some(_)) => Effect::Updated,
     };
-    Outcome { id: id.clone(), effect, version: after.or(before).unwrap_or(0) }
+    Outcome {
+        id: id.clone(),
+        effect,
+        version: after.or(before).unwrap_or(0),
+    }
 }
 
 impl Model {
@@ -249,7 +262,10 @@ impl Model {
     }
 
     fn collection(&mut self, name: &str) -> Result<&mut ModelCollection, Code> {
-        self.collections.get_mut(name).map(Arc::make_mut).ok_or("unknown_collection")
+        self.collections
+            .get_mut(name)
+            .map(Arc::make_mut)
+            .ok_or("unknown_collection")
     }
 
     /// The kept answer to an earlier request with this key.
@@ -259,17 +275,31 @@ impl Model {
             return Err("idempotency_key_expired");
         }
         let kept = self.retries.get(&retry.key);
-        let Some(kept) = kept.filter(|kept| kept.expires > at.1.0) else { return Ok(None) };
+        let Some(kept) = kept.filter(|kept| kept.expires > at.1.0) else {
+            return Ok(None);
+        };
         if kept.request != request {
             return Err("idempotency_key_reused");
         }
         let outcomes = kept.outcomes.iter().cloned();
-        let outcomes = outcomes.map(|kept| kept.map_err(|_| "refused_earlier")).collect();
-        Ok(Some(Done { changed: false, repeated: true, at: (self.index, at.1), outcomes }))
+        let outcomes = outcomes
+            .map(|kept| kept.map_err(|_| "refused_earlier"))
+            .collect();
+        Ok(Some(Done {
+            changed: false,
+            repeated: true,
+            at: kept.at,
+            outcomes,
+        }))
     }
 
     fn keep(&mut self, retry: &Retry, request: String, now: Timestamp, done: &Done) {
-        let kept = Kept { expires: expires(retry, now), request, outcomes: done.outcomes.clone() };
+        let kept = Kept {
+            expires: expires(retry, now),
+            request,
+            at: done.at,
+            outcomes: done.outcomes.clone(),
+        };
         self.retries.insert(retry.key.clone(), kept);
     }
 
@@ -280,19 +310,22 @@ impl Model {
         ids: &[Option<Key>],
         now: Timestamp,
     ) -> Result<Done, Code> {
+        // What cannot be resolved refuses one step of a batch of each; but of one that may be asked
+        // for again all of it, since no outcome of it could be kept.
+        let partly = request.form == Form::Each && request.retry.is_none();
         let mut volatile = Vec::new();
         for step in &request.steps {
-            volatile.push(self.collection(&step.collection)?.volatile);
+            match self.collections.get(&step.collection) {
+                Some(found) => volatile.push(found.volatile),
+                None if partly => {}
+                None => return Err("unknown_collection"),
+            }
         }
-        let first = volatile[0];
+        let first = volatile.first().copied().unwrap_or(false);
         if volatile.iter().any(|other| *other != first) || first && request.retry.is_some() {
             return Err("mixed_persistence");
         }
-        // The form of a batch is no part of what an idempotency key stands for.
-        let text = match request.form {
-            Form::Single => format!("{:?}", request.steps[0]),
-            Form::Atomic | Form::Each => format!("{:?}", request.steps),
-        };
+        let text = format!("{:?} {:?}", request.form, request.steps);
         if let Some(retry) = &request.retry
             && let Some(done) = self.repeated(retry, &text, now)?
         {
@@ -316,10 +349,18 @@ impl Model {
             }
             outcomes.push(result);
         }
-        if touched.iter().any(|(name, id)| scratch.collections[name].collides(id)) {
+        if touched
+            .iter()
+            .any(|(name, id)| scratch.collections[name].collides(id))
+        {
             return Err("unique_violation");
         }
-        let done = Done { changed: !touched.is_empty(), repeated: false, at, outcomes };
+        let done = Done {
+            changed: !touched.is_empty(),
+            repeated: false,
+            at,
+            outcomes,
+        };
         if done.changed {
             *self = scratch;
             self.advance(first, at);
@@ -351,7 +392,10 @@ impl Model {
             collection.changed = changed_before;
             return Err("unique_violation");
         }
-        let after = collection.documents.get(id).map(|document| document.version);
+        let after = collection
+            .documents
+            .get(id)
+            .map(|document| document.version);
         Ok(outcome(id, before.map(|before| before.version), after))
     }
 
@@ -361,7 +405,11 @@ impl Model {
             return Err("collection_exists");
         }
         let definition = definition(name);
-        let unique = definition.schema.fields().iter().filter(|field| field.unique);
+        let unique = definition
+            .schema
+            .fields()
+            .iter()
+            .filter(|field| field.unique);
         let at = self.next(false, now);
         let collection = ModelCollection {
             number: self.created,
@@ -373,14 +421,20 @@ impl Model {
             defined_at: at.0,
         };
         self.created += 1;
-        self.collections.insert(name.to_owned(), Arc::new(collection));
+        self.collections
+            .insert(name.to_owned(), Arc::new(collection));
         Ok(self.defined(at))
     }
 
     fn defined(&mut self, at: (u64, Timestamp)) -> Done {
         self.catalog_at = at.0;
         self.advance(false, at);
-        Done { changed: true, repeated: false, at, outcomes: Vec::new() }
+        Done {
+            changed: true,
+            repeated: false,
+            at,
+            outcomes: Vec::new(),
+        }
     }
 
     /// Drops a collection.
@@ -425,234 +479,16 @@ impl Model {
     pub fn drop_index(&mut self, name: &str, index: &str, now: Timestamp) -> Result<Done, Code> {
         let at = self.next(false, now);
         let collection = self.collection(name)?;
-        let found = collection.indexes.iter().position(|(held, _)| held == index);
+        let found = collection
+            .indexes
+            .iter()
+            .position(|(held, _)| held == index);
         collection.indexes.remove(found.ok_or("unknown_index")?);
         collection.defined_at = at.0;
         Ok(self.defined(at))
-    }
-
-    /// Commits what a transaction did. Conditions are judged in the order of collections and
-    /// ids, then uniqueness.
-    pub fn commit(
-        &mut self,
-        attempt: &Attempt,
-        retry: Option<&Retry>,
-        now: Timestamp,
-    ) -> Result<Done, Code> {
-        let nothing = Done {
-            changed: false,
-            repeated: false,
-            at: (attempt.base.index, now),
-            outcomes: Vec::new(),
-        };
-        if attempt.writes.is_empty() {
-            return Ok(nothing);
-        }
-        if let Some(retry) = retry
-            && let Some(done) = self.repeated(retry, "transaction", now)?
-        {
-            return Ok(done);
-        }
-        let at = self.next(false, now);
-        let mut scratch = self.clone();
-        let (mut outcomes, mut touched) = (Vec::new(), Vec::new());
-        for ((number, id), read) in attempt.conditions() {
-            let name = scratch.name_of(number).ok_or("unknown_collection")?;
-            let collection = scratch.collection(&name)?;
-            if collection.defined_at > attempt.base.catalog_at {
-                return Err("definition_changed");
-            }
-            let (id, index, write) = match (id, read) {
-                (Some(id), Read::Document { index, write }) => (id, index, write),
-                (_, read) if read == Read::Collection(collection.changed) => continue,
-                _ => return Err("conflict"),
-            };
-            let live = collection.documents.get(&id).cloned();
-            if live.as_ref().map_or(0, |live| live.index) != index {
-                return Err("conflict");
-            }
-            let version = live.map(|live| live.version);
-            if let Some(fields) = write
-                && (fields.is_some() || version.is_some())
-            {
-                collection.put(&id, fields, at);
-                let after = collection.documents.get(&id).map(|document| document.version);
-                outcomes.push(Ok(outcome(&id, version, after)));
-                touched.push((name, id));
-            } else {
-                let version = version.unwrap_or(0);
-                outcomes.push(Ok(Outcome { id, effect: Effect::Checked, version }));
-            }
-        }
-        if touched.iter().any(|(name, id)| scratch.collections[name].collides(id)) {
-            return Err("unique_violation");
-        }
-        if touched.is_empty() {
-            return Ok(nothing);
-        }
-        let done = Done { changed: true, repeated: false, at, outcomes };
-        *self = scratch;
-        self.advance(false, at);
-        if let Some(retry) = retry {
-            self.keep(retry, "transaction".to_owned(), now, &done);
-        }
-        Ok(done)
-    }
-
-    fn name_of(&self, number: u32) -> Option<String> {
-        let mut found = self.collections.iter().filter(|(_, one)| one.number == number);
-        found.next().map(|(name, _)| name.clone())
     }
 }
 
 fn expires(retry: &Retry, now: Timestamp) -> i64 {
     now.0.saturating_add(retry.kept_micros as i64)
-}
-
-/// What a transaction rests on: a document as of an index, with what becomes of it, or a
-/// collection as of an index.
-#[derive(Debug, Clone, PartialEq)]
-enum Read {
-    Document { index: u64, write: Option<Option<Map>> },
-    Collection(u64),
-}
-
-type Place = (u32, Option<Key>);
-
-/// A transaction that has not committed yet.
-#[derive(Debug, Clone)]
-pub struct Attempt {
-    base: Model,
-    isolation: Isolation,
-    /// The documents as the transaction sees them: fields and version.
-    writes: BTreeMap<(u32, Key), Option<(Map, u64)>>,
-    reads: BTreeSet<(u32, Key)>,
-    scans: BTreeSet<u32>,
-    savepoints: Vec<BTreeMap<(u32, Key), Option<(Map, u64)>>>,
-}
-
-/// What a step of a transaction answers.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Seen {
-    /// A document's fields and version.
-    Document(Option<(Map, u64)>),
-    /// All documents of a collection.
-    Documents(BTreeMap<Key, (Map, u64)>),
-    /// What a write did.
-    Outcome(Outcome),
-    /// Nothing to compare.
-    Nothing,
-}
-
-impl Attempt {
-    /// A transaction that reads `base`.
-    pub fn new(base: Model, isolation: Isolation) -> Attempt {
-        Attempt {
-            base,
-            isolation,
-            writes: BTreeMap::new(),
-            reads: BTreeSet::new(),
-            scans: BTreeSet::new(),
-            savepoints: Vec::new(),
-        }
-    }
-
-    fn collection(&self, name: &str) -> Result<&ModelCollection, Code> {
-        let found = self.base.collections.get(name).ok_or("unknown_collection")?;
-        if found.volatile { Err("mixed_persistence") } else { Ok(found) }
-    }
-
-    fn see(&self, number: u32, base: &ModelCollection, id: &Key) -> Option<(Map, u64)> {
-        match self.writes.get(&(number, id.clone())) {
-            Some(written) => written.clone(),
-            None => base.documents.get(id).map(|found| (found.fields.clone(), found.version)),
-        }
-    }
-
-    /// Does one step.
-    pub fn step(&mut self, step: &TransactionStep) -> Result<Seen, Code> {
-        match step {
-            TransactionStep::Get { collection, id } => {
-                let found = self.collection(collection)?;
-                let (number, id) = (found.number, key(id));
-                let seen = self.see(number, found, &id);
-                if !self.writes.contains_key(&(number, id.clone())) {
-                    self.reads.insert((number, id));
-                }
-                Ok(Seen::Document(seen))
-            }
-            TransactionStep::Scan { collection } => {
-                let found = self.collection(collection)?;
-                let number = found.number;
-                let all: BTreeSet<Key> = found
-                    .documents
-                    .keys()
-                    .chain(self.writes.keys().filter(|(n, _)| *n == number).map(|(_, id)| id))
-                    .cloned()
-                    .collect();
-                let seen = all.into_iter().filter_map(|id| {
-                    let document = self.see(number, found, &id)?;
-                    Some((id, document))
-                });
-                let seen = Seen::Documents(seen.collect());
-                self.scans.insert(number);
-                Ok(seen)
-            }
-            TransactionStep::Write(step) => {
-                let found = self.collection(&step.collection)?;
-                let number = found.number;
-                let id = key(step.id.as_deref().unwrap_or_default());
-                let live = self.see(number, found, &id).map(|(fields, version)| ModelDocument {
-                    fields,
-                    version,
-                    index: 0,
-                    created_at: Timestamp(0),
-                    updated_at: Timestamp(0),
-                });
-                let fields = changed(step, live.as_ref())?;
-                let before = live.map(|live| live.version);
-                let written = fields.map(|fields| (fields, before.map_or(1, |before| before + 1)));
-                let after = written.as_ref().map(|(_, version)| *version);
-                self.writes.insert((number, id.clone()), written);
-                Ok(Seen::Outcome(outcome(&id, before, after)))
-            }
-            TransactionStep::Savepoint => {
-                self.savepoints.push(self.writes.clone());
-                Ok(Seen::Nothing)
-            }
-            TransactionStep::RollBack => {
-                if let Some(writes) = self.savepoints.pop() {
-                    self.writes = writes;
-                }
-                Ok(Seen::Nothing)
-            }
-        }
-    }
-
-    /// What must still hold at the commit, in the order in which it is judged.
-    fn conditions(&self) -> BTreeMap<Place, Read> {
-        let mut conditions = BTreeMap::new();
-        let by_number = |number: u32| {
-            let mut found = self.base.collections.values().filter(|one| one.number == number);
-            found.next().expect("it was read in the base")
-        };
-        let index = |number: u32, id: &Key| {
-            by_number(number).documents.get(id).map_or(0, |document| document.index)
-        };
-        if self.isolation == Isolation::Serializable {
-            for &number in &self.scans {
-                conditions.insert((number, None), Read::Collection(by_number(number).changed));
-            }
-            for (number, id) in &self.reads {
-                let read = Read::Document { index: index(*number, id), write: None };
-                conditions.insert((*number, Some(id.clone())), read);
-            }
-        }
-        for ((number, id), written) in &self.writes {
-            let write = Some(written.clone().map(|(fields, _)| fields));
-            let read = Read::Document { index: index(*number, id), write };
-            conditions.insert((*number, Some(id.clone())), read);
-        }
-        conditions
-    }
 }

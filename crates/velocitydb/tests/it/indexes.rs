@@ -1,0 +1,196 @@
+//! Unique indexes that come and go.
+
+use velocitydb::{
+    Batch, Database, Definition, Field, FieldType, IndexDefinition, Openness, Path, Schema, Update,
+};
+use velocitydb_sim::{CrashMode, SimDisk};
+
+use crate::support::{code, create, done, in_memory, on};
+
+fn unique(name: &str, fields: &[&str]) -> IndexDefinition {
+    IndexDefinition::unique(
+        name,
+        fields
+            .iter()
+            .map(|path| path.parse::<Path>().unwrap())
+            .collect(),
+    )
+}
+
+#[test]
+fn an_index_over_documents_that_are_there_is_kept_from_then_on() {
+    let db = in_memory();
+    let people = create(&db, "people");
+    for (id, name) in [(1, "x"), (2, "y")] {
+        people.insert_with_id(id, [("name", name.into())]).unwrap();
+    }
+    people.create_index(unique("by_name", &["name"])).unwrap();
+    assert_eq!(people.definition().unwrap().indexes.len(), 1);
+    assert_eq!(
+        code(people.insert_with_id(3, [("name", "x".into())])),
+        "unique_violation"
+    );
+    assert_eq!(
+        code(people.create_index(unique("by_name", &["other"]))),
+        "index_exists"
+    );
+    assert_eq!(
+        code(people.create_index(unique("_b", &["other"]))),
+        "invalid_definition"
+    );
+    assert_eq!(
+        code(people.create_index(unique("b", &[]))),
+        "invalid_definition"
+    );
+    assert_eq!(code(people.drop_index("none")), "unknown_index");
+    people.drop_index("by_name").unwrap();
+    people.insert_with_id(3, [("name", "x".into())]).unwrap();
+    assert!(people.definition().unwrap().indexes.is_empty());
+}
+
+#[test]
+fn an_index_over_duplicates_is_refused_and_names_both() {
+    let db = in_memory();
+    let people = create(&db, "people");
+    for (id, name) in [("ada", "x"), ("bob", "y"), ("cyd", "x")] {
+        people.insert_with_id(id, [("name", name.into())]).unwrap();
+    }
+    let digest = db.digest();
+    let error = people
+        .create_index(unique("by_name", &["name"]))
+        .unwrap_err();
+    assert_eq!(error.code().0, "unique_violation");
+    let text = error.to_string();
+    assert!(
+        text.contains("ada") && text.contains("cyd") && text.contains("name"),
+        "{text}"
+    );
+    assert_eq!(db.digest(), digest);
+    assert!(people.definition().unwrap().indexes.is_empty());
+    people
+        .insert_with_id("dan", [("name", "y".into())])
+        .unwrap();
+    people.delete("cyd").unwrap();
+    people.delete("dan").unwrap();
+    people.create_index(unique("by_name", &["name"])).unwrap();
+}
+
+#[test]
+fn an_index_over_several_nested_fields_counts_them_together() {
+    let db = in_memory();
+    let rooms = create(&db, "rooms");
+    rooms
+        .create_index(unique("place", &["at.house", "at.number"]))
+        .unwrap();
+    let at = |house: &str, number: i64| {
+        Update::new()
+            .set("at.house", house)
+            .set("at.number", number)
+    };
+    for id in 1..=4 {
+        rooms.insert_with_id(id, []).unwrap();
+    }
+    rooms.update(1, at("a", 1)).unwrap();
+    rooms.update(2, at("a", 2)).unwrap();
+    rooms.update(3, at("b", 1)).unwrap();
+    assert_eq!(code(rooms.update(4, at("a", 2))), "unique_violation");
+    // One part alone is not in the index.
+    rooms.update(4, Update::new().set("at.house", "a")).unwrap();
+    rooms
+        .update(3, Update::new().unset("at.number").set("at.house", "a"))
+        .unwrap();
+}
+
+#[test]
+fn values_that_compare_equal_are_the_same_value() {
+    let db = in_memory();
+    let rows = create(&db, "rows");
+    rows.create_index(unique("n", &["n"])).unwrap();
+    rows.insert_with_id(1, [("n", 1.into())]).unwrap();
+    assert_eq!(
+        code(rows.insert_with_id(2, [("n", 1.0.into())])),
+        "unique_violation"
+    );
+    rows.insert_with_id(3, [("n", "1".into())]).unwrap();
+    rows.insert_with_id(4, [("n", 0.0.into())]).unwrap();
+    assert_eq!(
+        code(rows.insert_with_id(5, [("n", (-0.0).into())])),
+        "unique_violation"
+    );
+}
+
+fn declared(db: &Database) {
+    let name = Field::new("name", FieldType::String).unique();
+    let schema = Schema::new(Openness::Open, vec![name]).unwrap();
+    done(db.create_collection(Definition::new("people").schema(schema)));
+}
+
+#[test]
+fn dropping_a_second_index_over_a_unique_field_leaves_the_field_unique() {
+    let disk = SimDisk::new(3);
+    let db = on(&disk);
+    declared(&db);
+    let people = db.collection("people").unwrap();
+    people.insert_with_id(1, [("name", "x".into())]).unwrap();
+    people.create_index(unique("again", &["name"])).unwrap();
+    people.drop_index("again").unwrap();
+    assert_eq!(
+        code(people.insert_with_id(2, [("name", "x".into())])),
+        "unique_violation"
+    );
+    db.checkpoint().unwrap();
+    let db = on(&disk.crash(CrashMode::Process));
+    let people = db.collection("people").unwrap();
+    assert_eq!(
+        code(people.insert_with_id(2, [("name", "x".into())])),
+        "unique_violation"
+    );
+}
+
+#[test]
+fn an_index_survives_a_truncate_and_is_empty_after_it() {
+    let db = in_memory();
+    declared(&db);
+    let people = db.collection("people").unwrap();
+    people.create_index(unique("by_mail", &["mail"])).unwrap();
+    let insert = |id: i64| people.insert_with_id(id, [("name", "x".into()), ("mail", "m".into())]);
+    insert(1).unwrap();
+    people.truncate().unwrap();
+    insert(2).unwrap();
+    assert_eq!(code(insert(3)), "unique_violation");
+    people.drop_index("by_mail").unwrap();
+    assert_eq!(code(insert(3)), "unique_violation");
+    people.update(2, Update::new().unset("name")).unwrap();
+    insert(3).unwrap();
+}
+
+#[test]
+fn an_index_is_made_while_writers_run() {
+    let db = in_memory();
+    let people = create(&db, "people");
+    std::thread::scope(|scope| {
+        for thread in 0..4_i64 {
+            let people = people.clone();
+            scope.spawn(move || {
+                for n in 0..500 {
+                    people.insert([("n", (thread * 1000 + n).into())]).unwrap();
+                }
+            });
+        }
+        for turn in 0..20 {
+            people.create_index(unique("n", &["n"])).unwrap();
+            if turn < 19 {
+                people.drop_index("n").unwrap();
+            }
+        }
+    });
+    assert_eq!(people.count().unwrap(), 2000);
+    let twice = (0..2000).map(|n| n / 500 * 1000 + n % 500);
+    let batch = twice.fold(Batch::each(), |batch, n: i64| {
+        batch.insert("people", [("n", n.into())])
+    });
+    assert!(
+        done(db.batch(batch)).iter().all(|answer| answer.is_err()),
+        "all are in the index"
+    );
+}
