@@ -48,7 +48,7 @@ pub use view::{CollectionView, Page, PageRequest};
 pub use velocitydb_engine::catalog::{Definition, IndexDefinition, Kind, Persistence};
 pub use velocitydb_engine::command::{Effect, Outcome, Refusal};
 pub use velocitydb_engine::disk;
-pub use velocitydb_engine::log::{LogOptions, LogStats};
+pub use velocitydb_engine::log::{Compression, LogOptions, LogStats, WritePath};
 pub use velocitydb_engine::store::TableBytes;
 pub use velocitydb_engine::transaction::{Isolation, Savepoint};
 pub use velocitydb_engine::{
