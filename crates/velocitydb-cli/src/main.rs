@@ -1,7 +1,7 @@
 //! The program `velocitydb`: reads its arguments and calls the module that does the work.
 //!
 //! One module for each command: [`serve`] (with [`sample`]), [`demo`], [`import`], [`check`] (and
-//! repair), [`bench`], [`torture`] (the load of the kill tests). What they share: [`config`],
+//! repair), [`mod@bench`], [`torture`] (the load of the kill tests). What they share: [`config`],
 //! [`load`] (rows into a collection), [`failure`] (how a command ends), [`text`], [`version`].
 //!
 //! Invariants: answers go to standard output, failures and logs to standard error; the exit

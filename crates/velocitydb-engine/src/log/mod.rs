@@ -1,7 +1,9 @@
 //! The write-ahead log: one totally ordered sequence of entries on disk.
 //!
-//!     append ──► tail (memory) ──► write ──► segment files ──► sync
-//!                └ space is reserved before     └ wal/0000000007-00000000000000000961.wal
+//! ```text
+//! append ──► tail (memory) ──► write ──► segment files ──► sync
+//!            └ space is reserved before     └ wal/0000000007-00000000000000000961.wal
+//! ```
 //!
 //! Made to be a Raft log: an entry has an index and a term, a suffix can be cut off, a prefix
 //! purged, and vote and commit position are records of the same sequence. A single node uses

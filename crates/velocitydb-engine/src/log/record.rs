@@ -1,10 +1,12 @@
 //! How a record is framed and checked.
 //!
-//!     0      4      8     9
-//!     +------+------+-----+---------------------+
-//!     | crc  | len  | tag | fields, payload ... |
-//!     +------+------+-----+---------------------+
-//!            |<------ checked by crc ---------->|   len counts from the tag
+//! ```text
+//! 0      4      8     9
+//! +------+------+-----+---------------------+
+//! | crc  | len  | tag | fields, payload ... |
+//! +------+------+-----+---------------------+
+//!        |<------ checked by crc ---------->|   len counts from the tag
+//! ```
 //!
 //! The CRC starts from the segment's salt and the record's position, so a record verifies only
 //! in its own segment at its own place: bytes that an earlier use of the file left behind do

@@ -229,6 +229,33 @@ fn expired_outcomes_are_given_back() {
 }
 
 #[test]
+fn outcomes_expire_alike_whether_a_checkpoint_or_the_log_brought_them_back() {
+    let clock = clock();
+    let open = |disk: &SimDisk| Database::open(on_disk(disk).clock(clock.clone())).unwrap();
+    let disk = SimDisk::new(1);
+    let db = open(&disk);
+    let a = create(&db, "a");
+    for n in 0..30 {
+        let call = Call::new().idempotency_key_for(format!("k{n}"), Duration::from_secs(n));
+        let _ = a.with(call).insert_with_id(n as i64, []);
+    }
+    let from_log = disk.copy(2).crash(CrashMode::Process);
+    db.checkpoint().unwrap();
+    let from_checkpoint = disk.crash(CrashMode::Process);
+    drop((a, db));
+    clock.advance(20 * SECOND);
+    let [one, other] = [from_log, from_checkpoint].map(|disk| {
+        let db = open(&disk);
+        let a = db.collection("a").unwrap();
+        // Each write takes a few expired outcomes along.
+        let write = |n: i64| (a.upsert("x", [("n", n.into())]).unwrap().index, db.digest());
+        (db.recovery().checkpoint_index > 0, [1, 2, 3].map(write))
+    });
+    assert_eq!((one.0, other.0), (false, true));
+    assert_eq!(one.1, other.1);
+}
+
+#[test]
 fn a_key_without_any_time_is_refused() {
     let (_db, a, _clock) = timed();
     let call = Call::new().idempotency_key_for("k", Duration::ZERO);
