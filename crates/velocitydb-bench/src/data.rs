@@ -56,7 +56,7 @@ fn document(random: &mut StdRng) -> Fields {
             .map(|_| char::from(random.random_range(b'a'..=b'z')))
             .collect()
     };
-    let note_bytes = random.random_range(21..=80);
+    let note_bytes = random.random_range(29..=88);
     let (name, note) = (text(random, 16), text(random, note_bytes));
     let mut fields = FieldsBuilder::new();
     let mut push = |name: &str, value: Value| {
