@@ -34,10 +34,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// The root of the repository, which is where this crate was compiled, one level up.
+/// The root of the repository, one level above this crate. Asked of cargo at run time: with a
+/// shared target directory the program may have been compiled in another checkout.
 fn root() -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest
+    let compiled = || env!("CARGO_MANIFEST_DIR").into();
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(compiled);
+    Path::new(&manifest)
         .parent()
         .expect("this crate lies in a directory of the repository")
         .to_owned()

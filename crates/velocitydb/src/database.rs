@@ -1,6 +1,7 @@
 //! The database: opening and closing, collections, transactions, health, background work.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -32,6 +33,8 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     alarm: Arc<Alarm>,
     recovery: Recovery,
+    /// Whether everything was saved and the owner said that it is enough.
+    closed: AtomicBool,
     // Last: the threads end before what they use goes.
     workers: parking_lot::Mutex<Option<Workers>>,
 }
@@ -127,6 +130,7 @@ impl Database {
             options,
             alarm,
             recovery,
+            closed: AtomicBool::new(false),
             workers: parking_lot::Mutex::new(workers),
         })))
     }
@@ -300,7 +304,8 @@ impl Database {
     }
 
     /// Refuses writes from now on, writes a last checkpoint and forces everything to the disk.
-    /// Reads go on. Dropping the last handle does the same, but cannot say what failed.
+    /// Reads go on. Dropping the last handle does the same, but cannot say what failed. Closing
+    /// twice is fine; [`Error::Closed`] when the log had failed before.
     pub fn close(&self) -> Result<(), Error> {
         self.0.close()
     }
@@ -408,11 +413,14 @@ impl Inner {
 
     fn close(&self) -> Result<(), Error> {
         drop(self.workers.lock().take());
-        if self.engine.check_open().is_err() {
-            return Ok(()); // closed before, or failed: there is nothing left to save
+        if self.closed.load(Ordering::Acquire) {
+            return Ok(());
         }
+        // After a failure there is nothing left to save, and the owner must not take it as saved.
+        self.engine.check_open()?;
         let checkpoint = self.engine.checkpoint();
         self.engine.close("it was closed by its owner")?;
+        self.closed.store(true, Ordering::Release);
         checkpoint.map(|_| ())
     }
 }

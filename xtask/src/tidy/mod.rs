@@ -186,10 +186,7 @@ mod tests {
 
     #[test]
     fn this_repository_is_read_without_its_build_output() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .parent()
-            .expect("a parent");
-        let repository = read(root).expect("a readable repository");
+        let repository = read(&crate::root()).expect("a readable repository");
         assert!(repository.file("xtask/src/tidy/mod.rs").is_some());
         assert!(repository.paths.contains("xtask/src"));
         assert!(

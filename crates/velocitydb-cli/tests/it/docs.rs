@@ -94,9 +94,13 @@ fn finished(arguments: &[&str], dir: &Path) -> String {
 }
 
 fn check(name: &str) {
-    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "../../docs/operating", name]
-        .iter()
-        .collect();
+    let path: PathBuf = [
+        &*std::env::var("CARGO_MANIFEST_DIR").unwrap(),
+        "../../docs/operating",
+        name,
+    ]
+    .iter()
+    .collect();
     let text = std::fs::read_to_string(&path).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let (mut served, mut count) = (None, 0);

@@ -434,7 +434,7 @@ fn lines_that_are_no_object_are_bad_rows() {
 
 fn sample_file(name: &str) -> PathBuf {
     let data = "../velocitydb-cli/data/nycflights13";
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap())
         .join(data)
         .join(format!("{name}.csv.zst"))
 }

@@ -59,7 +59,7 @@ impl Settings {
     }
 }
 
-/// Whether file operations may fail for now.
+/// Whether file operations may fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Faults {
     /// They do not: any failure is a violation.

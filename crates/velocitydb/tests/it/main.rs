@@ -18,6 +18,7 @@ mod lists;
 mod memory;
 mod options;
 mod random;
+mod readme;
 mod reopen;
 mod retries;
 mod schema;

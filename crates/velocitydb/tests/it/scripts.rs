@@ -268,9 +268,14 @@ impl Runner for Scripts {
 }
 
 fn directory() -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests", "it", "testscripts"]
-        .iter()
-        .collect()
+    [
+        &*std::env::var("CARGO_MANIFEST_DIR").unwrap(),
+        "tests",
+        "it",
+        "testscripts",
+    ]
+    .iter()
+    .collect()
 }
 
 macro_rules! scripts {

@@ -172,6 +172,13 @@ where
         world.db.health().writes.is_err(),
         "after a failed sync nothing is written"
     );
+    for _ in 0..2 {
+        assert_eq!(
+            code(world.db.close()),
+            "closed",
+            "nobody may take it as saved"
+        );
+    }
     code(call.join().unwrap())
 }
 
