@@ -102,7 +102,7 @@ pub(crate) fn with_collection(db: Database) -> Result<(Database, Collection), Be
 pub(crate) fn filled(data: &Data) -> Result<(Database, Collection), BenchError> {
     let (db, collection) = in_memory()?;
     for (at, key) in data.keys().into_iter().enumerate() {
-        collection.insert_with_id(key, data.document(at).clone())?;
+        collection.insert_with_id(key, data.document(at))?;
     }
     Ok((db, collection))
 }

@@ -257,6 +257,13 @@ impl Collection {
         self.superseded.store(true, Ordering::Release);
     }
 
+    /// Asks the memory for what a write of this key will read first, so that it is there when
+    /// the write's turn comes.
+    #[inline]
+    pub fn prefetch(&self, key: &[u8]) {
+        self.table.prefetch(key);
+    }
+
     /// What it takes from memory.
     pub fn bytes(&self) -> TableBytes {
         self.table.bytes()

@@ -293,6 +293,13 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// A number for a request that is the same for the same request, in every version of the program:
+/// XXH3 of its encoding.
+pub fn fingerprint(request: &impl Serialize) -> u64 {
+    let bytes = postcard::to_allocvec(request).expect("writing to memory cannot fail");
+    xxhash_rust::xxh3::xxh3_64(&bytes)
+}
+
 /// Byte strings as one block, borrowed when decoded.
 mod bytes {
     use std::borrow::Cow;

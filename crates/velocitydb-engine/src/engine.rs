@@ -11,10 +11,10 @@
 //! Tests: `engine::tests`; with faults and crashes in `velocitydb-sim`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use parking_lot::{Mutex, MutexGuard, RwLock};
+use parking_lot::{Mutex, MutexGuard};
 use velocitydb_types::Timestamp;
 
 use crate::catalog::{Catalog, Collection, Persistence};
@@ -156,7 +156,8 @@ pub struct Engine {
     deadlines: Deadlines,
     durability: Durability,
     mode: StorageMode,
-    closed: RwLock<Option<Arc<str>>>,
+    /// Why, once it is.
+    closed: OnceLock<Arc<str>>,
     entries: AtomicU64,
     refusals: AtomicU64,
     given_up: AtomicU64,
@@ -205,7 +206,7 @@ impl Engine {
             deadlines: Deadlines::default(),
             durability: durability.unwrap_or(mode.durability()),
             mode,
-            closed: RwLock::new(None),
+            closed: OnceLock::new(),
             entries: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
             given_up: AtomicU64::new(0),
@@ -265,10 +266,12 @@ impl Engine {
         let payload = self.files.as_ref().map(|_| entry.encode());
         let mut state = self.writer.lock();
         self.check_open()?;
+        // Pinned once for all steps in memory; each of them pins again, which is then cheap.
+        let pinned = crossbeam_epoch::pin();
         let mut staged = match state.stage(now, &entry.command) {
             Ok(staged) => staged,
             Err(refused) => {
-                drop(state);
+                drop((state, pinned));
                 return Err(self.refuse(refused));
             }
         };
@@ -282,6 +285,7 @@ impl Engine {
             self.make_room(&state, &staged)?;
             self.log_and_publish(&mut state, &mut staged, payload.as_deref(), level)?;
         }
+        drop(pinned);
         let index = if changes { staged.index } else { staged.read };
         if redefines {
             return self.settle_definition(state, staged, level);
@@ -364,7 +368,9 @@ impl Engine {
                 .advance(staged.index),
         }
         state.collect_step(persistence);
-        self.entries.fetch_add(1, Ordering::Relaxed);
+        // Only the writer changes it: no locked instruction is needed.
+        let entries = self.entries.load(Ordering::Relaxed) + 1;
+        self.entries.store(entries, Ordering::Relaxed);
         Ok(())
     }
 
@@ -538,7 +544,7 @@ impl Engine {
 
     /// Fails when the database was closed or its log has failed.
     pub fn check_open(&self) -> Result<(), Error> {
-        if let Some(cause) = &*self.closed.read() {
+        if let Some(cause) = self.closed.get() {
             return Err(Error::Closed {
                 cause: Arc::clone(cause),
             });
@@ -552,7 +558,8 @@ impl Engine {
     /// Refuses writes from now on and forces the log to the disk. Reads go on.
     pub fn close(&self, cause: &str) -> Result<(), Error> {
         let writer = self.writer.lock();
-        *self.closed.write() = Some(cause.into());
+        // The first cause stays.
+        self.closed.get_or_init(|| cause.into());
         drop(writer);
         self.flush(FlushLevel::Synced)
     }

@@ -49,10 +49,10 @@ impl Memory {
 
     /// A part that took `before` bytes takes `after` now.
     pub(crate) fn change(&self, before: usize, after: usize) {
-        if after >= before {
-            self.add(after - before);
-        } else {
-            self.subtract(before - after);
+        match after.cmp(&before) {
+            std::cmp::Ordering::Greater => self.add(after - before),
+            std::cmp::Ordering::Equal => {}
+            std::cmp::Ordering::Less => self.subtract(before - after),
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::catalog::{Catalog, Collection, CollectionId, Persistence};
 use crate::command::{
     Change, Condition, Effect, Mode, Operation, Outcome, Refusal, Results, Write,
 };
-use crate::store::{Document, Meta, Newest, RowId, Table, UniqueIndex, make_version};
+use crate::store::{Document, Link, Meta, Newest, RowId, Table, UniqueIndex};
 
 /// The most documents of one collection: fewer than there are row numbers, so that documents
 /// that are deleted and not yet reclaimed have theirs.
@@ -53,7 +53,6 @@ pub(crate) struct Stager<'s> {
     catalog: &'s Catalog,
     index: u64,
     time: Timestamp,
-    scratch: &'s mut Vec<u8>,
     pub(crate) versions: SmallVec<[StagedVersion; 1]>,
     /// Newest index read so far.
     pub(crate) read: u64,
@@ -72,17 +71,11 @@ struct Many {
 
 impl<'s> Stager<'s> {
     /// Stages for the entry that will have this index and log time.
-    pub(crate) fn new(
-        catalog: &'s Catalog,
-        index: u64,
-        time: Timestamp,
-        scratch: &'s mut Vec<u8>,
-    ) -> Stager<'s> {
+    pub(crate) fn new(catalog: &'s Catalog, index: u64, time: Timestamp) -> Stager<'s> {
         Stager {
             catalog,
             index,
             time,
-            scratch,
             versions: SmallVec::new(),
             read: 0,
             many: None,
@@ -247,7 +240,7 @@ impl<'s> Stager<'s> {
             Some(at) => self.versions[at].present.is_some(),
             None => present.is_some(),
         };
-        let version = make_version(self.scratch, key, &meta, fields, replaces);
+        let version = Document::new(key, &meta, fields, Link::of(replaces));
         if let Some(at) = staged {
             self.versions[at].version = version;
             self.versions[at].operation = operation;

@@ -73,7 +73,6 @@ pub(crate) struct State {
     next_collection: CollectionId,
     /// Idempotency keys by the time they expire.
     retries: BTreeSet<(i64, Key)>,
-    scratch: Vec<u8>,
 }
 
 /// A change of the catalog that goes with an entry.
@@ -159,7 +158,6 @@ impl State {
             volatile: Sequence::default(),
             next_collection: FIRST_USER_COLLECTION,
             retries: BTreeSet::new(),
-            scratch: Vec::new(),
         }
     }
 
@@ -199,14 +197,13 @@ impl State {
         };
         let index = sequence.last_index + 1;
         let time = Timestamp(stamp.0.max(sequence.last_time.saturating_add(1)));
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let mut stager = Stager::new(&self.catalog, index, time, &mut scratch);
+        let mut stager = Stager::new(&self.catalog, index, time);
         let mut staged = self.stage_with(&mut stager, command, persistence, index, time);
         if persistence == Persistence::Volatile {
             // Volatile data is visible as soon as it is there, under indexes of its own.
             staged = staged.map_err(|refused| Refused { read: 0, ..refused });
         }
-        let answer = staged.map(|staged| {
+        staged.map(|staged| {
             let versions = std::mem::take(&mut stager.versions);
             let read = stager.read.max(staged.read);
             Staged {
@@ -214,9 +211,7 @@ impl State {
                 read,
                 ..staged
             }
-        });
-        self.scratch = scratch;
-        answer
+        })
     }
 
     fn stage_with(

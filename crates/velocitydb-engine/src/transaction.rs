@@ -27,7 +27,7 @@ use crate::engine::{Engine, Written};
 use crate::error::Error;
 use crate::snapshot::Snapshot;
 use crate::stage::{changed_fields, check_condition};
-use crate::store::{Document, Meta, make_version};
+use crate::store::{Document, Link, Meta};
 
 /// What a transaction is protected from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -238,7 +238,7 @@ impl Transaction {
                     created_at: old.map_or(self.began, |old| old.created_at),
                     updated_at: self.began,
                 };
-                let document = make_version(&mut Vec::new(), key, &meta, Some(&fields), false);
+                let document = Document::new(key, &meta, Some(&fields), Link::None);
                 let effect = if old.is_some() {
                     Effect::Updated
                 } else {

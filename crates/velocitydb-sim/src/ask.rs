@@ -202,7 +202,7 @@ fn single(database: &Database, step: &Step, call: Call) -> Result<Reply, Error> 
     Ok(Reply::of(&answer).with(vec![Ok(done)]))
 }
 
-fn add_to_batch(batch: Batch, step: &Step) -> Result<Batch, Error> {
+fn add_to_batch<'a>(batch: Batch<'a>, step: &'a Step) -> Result<Batch<'a>, Error> {
     let name = &step.collection;
     Ok(match (&step.condition, &step.change, &step.id) {
         (_, Change::Put(fields), None) => batch.insert(name, fields.clone()),

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 use velocitydb_engine::catalog::{Catalog, Collection as Runtime};
-use velocitydb_engine::command::{Change, Condition, Mode, Operation, Outcome, Refusal, Retry};
+use velocitydb_engine::command::{
+    self, Change, Condition, Mode, Operation, Outcome, Refusal, Retry,
+};
 use velocitydb_engine::{Error, Results};
 use velocitydb_types::{Key, Timestamp};
 
@@ -15,21 +17,21 @@ use crate::options::Call;
 
 /// One change, not yet resolved.
 #[derive(Debug, Clone)]
-pub(crate) struct Step {
-    pub(crate) collection: String,
-    pub(crate) id: Option<Id>,
+pub(crate) struct Step<'a> {
+    pub(crate) collection: Cow<'a, str>,
+    pub(crate) id: Option<Id<'a>>,
     pub(crate) condition: Condition,
-    pub(crate) change: StepChange,
+    pub(crate) change: StepChange<'a>,
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum StepChange {
-    Put(Input),
+pub(crate) enum StepChange<'a> {
+    Put(Input<'a>),
     Patch(Update),
     Delete,
 }
 
-impl Step {
+impl Step<'_> {
     /// Resolved under a definition: ids, defaults, conversions.
     pub(crate) fn resolve<'a>(
         &'a self,
@@ -50,6 +52,7 @@ impl Step {
             Cow::Borrowed(key) => Cow::Borrowed(key.as_bytes()),
             Cow::Owned(key) => Cow::Owned(key.into_bytes().into_vec()),
         };
+        runtime.prefetch(&key);
         let condition = self.condition.clone();
         Ok(Operation {
             collection: runtime.id,
@@ -65,28 +68,51 @@ fn named(id: Option<&Key>) -> Result<Cow<'_, Key>, Error> {
         .ok_or_else(|| Error::Invalid("the operation names no id".into()))
 }
 
-/// The idempotency key of a call. `request` is what was asked for, before ids, defaults and
-/// times were filled in: those differ each time.
+/// What identifies a request with an idempotency key: what was asked for, before ids, defaults
+/// and times were filled in, which differ each time.
+pub(crate) fn fingerprint(mode: Mode, steps: &[Step<'_>]) -> Result<u64, Error> {
+    let asked = |step: &Step<'_>| {
+        let id = step.id.as_ref().map(Id::key).transpose()?;
+        let change = match &step.change {
+            StepChange::Put(input) => Change::Put(Cow::Owned(input.to_fields()?)),
+            StepChange::Patch(update) => Change::Patch(update.operations()?.to_vec()),
+            StepChange::Delete => Change::Delete,
+        };
+        let id = id.map(|id| id.as_bytes().to_vec());
+        Ok((
+            step.collection.to_string(),
+            id,
+            step.condition.clone(),
+            change,
+        ))
+    };
+    let steps = steps.iter().map(asked).collect::<Result<Vec<_>, Error>>()?;
+    Ok(command::fingerprint(&(mode, steps)))
+}
+
+/// The idempotency key of a call, for a request that `fingerprint` identifies.
 pub(crate) fn retry<'c>(
     call: &'c Call,
     now: Timestamp,
-    request: &dyn std::fmt::Debug,
-) -> Option<Retry<'c>> {
-    let idempotency = call.idempotency.as_ref()?;
+    fingerprint: impl FnOnce() -> Result<u64, Error>,
+) -> Result<Option<Retry<'c>>, Error> {
+    let Some(idempotency) = &call.idempotency else {
+        return Ok(None);
+    };
     let kept = i64::try_from(idempotency.kept.as_micros()).unwrap_or(i64::MAX);
-    Some(Retry {
+    Ok(Some(Retry {
         key: idempotency.key.as_str().into(),
-        request: xxhash_rust::xxh3::xxh3_64(format!("{request:?}").as_bytes()),
+        request: fingerprint()?,
         expires: now.0.saturating_add(kept),
-    })
+    }))
 }
 
 /// Changes that go into the log together. Later ones see earlier ones.
 #[derive(Debug, Clone)]
 #[must_use]
-pub struct Batch {
+pub struct Batch<'a> {
     mode: Mode,
-    steps: Vec<Step>,
+    steps: Vec<Step<'a>>,
 }
 
 /// The answers to a batch, one for each operation, in their order.
@@ -101,9 +127,9 @@ pub struct BatchOutcome {
     pub outcome: Outcome,
 }
 
-impl Batch {
+impl<'a> Batch<'a> {
     /// All or nothing: the first refusal refuses the batch and names its operation.
-    pub fn atomic() -> Batch {
+    pub fn atomic() -> Batch<'a> {
         Batch {
             mode: Mode::Atomic,
             steps: Vec::new(),
@@ -112,7 +138,7 @@ impl Batch {
 
     /// Each operation by itself: what is wrong with one has its place in the answer. (With an
     /// idempotency key, one that does not fit its collection's definition refuses all.)
-    pub fn each() -> Batch {
+    pub fn each() -> Batch<'a> {
         Batch {
             mode: Mode::Each,
             steps: Vec::new(),
@@ -131,13 +157,13 @@ impl Batch {
 
     fn step(
         mut self,
-        collection: &str,
-        id: Option<Id>,
+        collection: &'a str,
+        id: Option<Id<'a>>,
         condition: Condition,
-        change: StepChange,
-    ) -> Batch {
+        change: StepChange<'a>,
+    ) -> Batch<'a> {
         self.steps.push(Step {
-            collection: collection.to_owned(),
+            collection: collection.into(),
             id,
             condition,
             change,
@@ -146,7 +172,7 @@ impl Batch {
     }
 
     /// Inserts a document with a new id, or the one in its primary key.
-    pub fn insert(self, collection: &str, document: impl Into<Input>) -> Batch {
+    pub fn insert(self, collection: &'a str, document: impl Into<Input<'a>>) -> Batch<'a> {
         self.step(
             collection,
             None,
@@ -158,28 +184,38 @@ impl Batch {
     /// Inserts a document with this id.
     pub fn insert_with_id(
         self,
-        collection: &str,
-        id: impl Into<Id>,
-        document: impl Into<Input>,
-    ) -> Batch {
+        collection: &'a str,
+        id: impl Into<Id<'a>>,
+        document: impl Into<Input<'a>>,
+    ) -> Batch<'a> {
         let change = StepChange::Put(document.into());
         self.step(collection, Some(id.into()), Condition::Absent, change)
     }
 
     /// Puts a document in place of the one with this id, or inserts it.
-    pub fn upsert(self, collection: &str, id: impl Into<Id>, document: impl Into<Input>) -> Batch {
+    pub fn upsert(
+        self,
+        collection: &'a str,
+        id: impl Into<Id<'a>>,
+        document: impl Into<Input<'a>>,
+    ) -> Batch<'a> {
         let change = StepChange::Put(document.into());
         self.step(collection, Some(id.into()), Condition::None, change)
     }
 
     /// Puts a document in place of the one with this id.
-    pub fn replace(self, collection: &str, id: impl Into<Id>, document: impl Into<Input>) -> Batch {
+    pub fn replace(
+        self,
+        collection: &'a str,
+        id: impl Into<Id<'a>>,
+        document: impl Into<Input<'a>>,
+    ) -> Batch<'a> {
         let change = StepChange::Put(document.into());
         self.step(collection, Some(id.into()), Condition::Present, change)
     }
 
     /// Changes single fields.
-    pub fn update(self, collection: &str, id: impl Into<Id>, update: Update) -> Batch {
+    pub fn update(self, collection: &'a str, id: impl Into<Id<'a>>, update: Update) -> Batch<'a> {
         let change = StepChange::Patch(update);
         self.step(collection, Some(id.into()), Condition::Present, change)
     }
@@ -187,17 +223,17 @@ impl Batch {
     /// Changes single fields of a document that is as expected.
     pub fn update_if(
         self,
-        collection: &str,
-        id: impl Into<Id>,
+        collection: &'a str,
+        id: impl Into<Id<'a>>,
         expected: &Expected,
         update: Update,
-    ) -> Result<Batch, Error> {
+    ) -> Result<Batch<'a>, Error> {
         let change = StepChange::Patch(update);
         Ok(self.step(collection, Some(id.into()), expected.condition()?, change))
     }
 
     /// Deletes a document.
-    pub fn delete(self, collection: &str, id: impl Into<Id>) -> Batch {
+    pub fn delete(self, collection: &'a str, id: impl Into<Id<'a>>) -> Batch<'a> {
         self.step(
             collection,
             Some(id.into()),
@@ -215,8 +251,7 @@ impl Batch {
             return Err(Error::Invalid("the batch is empty".into()));
         }
         let mut resolved = Vec::new();
-        let request = (self.mode, &self.steps);
-        let written = inner.write(call, self.mode, &request, |now| {
+        let written = inner.write(call, self.mode, &self.steps, |now| {
             let catalog = inner.engine.catalog();
             resolved.clear();
             let mut operations = SmallVec::with_capacity(self.steps.len());
@@ -246,13 +281,13 @@ impl Batch {
 /// One operation, resolved; what is wrong with it names its place.
 fn operation<'a>(
     at: usize,
-    step: &'a Step,
+    step: &'a Step<'_>,
     inner: &Inner,
     catalog: &Catalog,
     now: Timestamp,
 ) -> Result<Operation<'a>, Error> {
     let runtime = catalog.get(&step.collection);
-    let runtime = runtime.ok_or_else(|| Error::UnknownCollection(step.collection.clone()))?;
+    let runtime = runtime.ok_or_else(|| Error::UnknownCollection(step.collection.to_string()))?;
     step.resolve(inner, runtime, now)
         .map_err(|error| match error {
             Error::Refused { refusal, .. } => refused(at, refusal),

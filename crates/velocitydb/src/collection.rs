@@ -1,5 +1,6 @@
 //! A collection: reading and changing documents, one call each.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -96,7 +97,7 @@ impl Collection {
     }
 
     /// The document of this id. Never waits for a writer.
-    pub fn get(&self, id: impl Into<Id>) -> Result<Option<Document>, Error> {
+    pub fn get<'a>(&self, id: impl Into<Id<'a>>) -> Result<Option<Document>, Error> {
         self.get_by_key(id.into().key()?)
     }
 
@@ -113,22 +114,23 @@ impl Collection {
     /// Makes one change of one document.
     fn change(
         &self,
-        id: Option<Id>,
+        id: Option<Id<'_>>,
         condition: Condition,
-        change: StepChange,
+        change: StepChange<'_>,
     ) -> Result<Answer<(Option<Key>, Outcome)>, Error> {
         let with_id = id.is_some();
         let step = Step {
-            collection: String::new(),
+            collection: Cow::Borrowed(&self.name),
             id,
             condition,
             change,
         };
         let mut fresh = None;
-        let request = (&self.name, &step);
-        let mut written = self
-            .inner
-            .write(&self.call, Mode::Atomic, &request, |now| {
+        let mut written = self.inner.write(
+            &self.call,
+            Mode::Atomic,
+            std::slice::from_ref(&step),
+            |now| {
                 let runtime = self.runtime()?;
                 let operation = step.resolve(&self.inner, &runtime, now)?;
                 fresh = (!with_id).then(|| Key::trusted(&operation.key[..]));
@@ -136,7 +138,8 @@ impl Collection {
                     resolved_at: runtime.defined_at,
                     operations: smallvec![operation],
                 })
-            })?;
+            },
+        )?;
         let outcome = written.results.pop().ok_or_else(crate::batch::other_form)?;
         let mut outcome = outcome.map_err(|refusal| crate::batch::refused(0, refusal))?;
         let key = outcome.earlier_id.take().or(fresh);
@@ -145,17 +148,17 @@ impl Collection {
 
     /// Inserts a document with a new UUIDv7, or the id in its primary key field. The answer is
     /// its id.
-    pub fn insert(&self, document: impl Into<Input>) -> Result<Answer<Key>, Error> {
+    pub fn insert<'a>(&self, document: impl Into<Input<'a>>) -> Result<Answer<Key>, Error> {
         let change = StepChange::Put(document.into());
         let answer = self.change(None, Condition::Absent, change)?;
         Ok(answer.map(|(key, _)| key.expect("an insert without an id answers the one it made")))
     }
 
     /// Inserts a document with this id; refused when there is one.
-    pub fn insert_with_id(
+    pub fn insert_with_id<'a>(
         &self,
-        id: impl Into<Id>,
-        document: impl Into<Input>,
+        id: impl Into<Id<'a>>,
+        document: impl Into<Input<'a>>,
     ) -> Result<Answer<Outcome>, Error> {
         let change = StepChange::Put(document.into());
         let answer = self.change(Some(id.into()), Condition::Absent, change)?;
@@ -163,10 +166,10 @@ impl Collection {
     }
 
     /// Puts a document in place of the one with this id; refused when there is none.
-    pub fn replace(
+    pub fn replace<'a>(
         &self,
-        id: impl Into<Id>,
-        document: impl Into<Input>,
+        id: impl Into<Id<'a>>,
+        document: impl Into<Input<'a>>,
     ) -> Result<Answer<Outcome>, Error> {
         let change = StepChange::Put(document.into());
         let answer = self.change(Some(id.into()), Condition::Present, change)?;
@@ -174,10 +177,10 @@ impl Collection {
     }
 
     /// Puts a document in place of the one with this id, or inserts it.
-    pub fn upsert(
+    pub fn upsert<'a>(
         &self,
-        id: impl Into<Id>,
-        document: impl Into<Input>,
+        id: impl Into<Id<'a>>,
+        document: impl Into<Input<'a>>,
     ) -> Result<Answer<Outcome>, Error> {
         let change = StepChange::Put(document.into());
         let answer = self.change(Some(id.into()), Condition::None, change)?;
@@ -185,22 +188,26 @@ impl Collection {
     }
 
     /// Changes single fields; refused when the document is not there.
-    pub fn update(&self, id: impl Into<Id>, update: Update) -> Result<Answer<Outcome>, Error> {
+    pub fn update<'a>(
+        &self,
+        id: impl Into<Id<'a>>,
+        update: Update,
+    ) -> Result<Answer<Outcome>, Error> {
         let change = StepChange::Patch(update);
         let answer = self.change(Some(id.into()), Condition::Present, change)?;
         Ok(answer.map(|(_, outcome)| outcome))
     }
 
     /// Deletes a document; refused when it is not there. The answer has its last state.
-    pub fn delete(&self, id: impl Into<Id>) -> Result<Answer<Outcome>, Error> {
+    pub fn delete<'a>(&self, id: impl Into<Id<'a>>) -> Result<Answer<Outcome>, Error> {
         let answer = self.change(Some(id.into()), Condition::Present, StepChange::Delete)?;
         Ok(answer.map(|(_, outcome)| outcome))
     }
 
     /// Adds to a number in one step and answers the new number. An absent one counts as 0.
-    pub fn increment(
+    pub fn increment<'a>(
         &self,
-        id: impl Into<Id>,
+        id: impl Into<Id<'a>>,
         path: &str,
         by: impl Into<Value>,
     ) -> Result<Answer<Value>, Error> {
@@ -221,9 +228,9 @@ impl Collection {
 
     /// Changes a document if it is as expected. When it is not, the answer is the document as
     /// it is. The index of a won swap is a fencing token.
-    pub fn compare_and_swap(
+    pub fn compare_and_swap<'a>(
         &self,
-        id: impl Into<Id>,
+        id: impl Into<Id<'a>>,
         expected: &Expected,
         update: Update,
     ) -> Result<Answer<Swap>, Error> {
@@ -231,25 +238,30 @@ impl Collection {
     }
 
     /// As [`Collection::compare_and_swap`], putting a whole document in its place.
-    pub fn compare_and_replace(
+    pub fn compare_and_replace<'a>(
         &self,
-        id: impl Into<Id>,
+        id: impl Into<Id<'a>>,
         expected: &Expected,
-        document: impl Into<Input>,
+        document: impl Into<Input<'a>>,
     ) -> Result<Answer<Swap>, Error> {
         self.swap(id.into(), expected, StepChange::Put(document.into()))
     }
 
     /// Deletes a document if it is as expected.
-    pub fn compare_and_delete(
+    pub fn compare_and_delete<'a>(
         &self,
-        id: impl Into<Id>,
+        id: impl Into<Id<'a>>,
         expected: &Expected,
     ) -> Result<Answer<Swap>, Error> {
         self.swap(id.into(), expected, StepChange::Delete)
     }
 
-    fn swap(&self, id: Id, expected: &Expected, change: StepChange) -> Result<Answer<Swap>, Error> {
+    fn swap(
+        &self,
+        id: Id<'_>,
+        expected: &Expected,
+        change: StepChange<'_>,
+    ) -> Result<Answer<Swap>, Error> {
         match self.change(Some(id), expected.condition()?, change) {
             Ok(answer) => match &answer.value {
                 (

@@ -16,7 +16,7 @@ use velocitydb_engine::{
 use velocitydb_types::Timestamp;
 
 use crate::background::{Alarm, Workers};
-use crate::batch::{Batch, BatchAnswer};
+use crate::batch::{self, Batch, BatchAnswer, Step};
 use crate::clock::Clock;
 use crate::collection::Collection;
 use crate::ids::Random;
@@ -381,7 +381,7 @@ impl Inner {
         &self,
         call: &Call,
         mode: Mode,
-        request: &dyn std::fmt::Debug,
+        steps: &[Step<'_>],
         mut prepare: impl FnMut(Timestamp) -> Result<Prepared<'a>, Error>,
     ) -> Result<Written, Error> {
         loop {
@@ -390,7 +390,7 @@ impl Inner {
                 resolved_at,
                 operations,
             } = prepare(now)?;
-            let retry = crate::batch::retry(call, now, request);
+            let retry = batch::retry(call, now, || batch::fingerprint(mode, steps))?;
             let operations = operations[..].into();
             let write = Write {
                 mode,

@@ -16,40 +16,41 @@ use velocitydb_types::{
 
 use crate::ids::Random;
 
-/// A document's id: a string, a number, a UUID, … Becomes a [`Key`].
+/// A document's id: a string, a number, a UUID, … Becomes a [`Key`]; a `&Key` is borrowed.
 #[derive(Debug, Clone)]
-pub struct Id(Result<Key, String>);
+pub struct Id<'a>(Result<Cow<'a, Key>, String>);
 
-impl Id {
+impl Id<'_> {
     pub(crate) fn key(&self) -> Result<&Key, Error> {
         self.0
-            .as_ref()
+            .as_deref()
             .map_err(|error| Error::Invalid(format!("the id: {error}")))
     }
 }
 
-impl From<Value> for Id {
-    fn from(value: Value) -> Id {
-        Id(Key::from_value(&value).map_err(|error| error.to_string()))
+impl From<Value> for Id<'_> {
+    fn from(value: Value) -> Self {
+        let key = Key::from_value(&value);
+        Id(key.map(Cow::Owned).map_err(|error| error.to_string()))
     }
 }
 
-impl From<Key> for Id {
-    fn from(key: Key) -> Id {
-        Id(Ok(key))
+impl From<Key> for Id<'_> {
+    fn from(key: Key) -> Self {
+        Id(Ok(Cow::Owned(key)))
     }
 }
 
-impl From<&Key> for Id {
-    fn from(key: &Key) -> Id {
-        Id(Ok(key.clone()))
+impl<'a> From<&'a Key> for Id<'a> {
+    fn from(key: &'a Key) -> Id<'a> {
+        Id(Ok(Cow::Borrowed(key)))
     }
 }
 
 macro_rules! id_from {
     ($($kind:ty => $value:expr),*) => {$(
-        impl From<$kind> for Id {
-            fn from(id: $kind) -> Id {
+        impl From<$kind> for Id<'_> {
+            fn from(id: $kind) -> Self {
                 Id::from($value(id.into()))
             }
         }
@@ -58,42 +59,65 @@ macro_rules! id_from {
 id_from!(&str => Value::String, String => Value::String, &String => Value::String,
          i64 => Value::Int, i32 => Value::Int, u32 => Value::Int, Uuid => Value::Uuid);
 
-/// A document to be kept.
+/// A document to be kept: encoded fields or a map, owned or borrowed.
 #[derive(Debug, Clone)]
-pub enum Input {
+pub enum Input<'a> {
     /// Encoded already.
-    Fields(Fields),
+    Fields(Cow<'a, Fields>),
     /// As a map.
-    Map(BTreeMap<String, Value>),
+    Map(Cow<'a, BTreeMap<String, Value>>),
 }
 
-impl Input {
+impl Input<'_> {
     /// A document written as a JSON object.
-    pub fn json(text: &str) -> Result<Input, JsonError> {
-        Fields::from_json(text).map(Input::Fields)
+    pub fn json(text: &str) -> Result<Self, JsonError> {
+        Fields::from_json(text).map(Input::from)
     }
 }
 
-impl From<Fields> for Input {
-    fn from(fields: Fields) -> Input {
-        Input::Fields(fields)
+impl Input<'_> {
+    /// The encoded fields as they were handed in.
+    pub(crate) fn to_fields(&self) -> Result<Vec<u8>, Error> {
+        let fields = match self {
+            Input::Fields(fields) => Fields::clone(fields),
+            Input::Map(map) => {
+                Fields::from_map(map).map_err(|error| Error::Invalid(error.to_string()))?
+            }
+        };
+        Ok(fields.into_bytes().into_vec())
     }
 }
 
-impl From<BTreeMap<String, Value>> for Input {
-    fn from(map: BTreeMap<String, Value>) -> Input {
-        Input::Map(map)
+impl From<Fields> for Input<'_> {
+    fn from(fields: Fields) -> Self {
+        Input::Fields(Cow::Owned(fields))
     }
 }
 
-impl<const N: usize> From<[(&str, Value); N]> for Input {
-    fn from(fields: [(&str, Value); N]) -> Input {
-        Input::Map(
-            fields
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value))
-                .collect(),
-        )
+impl<'a> From<&'a Fields> for Input<'a> {
+    fn from(fields: &'a Fields) -> Input<'a> {
+        Input::Fields(Cow::Borrowed(fields))
+    }
+}
+
+impl From<BTreeMap<String, Value>> for Input<'_> {
+    fn from(map: BTreeMap<String, Value>) -> Self {
+        Input::Map(Cow::Owned(map))
+    }
+}
+
+impl<'a> From<&'a BTreeMap<String, Value>> for Input<'a> {
+    fn from(map: &'a BTreeMap<String, Value>) -> Input<'a> {
+        Input::Map(Cow::Borrowed(map))
+    }
+}
+
+impl<const N: usize> From<[(&str, Value); N]> for Input<'_> {
+    fn from(fields: [(&str, Value); N]) -> Self {
+        let map = fields.into_iter();
+        Input::from(BTreeMap::from_iter(
+            map.map(|(name, value)| (name.to_owned(), value)),
+        ))
     }
 }
 
@@ -156,11 +180,15 @@ impl Update {
         self.with(path, |path| FieldOperation::Push { path, value })
     }
 
-    pub(crate) fn change(&self, runtime: &Runtime) -> Result<Change<'static>, Error> {
-        if let Some(wrong) = &self.wrong {
-            return Err(Error::Invalid(wrong.clone()));
+    pub(crate) fn operations(&self) -> Result<&[FieldOperation], Error> {
+        match &self.wrong {
+            Some(wrong) => Err(Error::Invalid(wrong.clone())),
+            None => Ok(&self.operations),
         }
-        let mut operations = self.operations.clone();
+    }
+
+    pub(crate) fn change(&self, runtime: &Runtime) -> Result<Change<'static>, Error> {
+        let mut operations = self.operations()?.to_vec();
         runtime
             .definition
             .schema
@@ -214,7 +242,7 @@ fn refused(error: velocitydb_types::SchemaError) -> Error {
 /// Fills in defaults, converts what the schema declares, and finds the id.
 pub(crate) fn resolve<'a>(
     runtime: &Runtime,
-    input: &'a Input,
+    input: &'a Input<'_>,
     id: Option<&'a Key>,
     now: Timestamp,
     random: &Random,
@@ -230,7 +258,7 @@ pub(crate) fn resolve<'a>(
         Input::Fields(fields) if schema.fields().is_empty() => Cow::Borrowed(fields.as_bytes()),
         Input::Fields(fields) => {
             let resolved =
-                schema.resolve_fields(fields.clone(), DOCUMENT_BYTES_MAX, now, &mut uuid);
+                schema.resolve_fields(Fields::clone(fields), DOCUMENT_BYTES_MAX, now, &mut uuid);
             Cow::Owned(resolved.map_err(refused)?.into_bytes().into_vec())
         }
         Input::Map(map) => {

@@ -45,7 +45,11 @@ impl Transaction {
     }
 
     /// The document of this id, own writes included.
-    pub fn get(&mut self, collection: &str, id: impl Into<Id>) -> Result<Option<Document>, Error> {
+    pub fn get<'a>(
+        &mut self,
+        collection: &str,
+        id: impl Into<Id<'a>>,
+    ) -> Result<Option<Document>, Error> {
         let id = id.into();
         let key = id.key()?;
         let runtime = self.runtime(collection)?;
@@ -66,13 +70,13 @@ impl Transaction {
     fn write(
         &mut self,
         collection: &str,
-        id: Option<Id>,
+        id: Option<Id<'_>>,
         condition: Condition,
-        change: StepChange,
+        change: StepChange<'_>,
     ) -> Result<(Key, Outcome), Error> {
         let runtime = self.runtime(collection)?;
         let step = Step {
-            collection: collection.to_owned(),
+            collection: collection.into(),
             id,
             condition,
             change,
@@ -88,18 +92,22 @@ impl Transaction {
     }
 
     /// Inserts a document with a new id, or the one in its primary key. The answer is its id.
-    pub fn insert(&mut self, collection: &str, document: impl Into<Input>) -> Result<Key, Error> {
+    pub fn insert<'a>(
+        &mut self,
+        collection: &str,
+        document: impl Into<Input<'a>>,
+    ) -> Result<Key, Error> {
         let change = StepChange::Put(document.into());
         self.write(collection, None, Condition::Absent, change)
             .map(|(key, _)| key)
     }
 
     /// Inserts a document with this id.
-    pub fn insert_with_id(
+    pub fn insert_with_id<'a>(
         &mut self,
         collection: &str,
-        id: impl Into<Id>,
-        document: impl Into<Input>,
+        id: impl Into<Id<'a>>,
+        document: impl Into<Input<'a>>,
     ) -> Result<Outcome, Error> {
         let change = StepChange::Put(document.into());
         self.write(collection, Some(id.into()), Condition::Absent, change)
@@ -107,11 +115,11 @@ impl Transaction {
     }
 
     /// Puts a document in place of the one with this id, or inserts it.
-    pub fn upsert(
+    pub fn upsert<'a>(
         &mut self,
         collection: &str,
-        id: impl Into<Id>,
-        document: impl Into<Input>,
+        id: impl Into<Id<'a>>,
+        document: impl Into<Input<'a>>,
     ) -> Result<Outcome, Error> {
         let change = StepChange::Put(document.into());
         self.write(collection, Some(id.into()), Condition::None, change)
@@ -119,10 +127,10 @@ impl Transaction {
     }
 
     /// Changes single fields.
-    pub fn update(
+    pub fn update<'a>(
         &mut self,
         collection: &str,
-        id: impl Into<Id>,
+        id: impl Into<Id<'a>>,
         update: Update,
     ) -> Result<Outcome, Error> {
         let change = StepChange::Patch(update);
@@ -131,10 +139,10 @@ impl Transaction {
     }
 
     /// Changes single fields of a document that is as expected.
-    pub fn update_if(
+    pub fn update_if<'a>(
         &mut self,
         collection: &str,
-        id: impl Into<Id>,
+        id: impl Into<Id<'a>>,
         expected: &Expected,
         update: Update,
     ) -> Result<Outcome, Error> {
@@ -144,7 +152,11 @@ impl Transaction {
     }
 
     /// Deletes a document.
-    pub fn delete(&mut self, collection: &str, id: impl Into<Id>) -> Result<Outcome, Error> {
+    pub fn delete<'a>(
+        &mut self,
+        collection: &str,
+        id: impl Into<Id<'a>>,
+    ) -> Result<Outcome, Error> {
         let change = StepChange::Delete;
         self.write(collection, Some(id.into()), Condition::Present, change)
             .map(|(_, out)| out)
@@ -170,7 +182,8 @@ impl Transaction {
     /// made once, however often it is run.
     pub fn commit_with(self, call: &Call) -> Result<Answer<()>, Error> {
         let now = self.inner.begin(call)?;
-        let retry = crate::batch::retry(call, now, &"transaction");
+        // What it does depends on what it reads: the key alone identifies it.
+        let retry = crate::batch::retry(call, now, || Ok(0))?;
         let written = self.transaction.commit(now, call.durability, retry)?;
         Ok(Answer::of((), &written, call))
     }

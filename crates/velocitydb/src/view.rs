@@ -59,7 +59,7 @@ impl CollectionView {
     }
 
     /// The document of this id.
-    pub fn get(&self, id: impl Into<Id>) -> Result<Option<Document>, Error> {
+    pub fn get<'a>(&self, id: impl Into<Id<'a>>) -> Result<Option<Document>, Error> {
         let id = id.into();
         let key = id.key()?;
         self.view.snapshot.get(&self.runtime, key.as_bytes())

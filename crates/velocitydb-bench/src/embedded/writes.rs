@@ -16,7 +16,7 @@ fn insert_all(collection: &Collection, keys: Vec<Key>, data: &Data) -> f64 {
     timed(keys.len(), || {
         for (at, key) in keys.into_iter().enumerate() {
             collection
-                .insert_with_id(key, data.document(at).clone())
+                .insert_with_id(key, data.document(at))
                 .expect("a new id");
         }
     })
@@ -147,7 +147,7 @@ pub(super) fn full(options: &Options, data: &Data) -> Result<Vec<Row>, BenchErro
                     scope.spawn(move || {
                         for at in writer * FULL_EACH..(writer + 1) * FULL_EACH {
                             let id = format!("{at}");
-                            let document = data.document(at).clone();
+                            let document = data.document(at);
                             collection.insert_with_id(id, document).expect("a new id");
                         }
                     });

@@ -13,7 +13,7 @@ use super::format::{
 };
 use crate::disk::{Disk, DiskFile};
 use crate::error::Error;
-use crate::store::{Document, Link, parse_body, varint};
+use crate::store::{Document, parse_body, varint};
 
 /// Blocks on their way from one step to the other.
 const BLOCKS_AHEAD: usize = 8;
@@ -95,7 +95,7 @@ impl Reader {
             if parse_body(body).is_none() {
                 return Err(damaged("a document is malformed"));
             }
-            documents.push(Document::new(body, Link::None));
+            documents.push(Document::of_body(body));
             rest = behind;
         }
         if documents.len() != header.count as usize {

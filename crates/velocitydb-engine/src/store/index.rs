@@ -336,6 +336,16 @@ impl<E: Entry> HashIndex<E> {
         None
     }
 
+    /// Asks for the bucket of a hash, for a call that comes later.
+    #[inline]
+    pub(crate) fn prefetch(&self, hash: u32, guard: &Guard) {
+        let directory = self.directory(guard);
+        let segment = Self::segment(directory, directory.position(hash), guard);
+        if let Some(home) = segment.probe(hash).next() {
+            record::prefetch(std::ptr::from_ref(home), 0);
+        }
+    }
+
     /// Adds an entry; `rehash` gives the hash of any entry. Only the writer calls it.
     pub(crate) fn insert(&self, hash: u32, entry: E, rehash: impl Fn(E) -> u32, guard: &Guard) {
         loop {

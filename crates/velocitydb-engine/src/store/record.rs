@@ -28,6 +28,7 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering, fence};
 
+use smallvec::SmallVec;
 use velocitydb_types::{Key, RawMap, RawValue, Timestamp};
 
 use super::varint;
@@ -83,7 +84,7 @@ pub(crate) struct Body<'a> {
     pub(crate) fields: &'a [u8],
 }
 
-/// Whether a new version can have an older one behind it.
+/// Whether a new version will have an older one behind it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Link {
     /// The first version of its row.
@@ -92,23 +93,35 @@ pub(crate) enum Link {
     Previous,
 }
 
-/// Encodes a body. `fields` of `None` makes a tombstone.
-pub(crate) fn put_body(out: &mut Vec<u8>, key: &[u8], meta: &Meta, fields: Option<&[u8]>) {
-    out.push(if fields.is_some() { 0 } else { TOMBSTONE });
-    let meta_length_at = out.len();
-    out.push(0);
-    varint::put(out, key.len() as u64);
-    out.extend_from_slice(key);
-    let meta_at = out.len();
-    varint::put(out, meta.index);
-    varint::put(out, meta.version);
-    varint::put(out, varint::zigzag(meta.created_at.0));
-    varint::put(
-        out,
-        varint::zigzag(meta.updated_at.0.wrapping_sub(meta.created_at.0)),
-    );
-    out[meta_length_at] = (out.len() - meta_at) as u8; // at most 40
-    out.extend_from_slice(fields.unwrap_or_default());
+impl Link {
+    /// For a version that replaces another, or not.
+    pub(crate) fn of(replaces: bool) -> Link {
+        if replaces { Link::Previous } else { Link::None }
+    }
+}
+
+/// What stands before the fields of a body. Mostly it fits without an allocation.
+type Head = SmallVec<[u8; 96]>;
+
+/// Encodes a body up to its fields.
+fn head(key: &[u8], meta: &Meta, tombstone: bool) -> Head {
+    let mut head = Head::new();
+    let put = |head: &mut Head, value| {
+        head.extend_from_slice(varint::encode(value, &mut [0; 10]));
+    };
+    head.push(if tombstone { TOMBSTONE } else { 0 });
+    let meta_length_at = head.len();
+    head.push(0);
+    put(&mut head, key.len() as u64);
+    head.extend_from_slice(key);
+    let meta_at = head.len();
+    put(&mut head, meta.index);
+    put(&mut head, meta.version);
+    put(&mut head, varint::zigzag(meta.created_at.0));
+    let since = meta.updated_at.0.wrapping_sub(meta.created_at.0);
+    put(&mut head, varint::zigzag(since));
+    head[meta_length_at] = (head.len() - meta_at) as u8; // at most 40
+    head
 }
 
 /// A body's parts, the meta part not yet decoded.
@@ -183,18 +196,24 @@ fn layout(body_bytes: usize, link: Link) -> Layout {
 }
 
 impl Document {
-    /// Copies a body (as [`put_body`] made it) into a new allocation.
-    pub(crate) fn new(body: &[u8], link: Link) -> Document {
-        assert!(
-            body.len() <= BODY_BYTES_MAX,
-            "a body of {} bytes",
-            body.len()
-        );
-        debug_assert!(
-            parse_body(body).is_some(),
-            "a body is made by put_body or checked"
-        );
-        let layout = layout(body.len(), link);
+    /// The version that these make; `fields` of `None` makes a tombstone.
+    pub(crate) fn new(key: &[u8], meta: &Meta, fields: Option<&[u8]>, link: Link) -> Document {
+        let head = head(key, meta, fields.is_none());
+        Document::of_parts(&head, fields.unwrap_or_default(), link)
+    }
+
+    /// The first version of a row, of a body that [`Document::body_slice`] gave and that was
+    /// checked since.
+    pub(crate) fn of_body(body: &[u8]) -> Document {
+        debug_assert!(parse_body(body).is_some(), "a body is checked before");
+        Document::of_parts(body, &[], Link::None)
+    }
+
+    /// Copies the two parts of a body into a new allocation.
+    fn of_parts(head: &[u8], fields: &[u8], link: Link) -> Document {
+        let body_bytes = head.len() + fields.len();
+        assert!(body_bytes <= BODY_BYTES_MAX, "a body of {body_bytes} bytes");
+        let layout = layout(body_bytes, link);
         let flag = if link == Link::Previous {
             HAS_PREVIOUS
         } else {
@@ -209,7 +228,7 @@ impl Document {
             let (counts, row) = (AtomicU32::new(1), AtomicU32::new(0));
             header.write(Header {
                 counts,
-                length: body.len() as u32 | flag,
+                length: body_bytes as u32 | flag,
                 row,
             });
             let start = header.as_ptr().cast::<u8>();
@@ -217,7 +236,10 @@ impl Document {
                 let none = AtomicPtr::new(std::ptr::null_mut());
                 start.add(LINK_AT).cast::<AtomicPtr<Header>>().write(none);
             }
-            std::ptr::copy_nonoverlapping(body.as_ptr(), start.add(body_at(link)), body.len());
+            let body = start.add(body_at(link));
+            std::ptr::copy_nonoverlapping(head.as_ptr(), body, head.len());
+            let behind = body.add(head.len());
+            std::ptr::copy_nonoverlapping(fields.as_ptr(), behind, fields.len());
             Document(header)
         }
     }
@@ -231,9 +253,7 @@ impl Document {
             created_at: time,
             updated_at: time,
         };
-        let mut body = Vec::new();
-        put_body(&mut body, id.as_bytes(), &meta, None);
-        Document::new(&body, Link::None)
+        Document::new(id.as_bytes(), &meta, None, Link::None)
     }
 
     fn header(&self) -> &Header {
@@ -250,11 +270,7 @@ impl Document {
     }
 
     fn link(&self) -> Link {
-        if self.has_previous() {
-            Link::Previous
-        } else {
-            Link::None
-        }
+        Link::of(self.has_previous())
     }
 
     /// The encoded body, as it stands in a checkpoint.
@@ -385,18 +401,18 @@ impl Document {
     }
 }
 
-/// Asks for the cache line at `offset` of a record.
+/// Asks for the cache line at `offset` of what stands at `start`.
 #[inline]
-pub(super) fn prefetch(record: *mut Header, offset: usize) {
+pub(super) fn prefetch<T>(start: *const T, offset: usize) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let line = record.cast::<i8>().cast_const().wrapping_add(offset);
+        let line = start.cast::<i8>().wrapping_add(offset);
         // SAFETY: a prefetch never faults, whatever the address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
     }
     #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = (record, offset);
+    let _ = (start, offset);
 }
 
 /// A version borrowed from a link: a [`Document`] that does not own a count.
@@ -494,9 +510,7 @@ mod tests {
     }
 
     fn version(index: u64, link: Link) -> Document {
-        let mut body = Vec::new();
-        put_body(&mut body, b"key", &meta(index), Some(b"fields"));
-        Document::new(&body, link)
+        Document::new(b"key", &meta(index), Some(b"fields"), link)
     }
 
     #[test]
@@ -511,20 +525,16 @@ mod tests {
 
     #[test]
     fn overhead_is_what_the_memory_figure_rests_on() {
-        let mut body = Vec::new();
         let meta = Meta {
             index: 1_000_000,
             version: 1,
             created_at: Timestamp(1_790_000_000_000_000),
             updated_at: Timestamp(1_790_000_000_000_000),
         };
-        put_body(&mut body, &[7; 17], &meta, Some(&[0; 150]));
+        let document = Document::new(&[7; 17], &meta, Some(&[0; 150]), Link::None);
         // flags 1, meta length 1, key length 1, key 17, index 3, version 1, created 8, updated 1
-        assert_eq!(body.len(), 33 + 150);
-        assert_eq!(
-            Document::new(&body, Link::None).allocated_bytes(),
-            12 + 33 + 150
-        );
+        assert_eq!(document.body_slice().len(), 33 + 150);
+        assert_eq!(document.allocated_bytes(), 12 + 33 + 150);
     }
 
     #[test]
@@ -544,11 +554,11 @@ mod tests {
 
     #[test]
     fn every_cut_body_is_refused_or_shorter() {
-        let mut body = Vec::new();
-        put_body(&mut body, b"key", &meta(1 << 40), None);
+        let document = Document::new(b"key", &meta(1 << 40), None, Link::None);
+        let body = document.body_slice();
         for cut in 0..body.len() {
             assert!(parse_body(&body[..cut]).is_none(), "cut at {cut}");
         }
-        assert!(parse_body(&body).unwrap().tombstone);
+        assert!(parse_body(body).unwrap().tombstone);
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct Rows {
     end: AtomicU32,
     /// Rows that were handed out and given back. Only the writer takes the lock.
     free: Mutex<Vec<RowId>>,
+    /// How many those are: most inserts find none and take no lock.
+    freed: AtomicUsize,
     bytes: AtomicUsize,
 }
 
@@ -55,6 +57,7 @@ impl Rows {
             blocks: [const { AtomicPtr::new(std::ptr::null_mut()) }; BLOCKS],
             end: AtomicU32::new(0),
             free: Mutex::new(Vec::new()),
+            freed: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
         }
     }
@@ -105,7 +108,7 @@ impl Rows {
 
     /// Takes an unused row for `first`; `None` when all row numbers are in use.
     pub(crate) fn insert(&self, first: Document) -> Option<RowId> {
-        let row = match self.free.lock().pop() {
+        let row = match self.take_free() {
             Some(row) => row,
             None => {
                 let row = self.end.load(Ordering::Relaxed);
@@ -126,6 +129,16 @@ impl Rows {
             self.end.store(row + 1, Ordering::Release);
         }
         Some(row)
+    }
+
+    fn take_free(&self) -> Option<RowId> {
+        if self.freed.load(Ordering::Relaxed) == 0 {
+            return None;
+        }
+        let mut free = self.free.lock();
+        let row = free.pop();
+        self.freed.store(free.len(), Ordering::Relaxed);
+        row
     }
 
     fn allocate_block_of(&self, row: RowId) {
@@ -170,7 +183,9 @@ impl Rows {
     pub(crate) fn remove(&self, row: RowId, guard: &Guard) {
         let link = self.link(row).expect("a row in use");
         self.release(link.swap(std::ptr::null_mut(), Ordering::AcqRel), guard);
-        self.free.lock().push(row);
+        let mut free = self.free.lock();
+        free.push(row);
+        self.freed.store(free.len(), Ordering::Relaxed);
     }
 
     /// Gives back the count of a link that was replaced, once no reader can follow it.
@@ -217,9 +232,7 @@ mod tests {
             created_at: time,
             updated_at: time,
         };
-        let mut body = Vec::new();
-        record::put_body(&mut body, b"k", &meta, Some(b""));
-        Document::new(&body, link)
+        Document::new(b"k", &meta, Some(b""), link)
     }
 
     #[test]

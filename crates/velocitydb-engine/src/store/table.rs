@@ -21,7 +21,7 @@ use parking_lot::RwLock;
 use velocitydb_types::{Path, RawMap, encode_value_key};
 
 use super::index::{HashIndex, RowId, VersionPointer};
-use super::record::{Borrowed, Document, Link, Meta, put_body};
+use super::record::{Borrowed, Document};
 use super::rows::Rows;
 use super::visible::Visible;
 use crate::memory::Memory;
@@ -310,6 +310,12 @@ impl Table {
         None
     }
 
+    /// Asks for what [`Table::newest`] of this key will read first.
+    #[inline]
+    pub(crate) fn prefetch(&self, key: &[u8]) {
+        self.primary.prefetch(self.hash(key), &pin());
+    }
+
     /// Where a key stands for the writer, unseen versions and tombstones included.
     pub(crate) fn newest(&self, key: &[u8]) -> Option<Newest> {
         let guard = &pin();
@@ -369,13 +375,12 @@ impl Table {
         version: Document,
         guard: &Guard,
     ) -> Option<Garbage> {
-        let body = version.body();
+        let (index, tombstone) = (version.index(), version.is_tombstone());
         self.add_version_bytes(version.allocated_bytes());
         let was_live = present.is_some_and(|newest| !newest.version.is_tombstone());
-        let live =
-            self.live.load(Ordering::Relaxed) + u64::from(!body.tombstone) - u64::from(was_live);
+        let live = self.live.load(Ordering::Relaxed) + u64::from(!tombstone) - u64::from(was_live);
         // In this order: who sees the new count sees the new index after it (`Snapshot::count`).
-        self.changed.store(body.meta.index, Ordering::Release);
+        self.changed.store(index, Ordering::Release);
         self.live.store(live, Ordering::Release);
         let keys = self.new_unique_keys(present, &version);
         let (row, garbage) = match present {
@@ -384,19 +389,19 @@ impl Table {
                     table: Arc::clone(self),
                     row: newest.row,
                     old_index: newest.version.index(),
-                    new_index: body.meta.index,
+                    new_index: index,
                     bytes: newest.version.allocated_bytes(),
                 };
                 self.garbage_bytes
                     .fetch_add(garbage.bytes, Ordering::Relaxed);
                 let (old, new) = (newest.version.pointer(), version.pointer());
-                let hash = self.hash(body.key);
+                let hash = self.hash(version.key_bytes());
                 self.rows.push(newest.row, version);
                 self.primary.replace(hash, old, new, guard);
                 (newest.row, Some(garbage))
             }
             None => {
-                let (hash, new) = (self.hash(body.key), version.pointer());
+                let (hash, new) = (self.hash(version.key_bytes()), version.pointer());
                 let row = self
                     .rows
                     .insert(version)
@@ -575,17 +580,4 @@ impl Drop for Table {
         let versions = self.versions_bytes.load(Ordering::Relaxed);
         self.memory.subtract(versions + self.structure_bytes());
     }
-}
-
-/// Makes the version that `fields` of `None` (a tombstone) or `Some` describe.
-pub(crate) fn make_version(
-    scratch: &mut Vec<u8>,
-    key: &[u8],
-    meta: &Meta,
-    fields: Option<&[u8]>,
-    replaces: bool,
-) -> Document {
-    scratch.clear();
-    put_body(scratch, key, meta, fields);
-    Document::new(scratch, if replaces { Link::Previous } else { Link::None })
 }

@@ -7,7 +7,9 @@ use crossbeam_epoch::pin;
 use proptest::prelude::*;
 use velocitydb_types::{Fields, Path, Timestamp, Value};
 
-use super::{At, GarbageQueue, Meta, Newest, Snapshots, Table, UniqueIndex, Visible, make_version};
+use super::{
+    At, Document, GarbageQueue, Link, Meta, Newest, Snapshots, Table, UniqueIndex, Visible,
+};
 use crate::memory::Memory;
 
 #[derive(Debug, Clone)]
@@ -82,7 +84,7 @@ impl World {
         let fields = value.map(fields);
         let bytes = fields.as_ref().map(|fields| fields.as_bytes());
         let replaces = present.is_some();
-        let version = make_version(&mut Vec::new(), &[key], &meta, bytes, replaces);
+        let version = Document::new(&[key], &meta, bytes, Link::of(replaces));
         if let Some(garbage) = self.table.publish(present.as_ref(), version, &pin()) {
             self.garbage.push(garbage);
         }
@@ -260,7 +262,7 @@ fn readers_beside_a_writer_see_whole_states() {
                     let bytes = fields(index as u8);
                     let bytes = Some(bytes.as_bytes());
                     let replaces = present.is_some();
-                    let version = make_version(&mut Vec::new(), &[key], &meta, bytes, replaces);
+                    let version = Document::new(&[key], &meta, bytes, Link::of(replaces));
                     if let Some(old) = table.publish(present.as_ref(), version, &pin()) {
                         garbage.push(old);
                     }

@@ -2,20 +2,32 @@
 //!
 //! Seven bits for each byte, least significant first; at most ten bytes. Tests: below.
 
-/// Appends `value` to `out`.
-pub(crate) fn put(out: &mut Vec<u8>, mut value: u64) {
+/// The longest integer, in bytes.
+const BYTES_MAX: usize = 10;
+
+/// The bytes of `value`, written to the front of `buffer`.
+#[inline]
+pub(crate) fn encode(mut value: u64, buffer: &mut [u8; BYTES_MAX]) -> &[u8] {
+    let mut at = 0;
     while value >= 0x80 {
-        out.push(value as u8 | 0x80);
+        buffer[at] = value as u8 | 0x80;
         value >>= 7;
+        at += 1;
     }
-    out.push(value as u8);
+    buffer[at] = value as u8;
+    &buffer[..=at]
+}
+
+/// Appends `value` to `out`.
+pub(crate) fn put(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(encode(value, &mut [0; BYTES_MAX]));
 }
 
 /// Takes an integer off the front of `bytes`; `None` when it is cut short or too long.
 #[inline]
 pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
-    for (at, &byte) in bytes.iter().enumerate().take(10) {
+    for (at, &byte) in bytes.iter().enumerate().take(BYTES_MAX) {
         let bits = u64::from(byte & 0x7f);
         if at == 9 && bits > 1 {
             return None;

@@ -45,11 +45,13 @@ impl Visible {
         self.settled.0.load(Ordering::Acquire)
     }
 
-    /// Makes everything up to `index` visible. It never moves back.
+    /// Makes everything up to `index` visible. It never moves back. Callers take turns.
     pub(crate) fn advance(&self, index: u64) {
-        if self.index.0.fetch_max(index, Ordering::AcqRel) < index
-            && index >= self.settled.0.load(Ordering::Relaxed) + SETTLE_EVERY
-        {
+        if self.index.0.load(Ordering::Relaxed) >= index {
+            return;
+        }
+        self.index.0.store(index, Ordering::Release);
+        if index >= self.settled.0.load(Ordering::Relaxed) + SETTLE_EVERY {
             self.settled.0.fetch_max(index, Ordering::AcqRel);
         }
     }

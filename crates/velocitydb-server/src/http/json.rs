@@ -68,7 +68,7 @@ pub(super) fn metadata_only(id: &Key, version: u64) -> Vec<u8> {
 }
 
 /// Reads a document: its `_id`, if it has one, and its fields.
-pub(super) fn read_document(text: &str) -> Result<(Option<Value>, Input), Problem> {
+pub(super) fn read_document(text: &str) -> Result<(Option<Value>, Input<'static>), Problem> {
     if !text.contains("\"_") {
         return Ok((
             None,
@@ -82,7 +82,7 @@ pub(super) fn read_document(text: &str) -> Result<(Option<Value>, Input), Proble
             for name in rest {
                 map.remove(name);
             }
-            Ok((id, Input::Map(map)))
+            Ok((id, Input::from(map)))
         }
         other => {
             let detail = format!("expected an object, got {}", other.type_name());
@@ -106,7 +106,7 @@ mod tests {
         let (id, input) = read_document(text).unwrap();
         let map = match input {
             Input::Fields(fields) => fields.to_map(),
-            Input::Map(map) => map,
+            Input::Map(map) => map.into_owned(),
         };
         (id, Value::Map(map))
     }

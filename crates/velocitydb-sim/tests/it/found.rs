@@ -14,7 +14,7 @@ fn open(disk: &SimDisk) -> Database {
     Database::open(options.seed(disk.operations())).unwrap()
 }
 
-fn fields(n: i64) -> Input {
+fn fields(n: i64) -> Input<'static> {
     [("n", n.into())].into()
 }
 

@@ -28,7 +28,7 @@ fn options(disk: &SimDisk, kept: usize) -> Options {
         .seed(disk.operations())
 }
 
-fn number(n: i64) -> Input {
+fn number(n: i64) -> Input<'static> {
     [("n", Value::Int(n))].into()
 }
 

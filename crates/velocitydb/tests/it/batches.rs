@@ -210,7 +210,7 @@ fn unique_values_are_swapped_in_an_atomic_batch_only() {
     for (id, name) in [(1, "x"), (2, "y")] {
         a.insert_with_id(id, [("name", name.into())]).unwrap();
     }
-    let rename = |batch: Batch| {
+    let rename = |batch: Batch<'static>| {
         batch.update("a", 1, Update::new().set("name", "y")).update(
             "a",
             2,
@@ -233,7 +233,7 @@ fn unique_values_are_swapped_in_an_atomic_batch_only() {
         .delete("a", 1)
         .insert_with_id("a", 3, [("name", "y".into())]);
     assert_eq!(shown(&done(db.batch(takes_over)))[1], "3 Inserted v1");
-    let twice = |batch: Batch| {
+    let twice = |batch: Batch<'static>| {
         batch
             .insert_with_id("a", 4, [("name", "z".into())])
             .insert_with_id("a", 5, [("name", "z".into())])

@@ -89,7 +89,7 @@ impl Change {
         Some(after)
     }
 
-    fn add_to(&self, batch: Batch) -> Batch {
+    fn add_to<'a>(&self, batch: Batch<'a>) -> Batch<'a> {
         let fields = |n: i64| [("n", n.into())];
         match *self {
             Change::Insert(id, n) => batch.insert_with_id("a", i64::from(id), fields(n)),

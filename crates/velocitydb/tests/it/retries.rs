@@ -115,7 +115,7 @@ fn the_key_is_refused_for_any_other_request() {
     let upsert = a.with(key("k")).upsert(1, [("n", 1.into())]);
     assert_eq!(code(upsert), "idempotency_key_reused", "another condition");
     assert_eq!(code(a.with(key("k")).delete(1)), "idempotency_key_reused");
-    let batch = |batch: Batch| batch.insert_with_id("a", 9, []);
+    let batch = |batch: Batch<'static>| batch.insert_with_id("a", 9, []);
     db.batch_with(batch(Batch::each()), &key("b")).unwrap();
     let other = db.batch_with(batch(Batch::atomic()), &key("b"));
     assert_eq!(code(other), "idempotency_key_reused", "another mode");

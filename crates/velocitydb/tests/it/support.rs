@@ -48,7 +48,7 @@ pub fn create(db: &Database, name: &str) -> Collection {
 }
 
 /// A document written as JSON.
-pub fn json(text: &str) -> Input {
+pub fn json(text: &str) -> Input<'_> {
     Input::json(text).unwrap()
 }
 
