@@ -1,6 +1,6 @@
 //! `velocitydb check` and `velocitydb repair`: a data directory that nobody uses.
 //!
-//! Both take the directory's lock. A check changes nothing. A repair says what it would lose, and
+//! Both take the directory's lock. A check changes nothing, and works where nothing may be changed. A repair says what it would lose, and
 //! does it only when told so; what it takes out of the log is kept beside it.
 //! Nothing is decided here: velocitydb and its engine verify and repair, this prints.
 //! Tests: tests/it/check.rs.
@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use clap::Args;
 use velocitydb::disk::{Disk, DiskLock, RealDisk};
-use velocitydb_engine::log::{self, CheckReport, RepairMode, RepairReport, SegmentReport};
-use velocitydb_engine::offline::{self, CheckpointReport, DirectoryReport};
+use velocitydb_engine::log::{CheckReport, RepairMode, SegmentReport};
+use velocitydb_engine::offline::{self, CheckpointReport, DirectoryRepair, DirectoryReport};
 
 use crate::failure::Failure;
 use crate::text::{Bytes, count, thousands};
@@ -41,7 +41,16 @@ pub fn check(arguments: &CheckArguments, out: &mut dyn Write) -> Result<(), Fail
     database_in(dir)?;
     let report = offline::check(&RealDisk, dir).map_err(|error| Failure::of(&error, dir))?;
     writeln!(out, "{}", dir.display())?;
-    for CheckpointReport { index, documents } in &report.checkpoints {
+    if !report.locked {
+        writeln!(
+            out,
+            "It cannot be locked here: nothing keeps a server from using it meanwhile."
+        )?;
+    }
+    for CheckpointReport {
+        index, documents, ..
+    } in &report.checkpoints
+    {
         match documents {
             Ok(documents) => {
                 let documents = count(*documents, "document");
@@ -83,10 +92,12 @@ fn print_damage(report: &DirectoryReport, dir: &Path, out: &mut dyn Write) -> Re
             "No server starts with it. `velocitydb repair {dir}` says what a repair would lose."
         )?;
     } else if let Some(gap) = &report.gap {
-        writeln!(out, "Entries are missing: {gap}")?;
+        writeln!(out, "Damaged: {gap}")?;
+        let dir = dir.display();
         writeln!(
             out,
-            "No server starts with it. A backup, or a whole copy of the checkpoint, is needed."
+            "No server starts with it. Put the missing files back; or `velocitydb repair {dir}` \
+             says what can be done without them."
         )?;
     } else {
         writeln!(
@@ -125,8 +136,9 @@ fn print_log(report: &CheckReport, out: &mut dyn Write) -> Result<(), Failure> {
     if let Some(torn) = &report.torn {
         writeln!(
             out,
-            "  {}: {} at byte {} cannot be read ({}). They were never forced to the disk, as after \
-             a kill or a loss of power in the middle of a write; the next start cuts them off",
+            "  {}: {} at byte {} cannot be read ({}). Nothing says that they were ever forced to \
+             the disk: so it is after a kill or a loss of power in the middle of a write. The next \
+             start cuts them off",
             torn.segment,
             count(torn.bytes, "byte"),
             torn.offset,
@@ -149,11 +161,20 @@ pub fn repair(arguments: &RepairArguments, out: &mut dyn Write) -> Result<(), Fa
     let _lock = lock(dir)?;
     let run = |mode| {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        log::repair(&disk, &dir.join("wal"), mode, Box::new(rand::random))
-            .map_err(|error| Failure::of(&error.into(), dir))
+        offline::repair(&disk, dir, mode, Box::new(rand::random))
+            .map_err(|error| Failure::of(&error, dir))
     };
     let plan = run(RepairMode::DryRun)?;
-    if plan.damage.is_empty() {
+    if let Some(why) = &plan.log.hopeless {
+        return Err(
+            Failure::new(format!("no repair brings the data back: {why}")).help(format!(
+                "What is left cannot be used without what is missing. Put back a checkpoint \
+                 ({}/*.ckpt) that holds it, or restore a backup.",
+                dir.join("checkpoints").display()
+            )),
+        );
+    }
+    if plan.log.damage.is_empty() {
         writeln!(out, "The log is whole: there is nothing to repair.")?;
         return Ok(());
     }
@@ -167,7 +188,7 @@ pub fn repair(arguments: &RepairArguments, out: &mut dyn Write) -> Result<(), Fa
         return Ok(());
     }
     let done = run(RepairMode::CarryOut)?;
-    for name in &done.saved_as {
+    for name in &done.log.saved_as {
         writeln!(
             out,
             "Kept what was taken out as {}",
@@ -178,37 +199,56 @@ pub fn repair(arguments: &RepairArguments, out: &mut dyn Write) -> Result<(), Fa
     Ok(())
 }
 
-fn print_repair(plan: &RepairReport, out: &mut dyn Write) -> Result<(), Failure> {
-    for damage in &plan.damage {
+fn print_repair(plan: &DirectoryRepair, out: &mut dyn Write) -> Result<(), Failure> {
+    let DirectoryRepair { checkpoint, log } = plan;
+    for damage in &log.damage {
         writeln!(out, "Damaged: {damage}")?;
     }
-    writeln!(out, "A repair keeps {}.", entries(plan.kept))?;
-    match plan.lost {
-        Some(lost) => writeln!(
-            out,
-            "It loses {} (as far as can be told) from the end: {} of log.",
-            entries(Some(lost)),
-            Bytes(plan.lost_bytes)
-        )?,
-        None => writeln!(
-            out,
-            "It loses no entry that can be told; {} of log go.",
-            Bytes(plan.lost_bytes)
-        )?,
-    }
-    if let Some(missing) = plan.missing_before {
+    if log.begins_anew {
         writeln!(
             out,
-            "The beginning, {}, is missing: a checkpoint must hold it for the data to open.",
-            entries(Some(missing))
+            "A repair takes out the whole log: what is left of it ends before the checkpoint at \
+             entry {0}, which is kept. The log begins anew behind it. Indexes after {0} are given \
+             a second time, so nobody may go on with one (or with an ETag) from before.",
+            thousands(*checkpoint),
         )?;
+    } else {
+        writeln!(out, "A repair keeps {}.", entries(log.kept))?;
+    }
+    if let Some((first, last)) = log.in_checkpoint {
+        writeln!(
+            out,
+            "The log then has no {}: the checkpoint at entry {} holds what they did.",
+            entries(Some((first, last))),
+            thousands(*checkpoint),
+        )?;
+    }
+    let bytes = Bytes(log.lost_bytes);
+    match log.lost {
+        Some(lost) => writeln!(
+            out,
+            "It loses {} (as far as can be told) from the end; {bytes} of log go.",
+            entries(Some(lost)),
+        )?,
+        None if log.begins_anew => writeln!(
+            out,
+            "Whether there were entries after {} cannot be told: if so, they are lost.",
+            thousands(*checkpoint),
+        )?,
+        None if log.in_checkpoint.is_some() => {
+            writeln!(out, "It loses no entry; {bytes} of log go.")?;
+        }
+        None => writeln!(
+            out,
+            "It loses no entry that can be told; {bytes} of log go."
+        )?,
     }
     Ok(())
 }
 
 /// Whether a directory holds a database: a wrong name must not be called damage, nor be locked.
 fn database_in(dir: &Path) -> Result<(), Failure> {
-    if dir.join("wal").is_dir() {
+    if dir.join("wal").is_dir() || dir.join("checkpoints").is_dir() {
         return Ok(());
     }
     Err(

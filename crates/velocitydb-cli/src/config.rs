@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Args, Command, FromArgMatches};
 use velocitydb::{Durability, Options, StorageMode};
@@ -52,6 +53,16 @@ pub struct Flags {
     /// [default: no limit]
     #[arg(long, value_name = "SIZE", env = "VELOCITYDB_MEMORY_LIMIT")]
     pub memory_limit: Option<Bytes>,
+
+    /// Bodies and answers that may be in flight at once, as 256MiB, each counted from 64 KiB on;
+    /// requests that need more are answered 503 [default: 256MiB]
+    #[arg(long, value_name = "SIZE", env = "VELOCITYDB_IN_FLIGHT_LIMIT")]
+    pub in_flight_limit: Option<Bytes>,
+
+    /// Seconds in which a client must take something of its answer; else its connection is
+    /// closed [default: 30]
+    #[arg(long, value_name = "SECONDS", env = "VELOCITYDB_WRITE_TIMEOUT", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub write_timeout: Option<u64>,
 
     /// Allow an address that others can reach, although nobody is asked for a password
     #[arg(
@@ -99,6 +110,10 @@ pub struct Settings {
     pub http: SocketAddr,
     /// Memory that the data may take.
     pub memory_limit: Option<Bytes>,
+    /// Bodies and answers that may be in flight at once.
+    pub in_flight_limit: Bytes,
+    /// In which a client must take something of its answer.
+    pub write_timeout: Duration,
     /// Whether an address that others can reach is allowed.
     pub insecure: bool,
     /// Whether the sample data is loaded.
@@ -138,6 +153,8 @@ impl Flags {
                 .http
                 .unwrap_or_else(|| (Ipv4Addr::LOCALHOST, HTTP_PORT).into()),
             memory_limit: all.memory_limit,
+            in_flight_limit: all.in_flight_limit.unwrap_or(Bytes(256 << 20)),
+            write_timeout: Duration::from_secs(all.write_timeout.unwrap_or(30)),
             insecure: all.insecure.unwrap_or(false),
             sample: all.sample.unwrap_or(false),
             log_format: all.log_format.unwrap_or_default(),
@@ -154,6 +171,8 @@ impl Flags {
             http: self.http.or(others.http),
             config: self.config.or(others.config),
             memory_limit: self.memory_limit.or(others.memory_limit),
+            in_flight_limit: self.in_flight_limit.or(others.in_flight_limit),
+            write_timeout: self.write_timeout.or(others.write_timeout),
             insecure: self.insecure.or(others.insecure),
             sample: self.sample.or(others.sample),
             log_format: self.log_format.or(others.log_format),
@@ -269,6 +288,8 @@ mod tests {
             durability: os
             http: localhost:80
             memory-limit: 4GiB
+            in-flight-limit: 64MiB
+            write-timeout: 10
             insecure: true
             sample: false
             log-format: json
@@ -281,6 +302,8 @@ mod tests {
             http: Some("127.0.0.1:80".parse().unwrap()),
             config: None,
             memory_limit: Some(Bytes(4 << 30)),
+            in_flight_limit: Some(Bytes(64 << 20)),
+            write_timeout: Some(10),
             insecure: Some(true),
             sample: Some(false),
             log_format: Some(LogFormat::Json),

@@ -77,7 +77,7 @@ impl Failure {
         match self {
             Failure::OutputClosed => return ExitCode::SUCCESS,
             Failure::Said => {}
-            other => eprintln!("error: {other}"),
+            other => crate::output::say_error(&format!("error: {other}")),
         }
         ExitCode::from(if matches!(self, Failure::Usage(_)) {
             2

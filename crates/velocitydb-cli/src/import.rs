@@ -1,7 +1,9 @@
 //! `velocitydb import`: the rows of a CSV or NDJSON file into a data directory.
 //!
 //! Works on the directory itself, so no server may use it. Rows are written about a thousand at
-//! a time and forced to the disk before the summary: what it counts is kept.
+//! a time and forced to the disk before the summary: what it counts is kept. The collection, and
+//! the directory, are created when the first row is to be written: a wrong name, option or file
+//! leaves nothing behind.
 //! Tests: tests/it/import.rs; `load` for batches and bad rows.
 
 use std::collections::BTreeMap;
@@ -13,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use velocitydb::{Database, Definition, FieldType, Options};
-use velocitydb_import::{BadRows, ImportError, Options as ReaderOptions, Reader};
+use velocitydb::{Database, Definition, Error, Field, FieldType, Openness, Options, Schema};
+use velocitydb_import::{BadRows, ImportError, Options as ReaderOptions, Reader, Widening};
 
 use crate::config::DATA_DEFAULT;
 use crate::failure::Failure;
@@ -40,7 +42,7 @@ pub struct Arguments {
     format: Option<Format>,
 
     /// Field that is the id of a document; of a collection that is created now it becomes the
-    /// primary key [default: new ids]
+    /// primary key, declared with the type of its values [default: new ids]
     #[arg(long, value_name = "FIELD")]
     id: Option<String>,
 
@@ -95,19 +97,44 @@ impl FromStr for ColumnType {
 
 /// Runs the command.
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
-    // The file first: a wrong name must leave no new directory behind.
+    let definition = definition(arguments)?;
     let (mut reader, bad_rows) = open(arguments)?;
     let dir = &arguments.data;
-    let db = Database::open(Options::at(dir)).map_err(|error| Failure::of(&error, dir))?;
+    let opened = match is_database(dir) {
+        true => Some(Database::open(Options::at(dir)).map_err(|error| Failure::of(&error, dir))?),
+        false => None,
+    };
+    let mut loader = loader(arguments, definition, &mut reader, opened.as_ref())?;
     let started = Instant::now();
-    let mut loader = Loader::new(&db, prepare(&db, arguments)?);
     let bar = progress_bar(&reader);
     let ended = load(&mut reader, &bad_rows, &mut loader, &bar);
     bar.finish_and_clear();
-    db.sync().map_err(|error| Failure::of(&error, dir))?;
-    summary(&loader, arguments, started.elapsed(), out)?;
+    let db = loader.database().or(opened.as_ref());
+    let synced = db.map_or(Ok(()), Database::sync);
+    synced.map_err(|error| Failure::of(&error, dir))?;
+    let told = summary(&loader, &reader, arguments, started.elapsed(), out);
     let ended = ended.map_err(|error| failed(&error, &loader, arguments));
-    ended.and(db.close().map_err(|error| Failure::of(&error, dir)))
+    let closed = db.map_or(Ok(()), Database::close);
+    let closed = closed.map_err(|error| Failure::of(&error, dir));
+    ended.and(closed).and(told)
+}
+
+/// Whether a database was opened in a directory before.
+fn is_database(dir: &Path) -> bool {
+    ["LOCK", "wal", "checkpoints"]
+        .iter()
+        .any(|name| dir.join(name).exists())
+}
+
+/// The collection as it is created when it is missing. The id of an exported document is no
+/// field.
+fn definition(arguments: &Arguments) -> Result<Definition, Failure> {
+    let mut definition = Definition::new(&arguments.collection);
+    definition.primary_key = arguments.id.clone().filter(|id| id != "_id");
+    definition
+        .check()
+        .map_err(|refusal| Failure::Usage(refusal.to_string()))?;
+    Ok(definition)
 }
 
 /// Bad rows that the reader has met since they were last taken.
@@ -162,23 +189,20 @@ fn bad_row(error: &ImportError) -> BadRow {
     }
 }
 
-/// Makes sure that the collection is there, and says how rows go into it.
-fn prepare(db: &Database, arguments: &Arguments) -> Result<LoadOptions, Failure> {
-    let (name, id) = (&arguments.collection, &arguments.id);
-    let definitions = db.collections();
-    let primary_key = match definitions
-        .into_iter()
-        .find(|definition| definition.name == *name)
-    {
-        Some(definition) => definition.primary_key,
-        None => {
-            let mut definition = Definition::new(name);
-            definition.primary_key.clone_from(id);
-            db.create_collection(definition)?;
-            id.clone()
-        }
-    };
-    let ids = match (&primary_key, id) {
+/// Says how rows go into the collection, and how it is created when it is missing.
+fn loader(
+    arguments: &Arguments,
+    mut definition: Definition,
+    reader: &mut Reader,
+    opened: Option<&Database>,
+) -> Result<Loader, Failure> {
+    let (name, id) = (&definition.name, &definition.primary_key);
+    let present = opened.and_then(|db| {
+        let mut definitions = db.collections().into_iter();
+        definitions.find(|present| present.name == *name)
+    });
+    let primary_key = present.as_ref().map_or(id, |present| &present.primary_key);
+    let ids = match (primary_key, id) {
         (Some(field), Some(id)) if field != id => {
             return Err(Failure::Usage(format!(
                 "the primary key of the collection {name} is `{field}`: leave out --id {id}"
@@ -187,18 +211,53 @@ fn prepare(db: &Database, arguments: &Arguments) -> Result<LoadOptions, Failure>
         (Some(field), _) | (None, Some(field)) => Ids::Field(field.clone()),
         (None, None) => Ids::ExportedOrNew,
     };
+    if let Ids::Field(field) = &ids {
+        check_columns(reader, field, arguments)?;
+    }
     let on_bad_row = if arguments.skip_bad_rows {
         OnBadRow::Skip
     } else {
         OnBadRow::Stop
     };
-    let batch_rows = arguments.batch as usize;
-    Ok(LoadOptions {
+    let options = LoadOptions {
         collection: name.clone(),
         ids,
         on_bad_row,
-        batch_rows,
-    })
+        batch_rows: arguments.batch as usize,
+    };
+    if let (Some(db), Some(_)) = (opened, &present) {
+        return Ok(Loader::new(db, options));
+    }
+    if let Some(id) = id {
+        // It is declared with its type, to which later rows are held.
+        reader.keep_type(id);
+    }
+    let (opened, dir) = (opened.cloned(), arguments.data.clone());
+    let create = move |id_type: Option<FieldType>| {
+        let db = opened.map_or_else(|| Database::open(Options::at(dir)), Ok)?;
+        if let (Some(id), Some(kind)) = (&definition.primary_key, id_type) {
+            let fields = vec![Field::new(id, kind)];
+            definition.schema = Schema::new(Openness::Open, fields)
+                .map_err(|error| Error::Invalid(error.to_string()))?;
+        }
+        db.create_collection(definition)?;
+        Ok(db)
+    };
+    Ok(Loader::creating(Box::new(create), options))
+}
+
+/// Refuses an id that is no column of a CSV, before anything is written.
+fn check_columns(reader: &Reader, id: &str, arguments: &Arguments) -> Result<(), Failure> {
+    let columns = reader.columns();
+    if columns.is_empty() || columns.iter().any(|column| &*column.name == id) {
+        return Ok(());
+    }
+    let names: Vec<&str> = columns.iter().map(|column| &*column.name).collect();
+    Err(Failure::Usage(format!(
+        "{} has no column `{id}`, which is the id; its columns are {}",
+        arguments.file.display(),
+        names.join(", ")
+    )))
 }
 
 /// Why the import ended early.
@@ -264,6 +323,7 @@ fn failed(error: &Ended, loader: &Loader, arguments: &Arguments) -> Failure {
     let failure = Failure::new(format!("{}: {what}", arguments.file.display()));
     let kept = match loader.rows() {
         0 => "No row was imported.".to_owned(),
+        1 => "The 1 row before it is in the collection; nothing after it is.".to_owned(),
         rows => format!(
             "The {} before it are in the collection; nothing after it is.",
             count(rows, "row")
@@ -279,6 +339,7 @@ fn failed(error: &Ended, loader: &Loader, arguments: &Arguments) -> Failure {
 
 fn summary(
     loader: &Loader,
+    reader: &Reader,
     arguments: &Arguments,
     took: Duration,
     out: &mut dyn Write,
@@ -293,6 +354,22 @@ fn summary(
         took.as_secs_f64(),
         thousands(per_second as u64),
     )?;
+    if loader.database().is_none() {
+        writeln!(out, "Nothing was created.")?;
+    }
+    for Widening {
+        column,
+        line,
+        from,
+        to,
+    } in reader.widened()
+    {
+        writeln!(
+            out,
+            "Column `{column}`: a value in line {line} is no {from}; from there on its values are \
+             of type {to}. To have one type, say --type {column}={to}."
+        )?;
+    }
     let (bad_count, bad_rows) = loader.bad_rows();
     if !arguments.skip_bad_rows || bad_count == 0 {
         return Ok(());

@@ -10,7 +10,7 @@
 //! Tests: below, and tests/it/import.rs.
 
 use velocitydb::types::FieldsBuilder;
-use velocitydb::{Batch, Database, Error, Fields, Key, Value};
+use velocitydb::{Batch, Database, Error, FieldType, Fields, Key, Uuid, Value};
 use velocitydb_import::Row;
 
 /// A batch is written when its documents take this many bytes, however few they are.
@@ -66,7 +66,7 @@ pub enum LoadError {
 /// How rows become documents.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
-    /// The collection; it must exist.
+    /// The collection.
     pub collection: String,
     /// Where the ids come from.
     pub ids: Ids,
@@ -76,9 +76,21 @@ pub struct LoadOptions {
     pub batch_rows: usize,
 }
 
+/// Opens the database and creates the collection, when the first row is to be written. It is
+/// told the type of the ids.
+pub type Create = Box<dyn FnOnce(Option<FieldType>) -> Result<Database, Error>>;
+
+enum Target {
+    Ready(Database),
+    Later(Create),
+    /// It could not be opened, which has been said.
+    Failed,
+}
+
 /// See the module.
 pub struct Loader {
-    db: Database,
+    target: Target,
+    id_type: Option<FieldType>,
     options: LoadOptions,
     builder: FieldsBuilder,
     pending: Vec<Pending>,
@@ -96,10 +108,20 @@ struct Pending {
 }
 
 impl Loader {
-    /// A loader that has taken no row yet.
+    /// A loader that has taken no row yet, for a collection that is there.
     pub fn new(db: &Database, options: LoadOptions) -> Loader {
+        Loader::with(Target::Ready(db.clone()), options)
+    }
+
+    /// The same for a collection that is created when the first row is to be written.
+    pub fn creating(create: Create, options: LoadOptions) -> Loader {
+        Loader::with(Target::Later(create), options)
+    }
+
+    fn with(target: Target, options: LoadOptions) -> Loader {
         Loader {
-            db: db.clone(),
+            target,
+            id_type: None,
             options,
             builder: FieldsBuilder::new(),
             pending: Vec::new(),
@@ -108,6 +130,14 @@ impl Loader {
             rows: 0,
             bad_rows: Vec::new(),
             bad_count: 0,
+        }
+    }
+
+    /// The database; `None` while nothing was to be written to one that is to be created.
+    pub fn database(&self) -> Option<&Database> {
+        match &self.target {
+            Target::Ready(db) => Some(db),
+            Target::Later(_) | Target::Failed => None,
         }
     }
 
@@ -153,8 +183,11 @@ impl Loader {
             },
         };
         let key = match value {
-            // Exported ids that are no JSON strings or numbers are written as text.
-            Value::String(text) if name == "_id" => Key::parse(text),
+            // As the server reads a body: of the ids that JSON writes as strings, UUIDs are known.
+            Value::String(text) if name == "_id" && text.len() == 36 => {
+                let uuid = Uuid::try_parse(text).map_or_else(|_| value.clone(), Value::Uuid);
+                Key::from_value(&uuid)
+            }
             value => Key::from_value(value),
         };
         key.map(Some)
@@ -172,6 +205,7 @@ impl Loader {
         self.taken += 1;
         match document {
             Ok((id, fields)) => {
+                self.id_type = self.id_type.or_else(|| self.type_of_id(&row));
                 self.pending_bytes += fields.as_bytes().len();
                 self.pending.push(Pending {
                     line: row.line,
@@ -187,6 +221,14 @@ impl Loader {
             }
             Err(bad_row) => self.bad(bad_row),
         }
+    }
+
+    fn type_of_id(&self, row: &Row) -> Option<FieldType> {
+        let Ids::Field(name) = &self.options.ids else {
+            return None;
+        };
+        let (_, id) = row.fields.iter().find(|(field, _)| **field == **name)?;
+        id.type_name().parse().ok()
     }
 
     fn fields(&mut self, row: &Row) -> Result<Fields, BadRow> {
@@ -268,7 +310,13 @@ impl Loader {
                 None => batch.insert(name, row.fields.clone()),
             };
         }
-        let answers = self.db.batch(batch)?.value;
+        let db = match std::mem::replace(&mut self.target, Target::Failed) {
+            Target::Ready(db) => db,
+            Target::Later(create) => create(self.id_type)?,
+            Target::Failed => unreachable!("a loading ends with its first failure"),
+        };
+        self.target = Target::Ready(db.clone());
+        let answers = db.batch(batch)?.value;
         for (row, answer) in rows.iter().zip(answers) {
             match answer {
                 Ok(_) => self.rows += 1,
@@ -290,7 +338,7 @@ impl Loader {
 
 #[cfg(test)]
 mod tests {
-    use velocitydb::{Definition, Field, FieldType, Schema};
+    use velocitydb::{Definition, Field, Schema};
 
     use super::*;
 
@@ -425,8 +473,22 @@ mod tests {
             ("n", 1.into()),
         ];
         loader.push(row(1, &exported)).unwrap();
+        let uuid = "0191e0a4-7b7c-7000-8000-000000000001";
+        for (line, id) in [(2, "42"), (3, "date:2013-01-01"), (4, uuid)] {
+            loader.push(row(line, &[("_id", id.into())])).unwrap();
+        }
+        loader.push(row(5, &[("_id", 42.into())])).unwrap();
         loader.flush().unwrap();
-        assert_eq!(documents(&db), [r#""a" {"n":1}"#]);
+        let strings = [
+            r#"42 {}"#,
+            r#""42" {}"#,
+            r#""a" {"n":1}"#,
+            r#""date:2013-01-01" {}"#,
+        ];
+        assert_eq!(documents(&db)[..4], strings);
+        let things = db.collection("c").unwrap();
+        let uuid = Uuid::try_parse(uuid).unwrap();
+        assert!(things.get(uuid).unwrap().is_some());
         assert_eq!(
             db.collection("c")
                 .unwrap()

@@ -1,8 +1,9 @@
 //! The program `velocitydb`: reads its arguments and calls the module that does the work.
 //!
-//! One module for each command: [`serve`] (with [`sample`]), [`demo`], [`import`], [`check`] (and
-//! repair), [`mod@bench`], [`torture`] (the load of the kill tests). What they share: [`config`],
-//! [`load`] (rows into a collection), [`failure`] (how a command ends), [`text`], [`version`].
+//! One module for each command: [`serve`] (with [`sample`]), [`demo`], [`shell`] (with status and
+//! top), [`import`], [`check`] (and repair), [`mod@bench`], [`torture`] (the load of the kill
+//! tests). What they share: [`config`], [`load`] (rows into a collection), [`failure`] (how a
+//! command ends), [`output`], [`text`], [`version`].
 //!
 //! Invariants: answers go to standard output, failures and logs to standard error; the exit
 //! status is 0, 1 for a failure, 2 for a wrong request. This is the only crate that chooses an
@@ -16,8 +17,10 @@ mod demo;
 mod failure;
 mod import;
 mod load;
+mod output;
 mod sample;
 mod serve;
+mod shell;
 mod text;
 mod torture;
 mod version;
@@ -57,6 +60,12 @@ enum Command {
     Serve(config::Flags),
     /// Show what the database does, step by step
     Demo(demo::Arguments),
+    /// Ask a server, or a data directory that none uses; completion, history, scripts
+    Shell(shell::ShellArguments),
+    /// Say how a server is; exit status 1 when it refuses writes
+    Status(shell::StatusArguments),
+    /// Watch what a server does
+    Top(shell::TopArguments),
     /// Import a CSV or NDJSON file into a data directory that no server uses
     Import(import::Arguments),
     /// Verify every file of a data directory that no server uses; exit status 1 when damaged
@@ -84,6 +93,9 @@ fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(flags) => serve::run(flags),
         Command::Demo(arguments) => demo::run(&arguments, &mut out),
+        Command::Shell(arguments) => shell::shell(arguments),
+        Command::Status(arguments) => shell::status(&arguments, &mut out),
+        Command::Top(arguments) => shell::top(&arguments, &mut out),
         Command::Import(arguments) => import::run(&arguments, &mut out),
         Command::Check(arguments) => check::check(&arguments, &mut out),
         Command::Repair(arguments) => check::repair(&arguments, &mut out),

@@ -1,12 +1,15 @@
 //! `velocitydb serve`: opens the data, serves it over HTTP, and closes it when asked to stop.
 //!
 //! Standard output says where it serves, what can be pasted, and how it ended; logs go to
-//! standard error. SIGTERM and Ctrl-C (SIGINT) stop it: requests in progress end, a last
-//! checkpoint is written. A second signal while it stops ends it at once; nothing that was
-//! acknowledged at `os` or `full` is lost by that either.
+//! standard error. Neither holds the server up when nobody reads it ([`crate::output`]). SIGTERM,
+//! SIGHUP and Ctrl-C (SIGINT) stop it: requests in progress end, a last checkpoint is written. A
+//! second signal while it stops ends it at once; nothing that was acknowledged at `os` or `full`
+//! is lost by that either.
+//!
+//! The address is taken before the data is opened: a server that cannot listen leaves nothing.
 //! Tests: tests/it/serve.rs.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -14,12 +17,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::oneshot;
 use velocitydb::{Database, StorageMode};
-use velocitydb_server::{Server, ServerConfig, ServerError, init_logging};
+use velocitydb_server::{
+    Server, ServerConfig, ServerError, flush_logs, init_logging, log_panics, raise_file_limit,
+};
 
 use crate::config::{Flags, Settings};
 use crate::failure::Failure;
+use crate::output::{self, say};
 use crate::sample::{self, Loaded, Table};
-use crate::text::{count, thousands};
+use crate::text::{Bytes, count, thousands};
 use crate::version;
 
 /// Runs the command.
@@ -27,27 +33,38 @@ pub fn run(flags: Flags) -> Result<(), Failure> {
     let settings = flags.settle()?;
     init_logging(settings.log_format, &settings.log_level)
         .map_err(|error| Failure::Usage(error.to_string()))?;
-    let db =
-        Database::open(settings.options()).map_err(|error| Failure::of(&error, &settings.data))?;
+    log_panics();
+    raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
     let runtime = runtime
         .map_err(|error| Failure::new(format!("cannot start the server's threads: {error}")))?;
-    runtime.block_on(serve(&settings, db))
+    let ended = runtime.block_on(serve(&settings));
+    flush_logs(output::FLUSH_BOUND);
+    output::flush();
+    ended
 }
 
-async fn serve(settings: &Settings, db: Database) -> Result<(), Failure> {
+async fn serve(settings: &Settings) -> Result<(), Failure> {
     // Before anything else: a signal must never find the default action, which is to die.
     let mut signals = Signals::listen()?;
     let mut config = ServerConfig::default();
     config.http = settings.http;
     config.insecure = settings.insecure;
-    let server = Server::start(config, db.clone())
+    config.write_timeout = settings.write_timeout;
+    let in_flight = usize::try_from(settings.in_flight_limit.0);
+    config.in_flight_bytes_max = in_flight.unwrap_or(usize::MAX);
+    let bound = Server::bind(config).map_err(|error| failed(&error))?;
+    let (options, data) = (settings.options(), settings.data.clone());
+    let opening = tokio::task::spawn_blocking(move || Database::open(options));
+    let db = opening
         .await
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| Failure::new(format!("opening the data: {error}")))?
+        .map_err(|error| Failure::of(&error, &data))?;
+    let server = bound.start(db.clone()).map_err(|error| failed(&error))?;
     let address = server.local_addr();
-    greet(settings, address, &db)?;
+    greet(settings, address, &db);
     let (stop, stopped) = oneshot::channel::<()>();
     // A sender that is gone means stop as well.
     let mut serving = pin!(server.run_until(async { _ = stopped.await }));
@@ -60,9 +77,9 @@ async fn serve(settings: &Settings, db: Database) -> Result<(), Failure> {
         Some(signal) => signal,
         None => {
             if settings.sample {
-                invite(address)?
+                invite(address);
             } else {
-                first_steps(address)?
+                first_steps(address);
             }
             tokio::select! {
                 signal = signals.next() => signal,
@@ -72,7 +89,7 @@ async fn serve(settings: &Settings, db: Database) -> Result<(), Failure> {
     };
     say(&format!(
         "\n{signal}: stopping. Requests in progress end first."
-    ))?;
+    ));
     drop(stop);
     tokio::select! {
         stopped = &mut serving => stopped.map_err(|error| failed(&error))?,
@@ -83,7 +100,8 @@ async fn serve(settings: &Settings, db: Database) -> Result<(), Failure> {
             ));
         }
     }
-    farewell(settings, &db)
+    farewell(settings, &db);
+    Ok(())
 }
 
 fn failed(error: &ServerError) -> Failure {
@@ -97,32 +115,27 @@ fn failed(error: &ServerError) -> Failure {
     Failure::new(error.to_string()).help(help)
 }
 
-/// Standard output, at once: whoever waits for the address reads it from there.
-fn say(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    writeln!(out, "{text}")?;
-    Ok(out.flush()?)
-}
-
-fn greet(settings: &Settings, address: SocketAddr, db: &Database) -> Result<(), Failure> {
+fn greet(settings: &Settings, address: SocketAddr, db: &Database) {
     say(&format!(
         "VelocityDB {} serves http://{address}",
         version::SHORT
-    ))?;
+    ));
     if settings.mode == StorageMode::MemoryOnly {
-        return say("Data: in memory only; nothing is kept after a restart.");
+        say("Data: in memory only; nothing is kept after a restart.");
+        warn_of_memory(settings);
+        return;
     }
     say(&format!(
         "Data: {} ({}; a write is answered at durability `{}`)",
         settings.data.display(),
         settings.mode.name(),
         db.default_durability().name(),
-    ))?;
+    ));
     let recovery = db.recovery();
     for damaged in &recovery.damaged_checkpoints {
         say(&format!(
             "Warning: {damaged}. It was put aside and an older one used; nothing is lost."
-        ))?;
+        ));
     }
     if let Some(torn) = &recovery.torn_tail {
         say(&format!(
@@ -130,9 +143,23 @@ fn greet(settings: &Settings, address: SocketAddr, db: &Database) -> Result<(), 
              forced to the disk, as after a kill or a loss of power in the middle of a write.",
             count(torn.bytes, "byte"),
             torn.segment,
-        ))?;
+        ));
     }
-    Ok(())
+    warn_of_memory(settings);
+}
+
+/// Below this much memory a database has hardly room for its own tables.
+const MEMORY_LIMIT_USEFUL: Bytes = Bytes(16 << 20);
+
+fn warn_of_memory(settings: &Settings) {
+    if let Some(limit) = settings.memory_limit
+        && limit.0 < MEMORY_LIMIT_USEFUL.0
+    {
+        say(&format!(
+            "Warning: --memory-limit {limit} is little: most writes will be refused. \
+             {MEMORY_LIMIT_USEFUL} and more are of use."
+        ));
+    }
 }
 
 /// Loads the sample on a thread of its own; a signal meanwhile ends it early and is returned.
@@ -174,7 +201,8 @@ fn told(table: &Table, loaded: Loaded) -> Result<(), Failure> {
         ),
         Loaded::Other => format!("Sample: {name} has been changed, so it is left as it is"),
         Loaded::Stopped => format!("Sample: {name} is not complete; the next start goes on"),
-    })
+    });
+    Ok(())
 }
 
 /// One thing to try.
@@ -192,7 +220,7 @@ fn lines(note: &str, tries: &[Try]) -> String {
 }
 
 /// What can be done with an empty database.
-fn first_steps(address: SocketAddr) -> Result<(), Failure> {
+fn first_steps(address: SocketAddr) {
     let base = format!("http://{address}");
     let collections = format!("{base}/v1/collections");
     let json = "-H 'Content-Type: application/json'";
@@ -220,11 +248,11 @@ fn first_steps(address: SocketAddr) -> Result<(), Failure> {
     say(&lines(
         "\n`velocitydb serve --sample` brings data to play with.",
         &tries,
-    ))
+    ));
 }
 
 /// What can be done with the sample.
-fn invite(address: SocketAddr) -> Result<(), Failure> {
+fn invite(address: SocketAddr) {
     let base = format!("http://{address}");
     let v1 = format!("{base}/v1/collections");
     let json = "-H 'Content-Type: application/json'";
@@ -277,10 +305,10 @@ fn invite(address: SocketAddr) -> Result<(), Failure> {
                 arguments: swap,
             },
         ],
-    ))
+    ));
 }
 
-fn farewell(settings: &Settings, db: &Database) -> Result<(), Failure> {
+fn farewell(settings: &Settings, db: &Database) {
     if settings.mode == StorageMode::MemoryOnly {
         return say("Stopped. The data was in memory only and is gone.");
     }
@@ -289,12 +317,13 @@ fn farewell(settings: &Settings, db: &Database) -> Result<(), Failure> {
         "Stopped. All data is in the checkpoint at log index {} in {}.",
         thousands(checkpoints.last_index),
         settings.data.display(),
-    ))
+    ));
 }
 
 /// The signals that mean: stop.
 #[cfg(unix)]
 struct Signals {
+    hangup: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
@@ -309,6 +338,7 @@ impl Signals {
             ))
         };
         Ok(Signals {
+            hangup: signal(SignalKind::hangup()).map_err(failed)?,
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
             terminate: signal(SignalKind::terminate()).map_err(failed)?,
         })
@@ -316,6 +346,7 @@ impl Signals {
 
     async fn next(&mut self) -> &'static str {
         tokio::select! {
+            _ = self.hangup.recv() => "SIGHUP",
             _ = self.interrupt.recv() => "Interrupt",
             _ = self.terminate.recv() => "SIGTERM",
         }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
-use velocitydb_types::{Fields, Key, Path, RawMap, Schema, Value};
+use velocitydb_types::{Fields, Key, Path, RawMap, Schema, Timestamp, Value};
 
 use crate::command::Refusal;
 use crate::store::{Table, TableBytes};
@@ -69,10 +69,38 @@ pub struct Definition {
     pub schema: Schema,
     /// Indexes besides those of unique fields.
     pub indexes: Vec<IndexDefinition>,
+    /// When documents expire that do not say it themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<TimeToLive>,
+}
+
+/// When the documents of a collection expire: some seconds after their last change, or after
+/// the time in a field (never, while it holds none).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a time to live, an object")]
+pub struct TimeToLive {
+    /// How many seconds after it.
+    pub seconds: u32,
+    /// The field of type time, if the time is not that of the last change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<Path>,
+}
+
+impl TimeToLive {
+    /// When a document with these fields that is written at `time` expires.
+    pub(crate) fn expires_at(&self, fields: RawMap<'_>, time: Timestamp) -> Option<Timestamp> {
+        let from = match &self.field {
+            None => time,
+            Some(field) => fields.get_path(field)?.as_time()?,
+        };
+        let after = i64::from(self.seconds) * 1_000_000;
+        Some(Timestamp(from.0.saturating_add(after)))
+    }
 }
 
 /// What an index is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an index, an object")]
 pub struct IndexDefinition {
     /// The name, unique within the collection.
     pub name: String,
@@ -122,6 +150,12 @@ pub fn check_name(what: &str, name: &str) -> Result<(), Refusal> {
              '_', '-' and '.'"
         )));
     }
+    // Clients resolve such segments of a path away.
+    if name.chars().all(|c| c == '.') {
+        return Err(Refusal::BadDefinition(format!(
+            "the {what} name {name:?} needs a character other than '.'"
+        )));
+    }
     if name.starts_with('_') {
         return Err(Refusal::BadDefinition(format!(
             "the {what} name {name:?} begins with '_', which is reserved"
@@ -140,7 +174,28 @@ impl Definition {
             primary_key: None,
             schema: Schema::open(),
             indexes: Vec::new(),
+            ttl: None,
         }
+    }
+
+    /// The same; documents expire this many seconds after their last change.
+    #[must_use]
+    pub fn expire_after(self, seconds: u32) -> Definition {
+        let ttl = Some(TimeToLive {
+            seconds,
+            field: None,
+        });
+        Definition { ttl, ..self }
+    }
+
+    /// The same; documents expire this many seconds after the time in `field`.
+    #[must_use]
+    pub fn expire_after_field(self, field: Path, seconds: u32) -> Definition {
+        let ttl = Some(TimeToLive {
+            seconds,
+            field: Some(field),
+        });
+        Definition { ttl, ..self }
     }
 
     /// The same with this schema.
@@ -170,6 +225,14 @@ impl Definition {
     /// Whether everything in it is sound.
     pub fn check(&self) -> Result<(), Refusal> {
         check_name("collection", &self.name)?;
+        if let Some(field) = self.primary_key.as_deref()
+            && (field.is_empty() || field.starts_with('_'))
+        {
+            return Err(Refusal::BadDefinition(format!(
+                "the primary key {field:?} can be no field: names that begin with '_' are \
+                 metadata. Without a primary key a document's id is its \"_id\""
+            )));
+        }
         for (at, index) in self.indexes.iter().enumerate() {
             index.check()?;
             if self.indexes[..at]

@@ -37,15 +37,17 @@ pub enum Command<'a> {
     #[serde(borrow)]
     Write(Write<'a>),
     /// Creates a collection.
-    CreateCollection(Box<Definition>),
+    CreateCollection(#[serde(with = "json")] Box<Definition>),
     /// Drops a collection with its documents.
     DropCollection(CollectionId),
     /// Removes all documents of a collection.
     Truncate(CollectionId),
     /// Creates an index over the present documents.
-    CreateIndex(CollectionId, IndexDefinition),
+    CreateIndex(CollectionId, #[serde(with = "json")] IndexDefinition),
     /// Drops the index of this name.
     DropIndex(CollectionId, String),
+    /// Nothing, but log time goes on: what has expired meanwhile can be removed.
+    Tick,
 }
 
 /// Changes of documents, in order, later ones seeing earlier ones.
@@ -84,6 +86,21 @@ pub struct Operation<'a> {
     /// What then happens.
     #[serde(borrow)]
     pub change: Change<'a>,
+    /// From when on the document is gone again.
+    pub expires: Expires,
+}
+
+/// When a document that is changed expires.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Expires {
+    /// As its collection says ([`crate::catalog::TimeToLive`]). Where that says nothing, a new
+    /// document never, a patched one as before.
+    #[default]
+    Default,
+    /// Never.
+    Never,
+    /// At this time, in µs.
+    At(i64),
 }
 
 /// What must hold for an operation.
@@ -159,7 +176,7 @@ pub struct Outcome {
 }
 
 /// The answers to the operations of a write, in their order.
-pub type Results = SmallVec<[Result<Outcome, Refusal>; 1]>;
+pub type Results = SmallVec<[Result<Outcome, Box<Refusal>>; 1]>;
 
 /// Why an operation did not happen. Depends on nothing but the state and the entry.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -252,6 +269,16 @@ pub enum Refusal {
     MixedPersistence,
 }
 
+impl Refusal {
+    /// Whether the write was resolved under another catalog: it is resolved again, as a whole.
+    pub(crate) fn is_stale(&self) -> bool {
+        matches!(
+            self,
+            Refusal::DefinitionChanged | Refusal::UnknownCollection(_)
+        )
+    }
+}
+
 /// Why an entry's bytes are not an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
@@ -271,9 +298,7 @@ pub enum EntryError {
 impl<'a> Entry<'a> {
     /// The encoded entry.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(256);
-        bytes.push(APPLY_VERSION);
-        postcard::to_extend(self, bytes).expect("writing to memory cannot fail")
+        self.command.encode(self.timestamp())
     }
 
     /// Decodes what [`Entry::encode`] made; documents are borrowed, not yet checked.
@@ -288,8 +313,18 @@ impl<'a> Entry<'a> {
     }
 
     /// The time stamp.
-    pub fn stamp(&self) -> Timestamp {
+    pub fn timestamp(&self) -> Timestamp {
         Timestamp(self.stamp)
+    }
+}
+
+impl Command<'_> {
+    /// The encoded entry that this command makes: what [`Entry::decode`] reads.
+    pub fn encode(&self, stamp: Timestamp) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(256);
+        bytes.push(APPLY_VERSION);
+        // A struct is encoded as the tuple of its fields.
+        postcard::to_extend(&(stamp.0, self), bytes).expect("writing to memory cannot fail")
     }
 }
 
@@ -298,6 +333,28 @@ impl<'a> Entry<'a> {
 pub fn fingerprint(request: &impl Serialize) -> u64 {
     let bytes = postcard::to_allocvec(request).expect("writing to memory cannot fail");
     xxhash_rust::xxh3::xxh3_64(&bytes)
+}
+
+/// Definitions as JSON text: what they can say grows, by names, and old entries still read.
+mod json {
+    use serde::de::{DeserializeOwned, Error as _};
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        definition: &T,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        let text = serde_json::to_string(definition).map_err(S::Error::custom)?;
+        to.serialize_str(&text)
+    }
+
+    pub(super) fn deserialize<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<T, D::Error> {
+        let text = <&'de str>::deserialize(from)?;
+        serde_json::from_str(text).map_err(D::Error::custom)
+    }
 }
 
 /// Byte strings as one block, borrowed when decoded.

@@ -14,12 +14,13 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crossbeam_epoch::Guard;
 use parking_lot::{Mutex, MutexGuard};
 use velocitydb_types::Timestamp;
 
 use crate::catalog::{Catalog, Collection, Persistence};
 use crate::checkpoint::{CheckpointStats, Checkpoints};
-use crate::command::{Command, Entry, Results};
+use crate::command::{Command, Results};
 use crate::commit::{self, Commits, Durability};
 use crate::disk::{Disk, DiskLock};
 use crate::error::Error;
@@ -134,6 +135,8 @@ pub struct EngineStats {
     pub oldest_snapshot: Option<u64>,
     /// Snapshots given up at their deadline.
     pub snapshots_given_up: u64,
+    /// Expired documents removed.
+    pub expired: u64,
     /// The log's figures; `None` in memory-only mode.
     pub log: Option<LogStats>,
     /// The checkpoints' figures.
@@ -146,6 +149,11 @@ struct Files {
     checkpoints: Checkpoints,
     _lock: Box<dyn DiskLock>,
 }
+
+/// Expired documents removed while writers wait.
+const EXPIRED_STEP: usize = 128;
+/// How far log time may stay behind the clock while expired documents wait for it.
+const TICK_AFTER_US: i64 = 1_000_000;
 
 /// See the module.
 pub struct Engine {
@@ -161,6 +169,7 @@ pub struct Engine {
     entries: AtomicU64,
     refusals: AtomicU64,
     given_up: AtomicU64,
+    expired: AtomicU64,
 }
 
 impl Engine {
@@ -210,6 +219,7 @@ impl Engine {
             entries: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
             given_up: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
         }
     }
 
@@ -233,16 +243,26 @@ impl Engine {
         self.shared.logged.visible.index()
     }
 
-    /// The newest visible state of a document. O(1) expected; never waits.
+    /// The newest visible state of a document. O(1) expected; never waits. `now` is asked only
+    /// of a document that expires.
     #[inline]
-    pub fn get(&self, collection: &Collection, key: &[u8]) -> Option<Document> {
+    pub fn get(
+        &self,
+        collection: &Collection,
+        key: &[u8],
+        now: impl FnOnce() -> Timestamp,
+    ) -> Option<Document> {
         let domain = self.shared.domain(collection.definition.persistence);
-        collection.table.get(key, At::Latest, &domain.visible)
+        let document = collection.table.get(key, At::Latest, &domain.visible)?;
+        match document.expires_at() {
+            Some(expires_at) if expires_at <= domain.time_at_least(now()) => None,
+            _ => Some(document),
+        }
     }
 
     /// The visible state of now, kept until `deadline`.
-    pub fn snapshot(&self, deadline: Timestamp) -> Snapshot {
-        let snapshot = Snapshot::take(&self.shared, deadline);
+    pub fn snapshot(&self, now: Timestamp, deadline: Timestamp) -> Snapshot {
+        let snapshot = Snapshot::take(&self.shared, now, deadline);
         self.deadlines.watch(&snapshot);
         snapshot
     }
@@ -255,20 +275,15 @@ impl Engine {
     pub fn propose(
         &self,
         now: Timestamp,
-        command: Command<'_>,
+        command: &Command<'_>,
         level: Option<Durability>,
     ) -> Result<Written, Error> {
         let level = level.unwrap_or(self.durability);
-        let entry = Entry {
-            stamp: now.0,
-            command,
-        };
-        let payload = self.files.as_ref().map(|_| entry.encode());
+        let payload = self.files.as_ref().map(|_| command.encode(now));
         let mut state = self.writer.lock();
         self.check_open()?;
-        // Pinned once for all steps in memory; each of them pins again, which is then cheap.
         let pinned = crossbeam_epoch::pin();
-        let mut staged = match state.stage(now, &entry.command) {
+        let mut staged = match state.stage(now, command, &pinned) {
             Ok(staged) => staged,
             Err(refused) => {
                 drop((state, pinned));
@@ -283,7 +298,7 @@ impl Engine {
         let (changes, redefines) = (staged.changes(), staged.redefines());
         if changes {
             self.make_room(&state, &staged)?;
-            self.log_and_publish(&mut state, &mut staged, payload.as_deref(), level)?;
+            self.log_and_publish(&mut state, &mut staged, payload.as_deref(), level, &pinned)?;
         }
         drop(pinned);
         let index = if changes { staged.index } else { staged.read };
@@ -347,6 +362,7 @@ impl Engine {
         staged: &mut Staged,
         payload: Option<&[u8]>,
         level: Durability,
+        guard: &Guard,
     ) -> Result<(), Error> {
         let persistence = staged.persistence;
         let log = match (&self.files, persistence, payload) {
@@ -355,10 +371,14 @@ impl Engine {
         };
         let term = state.logged.last_term;
         if let Some((log, payload)) = log {
-            log.reserve(payload.len() as u64)?;
+            if staged.only_removes() {
+                log.reserve_to_remove(payload.len() as u64)?;
+            } else {
+                log.reserve(payload.len() as u64)?;
+            }
             log.append(staged.index, term, payload)?;
         }
-        state.publish(staged, term);
+        state.publish(staged, term, guard);
         match log {
             Some(_) => self.commits.applied(staged.index, level),
             None => state
@@ -475,14 +495,36 @@ impl Engine {
         for persistence in [Persistence::Logged, Persistence::Volatile] {
             self.shared.domain(persistence).visible.settle();
             looked_at += self.writer.lock().collect(persistence, limit);
+            looked_at += self.remove_expired(persistence, now, limit);
+        }
+        // With a second in between: a database that is idle writes no more than that.
+        let lately = Timestamp(now.0.saturating_sub(TICK_AFTER_US));
+        if self.writer.lock().waits_for_time(lately) && self.check_open().is_ok() {
+            self.propose(now, &Command::Tick, Some(Durability::Memory))?;
         }
         crossbeam_epoch::pin().flush();
         if let Some(files) = &self.files
             && files.log.wants_care()
         {
-            files.log.prepare_spare()?;
+            files.log.prepare_spare(now)?;
         }
         Ok(looked_at >= limit)
+    }
+
+    /// In small steps, between which writers take their turns.
+    fn remove_expired(&self, persistence: Persistence, now: Timestamp, limit: usize) -> usize {
+        let mut removed = 0;
+        while removed < limit {
+            let mut state = self.writer.lock();
+            let step = state.remove_expired(persistence, now, EXPIRED_STEP);
+            removed += step;
+            if step < EXPIRED_STEP {
+                break;
+            }
+            MutexGuard::unlock_fair(state);
+        }
+        self.expired.fetch_add(removed as u64, Ordering::Relaxed);
+        removed
     }
 
     /// Writes a checkpoint of the present state, beside running writers, and lets go of the log
@@ -501,18 +543,16 @@ impl Engine {
     fn begin_checkpoint(&self) -> crate::checkpoint::Source {
         let state = self.writer.lock();
         let index = state.logged.last_index;
-        let (_, catalog) = self
-            .shared
-            .logged
-            .snapshots
-            .register(|| (index, Arc::clone(&state.catalog)));
+        let time = Timestamp(state.logged.last_time);
+        let snapshots = &self.shared.logged.snapshots;
+        let (_, _, catalog) = snapshots.register(|| (index, time, Arc::clone(&state.catalog)));
         crate::checkpoint::Source {
             index,
             term: state.logged.last_term,
-            time: state.logged.last_time,
+            time: time.0,
             next_collection: state.next_collection(),
             changed: state.changed(),
-            snapshot: Snapshot::hold(&self.shared, catalog, index, Timestamp(i64::MAX)),
+            snapshot: Snapshot::hold(&self.shared, catalog, index, time, Timestamp(i64::MAX)),
         }
     }
 
@@ -533,6 +573,7 @@ impl Engine {
             snapshots,
             oldest_snapshot,
             snapshots_given_up: self.given_up.load(Ordering::Relaxed),
+            expired: self.expired.load(Ordering::Relaxed),
             log: self.files.as_ref().map(|files| files.log.stats()),
             checkpoints: self
                 .files
@@ -553,6 +594,14 @@ impl Engine {
             Some(files) => files.log.check_open().map_err(Error::from),
             None => Ok(()),
         }
+    }
+
+    /// Fails as [`Engine::check_open`], and while writes are refused for another reason that lasts:
+    /// the log finds no space.
+    pub fn check_writes(&self) -> Result<(), Error> {
+        self.check_open()?;
+        let refusal = self.files.as_ref().and_then(|files| files.log.refusal());
+        refusal.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// Refuses writes from now on and forces the log to the disk. Reads go on.

@@ -13,7 +13,10 @@
 //!
 //! A checkpoint that cannot be read is put aside (`.damaged`) and the one before it is used,
 //! with more of the log. Damage in the log stops the start ([`crate::log`] says what counts as a
-//! torn tail). Invariants: an entry is applied once or not at all; entries follow the checkpoint
+//! torn tail), also before the checkpoint, which then has no older one to fall back to. So does a
+//! log that ends before a checkpoint, or that is missing: a checkpoint gets its name only when
+//! the log up to it is durable, and a purge leaves its position in the log. A start that is
+//! refused has changed nothing. Invariants: an entry is applied once or not at all; entries follow the checkpoint
 //! without a gap; the memory limit does not count here, what fitted before always loads again.
 //! Tests: `engine::tests`, and every crash and damage in `velocitydb-sim`.
 
@@ -30,7 +33,7 @@ use crate::command::Entry;
 use crate::disk::{Disk, DiskLock};
 use crate::engine::EngineOptions;
 use crate::error::Error;
-use crate::log::{Log, TornTail};
+use crate::log::{Log, Recovered, TornTail, missing_beginning, missing_end};
 use crate::state::{State, new_table};
 
 /// What a start found and did.
@@ -74,36 +77,36 @@ pub(crate) fn open(
         .map_err(|error| Error::io(format!("sync {}", dir.display()), error))?;
     let lock = lock(&*disk, &dir)?;
     let mut report = Recovery::default();
-    remove_unfinished(&*disk, &checkpoint_dir)?;
-    let mut state = load_newest(&disk, &checkpoint_dir, &options, &mut report)?;
+    let Loaded {
+        mut state,
+        newest,
+        damaged,
+    } = load_newest(&disk, &checkpoint_dir, &options, &mut report)?;
     let salts = Arc::new(Mutex::new(options.salts));
     let source = || -> Box<dyn FnMut() -> [u8; 16] + Send> {
         let salts = Arc::clone(&salts);
         Box::new(move || (salts.lock())())
     };
-    let (log, recovered) = Log::open(Arc::clone(&disk), &wal_dir, options.log, source())?;
     let from = state.logged.last_index;
-    // A log that was purged to its end still says where it goes on.
-    let purged = recovered.purged.map_or(0, |(index, _)| index);
-    let begins = recovered.first.unwrap_or(purged + 1);
-    if begins > from + 1 {
-        return Err(Error::Damaged(format!(
-            "the log begins at entry {begins} but the newest whole checkpoint ends at {from}: \
-             entries between them are missing{}",
-            report
-                .damaged_checkpoints
-                .iter()
-                .map(|what| format!("; {what}"))
-                .collect::<String>(),
-        )));
-    }
+    let follows = |found: &Recovered| {
+        // A log that was purged to its end still says where it goes on.
+        let purged = found.purged.map_or(0, |(index, _)| index);
+        let last = found.last.map_or(purged, |(index, _)| index);
+        let begins = found.first.unwrap_or(purged + 1);
+        let reasons = report.damaged_checkpoints.iter();
+        match gap((begins, last), from, newest) {
+            Some(gap) => Err(Error::Damaged(
+                reasons.fold(gap, |gap, reason| format!("{gap}; {reason}")),
+            )),
+            None => Ok(()),
+        }
+    };
+    let (log, recovered) =
+        Log::open_if(Arc::clone(&disk), &wal_dir, options.log, source(), follows)?;
+    remove_unfinished(&*disk, &checkpoint_dir)?;
+    put_aside(&*disk, &checkpoint_dir, &damaged)?;
     report.torn_tail = recovered.torn;
-    let last = recovered.last.map_or(purged, |(index, _)| index);
-    if last < from {
-        log.reset_to(from, state.logged.last_term)?;
-    } else {
-        report.entries_replayed = replay(&log, &mut state)?;
-    }
+    report.entries_replayed = replay(&log, &mut state)?;
     report.last_index = state.logged.last_index;
     let (kept, last) = (options.checkpoints_kept, report.checkpoint_index);
     let checkpoints = Checkpoints::new(disk, checkpoint_dir, kept, source(), last);
@@ -122,14 +125,19 @@ pub(crate) fn directories(dir: &Path) -> (PathBuf, PathBuf) {
 }
 
 /// Takes a data directory for this process.
-pub(crate) fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>, Error> {
+fn lock(disk: &dyn Disk, dir: &Path) -> Result<Box<dyn DiskLock>, Error> {
     disk.lock(&dir.join("LOCK"))
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::WouldBlock => Error::InUse {
-                dir: dir.display().to_string(),
-            },
-            _ => Error::io(format!("lock {}", dir.display()), error),
-        })
+        .map_err(|error| lock_error(dir, error))
+}
+
+/// What a lock that cannot be had means.
+pub(crate) fn lock_error(dir: &Path, error: std::io::Error) -> Error {
+    match error.kind() {
+        std::io::ErrorKind::WouldBlock => Error::InUse {
+            dir: dir.display().to_string(),
+        },
+        _ => Error::io(format!("lock {}", dir.display()), error),
+    }
 }
 
 fn remove_unfinished(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
@@ -142,33 +150,66 @@ fn remove_unfinished(disk: &dyn Disk, dir: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Why a log from `begins` to `ends` does not fit the checkpoints: the one that is loaded, and
+/// the newest there is, whole or not.
+pub(crate) fn gap((begins, ends): (u64, u64), loaded: u64, newest: u64) -> Option<String> {
+    if ends < newest {
+        return Some(missing_end(ends, newest));
+    }
+    (begins > loaded + 1).then(|| missing_beginning(begins, loaded))
+}
+
+/// What the checkpoints held.
+struct Loaded {
+    state: State,
+    /// Index of the newest, whole or not.
+    newest: u64,
+    /// Those that cannot be read.
+    damaged: Vec<u64>,
+}
+
 /// The state of the newest checkpoint that can be read; the empty state when there is none.
 fn load_newest(
     disk: &Arc<dyn Disk>,
     dir: &Path,
     options: &EngineOptions,
     report: &mut Recovery,
-) -> Result<State, Error> {
-    for index in checkpoint::list(&**disk, dir)?.into_iter().rev() {
+) -> Result<Loaded, Error> {
+    let indexes = checkpoint::list(&**disk, dir)?;
+    let mut loaded = Loaded {
+        state: State::new(options.seed, options.memory_limit),
+        newest: indexes.last().copied().unwrap_or(0),
+        damaged: Vec::new(),
+    };
+    for index in indexes.into_iter().rev() {
         let path = checkpoint::path(dir, index);
-        let mut state = State::new(options.seed, options.memory_limit);
-        match load(&**disk, &path, &mut state) {
+        match load(&**disk, &path, &mut loaded.state) {
             Ok(documents) => {
                 report.checkpoint_index = index;
                 report.checkpoint_documents = documents;
-                return Ok(state);
+                return Ok(loaded);
             }
             Err(Error::Damaged(what)) => {
-                let aside = path.with_extension("damaged");
-                let failed = |error| Error::io(format!("put {} aside", path.display()), error);
-                disk.rename(&path, &aside).map_err(failed)?;
-                disk.sync_dir(dir).map_err(failed)?;
+                loaded.damaged.push(index);
                 report.damaged_checkpoints.push(what);
+                loaded.state = State::new(options.seed, options.memory_limit);
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(State::new(options.seed, options.memory_limit))
+    Ok(loaded)
+}
+
+/// Takes damaged checkpoints out of the way; they stay under another name.
+pub(crate) fn put_aside(disk: &dyn Disk, dir: &Path, damaged: &[u64]) -> Result<(), Error> {
+    for index in damaged {
+        let path = checkpoint::path(dir, *index);
+        let aside = path.with_extension("damaged");
+        let failed = |error| Error::io(format!("put {} aside", path.display()), error);
+        disk.rename(&path, &aside).map_err(failed)?;
+        disk.sync_dir(dir).map_err(failed)?;
+    }
+    Ok(())
 }
 
 fn load(disk: &dyn Disk, path: &Path, state: &mut State) -> Result<u64, Error> {
@@ -191,6 +232,7 @@ fn load(disk: &dyn Disk, path: &Path, state: &mut State) -> Result<u64, Error> {
     state.logged.last_index = meta.index;
     state.logged.last_term = meta.term;
     state.logged.last_time = meta.time;
+    state.shared.logged.set_time(meta.time);
     state.shared.logged.visible.advance(meta.index);
     for (id, changed) in meta.changed {
         if let Some(collection) = state.catalog.by_id(CollectionId(id)) {

@@ -28,6 +28,8 @@ pub(crate) struct Held {
     catalog: Arc<Catalog>,
     logged: u64,
     volatile: u64,
+    /// Documents that expire by then are gone.
+    time: Timestamp,
     deadline: Timestamp,
     given_up: AtomicBool,
 }
@@ -52,29 +54,35 @@ impl Drop for Held {
 
 impl Snapshot {
     /// The visible state of now, kept until `deadline`.
-    pub(crate) fn take(shared: &Arc<Shared>, deadline: Timestamp) -> Snapshot {
-        let (logged, catalog) = shared
-            .logged
-            .snapshots
-            .register(|| (shared.logged.visible.index(), shared.catalog.load_full()));
-        Snapshot::hold(shared, catalog, logged, deadline)
+    pub(crate) fn take(shared: &Arc<Shared>, now: Timestamp, deadline: Timestamp) -> Snapshot {
+        let domain = &shared.logged;
+        let (logged, time, catalog) = domain.snapshots.register(|| {
+            let index = domain.visible.index();
+            (index, domain.time_at_least(now), shared.catalog.load_full())
+        });
+        Snapshot::hold(shared, catalog, logged, time, deadline)
     }
 
-    /// The state at `logged`, which the caller has registered.
+    /// The state at `logged` and `time`, which the caller has registered.
     pub(crate) fn hold(
         shared: &Arc<Shared>,
         catalog: Arc<Catalog>,
         logged: u64,
+        time: Timestamp,
         deadline: Timestamp,
     ) -> Snapshot {
         let domain = &shared.volatile;
-        let (volatile, ()) = domain.snapshots.register(|| (domain.visible.index(), ()));
+        let (volatile, time, ()) = domain.snapshots.register(|| {
+            let index = domain.visible.index();
+            (index, domain.time_at_least(time), ())
+        });
         let (shared, given_up) = (Arc::clone(shared), AtomicBool::new(false));
         Snapshot(Arc::new(Held {
             shared,
             catalog,
             logged,
             volatile,
+            time,
             deadline,
             given_up,
         }))
@@ -83,6 +91,11 @@ impl Snapshot {
     /// The log index whose state this is.
     pub fn index(&self) -> u64 {
         self.0.logged
+    }
+
+    /// Documents that expire by this time are not in it.
+    pub fn time(&self) -> Timestamp {
+        self.0.time
     }
 
     /// The collections as they were.
@@ -114,7 +127,7 @@ impl Snapshot {
         let domain = self.0.shared.domain(collection.definition.persistence);
         let found = collection.table.get(key, at, &domain.visible);
         self.check()?;
-        Ok(found)
+        Ok(found.filter(|found| found.is_live(self.0.time)))
     }
 
     /// Calls `visit` with the documents from position `from` on (0 at first), about in the order
@@ -131,7 +144,7 @@ impl Snapshot {
         let next = collection
             .table
             .scan(from, index, |document| match self.check() {
-                Ok(()) => visit(document),
+                Ok(()) => !document.is_live(self.0.time) || visit(document),
                 Err(too_old) => {
                     error = Some(too_old);
                     false
@@ -141,11 +154,15 @@ impl Snapshot {
         error.map_or(Ok(next), Err)
     }
 
-    /// How many documents there are: O(1) when the collection has not changed since, O(n) else.
+    /// How many documents there are: O(1) when the collection has not changed since and none of
+    /// its documents waits to be removed because it has expired, O(n) else.
     pub fn count(&self, collection: &Collection) -> Result<u64, Error> {
         let table = &collection.table;
-        let (before, live) = (table.changed(), table.live());
-        if before <= self.index_of(collection) && before == table.changed() {
+        let (before, live) = (table.changed(), table.count_live(self.0.time));
+        if let Some(live) = live
+            && before <= self.index_of(collection)
+            && before == table.changed()
+        {
             return Ok(live);
         }
         let mut count = 0;

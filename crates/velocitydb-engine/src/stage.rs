@@ -14,13 +14,14 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crossbeam_epoch::Guard;
 use smallvec::SmallVec;
 use velocitydb_types::update::apply as apply_update;
-use velocitydb_types::{DOCUMENT_BYTES_MAX, Key, RawMap, Timestamp};
+use velocitydb_types::{DOCUMENT_BYTES_MAX, Key, Path, RawMap, RawValue, Timestamp, Value};
 
 use crate::catalog::{Catalog, Collection, CollectionId, Persistence};
 use crate::command::{
-    Change, Condition, Effect, Mode, Operation, Outcome, Refusal, Results, Write,
+    Change, Condition, Effect, Expires, Mode, Operation, Outcome, Refusal, Results, Write,
 };
 use crate::store::{Document, Link, Meta, Newest, RowId, Table, UniqueIndex};
 
@@ -30,7 +31,9 @@ const DOCUMENTS_MAX: u64 = 4_000_000_000;
 
 /// A version that is decided and not yet published.
 pub(crate) struct StagedVersion {
-    pub(crate) collection: Arc<Collection>,
+    pub(crate) collection: CollectionId,
+    /// The key's hash in the collection's table.
+    pub(crate) hash: u32,
     /// Where the key stood before the entry.
     pub(crate) present: Option<Newest>,
     pub(crate) version: Document,
@@ -53,11 +56,20 @@ pub(crate) struct Stager<'s> {
     catalog: &'s Catalog,
     index: u64,
     time: Timestamp,
-    pub(crate) versions: SmallVec<[StagedVersion; 1]>,
+    guard: &'s Guard,
+    pub(crate) versions: &'s mut SmallVec<[StagedVersion; 1]>,
     /// Newest index read so far.
     pub(crate) read: u64,
     /// Only of entries with several operations.
     many: Option<Box<Many>>,
+}
+
+/// Where a key stands: among the versions staged before, or in the table.
+struct Place<'k> {
+    key: &'k [u8],
+    hash: u32,
+    staged: Option<usize>,
+    present: Option<Newest>,
 }
 
 /// What operations need to know of those before them.
@@ -71,32 +83,38 @@ struct Many {
 
 impl<'s> Stager<'s> {
     /// Stages for the entry that will have this index and log time.
-    pub(crate) fn new(catalog: &'s Catalog, index: u64, time: Timestamp) -> Stager<'s> {
+    pub(crate) fn new(
+        catalog: &'s Catalog,
+        index: u64,
+        time: Timestamp,
+        versions: &'s mut SmallVec<[StagedVersion; 1]>,
+        guard: &'s Guard,
+    ) -> Stager<'s> {
         Stager {
             catalog,
             index,
             time,
-            versions: SmallVec::new(),
+            guard,
+            versions,
             read: 0,
             many: None,
         }
     }
 
-    /// Decides a write.
-    pub(crate) fn write(&mut self, write: &Write<'_>) -> Result<Results, Refused> {
+    /// Decides a write; its answers go into `results`.
+    pub(crate) fn write(
+        &mut self,
+        write: &Write<'_>,
+        results: &mut Results,
+    ) -> Result<(), Refused> {
         let expiring = write.retry.is_some();
         self.many = (write.operations.len() > 1 || expiring).then(Box::default);
-        let mut results = Results::new();
         for (at, operation) in write.operations.iter().enumerate() {
-            let result = self.operation(at, operation, write);
-            match (result, write.mode) {
-                // What was resolved under another catalog is resolved again as a whole.
-                (
-                    Err(refusal @ (Refusal::DefinitionChanged | Refusal::UnknownCollection(_))),
-                    Mode::Each,
-                )
-                | (Err(refusal), Mode::Atomic) => return Err(self.refused(at, refusal)),
-                (result, _) => results.push(result),
+            match self.operation(at, operation, write) {
+                Err(refusal) if write.mode == Mode::Atomic || refusal.is_stale() => {
+                    return Err(self.refused(at, *refusal));
+                }
+                result => results.push(result),
             }
         }
         if write.mode == Mode::Atomic {
@@ -106,7 +124,7 @@ impl<'s> Stager<'s> {
                 }
             }
         }
-        Ok(results)
+        Ok(())
     }
 
     fn refused(&self, operation: usize, refusal: Refusal) -> Refused {
@@ -122,10 +140,10 @@ impl<'s> Stager<'s> {
         at: usize,
         operation: &Operation<'_>,
         write: &Write<'_>,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<Outcome, Box<Refusal>> {
         let collection = self.collection(operation.collection)?;
         if collection.defined_at > write.resolved_at {
-            return Err(Refusal::DefinitionChanged);
+            return Err(Refusal::DefinitionChanged.into());
         }
         if let Condition::CollectionIndex(index) = operation.condition {
             self.read = self.read.max(collection.table.changed());
@@ -133,22 +151,21 @@ impl<'s> Stager<'s> {
             return if unchanged {
                 Ok(Outcome::checked(0, None))
             } else {
-                Err(Refusal::Conflict)
+                Err(Refusal::Conflict.into())
             };
         }
-        let (staged, present) = self.find(collection, &operation.key);
-        let newest = match (staged, &present) {
+        let place = self.find(collection, &operation.key);
+        let newest = match (place.staged, &place.present) {
             (Some(at), _) => Some(&self.versions[at].version),
             (None, Some(present)) => Some(&present.version),
             (None, None) => None,
         };
-        if staged.is_none() {
+        if place.staged.is_none() {
             // What this entry has staged itself is nothing to wait for.
-            self.read = self
-                .read
-                .max(newest.map_or(0, |newest| newest.meta().index));
+            let read = newest.map_or(0, |newest| newest.index());
+            self.read = self.read.max(read);
         }
-        let live = newest.filter(|newest| !newest.is_tombstone()).cloned();
+        let live = newest.filter(|newest| newest.is_live(self.time)).cloned();
         check_condition(&operation.condition, live.as_ref())?;
         let fields = changed_fields(collection, &operation.key, live.as_ref(), &operation.change)?;
         let fields = fields.as_deref();
@@ -156,45 +173,36 @@ impl<'s> Stager<'s> {
             let version = live.as_ref().map_or(0, |live| live.meta().version);
             return Ok(Outcome::checked(version, live));
         }
-        let before = staged.map(|at| {
+        let before = place.staged.map(|at| {
             (
                 self.versions[at].version.clone(),
                 self.versions[at].operation,
             )
         });
-        let staged = self.stage(
-            at,
-            collection,
-            &operation.key,
-            staged,
-            present,
-            &live,
-            fields,
-        )?;
+        let kept = matches!(operation.change, Change::Patch(_));
+        let expires = match (operation.expires, &live) {
+            (Expires::Default, Some(live)) if kept => Expires::kept(collection, live),
+            (expires, _) => expires,
+        };
+        let (staged, document) =
+            self.stage(at, collection, place, live.as_ref(), fields, expires)?;
         if write.mode == Mode::Each
             && let Err(refusal) = self.check_unique(staged)
         {
             self.unstage(staged, before);
-            return Err(refusal);
+            return Err(refusal.into());
         }
-        let version = &self.versions[staged].version;
-        Ok(match (fields, live) {
-            (Some(_), live) => Outcome {
-                effect: if live.is_some() {
-                    Effect::Updated
-                } else {
-                    Effect::Inserted
-                },
-                version: version.meta().version,
-                document: Some(version.clone()),
-                earlier_id: None,
-            },
-            (None, last) => Outcome {
-                effect: Effect::Deleted,
-                version: last.as_ref().map_or(0, |last| last.meta().version),
-                document: last,
-                earlier_id: None,
-            },
+        let before = live.as_ref().map_or(0, |live| live.meta().version);
+        let (effect, version, document) = match (fields, live) {
+            (Some(_), None) => (Effect::Inserted, 1, Some(document)),
+            (Some(_), Some(_)) => (Effect::Updated, before + 1, Some(document)),
+            (None, last) => (Effect::Deleted, before, last),
+        };
+        Ok(Outcome {
+            effect,
+            version,
+            document,
+            earlier_id: None,
         })
     }
 
@@ -203,48 +211,58 @@ impl<'s> Stager<'s> {
         found.ok_or_else(|| Refusal::UnknownCollection(format!("number {}", id.0)))
     }
 
-    /// Where a key stands: staged before, or in the table.
-    fn find(&self, collection: &Collection, key: &[u8]) -> (Option<usize>, Option<Newest>) {
-        if let Some(many) = &self.many
-            && let Some(&staged) = many.by_key.get(&(collection.id, Box::from(key)))
-        {
-            return (Some(staged), None);
+    fn find<'k>(&self, collection: &Collection, key: &'k [u8]) -> Place<'k> {
+        let hash = collection.table.hash(key);
+        let staged = self.many.as_ref().and_then(|many| {
+            let staged = many.by_key.get(&(collection.id, Box::from(key)));
+            staged.copied()
+        });
+        let present = match staged {
+            Some(_) => None,
+            None => collection.table.newest(hash, key, self.guard),
+        };
+        Place {
+            key,
+            hash,
+            staged,
+            present,
         }
-        (None, collection.table.newest(key))
     }
 
-    /// Stages the version that `fields` (`None`: a tombstone) make; its place among the staged.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of one decision, used once"
-    )]
+    /// Stages the version that `fields` (`None`: a tombstone) make; its place among the staged
+    /// and a handle to it.
     fn stage(
         &mut self,
         operation: usize,
-        collection: &Arc<Collection>,
-        key: &[u8],
-        staged: Option<usize>,
-        present: Option<Newest>,
-        live: &Option<Document>,
+        collection: &Collection,
+        place: Place<'_>,
+        live: Option<&Document>,
         fields: Option<&[u8]>,
-    ) -> Result<usize, Refusal> {
+        expires: Expires,
+    ) -> Result<(usize, Document), Refusal> {
+        let Place {
+            key,
+            hash,
+            staged,
+            present,
+        } = place;
+        let before = live.map(Document::meta);
         let meta = Meta {
             index: self.index,
-            version: live.as_ref().map_or(1, |live| live.meta().version + 1),
-            created_at: live
-                .as_ref()
-                .map_or(self.time, |live| live.meta().created_at),
+            version: before.map_or(1, |before| before.version + 1),
+            created_at: before.map_or(self.time, |before| before.created_at),
             updated_at: self.time,
+            expires_at: fields.and_then(|fields| expires.at(collection, fields, self.time)),
         };
         let replaces = match staged {
             Some(at) => self.versions[at].present.is_some(),
             None => present.is_some(),
         };
-        let version = Document::new(key, &meta, fields, Link::of(replaces));
+        let (version, document) = Document::new_pair(key, &meta, fields, Link::of(replaces));
         if let Some(at) = staged {
             self.versions[at].version = version;
             self.versions[at].operation = operation;
-            return Ok(at);
+            return Ok((at, document));
         }
         // By what is in the state, not by the rows in use: those differ from node to node.
         let documents = collection.table.live() + self.versions.len() as u64;
@@ -257,14 +275,14 @@ impl<'s> Stager<'s> {
             many.rows
                 .extend(present.as_ref().map(|present| (collection.id, present.row)));
         }
-        let collection = Arc::clone(collection);
         self.versions.push(StagedVersion {
-            collection,
+            collection: collection.id,
+            hash,
             present,
             version,
             operation,
         });
-        Ok(self.versions.len() - 1)
+        Ok((self.versions.len() - 1, document))
     }
 
     /// Puts back what was staged before an operation that turned out to be refused.
@@ -280,7 +298,7 @@ impl<'s> Stager<'s> {
             "the last one staged is taken back"
         );
         let staged = self.versions.pop().expect("it was just staged");
-        let id = staged.collection.id;
+        let id = staged.collection;
         if let Some(many) = &mut self.many {
             many.by_key
                 .remove(&(id, Box::from(staged.version.key_bytes())));
@@ -293,8 +311,12 @@ impl<'s> Stager<'s> {
     /// Whether the values of a staged version are free in each unique index; claims them.
     fn check_unique(&mut self, at: usize) -> Result<(), Refusal> {
         let staged = &self.versions[at];
-        let (table, id) = (Arc::clone(&staged.collection.table), staged.collection.id);
-        let Some(uniques) = table.uniques().filter(|_| !staged.version.is_tombstone()) else {
+        let id = staged.collection;
+        let table = &self.collection(id)?.table;
+        let Some(uniques) = table
+            .uniques()
+            .filter(|_| staged.version.is_live(self.time))
+        else {
             return Ok(());
         };
         let own = staged.present.as_ref().map(|present| present.row);
@@ -308,11 +330,11 @@ impl<'s> Stager<'s> {
                 .and_then(|many| many.claims.get(&claim))
                 .filter(|&&other| other != at)
                 .and_then(|&other| self.versions.get(other))
-                .filter(|other| holds(&other.version, unique, &claim.2));
+                .filter(|other| holds(&other.version, unique, &claim.2, self.time));
             if let Some(other) = claimed {
                 return Err(taken(unique, &other.version));
             }
-            let held = table.unique_holder(unique, &claim.2, |row| {
+            let held = table.unique_holder(unique, &claim.2, self.time, |row| {
                 Some(row) == own || many.is_some_and(|many| many.rows.contains(&(id, row)))
             });
             if let Some(holder) = held {
@@ -332,20 +354,13 @@ impl<'s> Stager<'s> {
         id: CollectionId,
         key: &Key,
         fields: Option<&[u8]>,
+        expires: Expires,
     ) -> Result<(), Refusal> {
         let collection = self.collection(id)?;
-        let (staged, present) = self.find(collection, key.as_bytes());
-        let live = present.as_ref().map(|present| present.version.clone());
-        let live = live.filter(|live| !live.is_tombstone());
-        self.stage(
-            0,
-            collection,
-            key.as_bytes(),
-            staged,
-            present,
-            &live,
-            fields,
-        )?;
+        let place = self.find(collection, key.as_bytes());
+        let live = place.present.as_ref().map(|present| &present.version);
+        let live = live.filter(|live| live.is_live(self.time)).cloned();
+        self.stage(0, collection, place, live.as_ref(), fields, expires)?;
         Ok(())
     }
 
@@ -369,8 +384,8 @@ impl<'s> Stager<'s> {
     }
 }
 
-fn holds(version: &Document, unique: &UniqueIndex, key: &[u8]) -> bool {
-    !version.is_tombstone()
+fn holds(version: &Document, unique: &UniqueIndex, key: &[u8], time: Timestamp) -> bool {
+    version.is_live(time)
         && unique
             .key_of(version.fields())
             .is_some_and(|held| held == key)
@@ -479,8 +494,7 @@ pub(crate) fn check_condition(
                     None => value.is_null(),
                 };
                 if !equal {
-                    let found = found.map_or_else(|| "nothing".into(), |found| found.to_json());
-                    let expected = format!("expected {path} = {}, found {found}", value.to_json());
+                    let expected = not_as_expected(path, value, found);
                     return Err(Refusal::ConditionFailed {
                         expected,
                         current: live.clone(),
@@ -488,6 +502,46 @@ pub(crate) fn check_condition(
                 }
             }
             Ok(())
+        }
+    }
+}
+
+/// Says what was expected and what was found; with the types where JSON writes both alike.
+fn not_as_expected(path: &Path, expected: &Value, found: Option<RawValue<'_>>) -> String {
+    let wanted = expected.to_json();
+    let Some(found) = found else {
+        return format!("expected {path} = {wanted}, found nothing");
+    };
+    let (shown, kind) = (found.to_json(), found.type_name());
+    match shown == wanted {
+        true => format!(
+            "expected {path} = {} {wanted}, found {kind} {shown}",
+            expected.type_name()
+        ),
+        false => format!("expected {path} = {wanted}, found {shown}"),
+    }
+}
+
+impl Expires {
+    /// Of a patch that says nothing: what the document had, unless its collection has a rule.
+    pub(crate) fn kept(collection: &Collection, live: &Document) -> Expires {
+        match (&collection.definition.ttl, live.expires_at()) {
+            (None, Some(at)) => Expires::At(at.0),
+            _ => Expires::Default,
+        }
+    }
+
+    /// The moment for a document with these fields that is written at `time`.
+    pub(crate) fn at(
+        self,
+        collection: &Collection,
+        fields: &[u8],
+        time: Timestamp,
+    ) -> Option<Timestamp> {
+        match (self, &collection.definition.ttl) {
+            (Expires::At(at), _) => Some(Timestamp(at)),
+            (Expires::Default, Some(ttl)) => ttl.expires_at(RawMap::trusted(fields), time),
+            (Expires::Default, None) | (Expires::Never, _) => None,
         }
     }
 }
@@ -507,10 +561,11 @@ impl Outcome {
 pub(crate) fn build_unique(
     table: &Table,
     fields: Vec<velocitydb_types::Path>,
+    time: Timestamp,
 ) -> Result<Arc<UniqueIndex>, Refusal> {
     let unique = UniqueIndex::new(fields);
     table
-        .fill_unique(&unique)
+        .fill_unique(&unique, time)
         .map_err(|both| duplicate(&unique, &both))?;
     Ok(Arc::new(unique))
 }

@@ -12,10 +12,12 @@
 //! Invariants: same entries, same state, bit by bit ([`State::digest`]); a refusal depends on
 //! state and entry alone. Tests: `engine::tests`, the simulator.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use arc_swap::ArcSwap;
+use crossbeam_epoch::Guard;
 use smallvec::SmallVec;
 use velocitydb_types::{Fields, Key, Timestamp, Value};
 use xxhash_rust::xxh3::Xxh3;
@@ -24,13 +26,11 @@ use crate::catalog::{
     COLLECTIONS, Catalog, Collection, CollectionId, Definition, FIRST_USER_COLLECTION,
     IndexDefinition, Persistence, RETRIES, check_name,
 };
-use crate::command::{Command, Effect, Entry, Outcome, Refusal, Results, Retry, Write};
+use crate::command::{Command, Effect, Entry, Expires, Outcome, Refusal, Results, Retry, Write};
 use crate::memory::Memory;
 use crate::stage::{Refused, StagedVersion, Stager, build_unique};
 use crate::store::{Document, GarbageQueue, Meta, Snapshots, Table, UniqueIndex, Visible};
 
-/// Expired idempotency keys removed with each entry, at most.
-const RETRIES_EXPIRED_MAX: usize = 16;
 /// Replaced versions looked at after each entry: twice what it added, but no more than this.
 const GARBAGE_STEP_MAX: usize = 64;
 
@@ -39,6 +39,19 @@ const GARBAGE_STEP_MAX: usize = 64;
 pub(crate) struct Domain {
     pub(crate) visible: Visible,
     pub(crate) snapshots: Snapshots,
+    /// The newest log time, for those who ask whether a document has expired.
+    time: AtomicI64,
+}
+
+impl Domain {
+    /// The clock, unless log time is ahead of it: what has expired stays so.
+    pub(crate) fn time_at_least(&self, now: Timestamp) -> Timestamp {
+        now.max(Timestamp(self.time.load(Ordering::Acquire)))
+    }
+
+    pub(crate) fn set_time(&self, time: i64) {
+        self.time.store(time, Ordering::Release);
+    }
 }
 
 /// What readers use without a lock.
@@ -71,8 +84,6 @@ pub(crate) struct State {
     pub(crate) logged: Sequence,
     pub(crate) volatile: Sequence,
     next_collection: CollectionId,
-    /// Idempotency keys by the time they expire.
-    retries: BTreeSet<(i64, Key)>,
 }
 
 /// A change of the catalog that goes with an entry.
@@ -88,10 +99,9 @@ enum Definitions {
 /// An entry that is decided: what it will do.
 pub(crate) struct Staged {
     versions: SmallVec<[StagedVersion; 1]>,
+    /// It changes log time alone.
+    tick: bool,
     definitions: Option<Box<Definitions>>,
-    retry: Option<(i64, Key)>,
-    /// Idempotency keys that are not kept any more.
-    retries_gone: Vec<(i64, Key)>,
     pub(crate) persistence: Persistence,
     pub(crate) index: u64,
     pub(crate) time: Timestamp,
@@ -105,7 +115,7 @@ pub(crate) struct Staged {
 impl Staged {
     /// Whether there is anything to log and publish.
     pub(crate) fn changes(&self) -> bool {
-        !self.versions.is_empty()
+        !self.versions.is_empty() || self.tick
     }
 
     /// Whether it changes a definition.
@@ -157,7 +167,6 @@ impl State {
             logged: Sequence::default(),
             volatile: Sequence::default(),
             next_collection: FIRST_USER_COLLECTION,
-            retries: BTreeSet::new(),
         }
     }
 
@@ -180,6 +189,7 @@ impl State {
         &mut self,
         stamp: Timestamp,
         command: &Command<'_>,
+        guard: &Guard,
     ) -> Result<Staged, Refused> {
         let persistence = match command {
             Command::Write(write) => {
@@ -197,36 +207,10 @@ impl State {
         };
         let index = sequence.last_index + 1;
         let time = Timestamp(stamp.0.max(sequence.last_time.saturating_add(1)));
-        let mut stager = Stager::new(&self.catalog, index, time);
-        let mut staged = self.stage_with(&mut stager, command, persistence, index, time);
-        if persistence == Persistence::Volatile {
-            // Volatile data is visible as soon as it is there, under indexes of its own.
-            staged = staged.map_err(|refused| Refused { read: 0, ..refused });
-        }
-        staged.map(|staged| {
-            let versions = std::mem::take(&mut stager.versions);
-            let read = stager.read.max(staged.read);
-            Staged {
-                versions,
-                read,
-                ..staged
-            }
-        })
-    }
-
-    fn stage_with(
-        &self,
-        stager: &mut Stager<'_>,
-        command: &Command<'_>,
-        persistence: Persistence,
-        index: u64,
-        time: Timestamp,
-    ) -> Result<Staged, Refused> {
         let mut staged = Staged {
             versions: SmallVec::new(),
+            tick: matches!(command, Command::Tick),
             definitions: None,
-            retry: None,
-            retries_gone: Vec::new(),
             persistence,
             index,
             time,
@@ -234,6 +218,24 @@ impl State {
             read: 0,
             repeated: false,
         };
+        match self.stage_into(&mut staged, command, guard) {
+            Ok(()) => Ok(staged),
+            // Volatile data is visible as soon as it is there, under indexes of its own.
+            Err(refused) if persistence == Persistence::Volatile => {
+                Err(Refused { read: 0, ..refused })
+            }
+            Err(refused) => Err(refused),
+        }
+    }
+
+    fn stage_into(
+        &self,
+        staged: &mut Staged,
+        command: &Command<'_>,
+        guard: &Guard,
+    ) -> Result<(), Refused> {
+        let (index, time) = (staged.index, staged.time);
+        let mut stager = Stager::new(&self.catalog, index, time, &mut staged.versions, guard);
         let refused = |refusal| Refused {
             operation: 0,
             refusal,
@@ -242,38 +244,31 @@ impl State {
         match command {
             Command::Write(write) => {
                 if let Some(retry) = &write.retry
-                    && let Some((kept, results)) = self.repeated(retry, time).map_err(refused)?
+                    && let Some((kept, results)) =
+                        self.repeated(retry, time, guard).map_err(refused)?
                 {
                     // It is the answer of then: the index may be somebody's fencing token.
-                    return Ok(Staged {
-                        results,
-                        repeated: true,
-                        read: kept.index,
-                        time: kept.updated_at,
-                        ..staged
-                    });
+                    staged.results = results;
+                    staged.repeated = true;
+                    staged.read = kept.index;
+                    staged.time = kept.updated_at;
+                    return Ok(());
                 }
-                staged.results = stager.write(write)?;
+                stager.write(write, &mut staged.results)?;
                 if let Some(retry) = &write.retry
                     && !stager.versions.is_empty()
                 {
                     let key = retry_key(retry).map_err(refused)?;
                     let fields = retry_document(retry, index, write, &staged.results);
+                    let expires = Expires::At(retry.expires);
                     stager
-                        .system(RETRIES, &key, Some(fields.as_bytes()))
+                        .system(RETRIES, &key, Some(fields.as_bytes()), expires)
                         .map_err(refused)?;
-                    // An expired outcome under the same key goes with this entry.
-                    let table = &self.catalog.by_id[&RETRIES].table;
-                    let old = table.newest(key.as_bytes());
-                    let old = old.and_then(|old| expiry(&old.version));
-                    staged
-                        .retries_gone
-                        .extend(old.map(|expires| (expires, key.clone())));
-                    staged.retry = Some((retry.expires, key));
                 }
             }
+            Command::Tick => {}
             definition => {
-                let change = self.define(definition, index).map_err(refused)?;
+                let change = self.define(definition, index, time).map_err(refused)?;
                 let (collection, gone) = match &change {
                     Definitions::Put(c)
                     | Definitions::Empty(c)
@@ -290,25 +285,14 @@ impl State {
                 let key = Key::from_value(&Value::String(gone))
                     .map_err(|error| refused(Refusal::BadDefinition(error.to_string())))?;
                 let fields = fields.map(|fields| fields.as_bytes());
-                stager.system(COLLECTIONS, &key, fields).map_err(refused)?;
+                stager
+                    .system(COLLECTIONS, &key, fields, Expires::Never)
+                    .map_err(refused)?;
                 staged.definitions = Some(Box::new(change));
             }
         }
-        if persistence == Persistence::Logged && !stager.versions.is_empty() {
-            let asked = staged.retry.as_ref().map(|(_, key)| key.clone());
-            let expired = self
-                .retries
-                .iter()
-                .take_while(|(expires, _)| *expires <= time.0);
-            for (expires, key) in expired.take(RETRIES_EXPIRED_MAX) {
-                // A key that is used again has its document replaced already.
-                if Some(key) != asked.as_ref() {
-                    stager.system(RETRIES, key, None).map_err(refused)?;
-                }
-                staged.retries_gone.push((*expires, key.clone()));
-            }
-        }
-        Ok(staged)
+        staged.read = stager.read;
+        Ok(())
     }
 
     fn known(&self, id: CollectionId) -> Result<&Arc<Collection>, Refusal> {
@@ -320,9 +304,14 @@ impl State {
     }
 
     /// What a command that defines something changes.
-    fn define(&self, command: &Command<'_>, index: u64) -> Result<Definitions, Refusal> {
+    fn define(
+        &self,
+        command: &Command<'_>,
+        index: u64,
+        time: Timestamp,
+    ) -> Result<Definitions, Refusal> {
         Ok(match command {
-            Command::Write(_) => unreachable!("a write defines nothing"),
+            Command::Write(_) | Command::Tick => unreachable!("it defines nothing"),
             Command::CreateCollection(definition) => {
                 definition.check()?;
                 if self.catalog.get(&definition.name).is_some() {
@@ -346,7 +335,7 @@ impl State {
                 let mut definition = old.definition.clone();
                 definition.indexes.push(index_definition.clone());
                 definition.check()?;
-                let unique = build_unique(&old.table, index_definition.fields.clone())?;
+                let unique = build_unique(&old.table, index_definition.fields.clone(), time)?;
                 Definitions::Attach(redefined(old, definition, index), unique)
             }
             Command::DropIndex(id, name) => {
@@ -366,10 +355,12 @@ impl State {
 
     /// Publishes what was staged in the same critical section. Readers see it once its index is
     /// visible. The answer says whether the catalog changed.
-    pub(crate) fn publish(&mut self, staged: &mut Staged, term: u64) -> bool {
-        let guard = &crossbeam_epoch::pin();
+    pub(crate) fn publish(&mut self, staged: &mut Staged, term: u64, guard: &Guard) -> bool {
         let persistence = staged.persistence;
-        let sequence = self.sequence(persistence);
+        let sequence = match persistence {
+            Persistence::Logged => &mut self.logged,
+            Persistence::Volatile => &mut self.volatile,
+        };
         assert_eq!(
             staged.index,
             sequence.last_index + 1,
@@ -377,19 +368,22 @@ impl State {
         );
         sequence.last_index = staged.index;
         sequence.last_time = staged.time.0;
+        self.shared.domain(persistence).set_time(staged.time.0);
         sequence.last_term = term;
         for staged in staged.versions.drain(..) {
-            let table = &staged.collection.table;
-            if let Some(garbage) = table.publish(staged.present.as_ref(), staged.version, guard) {
+            let StagedVersion {
+                collection,
+                hash,
+                present,
+                version,
+                ..
+            } = staged;
+            let collection = self.catalog.by_id(collection);
+            let table = &collection.expect("staged under this catalog").table;
+            if let Some(garbage) = table.publish(hash, present.as_ref(), version, guard) {
                 sequence.garbage.push(garbage);
                 sequence.owed += 2;
             }
-        }
-        for gone in staged.retries_gone.drain(..) {
-            self.retries.remove(&gone);
-        }
-        if let Some(retry) = staged.retry.take() {
-            self.retries.insert(retry);
         }
         let Some(change) = staged.definitions.take() else {
             return false;
@@ -429,6 +423,45 @@ impl State {
         )
     }
 
+    /// Removes up to `limit` documents that have expired by log time and that no snapshot sees;
+    /// how many. What has expired is not there for anybody: this only gives back the memory.
+    pub(crate) fn remove_expired(
+        &mut self,
+        persistence: Persistence,
+        now: Timestamp,
+        limit: usize,
+    ) -> usize {
+        let guard = &crossbeam_epoch::pin();
+        let last = Timestamp(self.sequence(persistence).last_time);
+        let time = match persistence {
+            Persistence::Logged => last,
+            // Nobody else has it: the clock is enough.
+            Persistence::Volatile => last.max(now),
+        };
+        let until = self.shared.domain(persistence).snapshots.oldest_time(time);
+        let mut removed = 0;
+        for collection in self.catalog.by_id.values() {
+            if collection.definition.persistence == persistence && removed < limit {
+                removed += collection
+                    .table
+                    .remove_expired(until, limit - removed, guard);
+            }
+        }
+        removed
+    }
+
+    /// Whether documents wait to be removed until log time has reached `time`.
+    pub(crate) fn waits_for_time(&self, time: Timestamp) -> bool {
+        let last = Timestamp(self.logged.last_time);
+        let mut logged = self
+            .catalog
+            .by_id
+            .values()
+            .filter(|one| one.definition.persistence == Persistence::Logged);
+        last < time
+            && logged.any(|one| one.table.next_expiry(last).is_some_and(|next| next <= time))
+    }
+
     /// The step that follows each write: a few versions, so that no write pays for many.
     pub(crate) fn collect_step(&mut self, persistence: Persistence) {
         let sequence = self.sequence(persistence);
@@ -452,10 +485,11 @@ impl State {
             self.logged.last_index + 1,
             "entries are applied in order"
         );
-        let staged = self.stage(entry.stamp(), &entry.command);
+        let guard = &crossbeam_epoch::pin();
+        let staged = self.stage(entry.timestamp(), &entry.command, guard);
         let answer = match staged {
             Ok(mut staged) if staged.persistence == Persistence::Logged => {
-                if self.publish(&mut staged, term) {
+                if self.publish(&mut staged, term, guard) {
                     self.shared.catalog.store(Arc::clone(&self.catalog));
                 }
                 Ok(std::mem::take(&mut staged.results))
@@ -472,10 +506,18 @@ impl State {
             last.last_index = index;
             last.last_term = term;
             last.last_time = entry.stamp.max(last.last_time.saturating_add(1));
+            self.shared.logged.set_time(self.logged.last_time);
         }
         self.shared.logged.visible.advance(index);
         self.collect_step(Persistence::Logged);
         answer
+    }
+
+    /// The document of an idempotency key, a tombstone included.
+    fn kept(&self, key: &Key, guard: &Guard) -> Option<Document> {
+        let table = &self.catalog.by_id[&RETRIES].table;
+        let newest = table.newest(table.hash(key.as_bytes()), key.as_bytes(), guard);
+        newest.map(|newest| newest.version)
     }
 
     /// The kept outcome of a request, when its key is known, and when it was kept.
@@ -483,14 +525,14 @@ impl State {
         &self,
         retry: &Retry<'_>,
         time: Timestamp,
+        guard: &Guard,
     ) -> Result<Option<(Meta, Results)>, Refusal> {
         if retry.expires <= time.0 {
             return Err(Refusal::RetryExpired(retry.key.to_string()));
         }
         let key = retry_key(retry)?;
-        let table = &self.catalog.by_id[&RETRIES].table;
-        let kept = table.newest(key.as_bytes()).map(|newest| newest.version);
-        let Some(kept) = kept.filter(|kept| expiry(kept) > Some(time.0)) else {
+        let kept = self.kept(&key, guard);
+        let Some(kept) = kept.filter(|kept| kept.is_live(time)) else {
             return Ok(None);
         };
         if kept.get("request").and_then(|request| request.as_int()) != Some(retry.request as i64) {
@@ -509,21 +551,17 @@ impl State {
             earlier_id: Some(Key::trusted(id)),
         };
         let results = results.into_iter();
-        let results = results.map(|result| result.map(outcome).map_err(Refusal::Earlier));
+        let results = results.map(|result| {
+            result
+                .map(outcome)
+                .map_err(|why| Box::new(Refusal::Earlier(why)))
+        });
         Ok(Some((kept.meta(), results.collect())))
     }
 
     /// Rebuilds what is derived from documents, after a checkpoint was loaded.
     pub(crate) fn derive(&mut self, next_collection: CollectionId) {
         self.next_collection = next_collection;
-        let table = Arc::clone(&self.catalog.by_id[&RETRIES].table);
-        self.retries.clear();
-        table.scan(0, u64::MAX, |kept| {
-            if let Some(expires) = expiry(&kept) {
-                self.retries.insert((expires, kept.id()));
-            }
-            true
-        });
         self.shared.catalog.store(Arc::clone(&self.catalog));
     }
 
@@ -548,6 +586,10 @@ impl State {
                 continue;
             }
             collection.table.scan(0, u64::MAX, |document| {
+                // When it is removed is each node's own affair.
+                if !document.is_live(Timestamp(self.logged.last_time)) {
+                    return true;
+                }
                 let mut hash = Xxh3::new();
                 hash.update(&collection.id.0.to_le_bytes());
                 hash.update(document.body_slice());
@@ -590,15 +632,6 @@ fn redefined(old: &Collection, definition: Definition, index: u64) -> Collection
     Collection::new(old.id, definition, index, Arc::clone(&old.table))
 }
 
-/// Until when a kept outcome counts; `None` for a tombstone.
-fn expiry(kept: &Document) -> Option<i64> {
-    if kept.is_tombstone() {
-        None
-    } else {
-        kept.get("expires")?.as_int()
-    }
-}
-
 fn retry_key(retry: &Retry<'_>) -> Result<Key, Refusal> {
     Key::from_value(&Value::String(retry.key.to_string()))
         .map_err(|error| Refusal::BadDefinition(format!("the idempotency key: {error}")))
@@ -616,10 +649,9 @@ fn retry_document(retry: &Retry<'_>, index: u64, write: &Write<'_>, results: &Re
     let kept: Vec<KeptResult> = kept.collect();
     let kept = postcard::to_allocvec(&kept).expect("writing to memory cannot fail");
     let fields = BTreeMap::from([
-        ("expires".to_owned(), Value::Int(retry.expires)),
         ("index".to_owned(), Value::Int(index as i64)),
         ("request".to_owned(), Value::Int(retry.request as i64)),
         ("results".to_owned(), Value::Bytes(kept)),
     ]);
-    Fields::from_map(&fields).expect("four known fields")
+    Fields::from_map(&fields).expect("three known fields")
 }

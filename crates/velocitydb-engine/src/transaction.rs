@@ -20,7 +20,8 @@ use velocitydb_types::Timestamp;
 
 use crate::catalog::{Collection, CollectionId, Persistence};
 use crate::command::{
-    Change, Command, Condition, Effect, Mode, Operation, Outcome, Refusal, Results, Retry, Write,
+    Change, Command, Condition, Effect, Expires, Mode, Operation, Outcome, Refusal, Results, Retry,
+    Write,
 };
 use crate::commit::Durability;
 use crate::engine::{Engine, Written};
@@ -55,6 +56,8 @@ struct Pending {
     anew: bool,
     /// The document as the transaction sees it; `None`: deleted.
     document: Option<Document>,
+    /// When it shall expire.
+    expires: Expires,
 }
 
 /// A position to roll back to.
@@ -83,7 +86,7 @@ impl Transaction {
         now: Timestamp,
         deadline: Timestamp,
     ) -> Transaction {
-        let snapshot = engine.snapshot(deadline);
+        let snapshot = engine.snapshot(now, deadline);
         Transaction {
             engine,
             snapshot,
@@ -188,6 +191,7 @@ impl Transaction {
         key: &[u8],
         condition: &Condition,
         change: &Change<'_>,
+        expires: Expires,
     ) -> Result<Outcome, Error> {
         self.check(collection)?;
         let name: DocumentKey = (collection.id, key.into());
@@ -203,6 +207,7 @@ impl Transaction {
                     base_version: meta.map_or(0, |meta| meta.version),
                     anew: false,
                     document,
+                    expires: Expires::Default,
                 }
             }
         };
@@ -232,11 +237,18 @@ impl Transaction {
                 } else {
                     pending.base_version
                 };
+                pending.expires = match (expires, &live, change) {
+                    (Expires::Default, Some(live), Change::Patch(_)) => {
+                        Expires::kept(collection, live)
+                    }
+                    (expires, _, _) => expires,
+                };
                 let meta = Meta {
                     index: self.snapshot.index(),
                     version: base_version + 1,
                     created_at: old.map_or(self.began, |old| old.created_at),
                     updated_at: self.began,
+                    expires_at: pending.expires.at(collection, &fields, self.began),
                 };
                 let document = Document::new(key, &meta, Some(&fields), Link::None);
                 let effect = if old.is_some() {
@@ -337,6 +349,7 @@ impl Transaction {
             };
             operations.push(Operation {
                 change,
+                expires: pending.expires,
                 ..condition(*id, key, expected)
             });
         }
@@ -349,7 +362,7 @@ impl Transaction {
             operations: operations.into(),
             retry,
         };
-        match self.engine.propose(now, Command::Write(write), level) {
+        match self.engine.propose(now, &Command::Write(write), level) {
             // Its writes took each other back: it happened at its snapshot, or at what it rests on.
             Ok(written) if !written.repeated => {
                 let index = written.index.max(self.snapshot.index());
@@ -376,6 +389,7 @@ fn condition(id: CollectionId, key: &[u8], condition: Condition) -> Operation<'_
         key: key.into(),
         condition,
         change: Change::None,
+        expires: Expires::Default,
     }
 }
 

@@ -9,7 +9,7 @@ const QUOTED_BYTES_MAX: usize = 60;
 
 /// A fault of the input, at the line where it was seen.
 #[derive(Debug, thiserror::Error)]
-#[error("line {line}: {kind}")]
+#[error("{}{kind}", at_line(*.line))]
 pub struct ImportError {
     /// Counted from 1 in the decompressed text; of a row over several lines the first. 0 when
     /// the input could not be opened.
@@ -35,7 +35,7 @@ pub enum ErrorKind {
     #[error("{0}")]
     Header(String),
     /// A row has more or fewer fields than the header.
-    #[error("{found} fields, the header has {expected}")]
+    #[error("{}, the header has {expected}", fields(*.found))]
     FieldCount {
         /// Columns of the header.
         expected: usize,
@@ -119,6 +119,19 @@ impl ImportError {
     }
 }
 
+/// Where it is; nothing when that is no line of the text.
+fn at_line(line: u64) -> String {
+    match line {
+        0 => String::new(),
+        line => format!("line {line}: "),
+    }
+}
+
+fn fields(count: usize) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} field{ending}")
+}
+
 fn because(reason: &str) -> String {
     if reason.is_empty() {
         String::new()
@@ -158,6 +171,21 @@ mod tests {
             error.to_string(),
             "line 7: column `n`: `x` is not of type int (why)"
         );
+    }
+
+    #[test]
+    fn what_is_no_line_names_none_and_one_field_is_no_fields() {
+        let missing = io::Error::from(io::ErrorKind::NotFound);
+        let error = ImportError::new(0, ErrorKind::Io(missing));
+        assert_eq!(error.to_string(), "cannot read the input: entity not found");
+        for (found, text) in [
+            (1, "1 field, the"),
+            (2, "2 fields, the"),
+            (0, "0 fields, the"),
+        ] {
+            let error = ImportError::new(3, ErrorKind::FieldCount { expected: 3, found });
+            assert_eq!(error.to_string(), format!("line 3: {text} header has 3"));
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use flate2::bufread::GzDecoder;
+
 const BUFFER_BYTES: usize = 64 << 10;
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
@@ -48,25 +50,51 @@ impl Progress {
 /// The decompressed text.
 pub(crate) type Input = Box<dyn BufRead + Send>;
 
+/// What begins an exported file, and nothing else.
+pub(crate) const EXPORT: &[u8] = b"{\"$velocitydb\":";
+
+/// What the text of an input looks like at its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// It was exported by this program.
+    Export,
+    /// Anything else.
+    Other,
+}
+
 /// Begins to read a source, and counts in `progress` what is taken from it.
-pub(crate) fn open(source: impl Read + Send + 'static, progress: &Progress) -> io::Result<Input> {
+pub(crate) fn open(
+    source: impl Read + Send + 'static,
+    progress: &Progress,
+) -> io::Result<(Input, Content)> {
     let counted = Counted {
         source,
         read: Arc::clone(&progress.read),
     };
-    let (head, rest) = peek::<4>(BufReader::with_capacity(BUFFER_BYTES, counted))?;
+    let counted = BufReader::with_capacity(BUFFER_BYTES, counted);
+    let (head, rest) = peek_while(counted, |head| head.len() < ZSTD.len())?;
     let text: Box<dyn Read + Send> = if head.starts_with(GZIP) {
-        Box::new(flate2::bufread::MultiGzDecoder::new(rest))
+        Box::new(GzipMembers(Some(GzDecoder::new(rest))))
     } else if is_zstd(&head) {
         Box::new(zstd::Decoder::with_buffer(rest)?)
     } else {
         Box::new(rest)
     };
-    let (head, mut rest) = peek::<3>(BufReader::with_capacity(BUFFER_BYTES, text))?;
-    if head == BYTE_ORDER_MARK {
-        rest.consume(head.len());
+    let text = BufReader::with_capacity(BUFFER_BYTES, text);
+    // No further than it may matter: what fails behind that fails where it is read.
+    let (head, mut rest) = peek_while(text, |head| {
+        [EXPORT, BYTE_ORDER_MARK]
+            .iter()
+            .any(|known| known.starts_with(head))
+    })?;
+    if head.starts_with(BYTE_ORDER_MARK) {
+        rest.consume(BYTE_ORDER_MARK.len());
     }
-    Ok(Box::new(rest))
+    let content = match head == EXPORT {
+        true => Content::Export,
+        false => Content::Other,
+    };
+    Ok((Box::new(rest), content))
 }
 
 fn is_zstd(head: &[u8]) -> bool {
@@ -75,13 +103,43 @@ fn is_zstd(head: &[u8]) -> bool {
 
 type Peeked<R> = io::Chain<Cursor<Vec<u8>>, R>;
 
-/// The first bytes (fewer only at the end), and the whole again.
-fn peek<const COUNT: usize>(
+/// The first bytes, as long as more of them are wanted, and the whole again.
+fn peek_while(
     mut input: impl BufRead,
+    wanted: impl Fn(&[u8]) -> bool,
 ) -> io::Result<(Vec<u8>, Peeked<impl BufRead>)> {
-    let mut head = Vec::with_capacity(COUNT);
-    input.by_ref().take(COUNT as u64).read_to_end(&mut head)?;
+    let mut head = Vec::new();
+    while wanted(&head) && input.by_ref().take(1).read_to_end(&mut head)? > 0 {}
     Ok((head.clone(), Cursor::new(head).chain(input)))
+}
+
+/// The text of one gzip member after the other; `None` after the last.
+struct GzipMembers<R>(Option<GzDecoder<R>>);
+
+impl<R: BufRead> Read for GzipMembers<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let Some(member) = &mut self.0 else {
+                return Ok(0);
+            };
+            let count = member.read(buffer)?;
+            if count > 0 || buffer.is_empty() {
+                return Ok(count);
+            }
+            // A decoder that is asked again after its end says the same: an error here is no end.
+            match member.get_mut().fill_buf()?.first() {
+                None => self.0 = None,
+                Some(first) if *first == GZIP[0] => {
+                    let rest = self.0.take().map(GzDecoder::into_inner);
+                    self.0 = rest.map(GzDecoder::new);
+                }
+                Some(_) => {
+                    let what = "behind the end of the gzip data are bytes that are none";
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+                }
+            }
+        }
+    }
 }
 
 /// Counts what passes.
@@ -109,6 +167,29 @@ pub(crate) fn fill(input: &mut Input) -> io::Result<&[u8]> {
     input.fill_buf()
 }
 
+/// The first byte that is no white space, without taking it, and the lines that end before it,
+/// which are taken.
+pub(crate) fn first_visible(input: &mut Input) -> io::Result<(Option<u8>, u64)> {
+    let mut lines = 0;
+    loop {
+        let filled = fill(input)?;
+        let visible = filled.iter().position(|byte| !byte.is_ascii_whitespace());
+        let blank = &filled[..visible.unwrap_or(filled.len())];
+        let ended = blank.iter().filter(|byte| **byte == b'\n').count();
+        // What stands before the first byte on its own line is left: columns are counted there.
+        let taken = match visible {
+            Some(_) => blank.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1),
+            None => blank.len(),
+        };
+        let (first, at_end) = (visible.map(|at| filled[at]), filled.is_empty());
+        lines += ended as u64;
+        input.consume(taken);
+        if first.is_some() || at_end {
+            return Ok((first, lines));
+        }
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use std::io::Write;
@@ -129,7 +210,7 @@ pub(crate) mod tests {
         let progress = Progress::new(None);
         let mut text = String::new();
         let result = open(Cursor::new(bytes), &progress)
-            .and_then(|mut input| input.read_to_string(&mut text))
+            .and_then(|(mut input, _)| input.read_to_string(&mut text))
             .map(|_| text);
         (result, progress.bytes_read())
     }
@@ -169,6 +250,25 @@ pub(crate) mod tests {
             read(vec![0xef, 0xbb]).0.unwrap_err().kind(),
             io::ErrorKind::InvalidData
         );
+    }
+
+    #[test]
+    fn what_follows_gzip_data_and_is_none_is_no_cut() {
+        for behind in [
+            &b"x"[..],
+            b"\0\0\0",
+            b"a long text, more than a header of gzip has",
+        ] {
+            let (result, _) = read([&gzip(b"ab"), &gzip(b"cd"), behind].concat());
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
+            assert!(
+                error
+                    .to_string()
+                    .contains("behind the end of the gzip data"),
+                "{error}"
+            );
+        }
     }
 
     #[test]

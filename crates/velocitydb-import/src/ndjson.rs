@@ -1,19 +1,20 @@
-//! The lines of NDJSON as fields: one object on each line, empty lines skipped.
+//! JSON documents as fields: one object on each line (NDJSON), or the elements of one array.
 //!
-//! What JSON becomes is `velocitydb_types::json`'s to say. Fields with a declared type are made
-//! values of that type; all others stay what JSON says they are, strings that look like times
-//! included.
+//! Which of the two it is shows in the first character. What JSON becomes is
+//! `velocitydb_types::json`'s to say. Fields with a declared type are made values of that type;
+//! all others stay what JSON says they are, strings that look like times included.
 //!
 //! Tests: `reader/tests.rs`.
 
 use std::collections::{BTreeMap, HashSet};
-use std::io::{BufRead, Read};
 use std::sync::Arc;
 
 use velocitydb_types::{FieldType, Value};
 
+use crate::elements::Elements;
 use crate::error::{ErrorKind, ImportError, quoted};
-use crate::input::{Input, fill};
+use crate::input::{self, Input};
+use crate::lines::Lines;
 use crate::options::Options;
 use crate::reader::Row;
 use crate::typed;
@@ -23,24 +24,47 @@ const NAMES_MAX: usize = 4096;
 
 /// Reads objects.
 pub(crate) struct Ndjson {
-    input: Input,
+    texts: Texts,
     types: BTreeMap<String, FieldType>,
-    row_bytes_max: usize,
-    line: u64,
-    text: Vec<u8>,
     names: HashSet<Arc<str>>,
 }
 
-impl Ndjson {
-    pub fn new(input: Input, options: &Options) -> Self {
-        Self {
-            input,
-            types: options.types.clone(),
-            row_bytes_max: options.row_bytes_max.max(1),
-            line: 0,
-            text: Vec::new(),
-            names: HashSet::new(),
+/// Where the text of the next object comes from.
+enum Texts {
+    Lines(Lines),
+    Array(Elements),
+}
+
+impl Texts {
+    fn next(&mut self) -> Result<bool, ImportError> {
+        match self {
+            Self::Lines(lines) => lines.next_filled(),
+            Self::Array(elements) => elements.next_element(),
         }
+    }
+
+    fn current(&self) -> (u64, &[u8]) {
+        match self {
+            Self::Lines(lines) => (lines.line, &lines.text),
+            Self::Array(elements) => (elements.line, &elements.text),
+        }
+    }
+}
+
+impl Ndjson {
+    pub fn open(mut input: Input, options: &Options) -> Result<Self, ImportError> {
+        let bytes_max = options.row_bytes_max;
+        let (first, lines) =
+            input::first_visible(&mut input).map_err(|error| ImportError::read(1, error))?;
+        let texts = match first {
+            Some(b'[') => Texts::Array(Elements::new(input, bytes_max, lines + 1)),
+            _ => Texts::Lines(Lines::new(input, bytes_max, lines)),
+        };
+        Ok(Self {
+            texts,
+            types: options.types.clone(),
+            names: HashSet::new(),
+        })
     }
 
     /// The next row; nothing at the end.
@@ -48,96 +72,63 @@ impl Ndjson {
     /// # Errors
     /// After one that is a bad row the next call reads on; after any other it may not be called.
     pub fn read(&mut self) -> Result<Option<Row>, ImportError> {
-        while self.read_line()? {
-            if !self.text.trim_ascii().is_empty() {
-                let fields = self
-                    .fields()
-                    .map_err(|kind| ImportError::new(self.line, kind))?;
-                return Ok(Some(Row {
-                    line: self.line,
-                    fields,
-                }));
+        if !self.texts.next()? {
+            return Ok(None);
+        }
+        let (line, text) = self.texts.current();
+        let fields = object(text).and_then(|map| {
+            let fields = map.into_iter();
+            let fields = fields.map(|(name, value)| field(&self.types, &mut self.names, name, value));
+            fields.collect()
+        });
+        match fields {
+            Ok(fields) => Ok(Some(Row { line, fields })),
+            Err(kind) => Err(ImportError::new(line, kind)),
+        }
+    }
+}
+
+fn object(text: &[u8]) -> Result<BTreeMap<String, Value>, ErrorKind> {
+    let text = std::str::from_utf8(text).map_err(|_| ErrorKind::NotUtf8)?;
+    let value = Value::from_json(text).map_err(|error| {
+        ErrorKind::Json(format!("{} (column {})", error.message, error.column))
+    })?;
+    match value {
+        Value::Map(map) => Ok(map),
+        other => {
+            let message = format!("expected one JSON object, found {}", other.type_name());
+            Err(ErrorKind::Json(message))
+        }
+    }
+}
+
+fn field(
+    types: &BTreeMap<String, FieldType>,
+    names: &mut HashSet<Arc<str>>,
+    name: String,
+    value: Value,
+) -> Result<(Arc<str>, Value), ErrorKind> {
+    let value = match types.get(&name) {
+        None => value,
+        Some(field_type) => typed::convert(value, *field_type).map_err(|value| {
+            let (column, value) = (name.clone(), quoted(&value.to_json()));
+            ErrorKind::Value {
+                column,
+                value,
+                expected: field_type.name(),
+                reason: String::new(),
             }
-        }
-        Ok(None)
-    }
-
-    /// Reads one line into `text`, without its end; false at the end of the input.
-    fn read_line(&mut self) -> Result<bool, ImportError> {
-        self.line += 1;
-        self.text.clear();
-        let failed = |error| ImportError::read(self.line, error);
-        let bytes_max = self.row_bytes_max;
-        // As much as the longest row and `\r\n`: a longer row shows by its length.
-        let mut limited = (&mut self.input).take((bytes_max as u64).saturating_add(2));
-        let count = limited.read_until(b'\n', &mut self.text).map_err(failed)?;
-        if self.text.last() == Some(&b'\n') {
-            self.text.pop();
-            self.text.pop_if(|byte| *byte == b'\r');
-        } else if self.text.len() > bytes_max {
-            self.skip_line()?;
-        }
-        if self.text.len() > bytes_max {
-            return Err(ImportError::new(
-                self.line,
-                ErrorKind::RowTooLong { bytes_max },
-            ));
-        }
-        Ok(count > 0)
-    }
-
-    /// Passes over the rest of a line.
-    fn skip_line(&mut self) -> Result<(), ImportError> {
-        loop {
-            let filled =
-                fill(&mut self.input).map_err(|error| ImportError::read(self.line, error))?;
-            let end = filled.iter().position(|byte| *byte == b'\n');
-            let count = end.map_or(filled.len(), |end| end + 1);
-            let done = end.is_some() || filled.is_empty();
-            self.input.consume(count);
-            if done {
-                return Ok(());
+        })?,
+    };
+    let name = match names.get(name.as_str()) {
+        Some(shared) => Arc::clone(shared),
+        None => {
+            let name: Arc<str> = name.into();
+            if names.len() < NAMES_MAX {
+                names.insert(Arc::clone(&name));
             }
+            name
         }
-    }
-
-    fn fields(&mut self) -> Result<Vec<(Arc<str>, Value)>, ErrorKind> {
-        let text = std::str::from_utf8(&self.text).map_err(|_| ErrorKind::NotUtf8)?;
-        let value = Value::from_json(text).map_err(|error| {
-            ErrorKind::Json(format!("{} (column {})", error.message, error.column))
-        })?;
-        let Value::Map(map) = value else {
-            let message = format!("expected one JSON object, found {}", value.type_name());
-            return Err(ErrorKind::Json(message));
-        };
-        map.into_iter()
-            .map(|(name, value)| self.field(name, value))
-            .collect()
-    }
-
-    fn field(&mut self, name: String, value: Value) -> Result<(Arc<str>, Value), ErrorKind> {
-        let value = match self.types.get(&name) {
-            None => value,
-            Some(field_type) => typed::convert(value, *field_type).map_err(|value| {
-                let (column, value) = (name.clone(), quoted(&value.to_json()));
-                ErrorKind::Value {
-                    column,
-                    value,
-                    expected: field_type.name(),
-                    reason: String::new(),
-                }
-            })?,
-        };
-        let name = match self.names.get(name.as_str()) {
-            Some(shared) => Arc::clone(shared),
-            None => {
-                let name: Arc<str> = name.into();
-                if self.names.len() < NAMES_MAX {
-                    self.names.insert(Arc::clone(&name));
-                }
-                name
-            }
-        };
-        Ok((name, value))
-    }
+    };
+    Ok((name, value))
 }

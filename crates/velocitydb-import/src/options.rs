@@ -12,7 +12,7 @@ use crate::error::ImportError;
 #[non_exhaustive]
 pub enum Format {
     /// By the name of the file (see [`Format::from_name`]), and where that says nothing, by the
-    /// first character: `{` begins NDJSON, all else is CSV.
+    /// first character: `{` and `[` begin JSON, all else is CSV.
     Auto {
         /// Name or path of the file; may be empty.
         name: String,
@@ -22,7 +22,7 @@ pub enum Format {
     Csv,
     /// Values between tabs, quoted as in CSV.
     Tsv,
-    /// One JSON object on each line.
+    /// JSON documents: one object on each line, or one array of objects.
     Ndjson,
 }
 

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use velocitydb_types::Value;
 
 use crate::error::{ErrorKind, ImportError};
-use crate::input::{self, Input, Progress};
+use crate::exported::ExportReader;
+use crate::input::{self, Content, Input, Progress};
 use crate::ndjson::Ndjson;
 use crate::options::{BadRows, Format, Options};
-use crate::table::{Column, Table};
+use crate::table::{Column, Table, Widening};
 
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,36 @@ enum Source {
     Ndjson(Ndjson),
 }
 
+/// An input, seen for what it is.
+#[derive(Debug)]
+pub enum Opened {
+    /// Rows.
+    Rows(Reader),
+    /// Collections that were exported, with their definitions.
+    Export(ExportReader),
+}
+
+/// Begins to read an input: what was exported is seen by its first bytes, unless it is to be read
+/// as CSV or TSV.
+///
+/// # Errors
+/// As [`Reader::open`].
+pub fn open(
+    source: impl Read + Send + 'static,
+    format: Format,
+    options: Options,
+) -> Result<Opened, ImportError> {
+    let progress = Progress::new(options.bytes_total);
+    let (input, content) =
+        input::open(source, &progress).map_err(|error| ImportError::read(0, error))?;
+    match (&format, content) {
+        (Format::Auto { .. } | Format::Ndjson, Content::Export) => {
+            Ok(Opened::Export(ExportReader::new(input, progress, &options)))
+        }
+        _ => Reader::of(input, progress, format, options).map(Opened::Rows),
+    }
+}
+
 impl Reader {
     /// Begins to read an input, decompressing it when it is gzip or zstd. Of a CSV the header and
     /// the sample are read at once.
@@ -58,8 +89,18 @@ impl Reader {
         options: Options,
     ) -> Result<Self, ImportError> {
         let progress = Progress::new(options.bytes_total);
-        let mut input =
+        let (input, _) =
             input::open(source, &progress).map_err(|error| ImportError::read(0, error))?;
+        Self::of(input, progress, format, options)
+    }
+
+    /// A reader of a text that is decompressed already.
+    pub(crate) fn of(
+        mut input: Input,
+        progress: Progress,
+        format: Format,
+        options: Options,
+    ) -> Result<Self, ImportError> {
         let format = match format {
             Format::Auto { name } => match Format::from_name(&name) {
                 Some(format) => format,
@@ -68,7 +109,7 @@ impl Reader {
             format => format,
         };
         let source = match format {
-            Format::Ndjson => Source::Ndjson(Ndjson::new(input, &options)),
+            Format::Ndjson => Source::Ndjson(Ndjson::open(input, &options)?),
             format => {
                 let by_format = if format == Format::Tsv { b'\t' } else { b',' };
                 let delimiter = options.delimiter.unwrap_or(by_format);
@@ -102,6 +143,22 @@ impl Reader {
         match &self.source {
             Source::Table(table) => table.columns(),
             Source::Ndjson(_) => &[],
+        }
+    }
+
+    /// The columns of a CSV whose types have changed so far, since a later value did not fit.
+    pub fn widened(&self) -> &[Widening] {
+        match &self.source {
+            Source::Table(table) => table.widened(),
+            Source::Ndjson(_) => &[],
+        }
+    }
+
+    /// Lets a column of a CSV keep the type that it has: from now on a value that does not fit
+    /// makes a bad row. Nothing is changed where the sample had no value of the column.
+    pub fn keep_type(&mut self, column: &str) {
+        if let Source::Table(table) = &mut self.source {
+            table.keep_type(column);
         }
     }
 
@@ -158,7 +215,7 @@ impl std::fmt::Debug for Reader {
 fn format_by_content(input: &mut Input) -> Result<Format, ImportError> {
     let start = input::fill(input).map_err(|error| ImportError::read(1, error))?;
     let first = start.iter().find(|byte| !byte.is_ascii_whitespace());
-    Ok(if first == Some(&b'{') {
+    Ok(if matches!(first, Some(b'{' | b'[')) {
         Format::Ndjson
     } else {
         Format::Csv

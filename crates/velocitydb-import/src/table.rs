@@ -31,6 +31,19 @@ pub struct Column {
     pub origin: TypeOrigin,
 }
 
+/// A column whose type changed, as a value did not fit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Widening {
+    /// Name of the column.
+    pub column: Arc<str>,
+    /// Line of the row from which on it has the new type.
+    pub line: u64,
+    /// The type of the rows before.
+    pub from: FieldType,
+    /// The type from there on.
+    pub to: FieldType,
+}
+
 /// Where the type of a column comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TypeOrigin {
@@ -69,6 +82,8 @@ pub(crate) struct Table {
     row: TextRow,
     sample: VecDeque<Result<TextRow, ImportError>>,
     columns: Vec<Column>,
+    /// At most two for each column.
+    widened: Vec<Widening>,
     nulls: Vec<String>,
     missing: Missing,
 }
@@ -100,6 +115,7 @@ impl Table {
             row,
             sample,
             columns,
+            widened: Vec::new(),
             nulls,
             missing,
         };
@@ -111,6 +127,19 @@ impl Table {
     /// The columns in order, with their types as they are now.
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// The columns whose types have changed, in the order in which that happened.
+    pub fn widened(&self) -> &[Widening] {
+        &self.widened
+    }
+
+    /// Lets a column keep the type that it has.
+    pub fn keep_type(&mut self, column: &str) {
+        let found = self.columns.iter_mut().find(|found| &*found.name == column);
+        if let Some(found) = found.filter(|found| found.field_type.is_some()) {
+            found.origin = TypeOrigin::Declared;
+        }
     }
 
     /// The next row; nothing at the end.
@@ -132,7 +161,19 @@ impl Table {
         let mut fields = Vec::with_capacity(expected);
         for (column, text) in self.columns.iter_mut().zip(self.row.fields()?) {
             if !is_null(&self.nulls, text) {
+                let before = column.field_type;
                 fields.push((Arc::clone(&column.name), column.value(text).map_err(bad)?));
+                if let (Some(from), Some(to)) = (before, column.field_type)
+                    && from != to
+                {
+                    let column = Arc::clone(&column.name);
+                    self.widened.push(Widening {
+                        column,
+                        line,
+                        from,
+                        to,
+                    });
+                }
             } else if self.missing == Missing::Null {
                 fields.push((Arc::clone(&column.name), Value::Null));
             }

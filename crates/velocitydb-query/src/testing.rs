@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use velocitydb_engine::catalog::Definition;
-use velocitydb_engine::command::{Change, Command, Condition, Mode, Operation, Write};
+use velocitydb_engine::command::{Change, Command, Condition, Expires, Mode, Operation, Write};
 use velocitydb_engine::log::LogOptions;
 use velocitydb_engine::{Document, Engine, EngineOptions, StorageMode};
 use velocitydb_types::{Fields, Key, Timestamp, Value};
@@ -32,7 +32,7 @@ pub(crate) fn documents_of(rows: impl IntoIterator<Item = (Value, Fields)>) -> V
         salts: Box::new(|| [0; 16]),
     });
     let create = Command::CreateCollection(Box::new(Definition::new("rows")));
-    engine.propose(Timestamp(1), create, None).unwrap();
+    engine.propose(Timestamp(1), &create, None).unwrap();
     let catalog = engine.catalog();
     let collection = catalog.get("rows").unwrap();
     let operations = rows.into_iter().map(|(id, fields)| Operation {
@@ -40,6 +40,7 @@ pub(crate) fn documents_of(rows: impl IntoIterator<Item = (Value, Fields)>) -> V
         key: Cow::Owned(Key::from_value(&id).unwrap().into_bytes().into()),
         condition: Condition::Absent,
         change: Change::Put(Cow::Owned(fields.into_bytes().into())),
+        expires: Expires::Never,
     });
     let write = Write {
         mode: Mode::Atomic,
@@ -48,10 +49,10 @@ pub(crate) fn documents_of(rows: impl IntoIterator<Item = (Value, Fields)>) -> V
         retry: None,
     };
     engine
-        .propose(Timestamp(2), Command::Write(write), None)
+        .propose(Timestamp(2), &Command::Write(write), None)
         .unwrap();
     let mut documents = Vec::new();
-    let snapshot = engine.snapshot(Timestamp(i64::MAX));
+    let snapshot = engine.snapshot(Timestamp(3), Timestamp(i64::MAX));
     let next = snapshot.scan(collection, 0, |document| {
         documents.push(document);
         true

@@ -9,8 +9,8 @@
 //! Tests: tests/it (limits, deadlines, a `full` write beside reads).
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,13 +20,20 @@ use velocitydb::{Database, Durability};
 use crate::config::ServerConfig;
 use crate::http::Problem;
 use crate::metrics::Metrics;
+use crate::reload::{Live, ReloadError, Reloaded};
+use crate::slow::SlowLog;
 
 /// Bytes of a document or a body up to which the work on it takes microseconds.
 pub(crate) const QUICK_BYTES_MAX: usize = 64 << 10;
 
 /// What all requests share.
 pub(crate) struct App {
+    /// What it was started with. What can change meanwhile is in [`App::live`].
     pub(crate) config: ServerConfig,
+    live: RwLock<Live>,
+    /// Held by whoever reloads.
+    reloading: Mutex<()>,
+    pub(crate) slow: SlowLog,
     pub(crate) database: Database,
     pub(crate) metrics: Arc<Metrics>,
     /// Where the server listens.
@@ -35,15 +42,27 @@ pub(crate) struct App {
     /// nothing in another run.
     pub(crate) run: u32,
     requests: Arc<Semaphore>,
+    /// Room for bodies and answers, in KiB.
+    room: Arc<Semaphore>,
     full_writes: Arc<AtomicUsize>,
 }
 
 /// A request's right to be worked on, and until when. Given back when the last clone goes: work
-/// that its request no longer waits for still counts.
+/// that its request no longer waits for still counts, and so does an answer until it is sent.
 #[derive(Clone)]
 pub(crate) struct Slot {
     pub(crate) deadline: Instant,
-    permit: Option<Arc<OwnedSemaphorePermit>>,
+    /// `None` for requests that are answered however many others there are.
+    held: Option<Arc<Held>>,
+}
+
+/// What a request holds.
+struct Held {
+    _request: OwnedSemaphorePermit,
+    room: Arc<Semaphore>,
+    room_kib_max: usize,
+    /// Of the room for bodies and answers.
+    taken: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl App {
@@ -55,7 +74,11 @@ impl App {
     ) -> App {
         App {
             requests: Arc::new(Semaphore::new(config.requests_concurrent_max)),
+            room: Arc::new(Semaphore::new(room_kib(&config))),
             run: rand::random(),
+            live: RwLock::new(Live::of(&config)),
+            reloading: Mutex::default(),
+            slow: SlowLog::default(),
             full_writes: Arc::default(),
             config,
             database,
@@ -64,9 +87,23 @@ impl App {
         }
     }
 
+    /// The settings that can change, as they are now.
+    pub(crate) fn live(&self) -> Live {
+        *self.live.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the configuration again and uses what can change.
+    pub(crate) fn reload(&self) -> Result<Reloaded, ReloadError> {
+        let again = self.config.read_again.as_ref().ok_or(ReloadError::NoFile)?;
+        let _alone = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let (config, reloaded) = again.read().map_err(ReloadError::Wrong)?;
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Live::of(&config);
+        Ok(reloaded)
+    }
+
     /// Admits a request, unless too many are worked on.
     pub(crate) fn admit(&self) -> Result<Slot, Problem> {
-        let permit = Arc::clone(&self.requests)
+        let request = Arc::clone(&self.requests)
             .try_acquire_owned()
             .map_err(|_| {
                 let max = self.config.requests_concurrent_max;
@@ -75,8 +112,14 @@ impl App {
                     format!("{max} requests are being worked on: try again"),
                 )
             })?;
+        let held = Held {
+            _request: request,
+            room: Arc::clone(&self.room),
+            room_kib_max: room_kib(&self.config),
+            taken: Mutex::default(),
+        };
         Ok(Slot {
-            permit: Some(Arc::new(permit)),
+            held: Some(Arc::new(held)),
             ..self.exempt()
         })
     }
@@ -84,8 +127,8 @@ impl App {
     /// A slot for requests that are answered however many others there are.
     pub(crate) fn exempt(&self) -> Slot {
         Slot {
-            deadline: Instant::now() + self.config.request_timeout,
-            permit: None,
+            deadline: Instant::now() + self.live().request_timeout,
+            held: None,
         }
     }
 
@@ -111,15 +154,47 @@ impl App {
     }
 }
 
+/// The room for bodies and answers, in KiB.
+fn room_kib(config: &ServerConfig) -> usize {
+    config.in_flight_bytes_max.div_ceil(1 << 10)
+}
+
 impl Slot {
+    /// Makes sure that the request has room for a body or an answer of `bytes`. What it has it
+    /// keeps: a body has been read when the answer is written, so the larger of them counts.
+    pub(crate) fn room(&self, bytes: usize) -> Result<(), Problem> {
+        let Some(held) = self.held.as_ref().filter(|_| bytes > QUICK_BYTES_MAX) else {
+            return Ok(());
+        };
+        // An answer larger than all the room there is takes all of it.
+        let wanted = bytes.div_ceil(1 << 10).min(held.room_kib_max);
+        let mut taken = held.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let more =
+            wanted.saturating_sub(taken.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        let permits = u32::try_from(more).ok();
+        let permit = permits.and_then(|permits| {
+            let room = Arc::clone(&held.room);
+            room.try_acquire_many_owned(permits).ok()
+        });
+        let Some(permit) = permit else {
+            let what = "too many bytes of bodies and answers are in flight: try again";
+            return Err(Problem::new("busy", what));
+        };
+        match &mut *taken {
+            Some(taken) => taken.merge(permit),
+            none => *none = Some(permit),
+        }
+        Ok(())
+    }
+
     /// Runs work where blocking is allowed. Work that outlasts the request goes on, unwatched.
     pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
-        let permit = self.permit.clone();
+        let held = self.held.clone();
         let task = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+            let _held = held;
             work()
         });
         match tokio::time::timeout_at(self.deadline, task).await {

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::reload::ReadConfig;
+
 /// What a server is started with. Everything has a default.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -21,19 +23,30 @@ pub struct ServerConfig {
     /// Bytes of documents (as they are kept) that one page of a list may have: a page ends
     /// before the document that would exceed it, but has one document at least. Default: 32 MiB.
     pub page_bytes_max: usize,
-    /// Connections open at once; further ones are answered 503 and closed. Default: 10,000.
+    /// Bytes of request bodies and of answers that may be in flight, each counted from 64 KiB on
+    /// (smaller ones are bounded by the requests); further ones are answered 503 `busy`. At least
+    /// `body_bytes_max`. Default: 256 MiB.
+    pub in_flight_bytes_max: usize,
+    /// Connections open at once; further ones are answered 503 and closed. At most 64 fewer than
+    /// the process may open files. Default: 10,000.
     pub connections_max: usize,
-    /// Requests worked on at once; further ones are answered 503. Health and metrics do not
-    /// count. Default: 1,024.
+    /// Requests worked on at once, until their answers are sent; further ones are answered 503.
+    /// Health and metrics do not count. Default: 1,024.
     pub requests_concurrent_max: usize,
     /// How long a request may take, from its head to its answer. Default: 30 s.
     pub request_timeout: Duration,
     /// How long a connection may be idle, or may take to send a request's head. Default: 75 s.
     pub idle_timeout: Duration,
+    /// How long a client may take nothing of its answer; then the connection is closed.
+    /// Default: 30 s.
+    pub write_timeout: Duration,
     /// How long requests in progress are waited for on shutdown. Default: 10 s.
     pub drain_timeout: Duration,
-    /// Requests that take at least this long are logged at `info`. Default: 1 s.
-    pub slow_request: Duration,
+    /// Operations that take at least this long are logged, counted and kept for
+    /// `GET /v1/admin/slow`; 0: none. Default: 100 ms.
+    pub slow_operation: Duration,
+    /// Where the configuration is read again. Default: nowhere.
+    pub read_again: Option<ReadConfig>,
 }
 
 /// The port of HTTP unless another is asked for.
@@ -50,19 +63,25 @@ impl Default for ServerConfig {
             host_names: Vec::new(),
             body_bytes_max: 24 << 20,
             page_bytes_max: 32 << 20,
+            in_flight_bytes_max: 256 << 20,
             connections_max: 10_000,
             requests_concurrent_max: 1_024,
             request_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
-            slow_request: Duration::from_secs(1),
+            slow_operation: Duration::from_millis(100),
+            read_again: None,
         }
     }
 }
 
 impl ServerConfig {
     /// Whether a server may be started with it.
-    pub(crate) fn check(&self) -> Result<(), ServerError> {
+    ///
+    /// # Errors
+    /// Names the setting that makes no sense.
+    pub fn check(&self) -> Result<(), ServerError> {
         if !self.http.ip().is_loopback() && !self.insecure {
             return Err(ServerError::Exposed { address: self.http });
         }
@@ -76,6 +95,12 @@ impl ServerConfig {
                 return Err(ServerError::Config(format!("{name} must be at least 1")));
             }
         }
+        if self.in_flight_bytes_max < self.body_bytes_max {
+            return Err(ServerError::Config(format!(
+                "in_flight_bytes_max must be at least body_bytes_max, {} bytes",
+                self.body_bytes_max
+            )));
+        }
         let permits_max = tokio::sync::Semaphore::MAX_PERMITS;
         if self.connections_max.max(self.requests_concurrent_max) > permits_max {
             let what = "connections_max and requests_concurrent_max";
@@ -86,6 +111,7 @@ impl ServerConfig {
         for (name, value) in [
             ("request_timeout", self.request_timeout),
             ("idle_timeout", self.idle_timeout),
+            ("write_timeout", self.write_timeout),
             ("drain_timeout", self.drain_timeout),
         ] {
             if !(Duration::from_nanos(1)..=TIMEOUT_MAX).contains(&value) {
@@ -166,6 +192,10 @@ mod tests {
             },
             ServerConfig {
                 page_bytes_max: 0,
+                ..default()
+            },
+            ServerConfig {
+                in_flight_bytes_max: 1 << 20,
                 ..default()
             },
             ServerConfig {

@@ -3,7 +3,9 @@
 //! In reading order: [`ServerConfig`] says what is wanted; [`Server`] binds, accepts, drains and
 //! closes the database; `http` turns requests into calls of the embedded library and their
 //! answers into responses; [`problem_table`] lists every error that a client can meet; `metrics`
-//! shows what the server and the engine count; [`init_logging`] sets the logs up.
+//! shows what the server and the engine count; `slow` keeps the slow operations; [`Reloader`]
+//! changes settings while the server runs; [`init_logging`] sets the logs up; `progress`
+//! closes connections whose clients take nothing.
 //!
 //! Invariants: a listener turns bytes into calls and back and decides nothing about data; a call
 //! that may wait for a disk, or that takes longer than some microseconds, runs where blocking is
@@ -18,10 +20,20 @@ mod app;
 mod config;
 mod http;
 mod logging;
+mod lossy;
 mod metrics;
+mod progress;
+mod reload;
 mod server;
+mod slow;
+mod system;
 
 pub use config::{ServerConfig, ServerError};
 pub use http::{PROBLEMS, ProblemRow, problem_table};
-pub use logging::{LogFormat, LoggingError, init_logging};
-pub use server::Server;
+pub use logging::{
+    LogFormat, LoggingError, check_log_filter, flush_logs, init_logging, log_panics, set_log_filter,
+};
+pub use lossy::LossyWriter;
+pub use reload::{Change, ReadConfig, ReloadError, Reloaded, Reloader};
+pub use server::{Bound, Server};
+pub use system::raise_file_limit;

@@ -41,6 +41,8 @@ pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
     /// Connections closed at once, as there were too many.
     pub(crate) connections_refused: Counter,
+    /// Operations that took as long as `slow_operation` says.
+    pub(crate) slow_operations: Counter,
 }
 
 /// Methods that have a label of their own; whatever else a client sends is `OTHER`.
@@ -102,6 +104,9 @@ impl Metrics {
             "Connections closed at once, as there were too many",
             connections_refused.clone(),
         );
+        let slow_operations = Counter::default();
+        let help = "Operations slower than the setting slow-operation";
+        registry.register("slow_operations", help, slow_operations.clone());
         registry.register_collector(Box::new(Figures {
             database: database.clone(),
             started: Instant::now(),
@@ -116,6 +121,7 @@ impl Metrics {
             in_flight,
             connections,
             connections_refused,
+            slow_operations,
         }
     }
 
@@ -175,6 +181,7 @@ const ENGINE: &[Row] = &[
     Row("visible_index", "Newest visible log index", None, Level(|s| Some(s.visible_index))),
     Row("memory_used", "What the data takes", BYTES, Level(|s| Some(s.memory_used))),
     Row("memory_limit", "What the data may take", BYTES, Level(|s| s.memory_limit)),
+    Row("expired_documents", "Expired documents removed", None, Count(|s| Some(s.expired))),
     Row("snapshots", "Snapshots in use", None, Level(|s| Some(s.snapshots as u64))),
     Row("oldest_snapshot_index", "Oldest log index that a snapshot holds", None,
         Level(|s| s.oldest_snapshot)),
@@ -211,6 +218,15 @@ impl Figures {
             encoder,
             ("writable", help, None),
             &ConstGauge::new(writable),
+        )?;
+        put(
+            encoder,
+            (
+                "log_lines_dropped",
+                "Log lines that standard error did not take",
+                None,
+            ),
+            &ConstCounter::new(crate::logging::lines_lost()),
         )?;
         for (name, help, time) in [
             ("uptime", "Since the server started", self.started.elapsed()),

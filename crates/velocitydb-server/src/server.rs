@@ -14,13 +14,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::{error, info, warn};
@@ -30,6 +32,9 @@ use crate::app::App;
 use crate::config::{ServerConfig, ServerError};
 use crate::http;
 use crate::metrics::Metrics;
+use crate::progress::Progressing;
+use crate::reload::Reloader;
+use crate::system;
 
 /// A running server. Dropped without [`Server::shutdown`], it stops accepting and closes its
 /// connections, and the database is left to its other owners.
@@ -40,6 +45,40 @@ pub struct Server {
     accepting: JoinHandle<()>,
 }
 
+/// A configuration that was checked, and an address that nobody else has. Nothing is accepted
+/// yet: clients are refused until [`Bound::start`].
+#[derive(Debug)]
+pub struct Bound {
+    config: ServerConfig,
+    socket: TcpSocket,
+}
+
+impl Bound {
+    /// Listens, and answers from now on. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The address cannot be listened on after all.
+    pub fn start(mut self, database: Database) -> Result<Server, ServerError> {
+        let address = self.config.http;
+        let failed = |source| ServerError::Bind { address, source };
+        let listener = self.socket.listen(CONNECTIONS_WAITING).map_err(failed)?;
+        let local_addr = listener.local_addr().map_err(failed)?;
+        let wanted = self.config.connections_max;
+        let file_limit = system::file_limit();
+        self.config.connections_max = system::connections_possible(wanted, file_limit);
+        if self.config.connections_max < wanted {
+            warn!(
+                connections_max = self.config.connections_max,
+                wanted, file_limit, "fewer connections: the process may open so few files"
+            );
+        }
+        Server::run(self.config, database, listener, local_addr)
+    }
+}
+
+/// Connections that the system keeps until they are accepted.
+const CONNECTIONS_WAITING: u32 = 1_024;
+
 struct Shared(Arc<App>);
 
 impl std::fmt::Debug for Shared {
@@ -49,17 +88,44 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Server {
-    /// Listens, and answers from now on. To be called within a tokio runtime.
+    /// Checks the configuration and takes the address, before a database is opened for it.
     ///
     /// # Errors
     /// An address that other machines reach, without [`ServerConfig::insecure`]; one that cannot
     /// be listened on; a limit of nothing.
-    pub async fn start(config: ServerConfig, database: Database) -> Result<Server, ServerError> {
+    pub fn bind(config: ServerConfig) -> Result<Bound, ServerError> {
         config.check()?;
         let address = config.http;
-        let failed = |source| ServerError::Bind { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let local_addr = listener.local_addr().map_err(failed)?;
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        };
+        let bound = socket.and_then(|socket| {
+            // The port of a server that has just ended can be taken at once. (Elsewhere the
+            // option would take the port of one that runs.)
+            #[cfg(unix)]
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            Ok(socket)
+        });
+        let socket = bound.map_err(|source| ServerError::Bind { address, source })?;
+        Ok(Bound { config, socket })
+    }
+
+    /// [`Server::bind`] and [`Bound::start`]. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// As those.
+    pub async fn start(config: ServerConfig, database: Database) -> Result<Server, ServerError> {
+        Server::bind(config)?.start(database)
+    }
+
+    fn run(
+        config: ServerConfig,
+        database: Database,
+        listener: TcpListener,
+        local_addr: SocketAddr,
+    ) -> Result<Server, ServerError> {
         report_start(&config, &database, local_addr);
         let metrics = Arc::new(Metrics::new(&database));
         let app = Arc::new(App::new(config, database, metrics, local_addr));
@@ -82,6 +148,11 @@ impl Server {
     /// The address that is listened on, with the port that the system chose.
     pub fn local_addr(&self) -> SocketAddr {
         self.app.0.local_addr
+    }
+
+    /// What reloads the configuration of this server.
+    pub fn reloader(&self) -> Reloader {
+        Reloader(Arc::clone(&self.app.0))
     }
 
     /// Stops accepting, waits for requests in progress, and closes the database with a last
@@ -170,7 +241,7 @@ impl Accepting {
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => self.accept(stream),
+                    Ok((stream, client)) => self.accept(stream, client),
                     Err(error) => pause_after(&error).await,
                 },
                 Some(_) = self.connections.join_next() => {}
@@ -186,16 +257,13 @@ impl Accepting {
         self.drain().await;
     }
 
-    fn accept(&mut self, stream: TcpStream) {
-        let app = &self.app;
-        if self.connections.len() >= app.config.connections_max {
+    fn accept(&mut self, stream: TcpStream, client: SocketAddr) {
+        let (app, live) = (&self.app, self.app.live());
+        let connections_max = live.connections_max;
+        if self.connections.len() >= connections_max {
             app.metrics.connections_refused.inc();
-            warn!(
-                connections_max = app.config.connections_max,
-                "a connection was refused"
-            );
-            self.connections
-                .spawn(refuse(stream, app.config.idle_timeout));
+            warn!(connections_max, "a connection was refused");
+            self.connections.spawn(refuse(stream, live.idle_timeout));
             return;
         }
         // Small answers should not wait for the acknowledgement of the one before.
@@ -206,8 +274,13 @@ impl Accepting {
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
-            .header_read_timeout(app.config.idle_timeout);
+            .header_read_timeout(live.idle_timeout);
+        let stream = Progressing::new(stream, live.write_timeout);
         let service = TowerToHyperService::new(self.service.clone());
+        let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+            request.extensions_mut().insert(http::Client(client));
+            service.call(request)
+        });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let watched = self.graceful.watch(connection);
         let open = Open::new(&app.metrics.connections);
@@ -228,7 +301,7 @@ impl Accepting {
             ..
         } = self;
         drop(listener);
-        let bound = app.config.drain_timeout;
+        let bound = app.live().drain_timeout;
         if tokio::time::timeout(bound, graceful.shutdown())
             .await
             .is_err()

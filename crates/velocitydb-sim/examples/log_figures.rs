@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use velocitydb::Timestamp;
 use velocitydb_engine::disk::{Disk, RealDisk};
 use velocitydb_engine::log::{FlushLevel, Log, LogError, LogOptions, WritePath};
 use velocitydb_sim::Random;
@@ -23,10 +24,10 @@ fn open(dir: &Path, write_path: WritePath) -> Log {
     let salts = Random::new(1).salts();
     let (log, _) = Log::open(Arc::new(RealDisk), dir, options, salts).unwrap();
     // The first segment and a spare are there before the clock starts.
-    log.prepare_spare().unwrap();
+    log.prepare_spare(Timestamp(0)).unwrap();
     append(&log, 1);
     log.flush(1, FlushLevel::Synced).unwrap();
-    log.prepare_spare().unwrap();
+    log.prepare_spare(Timestamp(0)).unwrap();
     log
 }
 

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
-use velocitydb_engine::disk::{Disk, DiskFile, DiskLock};
+use velocitydb_engine::disk::{Disk, DiskDir, DiskFile, DiskLock};
 
 use crate::fault::{AfterFailedSync, Fault, FaultPlan, Operation};
 use crate::file::SimFile;
@@ -59,6 +59,8 @@ pub(crate) struct State {
     fault: Option<Fault>,
     pub(crate) after_failed_sync: AfterFailedSync,
     capacity: Option<u64>,
+    /// Whether nothing may be written, as on a mount that is read-only.
+    read_only: bool,
     operations: u64,
     trace: VecDeque<String>,
 }
@@ -115,6 +117,8 @@ impl State {
             .fault
             .as_mut()
             .and_then(|fault| fault.strike(operation));
+        let refused = self.read_only && operation.changes();
+        let error = error.or(refused.then_some(io::ErrorKind::ReadOnlyFilesystem));
         if self.trace.len() == TRACED {
             self.trace.pop_front();
         }
@@ -143,18 +147,17 @@ impl State {
 
     /// Fails when the files that have names, and `more` bytes, do not fit.
     pub(crate) fn take_space(&self, more: u64) -> io::Result<()> {
-        let used: usize = self
-            .names
-            .values()
-            .filter_map(|file| self.files.get(file))
-            .map(|f| f.current.len())
-            .sum();
-        match self.capacity {
-            Some(capacity) if more > 0 && used as u64 + more > capacity => {
-                Err(io::ErrorKind::StorageFull.into())
-            }
+        match self.free_bytes() {
+            Some(free) if more > free => Err(io::ErrorKind::StorageFull.into()),
             _ => Ok(()),
         }
+    }
+
+    /// What the files that have names leave of the capacity.
+    fn free_bytes(&self) -> Option<u64> {
+        let files = self.names.values().filter_map(|file| self.files.get(file));
+        let used: usize = files.map(|file| file.current.len()).sum();
+        Some(self.capacity?.saturating_sub(used as u64))
     }
 
     fn change_name(&mut self, change: NameChange) {
@@ -201,6 +204,7 @@ impl SimDisk {
             fault: None,
             after_failed_sync: AfterFailedSync::default(),
             capacity: None,
+            read_only: false,
             operations: 0,
             trace: VecDeque::new(),
         };
@@ -240,6 +244,11 @@ impl SimDisk {
     /// Limits the sum of all files' lengths, in bytes; `None` for no limit.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.state.lock().capacity = bytes;
+    }
+
+    /// Whether nothing may be written from now on, as on a mount that is read-only.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.state.lock().read_only = read_only;
     }
 
     /// Operations so far, failed ones included.
@@ -371,6 +380,11 @@ impl Disk for SimDisk {
         Ok(self.file(file, path))
     }
 
+    fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.at(Operation::OpenToRead, path)?.lookup(path)?;
+        Ok(self.file(file, path))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.begin(Operation::Rename, || {
             format!("{} to {}", from.display(), to.display())
@@ -416,18 +430,12 @@ impl Disk for SimDisk {
         Ok(())
     }
 
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        let mut state = self.at(Operation::SyncDir, dir)?;
-        let pending = std::mem::take(&mut state.pending);
-        let (synced, rest) = pending
-            .into_iter()
-            .partition(|change| change.dir() == Some(dir));
-        state.pending = rest;
-        let synced: Vec<NameChange> = synced;
-        for change in synced {
-            change.apply(&mut state.durable_names);
-        }
-        Ok(())
+    fn open_dir(&self, dir: &Path) -> io::Result<Box<dyn DiskDir>> {
+        drop(self.at(Operation::OpenToRead, dir)?);
+        Ok(Box::new(SimDir {
+            disk: self.clone(),
+            dir: dir.into(),
+        }))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
@@ -448,6 +456,42 @@ impl Disk for SimDisk {
             disk: self.clone(),
             path: path.into(),
         }))
+    }
+
+    fn lock_to_read(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
+        let mut state = self.at(Operation::OpenToRead, path)?;
+        if !state.locks.insert(path.into()) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        Ok(Some(Box::new(SimLock {
+            disk: self.clone(),
+            path: path.into(),
+        })))
+    }
+}
+
+#[derive(Debug)]
+struct SimDir {
+    disk: SimDisk,
+    dir: PathBuf,
+}
+
+impl DiskDir for SimDir {
+    fn sync(&self) -> io::Result<()> {
+        let mut state = self.disk.at(Operation::SyncDir, &self.dir)?;
+        let pending = std::mem::take(&mut state.pending);
+        let (synced, rest): (Vec<_>, _) = pending
+            .into_iter()
+            .partition(|change| change.dir() == Some(&*self.dir));
+        state.pending = rest;
+        for change in synced {
+            change.apply(&mut state.durable_names);
+        }
+        Ok(())
+    }
+
+    fn free_bytes(&self) -> io::Result<Option<u64>> {
+        Ok(self.disk.state.lock().free_bytes())
     }
 }
 

@@ -7,8 +7,10 @@ use std::io;
 pub enum Operation {
     /// Creating a file.
     Create,
-    /// Opening a file.
+    /// Opening a file to read and write it.
     Open,
+    /// Opening a file or a directory to read it, or to sync the directory.
+    OpenToRead,
     /// Renaming a file.
     Rename,
     /// Removing a file.
@@ -35,6 +37,30 @@ pub enum Operation {
     SetLen,
     /// Mapping a file into memory.
     Map,
+}
+
+impl Operation {
+    /// Whether it needs the right to write.
+    pub(crate) fn changes(self) -> bool {
+        match self {
+            Operation::Create
+            | Operation::Open
+            | Operation::Rename
+            | Operation::Remove
+            | Operation::CreateDir
+            | Operation::Lock
+            | Operation::Write
+            | Operation::Allocate
+            | Operation::SetLen
+            | Operation::Map => true,
+            Operation::OpenToRead
+            | Operation::List
+            | Operation::SyncDir
+            | Operation::Read
+            | Operation::Sync
+            | Operation::Len => false,
+        }
+    }
 }
 
 /// How long a fault lasts.

@@ -6,21 +6,31 @@
 //! id, and read back as an integer. A string of n bytes takes n + 2 (plus one for each NUL), a
 //! UUID 17, most integers 10; at most [`KEY_BYTES_MAX`] in all.
 //!
-//! Text, for URL paths and people ([`Key::parse`], `Display`): integer text is an integer, a
-//! hyphenated 36-character UUID is a UUID, a JSON string in quotes is that string, anything else
-//! is a string as it stands.
+//! Text, for URL paths and people ([`Key::parse`], `Display`); every key has one that is read
+//! back as the same key:
 //!
-//! Tests: below, and `proptests` (order).
+//! | text | key |
+//! | --- | --- |
+//! | `42`, `18446744073709551616` | an integer of any size, without zeros in front |
+//! | `0191e0a4-7b7c-7000-8000-000000000001` | a UUID: hyphenated, 36 characters |
+//! | `date:2013-01-01`, `time:2013-01-01T00:00:00Z` | a date, a time |
+//! | `float:1.5`, `decimal:0.1` | a number that is not whole, by its value |
+//! | `bool:true`, `bytes:AP8` | a bool; bytes in base64url without padding |
+//! | `composite:a,1,date:2013-01-01` | several: each as above, a string with a comma in quotes |
+//! | `"42"` | a JSON string in quotes: that string |
+//! | anything else | a string as it stands |
+//!
+//! Tests: below, and `proptests` (order; text that comes back).
 
 use std::borrow::Borrow;
 use std::fmt;
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64URL;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::ErrorClass;
-use crate::{KEY_BYTES_MAX, Uuid, Value, decode_value_key, encode_value_key};
+use crate::{Decimal, KEY_BYTES_MAX, Uuid, Value, decode_value_key, encode_value_key};
 
 /// A document's id, or a composite of values, encoded.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -122,7 +132,10 @@ impl Key {
     /// # Errors
     /// Unfinished quotes, or the length.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
-        Self::from_value(&parse_value(text)?)
+        match parse_composite(text) {
+            Some(values) => Self::from_values(&values),
+            None => Self::from_value(&parse_value(text)?),
+        }
     }
 
     /// The encoded bytes; they sort as the values do.
@@ -193,8 +206,8 @@ fn parse_value(text: &str) -> Result<Value, KeyError> {
             .map(Value::String)
             .map_err(|_| KeyError::Quotes);
     }
-    if let Some(int) = parse_int(text) {
-        return Ok(Value::Int(int));
+    if let Some(integer) = parse_integer(text) {
+        return Ok(integer);
     }
     // The parser takes other forms too, with braces, without hyphens.
     if text.len() == 36
@@ -202,44 +215,115 @@ fn parse_value(text: &str) -> Result<Value, KeyError> {
     {
         return Ok(Value::Uuid(uuid));
     }
-    Ok(Value::String(text.to_owned()))
+    let typed = text
+        .split_once(':')
+        .and_then(|(kind, rest)| parse_typed(kind, rest));
+    Ok(typed.unwrap_or_else(|| Value::String(text.to_owned())))
 }
 
 /// An integer in its one usual form: `007`, `+7` and `-0` are strings.
-fn parse_int(text: &str) -> Option<i64> {
+fn parse_integer(text: &str) -> Option<Value> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     let usual = match digits.as_bytes() {
+        [] => false,
         [b'0'] => digits.len() == text.len(),
         [b'0', ..] => false,
         _ => digits.bytes().all(|byte| byte.is_ascii_digit()),
     };
-    text.parse().ok().filter(|_| usual)
+    if !usual {
+        return None;
+    }
+    match text.parse() {
+        Ok(int) => Some(Value::Int(int)),
+        Err(_) => text.parse().map(Value::Decimal).ok(),
+    }
+}
+
+/// What stands behind the name of a type.
+fn parse_typed(kind: &str, text: &str) -> Option<Value> {
+    match kind {
+        "bool" => text.parse().map(Value::Bool).ok(),
+        "float" => {
+            let float = text.parse().ok();
+            float
+                .filter(|float: &f64| float.is_finite())
+                .map(Value::Float)
+        }
+        "decimal" => text.parse().map(Value::Decimal).ok(),
+        "date" => text.parse().map(Value::Date).ok(),
+        "time" => text.parse().map(Value::Time).ok(),
+        "bytes" => BASE64URL.decode(text).map(Value::Bytes).ok(),
+        _ => None,
+    }
+}
+
+const COMPOSITE: &str = "composite:";
+
+/// The values of a composite key's text: two or more.
+fn parse_composite(text: &str) -> Option<Vec<Value>> {
+    let mut rest = text.strip_prefix(COMPOSITE)?;
+    let mut values = Vec::new();
+    loop {
+        let end = if rest.starts_with('"') {
+            let mut strings = serde_json::Deserializer::from_str(rest).into_iter::<String>();
+            strings.next()?.ok()?;
+            strings.byte_offset()
+        } else {
+            rest.find(',').unwrap_or(rest.len())
+        };
+        values.push(parse_value(&rest[..end]).ok()?);
+        match rest[end..].strip_prefix(',') {
+            Some(more) => rest = more,
+            None if end == rest.len() && values.len() > 1 => return Some(values),
+            None => return None,
+        }
+    }
+}
+
+/// Whether a string stands for itself in a key's text; otherwise it is written in quotes.
+fn is_plain(string: &str, alone: bool) -> bool {
+    let is_composite = match alone {
+        true => parse_composite(string).is_some(),
+        false => string.contains(','),
+    };
+    !is_composite && matches!(parse_value(string), Ok(Value::String(same)) if same == string)
 }
 
 impl fmt::Display for Key {
-    /// Text that [`Key::parse`] reads back as the same key, if it is one integer, UUID or
-    /// string. Other types are shown as in JSON but cannot be told from strings, and the parts
-    /// of a composite key are joined with commas.
+    /// Text that [`Key::parse`] reads back as the same key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "";
+        let alone = self.components().nth(1).is_none();
+        let mut separator = if alone { "" } else { COMPOSITE };
         for component in self.components() {
             f.write_str(separator)?;
             separator = ",";
             match component {
-                Ok(Value::String(string)) => match parse_value(&string) {
-                    Ok(Value::String(same)) if same == string => f.write_str(&string)?,
-                    _ => f.write_str(&Value::String(string).to_json())?,
-                },
-                Ok(Value::Decimal(decimal)) => write!(f, "{decimal}")?,
-                Ok(Value::Date(date)) => write!(f, "{date}")?,
-                Ok(Value::Time(time)) => write!(f, "{time}")?,
-                Ok(Value::Uuid(uuid)) => write!(f, "{uuid}")?,
-                Ok(Value::Bytes(bytes)) => f.write_str(&BASE64.encode(bytes))?,
-                Ok(other) => f.write_str(&other.to_json())?,
+                Ok(value) => write_component(f, value, alone)?,
                 Err(error) => write!(f, "<{error}>")?,
             }
         }
         Ok(())
+    }
+}
+
+fn write_component(f: &mut fmt::Formatter<'_>, value: Value, alone: bool) -> fmt::Result {
+    match value {
+        Value::String(string) if is_plain(&string, alone) => f.write_str(&string),
+        Value::Bool(bool) => write!(f, "bool:{bool}"),
+        // Beyond 64 bits a whole number comes as a float or a decimal.
+        Value::Float(float) if float.trunc() == float => match Decimal::from_f64_exact(float) {
+            Ok(integer) => write!(f, "{integer}"),
+            Err(_) => write!(f, "float:{float:?}"),
+        },
+        Value::Float(float) => write!(f, "float:{float:?}"),
+        Value::Decimal(decimal) if decimal.scale() <= 0 => write!(f, "{decimal}"),
+        Value::Decimal(decimal) => write!(f, "decimal:{decimal}"),
+        Value::Date(date) => write!(f, "date:{date}"),
+        Value::Time(time) => write!(f, "time:{time}"),
+        Value::Uuid(uuid) => write!(f, "{uuid}"),
+        Value::Bytes(bytes) => write!(f, "bytes:{}", BASE64URL.encode(bytes)),
+        // A string that would be read as something else, and integers.
+        other => f.write_str(&other.to_json()),
     }
 }
 
@@ -347,7 +431,22 @@ mod tests {
             ("-7", Value::Int(-7)),
             ("0", Value::Int(0)),
             ("-9223372036854775808", Value::Int(i64::MIN)),
-            ("9223372036854775808", "9223372036854775808".into()),
+            (
+                "9223372036854775808",
+                "9223372036854775808".parse::<Decimal>().unwrap().into(),
+            ),
+            ("date:2013-01-01", Date(15_706).into()),
+            ("time:1970-01-01T00:00:00Z", Timestamp(0).into()),
+            ("float:1.5", 1.5.into()),
+            ("float:0.1", 0.1.into()),
+            ("decimal:0.1", "0.1".parse::<Decimal>().unwrap().into()),
+            ("bool:true", true.into()),
+            ("bytes:AP8", vec![0_u8, 255].into()),
+            ("date:tomorrow", "date:tomorrow".into()),
+            ("\"date:2013-01-01\"", "date:2013-01-01".into()),
+            ("composite:a", "composite:a".into()),
+            ("\"composite:a,b\"", "composite:a,b".into()),
+            ("a,b", "a,b".into()),
             ("007", "007".into()),
             ("-0", "-0".into()),
             ("+7", "+7".into()),
@@ -374,7 +473,15 @@ mod tests {
         assert_eq!(key(upper.as_str()).to_string(), format!("\"{upper}\""));
         assert_eq!(Key::parse("\"42"), Err(KeyError::Quotes));
         let composite = Key::from_values(&["a".into(), 1.into(), Date(0).into()]).unwrap();
-        assert_eq!(composite.to_string(), "a,1,1970-01-01");
+        assert_eq!(composite.to_string(), "composite:a,1,date:1970-01-01");
+        assert_eq!(Key::parse(&composite.to_string()), Ok(composite.clone()));
+        let same = Key::parse("date:02013-01-01").unwrap();
+        assert_eq!(
+            same.to_value().type_name(),
+            "string",
+            "not as dates are written"
+        );
+        assert_eq!(Key::parse("decimal:42.0"), Ok(key(42)), "by value");
         assert_eq!(composite.decode().unwrap().len(), 3);
         assert!(key("a") < composite && composite < key("a\0"));
     }

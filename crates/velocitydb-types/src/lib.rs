@@ -5,16 +5,17 @@
 //! borrowed views [`RawMap`], [`RawArray`] and [`RawValue`]. Values have one total order
 //! ([`order`]), and [`Key`] and [`encode_value_key`] write bytes whose `memcmp` order is that
 //! order. [`FieldOperation`]s change encoded documents, a [`Schema`] says what documents may
-//! hold, and [`FIELD_TYPES`] names every type to the outside world.
+//! hold, an [`Expression`] is what SQL says of one, and [`FIELD_TYPES`] names every type to the outside world.
 //!
 //! Invariants: no `unsafe`; nothing here reads a clock, draws randomness or does I/O, so that
 //! every function is deterministic; bytes from outside enter through `validate` and never
 //! panic.
 //!
-//! What is not here: expressions and filters, metadata (`_id`, `_version`, …), collections,
+//! What is not here: filters, metadata (`_id`, `_version`, …), collections,
 //! and anything that knows of a log or a protocol.
 //!
-//! Tests: in each module; `proptests` holds the laws that span modules.
+//! Tests: in each module; `proptests` holds the laws that span modules, `testscripts` what is
+//! said of schemas and expressions.
 
 #![forbid(unsafe_code)]
 
@@ -22,6 +23,7 @@ mod coerce;
 pub mod decimal;
 pub mod encoding;
 pub mod error;
+pub mod expression;
 pub mod fields;
 pub mod ids;
 pub mod json;
@@ -30,6 +32,7 @@ pub mod number;
 pub mod order;
 mod ordered;
 pub mod path;
+pub mod pattern;
 pub mod point;
 pub mod raw;
 pub mod schema;
@@ -43,10 +46,13 @@ pub mod view;
 
 #[cfg(test)]
 mod proptests;
+#[cfg(test)]
+mod scripts;
 
 pub use decimal::{Decimal, DecimalError};
 pub use encoding::{EncodeError, encode_value};
 pub use error::{ClassRow, ERROR_CLASSES, ErrorClass};
+pub use expression::{EvaluationError, Expression, ExpressionError};
 pub use fields::{Fields, FieldsBuilder};
 pub use ids::{Uuid, uuid_v7};
 pub use json::{JsonError, read_fields, write_json};
@@ -57,7 +63,9 @@ pub use ordered::{decode_value_key, encode_string_prefix, encode_value_key};
 pub use path::{Path, PathError};
 pub use point::{Point, PointError};
 pub use raw::{RawArray, RawMap, RawValue};
-pub use schema::{DefaultValue, Field, Openness, Schema, SchemaError};
+pub use schema::{
+    Check, Constraints, DefaultValue, Field, OnDelete, Openness, Reference, Schema, SchemaError,
+};
 pub use time::{Date, TimeError, Timestamp};
 pub use types::{FIELD_TYPES, FieldType, TypeRow};
 pub use update::{FieldOperation, UpdateError, apply, apply_with_limit, merge_patch};

@@ -1,13 +1,19 @@
-//! The three kinds of numbers as one line: exact comparison, and addition.
+//! The three kinds of numbers as one line: exact comparison, and arithmetic.
 //!
 //! Integers, floats and decimals compare by their exact values: an integer beyond 2^53 is not
 //! rounded to a float, nor a float to a decimal. NaN is the greatest number and equal to
-//! itself; −0 is 0. Tests: below and `proptests`.
+//! itself; −0 is 0.
+//!
+//! In arithmetic integers stay integers (a quotient is cut towards zero), a float makes a float,
+//! and decimals are exact but for quotients, which keep 38 digits. Nothing wraps, saturates or
+//! is divided by zero. Tests: below and `proptests`.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
+use std::num::NonZeroU64;
 
 use bigdecimal::num_bigint::BigInt;
+use bigdecimal::{BigDecimal, RoundingMode};
 
 use crate::decimal::{DecimalError, float_parts, rescaled};
 use crate::error::ErrorClass;
@@ -24,16 +30,34 @@ pub enum Number<'a> {
     Decimal(Cow<'a, Decimal>),
 }
 
-/// Why numbers cannot be added.
+/// What is made of two numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// The sum.
+    Add,
+    /// The difference.
+    Subtract,
+    /// The product.
+    Multiply,
+    /// The quotient; of integers, cut towards zero.
+    Divide,
+    /// What such a division leaves; it has the sign of the first.
+    Remainder,
+}
+
+/// Why there is no result of arithmetic.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NumberError {
-    /// The sum of two integers is beyond 64 bits.
+    /// The result of integers is beyond 64 bits.
     #[error("integer overflow")]
     Overflow,
-    /// The sum of two decimals is out of bounds.
+    /// The result of decimals is out of bounds.
     #[error(transparent)]
     Decimal(#[from] DecimalError),
+    /// The second number of a division is zero.
+    #[error("division by zero")]
+    DivisionByZero,
     /// An operand is not a number.
     #[error("expected a number, found {found}")]
     NotANumber {
@@ -105,14 +129,83 @@ pub(crate) fn compare_decimal_float(decimal: &Decimal, float: f64) -> Ordering {
 /// # Errors
 /// Integer overflow, a decimal out of bounds, an operand that is no number.
 pub fn add_numbers(a: &Value, b: &Value) -> Result<Value, NumberError> {
-    Ok(match (number(a)?, number(b)?) {
+    calculate(Arithmetic::Add, number(a)?, number(b)?)
+}
+
+/// Arithmetic by the rules of the module.
+///
+/// # Errors
+/// Integer overflow, a decimal out of bounds, a division by zero.
+pub fn calculate(
+    operation: Arithmetic,
+    a: Number<'_>,
+    b: Number<'_>,
+) -> Result<Value, NumberError> {
+    let divides = matches!(operation, Arithmetic::Divide | Arithmetic::Remainder);
+    if divides && compare(&b, &Number::Int(0)).is_eq() {
+        return Err(NumberError::DivisionByZero);
+    }
+    Ok(match (a, b) {
         (Number::Int(a), Number::Int(b)) => {
-            Value::Int(a.checked_add(b).ok_or(NumberError::Overflow)?)
+            Value::Int(of_ints(operation, a, b).ok_or(NumberError::Overflow)?)
         }
-        (Number::Float(a), b) => Value::Float(a + b.to_f64()),
-        (a, Number::Float(b)) => Value::Float(a.to_f64() + b),
-        (a, b) => Value::Decimal(a.into_decimal()?.checked_add(&b.into_decimal()?)?),
+        (Number::Float(a), b) => Value::Float(of_floats(operation, a, b.to_f64())),
+        (a, Number::Float(b)) => Value::Float(of_floats(operation, a.to_f64(), b)),
+        (a, b) => {
+            let (a, b) = (a.into_decimal()?, b.into_decimal()?);
+            Value::Decimal(match operation {
+                Arithmetic::Add => a.checked_add(&b)?,
+                Arithmetic::Subtract => a.checked_sub(&b)?,
+                Arithmetic::Multiply => a.checked_mul(&b)?,
+                Arithmetic::Divide => quotient(&a, &b)?,
+                Arithmetic::Remainder => {
+                    let scale = a.scale().max(b.scale());
+                    let whole = |number: &Decimal| rescaled(number.digits(), number.scale(), scale);
+                    Decimal::new(whole(&a) % whole(&b), scale)?
+                }
+            })
+        }
     })
+}
+
+/// `None` when it is beyond 64 bits; the divisor is not zero.
+fn of_ints(operation: Arithmetic, a: i64, b: i64) -> Option<i64> {
+    match operation {
+        Arithmetic::Add => a.checked_add(b),
+        Arithmetic::Subtract => a.checked_sub(b),
+        Arithmetic::Multiply => a.checked_mul(b),
+        Arithmetic::Divide => a.checked_div(b),
+        // The least integer by -1 leaves nothing, though its quotient has no place.
+        Arithmetic::Remainder => Some(a.wrapping_rem(b)),
+    }
+}
+
+fn of_floats(operation: Arithmetic, a: f64, b: f64) -> f64 {
+    match operation {
+        Arithmetic::Add => a + b,
+        Arithmetic::Subtract => a - b,
+        Arithmetic::Multiply => a * b,
+        Arithmetic::Divide => a / b,
+        Arithmetic::Remainder => a % b,
+    }
+}
+
+/// Significant digits of a quotient of decimals.
+const QUOTIENT_DIGITS: NonZeroU64 = NonZeroU64::new(38).expect("not zero");
+
+/// The quotient of decimals, rounded to [`QUOTIENT_DIGITS`], ties to even; the divisor is not 0.
+fn quotient(a: &Decimal, b: &Decimal) -> Result<Decimal, DecimalError> {
+    let count = |number: &Decimal| number.as_big_decimal().digits() as i64;
+    let shift = (QUOTIENT_DIGITS.get() as i64 + 2 + count(b) - count(a)).max(0);
+    let dividend = a.digits() * BigInt::from(10).pow(shift as u32);
+    let (whole, rest) = (&dividend / b.digits(), &dividend % b.digits());
+    // One more digit says that something follows, so that nothing else passes for a tie.
+    let more = BigInt::from_biguint(rest.sign() * b.digits().sign(), 1_u8.into());
+    let exact = BigDecimal::new(whole * 10 + more, a.scale() - b.scale() + shift + 1);
+    let (digits, scale) = exact
+        .with_precision_round(QUOTIENT_DIGITS, RoundingMode::HalfEven)
+        .into_bigint_and_scale();
+    Decimal::new(digits, scale)
 }
 
 fn number(value: &Value) -> Result<Number<'_>, NumberError> {
@@ -217,5 +310,61 @@ mod tests {
             add(1.into(), "x".into()),
             Err(NumberError::NotANumber { found: "string" })
         );
+    }
+
+    #[test]
+    fn quotients_and_remainders() {
+        let number = |value: &Value| super::number(value).unwrap().into_decimal().unwrap();
+        for (a, operation, b, expected) in [
+            ("7", Arithmetic::Divide, "-2", "-3.5"),
+            (
+                "1",
+                Arithmetic::Divide,
+                "3",
+                "0.33333333333333333333333333333333333333",
+            ),
+            (
+                "-2",
+                Arithmetic::Divide,
+                "3",
+                "-0.66666666666666666666666666666666666667",
+            ),
+            ("1e500", Arithmetic::Divide, "1e-400", "1e900"),
+            // A tie goes to the even digit; a little more than a tie goes up.
+            (
+                "1.00000000000000000000000000000000000005",
+                Arithmetic::Divide,
+                "1",
+                "1",
+            ),
+            (
+                "2.0000000000000000000000000000000000001000000000000000000000001",
+                Arithmetic::Divide,
+                "2",
+                "1.0000000000000000000000000000000000001",
+            ),
+            ("7.5", Arithmetic::Remainder, "-2", "1.5"),
+            ("-7.5", Arithmetic::Remainder, "2", "-1.5"),
+        ] {
+            let (a, b) = (decimal(a), decimal(b));
+            let found = calculate(
+                operation,
+                Number::Decimal(Cow::Owned(number(&a))),
+                Number::Decimal(Cow::Owned(number(&b))),
+            );
+            assert_eq!(found, Ok(decimal(expected)), "{a:?} {operation:?} {b:?}");
+        }
+        let ints = |operation, a, b| calculate(operation, Number::Int(a), Number::Int(b));
+        assert_eq!(ints(Arithmetic::Divide, -7, 2), Ok(Value::Int(-3)));
+        assert_eq!(ints(Arithmetic::Remainder, -7, 2), Ok(Value::Int(-1)));
+        assert_eq!(ints(Arithmetic::Remainder, i64::MIN, -1), Ok(0.into()));
+        assert_eq!(
+            ints(Arithmetic::Divide, i64::MIN, -1),
+            Err(NumberError::Overflow)
+        );
+        for zero in [Number::Int(0), Number::Float(-0.0)] {
+            let divided = calculate(Arithmetic::Divide, Number::Float(1.0), zero);
+            assert_eq!(divided, Err(NumberError::DivisionByZero));
+        }
     }
 }

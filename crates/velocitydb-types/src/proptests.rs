@@ -73,6 +73,36 @@ fn string() -> impl Strategy<Value = String> {
     prop_oneof!["[\0-\u{2}a-c\u{ff}]{0,4}", ".{0,12}", "a{250,260}"]
 }
 
+/// Strings that look like the text of a key of another type.
+fn key_like() -> impl Strategy<Value = String> {
+    let kind = select(vec![
+        "",
+        "\"",
+        "composite:",
+        "date:",
+        "time:",
+        "float:",
+        "decimal:",
+        "bool:",
+        "bytes:",
+        "int:",
+    ]);
+    let rest = prop_oneof![
+        scalar()
+            .prop_map(|value| Key::from_value(&value).map_or(String::new(), |key| key.to_string())),
+        "[-+0-9.e,:\"a\\\\]{0,8}",
+        int().prop_map(|int| int.to_string()),
+        Just("true".to_owned()),
+    ];
+    vec((kind, rest), 1..3).prop_map(|parts| {
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|(kind, rest)| format!("{kind}{rest}"))
+            .collect();
+        parts.join(",")
+    })
+}
+
 fn scalar() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
@@ -301,6 +331,24 @@ proptest! {
         let tree: serde_json::Value = serde_json::from_str(&json).unwrap();
         prop_assert_eq!(encoded(&serde_json::from_value(tree.clone()).unwrap()), encoded(&value));
         prop_assert_eq!(encoded(&Value::from_json(&tree.to_string()).unwrap()), encoded(&value));
+    }
+
+    #[test]
+    fn the_text_of_a_key_is_read_back_as_that_key(
+        values in vec(prop_oneof![scalar(), key_like().prop_map(Value::String)], 1..4)
+    ) {
+        if let Ok(key) = Key::from_values(&values) {
+            let text = key.to_string();
+            prop_assert_eq!(Key::parse(&text), Ok(key), "{}", text);
+        }
+    }
+
+    /// Whatever text is read, the key's own text means the same key.
+    #[test]
+    fn a_key_has_one_text(text in prop_oneof![key_like(), string()]) {
+        if let Ok(key) = Key::parse(&text) {
+            prop_assert_eq!(Key::parse(&key.to_string()), Ok(key), "{}", text);
+        }
     }
 
     #[test]

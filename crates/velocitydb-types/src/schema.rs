@@ -1,25 +1,49 @@
 //! What a collection's documents may hold.
 //!
-//! A [`Schema`] declares fields: type, required or not, unique or not, default. An open one lets
-//! any other field be, a strict one refuses it. It is used twice. *Resolving* happens once, where
-//! a change is proposed: defaults are filled in (the moment and the ids are arguments), and what
-//! JSON cannot say is turned from what it says instead. *Checking* happens wherever a document
-//! comes to be, and changes nothing.
+//! A [`Schema`] declares fields: type, required or not, unique or not, default, constraints,
+//! references; and checks, which are conditions on whole documents. An open one lets any other
+//! field be, a strict one refuses it. It is used twice. *Resolving* happens once, where a change
+//! is proposed: defaults are filled in (the moment and the ids are arguments), and what JSON
+//! cannot say is turned from what it says instead. *Checking* happens wherever a document comes
+//! to be, and changes nothing; [`Schema::check`] is the one place that judges a document.
 //!
-//! Invariants: names are unique, not empty and not reserved; defaults are of their field's type.
-//! Null is allowed wherever a field is not required. Uniqueness is only declared here: keeping
-//! it takes an index. Tests: below.
+//! Invariants: names are unique, not empty and not reserved; defaults and the values of
+//! constraints are of their field's type, and defaults keep to the constraints; patterns and
+//! expressions are compiled when the schema is made. Null is allowed wherever a field is not
+//! required, and breaks no constraint. Uniqueness and references are only declared here: keeping
+//! them takes an index, and the other collection.
+//!
+//! Files: `field`, `constraints`, `checks`, `plan` (judging in one walk), `form` (serde),
+//! `error`. Tests: below, `laws` (a plain model, serde forms), `testscripts` (messages).
+
+mod checks;
+mod constraints;
+mod error;
+mod field;
+mod form;
+#[cfg(test)]
+mod laws;
+mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::coerce::coerce;
-use crate::encoding::{EncodeError, check_field_name, encode_value};
-use crate::error::ErrorClass;
+use crate::encoding::{check_field_name, encode_value};
 use crate::raw::{RawMap, RawValue};
 use crate::update::rewrite;
 use crate::{DOCUMENT_BYTES_MAX, FieldOperation, FieldType, Fields, Timestamp, Uuid, Value};
+
+pub use checks::{CHECK_NAME_BYTES_MAX, CHECKS_MAX, Check};
+pub use constraints::{Constraints, ONE_OF_MAX};
+pub use error::SchemaError;
+pub(crate) use error::shown;
+pub use field::{DefaultValue, Field, OnDelete, Reference};
+use plan::{Plan, Slot};
+
+/// Patterns that the fields and checks of one schema may have.
+pub const PATTERNS_MAX: usize = 50;
 
 /// Whether documents may have fields that are not declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -32,177 +56,37 @@ pub enum Openness {
     Strict,
 }
 
-/// What a field gets when a document comes without it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DefaultValue {
-    /// Always the same.
-    Constant(Value),
-    /// The moment of the change (for a date, its day).
-    Now,
-    /// A new UUID (for a string, its text).
-    Uuid,
-}
-
-/// One declared field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Field {
-    /// The field's name.
-    pub name: String,
-    /// What it may hold.
-    #[serde(rename = "type")]
-    pub kind: FieldType,
-    /// Whether it must be there and not be null.
-    #[serde(default)]
-    pub required: bool,
-    /// Whether no two documents may have the same value (absent and null do not count).
-    #[serde(default)]
-    pub unique: bool,
-    /// What it gets when it is absent.
-    #[serde(default)]
-    pub default: Option<DefaultValue>,
-}
-
-impl Field {
-    /// A field that may be absent, may repeat, and has no default.
-    pub fn new(name: impl Into<String>, kind: FieldType) -> Self {
-        Self {
-            name: name.into(),
-            kind,
-            required: false,
-            unique: false,
-            default: None,
-        }
-    }
-
-    /// The same, but it must be there and not be null.
-    #[must_use]
-    pub fn required(self) -> Self {
-        Self {
-            required: true,
-            ..self
-        }
-    }
-
-    /// The same, but no two documents may have the same value.
-    #[must_use]
-    pub fn unique(self) -> Self {
-        Self {
-            unique: true,
-            ..self
-        }
-    }
-
-    /// The same, with a default.
-    #[must_use]
-    pub fn with_default(self, default: DefaultValue) -> Self {
-        Self {
-            default: Some(default),
-            ..self
-        }
-    }
-}
-
 /// What a collection's documents may hold.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(try_from = "Unchecked")]
+#[derive(Debug, Clone, Default)]
 pub struct Schema {
     openness: Openness,
     fields: Vec<Field>,
+    checks: Vec<Check>,
+    /// What the fields ask, made of them.
+    plan: Plan,
 }
 
-/// A schema as it comes in, before it is checked.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Unchecked {
-    #[serde(default)]
-    openness: Openness,
-    #[serde(default)]
-    fields: Vec<Field>,
-}
-
-impl TryFrom<Unchecked> for Schema {
-    type Error = SchemaError;
-
-    fn try_from(unchecked: Unchecked) -> Result<Self, SchemaError> {
-        Self::new(unchecked.openness, unchecked.fields)
+impl PartialEq for Schema {
+    fn eq(&self, other: &Self) -> bool {
+        (self.openness, &self.fields, &self.checks)
+            == (other.openness, &other.fields, &other.checks)
     }
 }
 
-/// Why a schema is wrong, or a document does not fit one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum SchemaError {
-    /// A field has a value of another type.
-    #[error("field {field:?}: expected {expected}, got {found}")]
-    Type {
-        /// The field.
-        field: String,
-        /// Its declared type.
-        expected: FieldType,
-        /// The value's type, and the value, shortened.
-        found: String,
-    },
-    /// A required field is absent or null.
-    #[error("field {field:?}: required, got {found}")]
-    Required {
-        /// The field.
-        field: String,
-        /// `nothing` or `null`.
-        found: &'static str,
-    },
-    /// A strict schema does not know the field.
-    #[error("field {field:?}: not declared, and the schema is strict (got {found})")]
-    Undeclared {
-        /// The field.
-        field: String,
-        /// The value's type, and the value, shortened.
-        found: String,
-    },
-    /// Two fields of the schema have the same name.
-    #[error("field {field:?} is declared twice")]
-    DeclaredTwice {
-        /// The field.
-        field: String,
-    },
-    /// The default is not of the field's type.
-    #[error("field {field:?}: a default of type {expected} cannot be {found}")]
-    Default {
-        /// The field.
-        field: String,
-        /// Its declared type.
-        expected: FieldType,
-        /// The default.
-        found: String,
-    },
-    /// A declared name that no field may have, or a document that cannot be encoded.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-}
-
-impl SchemaError {
-    /// What the receiver can do about it.
-    pub fn class(&self) -> ErrorClass {
-        match self {
-            Self::Encode(error) => error.class(),
-            Self::Type { .. }
-            | Self::Required { .. }
-            | Self::Undeclared { .. }
-            | Self::DeclaredTwice { .. }
-            | Self::Default { .. } => ErrorClass::Invalid,
-        }
-    }
-}
+impl Eq for Schema {}
 
 impl Schema {
-    /// A schema of declared fields. Constant defaults are turned into their field's type as
-    /// documents' values are.
+    /// A schema of declared fields. Constant defaults and the values of constraints are turned
+    /// into their field's type as documents' values are.
     ///
     /// # Errors
-    /// A name declared twice, empty or reserved; a default of another type than its field.
+    /// A name declared twice, empty or reserved; a default of another type than its field, or
+    /// that its field may not have; constraints and references that make no sense.
     pub fn new(openness: Openness, mut fields: Vec<Field>) -> Result<Self, SchemaError> {
+        // Before any is compiled: compiled ones take memory.
+        at_most("patterns", pattern_count(&fields), PATTERNS_MAX)?;
         let mut names = BTreeSet::new();
+        let mut slots = Vec::with_capacity(fields.len());
         for field in &mut fields {
             check_field_name(&field.name)?;
             if !names.insert(field.name.clone()) {
@@ -211,8 +95,44 @@ impl Schema {
                 });
             }
             check_default(field)?;
+            check_reference(field)?;
+            let rules = constraints::compile(field)?;
+            let slot = Slot::new(field, rules);
+            check_default_fits(field, &slot)?;
+            slots.push(slot);
         }
-        Ok(Self { openness, fields })
+        Ok(Self {
+            openness,
+            fields,
+            checks: Vec::new(),
+            plan: Plan::new(slots),
+        })
+    }
+
+    /// The same with these checks.
+    ///
+    /// # Errors
+    /// A name that stands twice; fields that a strict schema does not declare; a value that its
+    /// field can never be compared with; too many checks or patterns.
+    pub fn with_checks(mut self, mut checks: Vec<Check>) -> Result<Self, SchemaError> {
+        let mut names = BTreeSet::new();
+        for check in &mut checks {
+            if !names.insert(check.name().to_owned()) {
+                return Err(SchemaError::BadCheck {
+                    check: check.name().to_owned(),
+                    reason: "another check has this name".to_owned(),
+                });
+            }
+            check.bind(&self.fields, self.openness)?;
+        }
+        let in_checks = checks
+            .iter()
+            .map(|check| check.expression().pattern_count());
+        let patterns = pattern_count(&self.fields) + in_checks.sum::<usize>();
+        at_most("patterns", patterns, PATTERNS_MAX)?;
+        at_most("checks", checks.len(), CHECKS_MAX)?;
+        self.checks = checks;
+        Ok(self)
     }
 
     /// The schema that declares nothing and allows everything.
@@ -230,6 +150,11 @@ impl Schema {
         &self.fields
     }
 
+    /// The checks, in the order in which they are asked.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
     /// The declaration of a field.
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.name == name)
@@ -238,15 +163,21 @@ impl Schema {
     /// Checks a document against the schema.
     ///
     /// # Errors
-    /// The first offence, in the order of declaration.
+    /// The first offence: fields in the order of their declaration, then what is not declared,
+    /// then checks in their order.
     pub fn check(&self, map: RawMap<'_>) -> Result<(), SchemaError> {
-        let mut declared = 0;
-        for field in &self.fields {
-            let value = map.get(&field.name);
-            declared += usize::from(value.is_some());
-            field.check(value)?;
+        if !self.plan.all(self.openness, map, Slot::fits) {
+            self.first_offence(map)?;
         }
-        if self.openness == Openness::Open || declared == map.len() {
+        self.checks.iter().try_for_each(|check| check.judge(map))
+    }
+
+    /// What is wrong with the fields of a document that does not fit.
+    fn first_offence(&self, map: RawMap<'_>) -> Result<(), SchemaError> {
+        for field in &self.fields {
+            field.check(map.get(&field.name), self.plan.slot(&field.name))?;
+        }
+        if self.openness == Openness::Open {
             return Ok(());
         }
         let undeclared = map.iter().find(|(name, _)| self.field(name).is_none());
@@ -282,8 +213,12 @@ impl Schema {
         now: Timestamp,
         new_uuid: &mut dyn FnMut() -> Uuid,
     ) -> Result<Fields, SchemaError> {
-        let mut changed = BTreeMap::new();
         let map = fields.as_raw();
+        if self.plan.all(self.openness, map, Slot::is_settled) {
+            self.checks.iter().try_for_each(|check| check.judge(map))?;
+            return Ok(fields);
+        }
+        let mut changed = BTreeMap::new();
         for field in &self.fields {
             let value = match map.get(&field.name) {
                 Some(value) if value.is_null() || field.kind.accepts(value) => None,
@@ -342,15 +277,15 @@ impl Field {
         })
     }
 
-    /// Checks the value of this field in a document.
-    ///
-    /// # Errors
-    /// When it is required and absent or null, or of another type.
-    pub fn check(&self, value: Option<RawValue<'_>>) -> Result<(), SchemaError> {
+    /// What is wrong with the value of this field in a document.
+    fn check(&self, value: Option<RawValue<'_>>, slot: Option<&Slot>) -> Result<(), SchemaError> {
         let found = match value {
             None => "nothing",
             Some(value) if value.is_null() => "null",
-            Some(value) if self.kind.accepts(value) => return Ok(()),
+            Some(value) if self.kind.accepts(value) => {
+                let broken = slot.and_then(|slot| slot.broken(value));
+                return broken.map_or(Ok(()), |rule| Err(rule.error(&self.name, value)));
+            }
             Some(value) => {
                 let (field, found) = (self.name.clone(), shown(&value.to_value()));
                 return Err(SchemaError::Type {
@@ -367,6 +302,21 @@ impl Field {
             }),
             false => Ok(()),
         }
+    }
+}
+
+/// How many patterns fields have, compiled or not.
+fn pattern_count(fields: &[Field]) -> usize {
+    let patterns = fields
+        .iter()
+        .filter_map(|field| field.constraints.pattern.as_ref());
+    patterns.count()
+}
+
+fn at_most(what: &'static str, count: usize, max: usize) -> Result<(), SchemaError> {
+    match count <= max {
+        true => Ok(()),
+        false => Err(SchemaError::TooMany { what, count, max }),
     }
 }
 
@@ -398,18 +348,46 @@ fn check_default(field: &mut Field) -> Result<(), SchemaError> {
     })
 }
 
-/// A value's type and text for a message, at most about sixty characters.
-fn shown(value: &Value) -> String {
-    const CHARS_MAX: usize = 50;
-    let name = value.type_name();
+/// A constant default keeps to its field's constraints.
+fn check_default_fits(field: &Field, slot: &Slot) -> Result<(), SchemaError> {
+    let Some(DefaultValue::Constant(value)) = &field.default else {
+        return Ok(());
+    };
     if value.is_null() {
-        return name.to_owned();
+        return Ok(());
     }
-    let json = value.to_json();
-    match json.char_indices().nth(CHARS_MAX) {
-        Some((end, _)) => format!("{name} {}…", &json[..end]),
-        None => format!("{name} {json}"),
+    let encoded = encode_value(value)?;
+    match slot.broken(RawValue::trusted(&encoded)) {
+        None => Ok(()),
+        Some(rule) => Err(SchemaError::BadField {
+            field: field.name.clone(),
+            rule: "default",
+            reason: format!("{} breaks the {}", shown(value), rule.name()),
+        }),
     }
+}
+
+/// A reference names a collection, and what becomes of its field is possible.
+fn check_reference(field: &Field) -> Result<(), SchemaError> {
+    use FieldType::{Array, Json, Map, Point};
+    let Some(reference) = &field.references else {
+        return Ok(());
+    };
+    let reason = match (reference.on_delete, field.kind) {
+        _ if reference.collection.is_empty() => "name the other collection".to_owned(),
+        (_, kind @ (Array | Json | Map | Point)) => {
+            format!("the field is {kind}, which no document's id is")
+        }
+        (OnDelete::SetNull, _) if field.required => {
+            "on_delete is set_null, but the field is required".to_owned()
+        }
+        _ => return Ok(()),
+    };
+    Err(SchemaError::BadField {
+        field: field.name.clone(),
+        rule: "references",
+        reason,
+    })
 }
 
 #[cfg(test)]
@@ -437,6 +415,20 @@ mod tests {
             r#"{"openness":"strict","fields":[
                 {"name":"age","type":"int","required":true},{"name":"nick","type":"string"}]}"#,
         );
+        let typed =
+            schema(r#"{"fields":[{"name":"n","type":"decimal"},{"name":"p","type":"point"}]}"#);
+        for (document, error) in [
+            (
+                r#"{"n":0.1}"#,
+                r#"field "n": expected decimal (string such as "1.50", or a whole number), got float 0.1"#,
+            ),
+            (
+                r#"{"p":[1,2]}"#,
+                r#"field "p": expected point (object {"type":"Point","coordinates":[lon,lat]}), got array [1,2]"#,
+            ),
+        ] {
+            assert_eq!(resolve(&typed, document), Err(error.to_owned()));
+        }
         for (document, error) in [
             (
                 r#"{"age":"x"}"#,

@@ -78,7 +78,7 @@ pub const FIELD_TYPES: &[TypeRow] = &[
     row(
         FieldType::Decimal,
         "decimal",
-        "string (digits)",
+        "string such as \"1.50\", or a whole number",
         "numeric",
         1700,
         "Decimal128(38, 10)",
@@ -94,7 +94,7 @@ pub const FIELD_TYPES: &[TypeRow] = &[
     row(
         FieldType::Time,
         "time",
-        "string (RFC 3339)",
+        "string such as \"2026-11-30T12:00:00Z\"",
         "timestamptz",
         1184,
         "Timestamp(Microsecond, Some(\"UTC\"))",
@@ -102,7 +102,7 @@ pub const FIELD_TYPES: &[TypeRow] = &[
     row(
         FieldType::Date,
         "date",
-        "string (YYYY-MM-DD)",
+        "string such as \"2026-11-30\"",
         "date",
         1082,
         "Date32",
@@ -110,7 +110,7 @@ pub const FIELD_TYPES: &[TypeRow] = &[
     row(
         FieldType::Uuid,
         "uuid",
-        "string (hyphenated)",
+        "string such as \"0191e0a4-7b7c-7000-8000-000000000001\"",
         "uuid",
         2950,
         "FixedSizeBinary(16)",
@@ -118,7 +118,7 @@ pub const FIELD_TYPES: &[TypeRow] = &[
     row(
         FieldType::Bytes,
         "bytes",
-        "string (base64)",
+        "string of base64",
         "bytea",
         17,
         "Binary",
@@ -128,7 +128,7 @@ pub const FIELD_TYPES: &[TypeRow] = &[
     row(
         FieldType::Point,
         "point",
-        "object (GeoJSON Point)",
+        "object {\"type\":\"Point\",\"coordinates\":[lon,lat]}",
         "point",
         600,
         "FixedSizeList(Float64, 2)",

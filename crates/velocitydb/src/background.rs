@@ -1,7 +1,9 @@
 //! The database's own threads: one that tends, one that writes checkpoints.
 //!
 //! The first forces the log to the disk every second, gives back old versions and prepares log
-//! space. The second writes a checkpoint when time, log size or the number of entries says so.
+//! space. The second writes a checkpoint when time, log size or the number of entries says so, and
+//! when the disk gets full: that lets go of the log. As long as that fails it waits for 1 s, 2 s, …
+//! 64 s before it tries again.
 //! Neither ever holds the writer lock for longer than a few steps. What fails is kept for
 //! [`crate::Database::health`]; a failed checkpoint is tried again at the next turn.
 
@@ -23,18 +25,26 @@ const TEND_STEP: usize = 128;
 /// How often the second thread looks at its triggers.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// What went wrong last in the background.
+/// The first and the longest pause between checkpoints that are to free the disk.
+const FREE_EVERY: Duration = Duration::from_secs(1);
+const FREE_EVERY_MAX: Duration = Duration::from_secs(64);
+
+/// What went wrong at the last try of each thread.
 #[derive(Debug, Default)]
-pub(crate) struct Alarm(Mutex<Option<String>>);
+pub(crate) struct Alarm {
+    tending: Mutex<Option<String>>,
+    checkpoint: Mutex<Option<String>>,
+}
 
 impl Alarm {
     pub(crate) fn last(&self) -> Option<String> {
-        self.0.lock().clone()
+        let tending = self.tending.lock().clone();
+        tending.or_else(|| self.checkpoint.lock().clone())
     }
+}
 
-    fn note(&self, result: Result<(), Error>) {
-        *self.0.lock() = result.err().map(|error| error.to_string());
-    }
+fn note(place: &Mutex<Option<String>>, result: Result<(), Error>) {
+    *place.lock() = result.err().map(|error| error.to_string());
 }
 
 #[derive(Default)]
@@ -133,9 +143,7 @@ impl Tender {
                 synced = Instant::now();
                 result = result.and(self.engine.flush(FlushLevel::Synced));
             }
-            if result.is_err() {
-                self.alarm.note(result);
-            }
+            note(&self.alarm.tending, result);
         }
     }
 }
@@ -144,7 +152,9 @@ fn write_checkpoints(engine: &Engine, options: &Options, alarm: &Alarm, bell: &B
     let mut last = Instant::now();
     let log_bytes = || engine.stats().log.map_or(0, |log| log.bytes_written);
     let (mut entries_then, mut bytes_then) = (engine.stats().entries, log_bytes());
+    let (mut pause, mut failed) = (FREE_EVERY, false);
     while !bell.wait(LOOK_EVERY) {
+        let short = engine.stats().log.is_some_and(|log| log.short_of_space);
         let (entries, bytes) = (
             engine.stats().entries - entries_then,
             log_bytes() - bytes_then,
@@ -155,10 +165,18 @@ fn write_checkpoints(engine: &Engine, options: &Options, alarm: &Alarm, bell: &B
                 .is_some_and(|every| last.elapsed() >= every)
                 || bytes >= options.checkpoint_log_bytes
                 || entries >= options.checkpoint_entries);
-        if due {
-            (last, entries_then, bytes_then) =
-                (Instant::now(), engine.stats().entries, log_bytes());
-            alarm.note(engine.checkpoint().map(|_| ()));
+        let frees = short && (entries > 0 || failed) && last.elapsed() >= pause;
+        if due || frees {
+            (entries_then, bytes_then) = (engine.stats().entries, log_bytes());
+            let written = engine.checkpoint().map(|_| ());
+            failed = written.is_err();
+            pause = if failed {
+                (pause * 2).min(FREE_EVERY_MAX)
+            } else {
+                FREE_EVERY
+            };
+            note(&alarm.checkpoint, written);
+            last = Instant::now();
         }
     }
 }

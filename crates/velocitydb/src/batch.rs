@@ -12,8 +12,8 @@ use velocitydb_engine::{Error, Results};
 use velocitydb_types::{Key, Timestamp};
 
 use crate::database::{Answer, Inner, Prepared};
-use crate::input::{Expected, Id, Input, Update, resolve};
-use crate::options::Call;
+use crate::input::{Expected, Id, Input, Update, resolve, resolve_condition};
+use crate::options::{Call, Expiry};
 
 /// One change, not yet resolved.
 #[derive(Debug, Clone)]
@@ -22,6 +22,7 @@ pub(crate) struct Step<'a> {
     pub(crate) id: Option<Id<'a>>,
     pub(crate) condition: Condition,
     pub(crate) change: StepChange<'a>,
+    pub(crate) expires: Expiry,
 }
 
 #[derive(Debug, Clone)]
@@ -53,12 +54,13 @@ impl Step<'_> {
             Cow::Owned(key) => Cow::Owned(key.into_bytes().into_vec()),
         };
         runtime.prefetch(&key);
-        let condition = self.condition.clone();
+        let condition = resolve_condition(&self.condition, runtime);
         Ok(Operation {
             collection: runtime.id,
             key,
             condition,
             change,
+            expires: self.expires.at(now),
         })
     }
 }
@@ -84,6 +86,8 @@ pub(crate) fn fingerprint(mode: Mode, steps: &[Step<'_>]) -> Result<u64, Error> 
             id,
             step.condition.clone(),
             change,
+            // As if it were asked at time 0: an expiry is mostly a distance.
+            step.expires.at(Timestamp(0)),
         ))
     };
     let steps = steps.iter().map(asked).collect::<Result<Vec<_>, Error>>()?;
@@ -112,6 +116,8 @@ pub(crate) fn retry<'c>(
 #[must_use]
 pub struct Batch<'a> {
     mode: Mode,
+    /// Of the operations that are added next.
+    expires: Expiry,
     steps: Vec<Step<'a>>,
 }
 
@@ -132,6 +138,7 @@ impl<'a> Batch<'a> {
     pub fn atomic() -> Batch<'a> {
         Batch {
             mode: Mode::Atomic,
+            expires: Expiry::default(),
             steps: Vec::new(),
         }
     }
@@ -141,8 +148,14 @@ impl<'a> Batch<'a> {
     pub fn each() -> Batch<'a> {
         Batch {
             mode: Mode::Each,
+            expires: Expiry::default(),
             steps: Vec::new(),
         }
+    }
+
+    /// When the documents of the operations that are added next expire; those before stay.
+    pub fn expires(self, expires: Expiry) -> Batch<'a> {
+        Batch { expires, ..self }
     }
 
     /// How many operations it has.
@@ -167,6 +180,7 @@ impl<'a> Batch<'a> {
             id,
             condition,
             change,
+            expires: self.expires,
         });
         self
     }
@@ -312,7 +326,7 @@ fn answers(resolved: Vec<Result<Key, Error>>, results: &Results) -> Result<Batch
                 let outcome = outcome.clone();
                 Ok(BatchOutcome { id, outcome })
             }
-            Err(refusal) => Err(refused(operation, refusal.clone())),
+            Err(refusal) => Err(refused(operation, Refusal::clone(refusal))),
         })
     };
     each.map(answer).collect()

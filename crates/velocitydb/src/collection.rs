@@ -108,7 +108,8 @@ impl Collection {
             self.inner.begin(&self.call)?;
         }
         let runtime = self.runtime()?;
-        Ok(self.inner.engine.get(&runtime, key.as_bytes()))
+        let now = || self.inner.clock.now();
+        Ok(self.inner.engine.get(&runtime, key.as_bytes(), now))
     }
 
     /// Makes one change of one document.
@@ -124,6 +125,7 @@ impl Collection {
             id,
             condition,
             change,
+            expires: self.call.expires,
         };
         let mut fresh = None;
         let mut written = self.inner.write(
@@ -141,7 +143,7 @@ impl Collection {
             },
         )?;
         let outcome = written.results.pop().ok_or_else(crate::batch::other_form)?;
-        let mut outcome = outcome.map_err(|refusal| crate::batch::refused(0, refusal))?;
+        let mut outcome = outcome.map_err(|refusal| crate::batch::refused(0, *refusal))?;
         let key = outcome.earlier_id.take().or(fresh);
         Ok(Answer::of((key, outcome), &written, &self.call))
     }
@@ -336,8 +338,9 @@ impl Collection {
     /// The collection's state of now, for several reads that belong together.
     pub fn view(&self) -> Result<crate::view::CollectionView, Error> {
         self.inner.begin(&self.call)?;
-        let deadline = self.inner.snapshot_deadline(self.inner.clock.now());
-        let snapshot = self.inner.engine.snapshot(deadline);
+        let now = self.inner.clock.now();
+        let deadline = self.inner.snapshot_deadline(now);
+        let snapshot = self.inner.engine.snapshot(now, deadline);
         View { snapshot }.collection(&self.name)
     }
 

@@ -86,8 +86,12 @@ impl<T> Answer<T> {
 pub struct Health {
     /// Whether reads are served: always, while the process lives.
     pub reads: bool,
-    /// Whether writes are served, or why not.
+    /// Whether writes are served, or why not. A disk without space refuses them only until there
+    /// is some again; what only removes is served meanwhile, as long as the space kept for it
+    /// lasts.
     pub writes: Result<(), String>,
+    /// Whether writes are refused until the database is opened again.
+    pub closed: bool,
     /// Figures worth an eye: `None` when there is nothing to say.
     pub warning: Option<String>,
 }
@@ -170,7 +174,12 @@ impl Database {
 
     /// Drops a collection with all its documents.
     pub fn drop_collection(&self, name: &str) -> Result<Answer<()>, Error> {
-        self.0.redefine(name, &Call::new(), Command::DropCollection)
+        self.drop_collection_with(name, &Call::new())
+    }
+
+    /// As [`Database::drop_collection`], with options.
+    pub fn drop_collection_with(&self, name: &str, call: &Call) -> Result<Answer<()>, Error> {
+        self.0.redefine(name, call, Command::DropCollection)
     }
 
     /// A handle to a collection.
@@ -233,9 +242,10 @@ impl Database {
     /// The visible state of now, for reads that belong together. It keeps old versions alive
     /// until it is dropped or its deadline passes.
     pub fn snapshot(&self) -> View {
-        let deadline = self.0.snapshot_deadline(self.now());
+        let now = self.now();
+        let deadline = self.0.snapshot_deadline(now);
         View {
-            snapshot: self.0.engine.snapshot(deadline),
+            snapshot: self.0.engine.snapshot(now, deadline),
         }
     }
 
@@ -285,20 +295,22 @@ impl Database {
         let stats = self.stats();
         let warning = match (stats.memory_limit, self.0.alarm.last()) {
             (_, Some(failure)) => Some(format!("background work failed: {failure}")),
+            (_, None) if stats.log.is_some_and(|log| log.short_of_space) => Some(
+                "the disk has little space left: the log's files are made smaller, and older \
+                 checkpoints are given up"
+                    .to_owned(),
+            ),
             (Some(limit), None) if stats.memory_used > limit / 10 * 9 => Some(format!(
                 "{} of {limit} bytes of memory are used",
                 stats.memory_used
             )),
             _ => None,
         };
-        let writes = self
-            .0
-            .engine
-            .check_open()
-            .map_err(|error| error.to_string());
+        let engine = &self.0.engine;
         Health {
             reads: true,
-            writes,
+            writes: engine.check_writes().map_err(|error| error.to_string()),
+            closed: engine.check_open().is_err(),
             warning,
         }
     }
@@ -352,7 +364,7 @@ impl Inner {
                         the second time anyway";
             return Err(Error::Invalid(what.into()));
         }
-        self.engine.propose(now, command, call.durability)
+        self.engine.propose(now, &command, call.durability)
     }
 
     /// Changes the definition of the collection that has this name; the name is looked up again
@@ -400,7 +412,7 @@ impl Inner {
             };
             match self
                 .engine
-                .propose(now, Command::Write(write), call.durability)
+                .propose(now, &Command::Write(write), call.durability)
             {
                 Err(Error::Refused {
                     refusal: Refusal::DefinitionChanged | Refusal::UnknownCollection(_),

@@ -205,7 +205,8 @@ pub enum Expected {
     /// The log index of its last change. Not met, the call is refused as a conflict
     /// ([`Refusal::Conflict`]) and not with the document: it is a reader's tag, to be read anew.
     Index(u64),
-    /// These values at these paths; null is also met by an absent field.
+    /// These values at these paths; null is also met by an absent field. Of declared fields they
+    /// may be written as in a document: a date as its text, say.
     Fields(Vec<(String, Value)>),
 }
 
@@ -222,14 +223,33 @@ impl Expected {
             Expected::Fields(fields) => {
                 let parse = |(path, value): &(String, Value)| {
                     let parsed = path.parse::<Path>();
-                    parsed
-                        .map(|path| (path, value.clone()))
-                        .map_err(|error| Error::Invalid(format!("the path {path:?}: {error}")))
+                    let parsed = parsed
+                        .map_err(|error| Error::Invalid(format!("the path {path:?}: {error}")))?;
+                    if parsed.first().starts_with('_') {
+                        return Err(Error::Invalid(format!(
+                            "{path:?} cannot be expected: names that begin with '_' are metadata, \
+                             of which only the version can be expected"
+                        )));
+                    }
+                    Ok((parsed, value.clone()))
                 };
                 Condition::Fields(fields.iter().map(parse).collect::<Result<_, _>>()?)
             }
         })
     }
+}
+
+/// Turns what whole declared fields are expected to be into their types, as updates are turned.
+pub(crate) fn resolve_condition(condition: &Condition, runtime: &Runtime) -> Condition {
+    let mut condition = condition.clone();
+    if let Condition::Fields(fields) = &mut condition {
+        for (path, value) in fields.iter_mut().filter(|(path, _)| path.rest().is_empty()) {
+            if let Some(field) = runtime.definition.schema.field(path.first()) {
+                *value = field.kind.coerce(std::mem::take(value));
+            }
+        }
+    }
+    condition
 }
 
 fn refused(error: velocitydb_types::SchemaError) -> Error {

@@ -41,11 +41,11 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use collection::{Collection, CollectionStats, Swap};
 pub use database::{Answer, Database, Health, View};
 pub use input::{Expected, Id, Input, Update};
-pub use options::{Background, Call, Consistency, IDEMPOTENCY_KEPT, Options};
+pub use options::{Background, Call, Consistency, Expiry, IDEMPOTENCY_KEPT, Options};
 pub use transaction::Transaction;
 pub use view::{CollectionView, Page, PageRequest};
 
-pub use velocitydb_engine::catalog::{Definition, IndexDefinition, Kind, Persistence};
+pub use velocitydb_engine::catalog::{Definition, IndexDefinition, Kind, Persistence, TimeToLive};
 pub use velocitydb_engine::command::{Effect, Outcome, Refusal};
 pub use velocitydb_engine::disk;
 pub use velocitydb_engine::log::{Compression, LogOptions, LogStats, WritePath};

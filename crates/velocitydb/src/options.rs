@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use velocitydb_engine::command::Expires;
 use velocitydb_engine::disk::{Disk, RealDisk};
 use velocitydb_engine::log::LogOptions;
 use velocitydb_engine::{Durability, Error, StorageMode};
@@ -239,6 +240,37 @@ pub struct Call {
     pub(crate) durability: Option<Durability>,
     pub(crate) deadline: Option<Timestamp>,
     pub(crate) idempotency: Option<Idempotency>,
+    pub(crate) expires: Expiry,
+}
+
+/// When a document that a call writes expires. Then it is gone: no read finds it, its id and its
+/// unique values are free.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Expiry {
+    /// As its collection says (`Definition::ttl`). Where that says nothing, a new document never,
+    /// an updated one as before.
+    #[default]
+    Default,
+    /// Never.
+    Never,
+    /// So long after the call.
+    In(Duration),
+    /// At this time.
+    At(Timestamp),
+}
+
+impl Expiry {
+    pub(crate) fn at(self, now: Timestamp) -> Expires {
+        match self {
+            Expiry::Default => Expires::Default,
+            Expiry::Never => Expires::Never,
+            Expiry::At(time) => Expires::At(time.0),
+            Expiry::In(after) => {
+                let after = i64::try_from(after.as_micros()).unwrap_or(i64::MAX);
+                Expires::At(now.0.saturating_add(after))
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -251,6 +283,11 @@ pub(crate) struct Idempotency {
 pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
 
 impl Call {
+    /// When the documents that it writes expire.
+    pub fn expires(self, expires: Expiry) -> Call {
+        Call { expires, ..self }
+    }
+
     /// The defaults: strong, the database's own durability, no deadline.
     pub fn new() -> Call {
         Call::default()

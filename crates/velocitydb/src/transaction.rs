@@ -11,7 +11,7 @@ use velocitydb_types::Key;
 use crate::batch::{Step, StepChange};
 use crate::database::{Answer, Inner};
 use crate::input::{Expected, Id, Input, Update};
-use crate::options::Call;
+use crate::options::{Call, Expiry};
 
 /// Reads one state, keeps its writes to itself until [`Transaction::commit`]. Dropped without
 /// it, nothing happened. From [`crate::Database::begin`] or, with retries,
@@ -19,6 +19,7 @@ use crate::options::Call;
 pub struct Transaction {
     inner: Arc<Inner>,
     transaction: velocitydb_engine::transaction::Transaction,
+    expires: Expiry,
 }
 
 impl Transaction {
@@ -26,7 +27,12 @@ impl Transaction {
         inner: Arc<Inner>,
         transaction: velocitydb_engine::transaction::Transaction,
     ) -> Transaction {
-        Transaction { inner, transaction }
+        let expires = Expiry::default();
+        Transaction {
+            inner,
+            transaction,
+            expires,
+        }
     }
 
     fn runtime(&self, collection: &str) -> Result<Arc<Runtime>, Error> {
@@ -37,6 +43,11 @@ impl Transaction {
             .get(collection)
             .cloned();
         found.ok_or_else(|| Error::UnknownCollection(collection.to_owned()))
+    }
+
+    /// When the documents that are written from here on expire.
+    pub fn expires(&mut self, expires: Expiry) {
+        self.expires = expires;
     }
 
     /// The log index of the state that it reads.
@@ -80,6 +91,7 @@ impl Transaction {
             id,
             condition,
             change,
+            expires: self.expires,
         };
         let operation = step.resolve(&self.inner, &runtime, self.inner.clock.now())?;
         let outcome = self.transaction.write(
@@ -87,6 +99,7 @@ impl Transaction {
             &operation.key,
             &operation.condition,
             &operation.change,
+            operation.expires,
         )?;
         Ok((Key::trusted(&operation.key[..]), outcome))
     }

@@ -12,9 +12,9 @@ use crate::BenchError;
 use crate::data::Data;
 use crate::measure::{Better, Row, Spread, alternate, rate, short, timed};
 
-fn insert_all(collection: &Collection, keys: Vec<Key>, data: &Data) -> f64 {
+fn insert_all(collection: &Collection, keys: &[Key], data: &Data) -> f64 {
     timed(keys.len(), || {
-        for (at, key) in keys.into_iter().enumerate() {
+        for (at, key) in keys.iter().enumerate() {
             collection
                 .insert_with_id(key, data.document(at))
                 .expect("a new id");
@@ -28,7 +28,7 @@ pub(super) fn insert(options: &Options, data: &Data) -> Result<Vec<Row>, BenchEr
         options.rounds,
         || {
             let (_db, collection) = in_memory()?;
-            Ok(insert_all(&collection, data.keys(), data))
+            Ok(insert_all(&collection, &data.keys(), data))
         },
         || {
             let mut map = Map::new();
@@ -84,11 +84,11 @@ pub(super) fn log(options: &Options, data: &Data) -> Result<Vec<Row>, BenchError
         options.rounds,
         || {
             let (_dir, _db, collection) = on_disk(options)?;
-            Ok(insert_all(&collection, data.keys(), data))
+            Ok(insert_all(&collection, &data.keys(), data))
         },
         || {
             let (_db, collection) = in_memory()?;
-            Ok(insert_all(&collection, data.keys(), data))
+            Ok(insert_all(&collection, &data.keys(), data))
         },
     )?;
     // Each round's difference needs both of its sides; the medians give the figure.

@@ -202,3 +202,86 @@ fn a_directory_in_use_or_without_a_database_is_not_checked() {
     }
     assert!(!dir.path().join("LOCK").exists());
 }
+
+/// A directory that was opened and closed, so that a checkpoint holds all of it.
+fn closed(dir: &Path) -> PathBuf {
+    let data = data(dir);
+    Database::open(Options::at(&data)).unwrap().close().unwrap();
+    data
+}
+
+#[test]
+fn a_missing_log_is_named_and_given_up_only_by_a_repair() {
+    for directory_too in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let data = closed(dir.path());
+        let path = data.to_str().unwrap();
+        velocitydb(&["check", path]).succeeds();
+        std::fs::remove_dir_all(data.join("wal")).unwrap();
+        if !directory_too {
+            std::fs::create_dir(data.join("wal")).unwrap();
+        }
+        let (_, out) = velocitydb(&["check", path]).fails(1);
+        assert!(
+            out.contains("Damaged: the log is missing or holds nothing, but there is a checkpoint"),
+            "{out}"
+        );
+        assert!(out.contains("velocitydb repair"), "{out}");
+        let (error, _) = velocitydb(&["serve", "--http", "127.0.0.1:0", "--data", path]).fails(1);
+        assert!(error.contains("the log is missing"), "{error}");
+
+        let plan = velocitydb(&["repair", path]).succeeds();
+        assert!(plan.contains("The log begins anew behind it."), "{plan}");
+        assert!(
+            plan.contains("cannot be told: if so, they are lost"),
+            "{plan}"
+        );
+        velocitydb(&["check", path]).fails(1);
+        velocitydb(&["repair", path, "--yes"]).succeeds();
+        velocitydb(&["check", path]).succeeds();
+        assert_eq!(count(&data), 200);
+    }
+}
+
+#[test]
+fn missing_checkpoints_are_named_and_no_repair_is_promised() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = closed(dir.path());
+    // The log behind the first checkpoint, and no longer what that held.
+    for n in 200..203 {
+        let db = Database::open(Options::at(&data).checkpoints_kept(1)).unwrap();
+        let items = db.collection("items").unwrap();
+        items.insert_with_id(n, [("text", "y".into())]).unwrap();
+        db.close().unwrap();
+    }
+    std::fs::remove_dir_all(data.join("checkpoints")).unwrap();
+    let path = data.to_str().unwrap();
+    let (_, out) = velocitydb(&["check", path]).fails(1);
+    assert!(out.contains("there is no whole checkpoint"), "{out}");
+    for arguments in [&["repair", path][..], &["repair", path, "--yes"]] {
+        let (error, _) = velocitydb(arguments).fails(1);
+        assert!(error.contains("no repair brings the data back"), "{error}");
+        assert!(
+            error.contains("entries between them are missing, 1 to "),
+            "{error}"
+        );
+        assert!(error.contains("Put back a checkpoint"), "{error}");
+    }
+}
+
+/// A file that somebody cut short is not what a kill leaves.
+#[test]
+fn a_shortened_log_is_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = data(dir.path());
+    let segment = change_log(&data, |bytes| {
+        let end = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+        bytes.truncate(end - 20);
+    });
+    let (_, out) = velocitydb(&["check", data.to_str().unwrap()]).fails(1);
+    let damaged = format!("Damaged: log segment {segment} is damaged at byte ");
+    assert!(
+        out.contains(&damaged) && out.contains("does not end where a record ends"),
+        "{out}"
+    );
+}

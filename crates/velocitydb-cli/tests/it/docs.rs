@@ -3,7 +3,8 @@
 //! A block marked `file=NAME` is written to that file. In a block marked `console` a line that
 //! begins with `$ ` is run, and what follows is what it must say, where `…` stands for anything.
 //! `velocitydb serve` runs until the next one, or the end, on a port of its own; `curl` goes to
-//! it. All commands of one document share a directory.
+//! it, and so do the commands that ask a server. Quotes are `'`, and `< FILE` is standard input.
+//! All commands of one document share a directory.
 
 use std::path::{Path, PathBuf};
 
@@ -61,7 +62,8 @@ fn fits(pattern: &str, text: &str) -> bool {
 
 /// Runs one command line and gives all that it says.
 fn run(line: &str, dir: &Path, served: &mut Option<Served>) -> String {
-    let words: Vec<&str> = line.split(' ').collect();
+    let words = words(line);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match &words[..] {
         ["curl", ..] => {
             let address = &served.as_ref().expect("a server before curl").address;
@@ -76,20 +78,44 @@ fn run(line: &str, dir: &Path, served: &mut Option<Served>) -> String {
             }
             let refused = arguments.contains(&"--http") || arguments.contains(&"wrong.yaml");
             if refused {
-                return finished(&words[1..], dir);
+                return finished(&words[1..], dir, None);
             }
             let started = Served::start_in(dir, arguments);
             let said = started.said.replace(&started.address, PRINTED);
             *served = Some(started);
             said
         }
-        ["velocitydb", arguments @ ..] => finished(arguments, dir),
+        ["velocitydb", arguments @ ..] => finished(arguments, dir, served.as_ref()),
         _ => panic!("an example of another program: {line}"),
     }
 }
 
-fn finished(arguments: &[&str], dir: &Path) -> String {
-    let output = command_in(dir, arguments).output().unwrap();
+/// The words of a command line; what stands in `'` is one.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut quoted) = (vec![String::new()], false);
+    for c in line.chars() {
+        match c {
+            '\'' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().unwrap().push(c),
+        }
+    }
+    words
+}
+
+fn finished(arguments: &[&str], dir: &Path, served: Option<&Served>) -> String {
+    let (arguments, input) = match arguments {
+        [arguments @ .., "<", file] => (arguments, Some(file)),
+        arguments => (arguments, None),
+    };
+    let mut command = command_in(dir, arguments);
+    if let Some(served) = served {
+        command.env("VELOCITYDB_URL", format!("http://{}", served.address));
+    }
+    if let Some(file) = input {
+        command.stdin(std::fs::File::open(dir.join(file)).unwrap());
+    }
+    let output = command.output().unwrap();
     String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
 }
 
@@ -133,6 +159,11 @@ fn the_examples_about_serving_do_what_they_say() {
 }
 
 #[test]
+fn the_examples_about_http_do_what_they_say() {
+    check("http.md");
+}
+
+#[test]
 fn the_examples_about_importing_do_what_they_say() {
     check("import.md");
 }
@@ -140,6 +171,11 @@ fn the_examples_about_importing_do_what_they_say() {
 #[test]
 fn the_examples_about_checking_do_what_they_say() {
     check("check-and-repair.md");
+}
+
+#[test]
+fn the_examples_about_the_shell_do_what_they_say() {
+    check("shell.md");
 }
 
 #[test]

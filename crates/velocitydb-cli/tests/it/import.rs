@@ -171,7 +171,7 @@ fn bad_rows_are_left_out_and_told_with_their_lines() {
     assert!(out.starts_with("Imported 3 rows into airports"), "{out}");
     let (_, bad_rows) = out.split_once("Left out 3 bad rows:\n").unwrap();
     let starts = [
-        "  line 3: 1 fields",
+        "  line 3: 1 field,",
         "  line 5: column `alt`: `high`",
         "  line 6: a document with",
     ];
@@ -195,7 +195,7 @@ fn without_that_it_stops_at_the_first_and_keeps_what_is_before() {
         .import(&file, &["--id", "code", "--type", "alt=int"])
         .fails(1);
     assert!(error.contains("line 3: "), "{error}");
-    assert!(error.contains("The 1 row before it"), "{error}");
+    assert!(error.contains("The 1 row before it is in"), "{error}");
     assert!(error.contains("--skip-bad-rows"), "{error}");
     assert!(out.starts_with("Imported 1 row into airports"), "{out}");
     assert_eq!(place.documents().len(), 1);
@@ -211,11 +211,153 @@ fn a_damaged_file_says_where_it_ends() {
 }
 
 #[test]
-fn a_file_that_is_not_there_leaves_no_directory_behind() {
+fn what_is_wrong_from_the_start_leaves_nothing_behind() {
     let place = Place::new();
-    let (error, _) = place.import("no such file.csv", &[]).fails(1);
-    assert!(error.contains("cannot import no such file.csv"), "{error}");
+    let csv = place.write("a.csv", CSV);
+    let ndjson = place.write("a.ndjson", NDJSON);
+    let image = place.write("a.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0");
+    let short = place.write("short.csv", "a,b\n1\n");
+    let nothing = "No row was imported.";
+    for (file, more, status, what) in [
+        (
+            "no such file.csv",
+            &[][..],
+            1,
+            "no such file.csv: cannot read the input: No such file",
+        ),
+        (
+            &csv,
+            &["--id", "cod"],
+            2,
+            "no column `cod`, which is the id; its columns are code, name, alt",
+        ),
+        (
+            &ndjson,
+            &["--id", "cod"],
+            1,
+            "it has no field `cod`, which is the id",
+        ),
+        (&csv, &["--id", "_x"], 2, "the primary key \"_x\""),
+        (
+            &csv,
+            &["--collection", "a b"],
+            2,
+            "the collection name \"a b\"",
+        ),
+        (
+            &csv,
+            &["--collection", ".."],
+            2,
+            "the collection name \"..\"",
+        ),
+        (&image, &[], 1, "a.png: line 1: "),
+        (&short, &[], 1, nothing),
+    ] {
+        let mut arguments = place.arguments(file, more);
+        if more.first() == Some(&"--collection") {
+            arguments.drain(2..4);
+        }
+        let (error, _) = velocitydb(&arguments).fails(status);
+        assert!(error.contains(what), "{what}: {error}");
+        assert!(!error.contains("line 0"), "{error}");
+        assert!(!place.path("data").exists(), "{error}");
+    }
+    let header = place.write("header.csv", "a,b\n");
+    let out = place.import(&header, &[]).succeeds();
+    assert!(out.ends_with("Nothing was created.\n"), "{out}");
     assert!(!place.path("data").exists());
+
+    // A directory of data is there: no collection is left in it.
+    place.import(&csv, &["--id", "code"]).succeeds();
+    let mut arguments = place.arguments(&ndjson, &["--collection", "others", "--id", "cod"]);
+    arguments.drain(2..4);
+    velocitydb(&arguments).fails(1);
+    let db = Database::open(Options::at(place.path("data"))).unwrap();
+    let names: Vec<_> = db
+        .collections()
+        .into_iter()
+        .map(|found| found.name)
+        .collect();
+    assert_eq!(names, ["airports"]);
+}
+
+/// The field that is the id is declared: a URL names a document by the text of its id.
+#[test]
+fn ids_of_any_type_are_found_by_their_text() {
+    let csv = "day,code,n,u\n2013-01-01,JFK,1,0191e0a4-7b7c-7000-8000-000000000001\n";
+    let ndjson = r#"{"day":"2013-01-01","n":1}"#;
+    for (name, text, id, found) in [
+        ("a.csv", csv, "day", "2013-01-01"),
+        ("a.csv", csv, "code", "JFK"),
+        ("a.csv", csv, "n", "1"),
+        ("a.csv", csv, "u", "0191e0a4-7b7c-7000-8000-000000000001"),
+        ("a.ndjson", ndjson, "day", "2013-01-01"),
+        ("a.ndjson", ndjson, "n", "1"),
+    ] {
+        let place = Place::new();
+        let file = place.write(name, text);
+        place.import(&file, &["--id", id]).succeeds();
+        let data = place.path("data");
+        let served = crate::process::Served::start(&["--data", data.to_str().unwrap()]);
+        let base = format!(
+            "http://{}/v1/collections/airports/documents",
+            served.address
+        );
+        let answer = crate::http::get(&format!("{base}/{found}"));
+        assert_eq!(answer.status, 200, "{name} {id}: {}", answer.body);
+        served.stop();
+    }
+}
+
+/// The sample that types are guessed from ends before the value that does not fit.
+fn with_late_value(late: &str) -> String {
+    let rows: String = (1..=1_500).map(|n| format!("{n},{n}\n")).collect();
+    format!("id,n\n{rows}{late}\n")
+}
+
+#[test]
+fn a_later_value_of_another_type_is_told() {
+    let place = Place::new();
+    let file = place.write("a.csv", with_late_value("1501,x"));
+    let out = place.import(&file, &["--id", "id"]).succeeds();
+    let told = "Column `n`: a value in line 1502 is no int; from there on its values are of type \
+                string. To have one type, say --type n=string.\n";
+    assert!(out.contains(told), "{out}");
+    // An id keeps its type.
+    let place = Place::new();
+    let file = place.write("a.csv", with_late_value("x,1501"));
+    let (error, _) = place.import(&file, &["--id", "id"]).fails(1);
+    let told = "line 1502: column `id`: `x` is not of type int";
+    assert!(error.contains(told), "{error}");
+    assert!(error.contains("The 1,500 rows before it are in"), "{error}");
+    let out = place
+        .import(&place.write("b.csv", "id,n\n1501,1\n"), &["--id", "id"])
+        .succeeds();
+    assert!(out.starts_with("Imported 1 row "), "{out}");
+}
+
+#[test]
+fn what_follows_the_compressed_data_is_not_called_a_cut() {
+    let place = Place::new();
+    let file = place.write("a.csv.gz", [&gzip(CSV)[..], b"junk"].concat());
+    let (error, _) = place.import(&file, &["--id", "code"]).fails(1);
+    assert!(error.contains("behind the end of the gzip data"), "{error}");
+    assert!(!error.contains("truncated"), "{error}");
+}
+
+/// Whoever reads the summary may have gone: the exit status says what became of the rows.
+#[test]
+fn a_failure_is_one_without_a_reader_too() {
+    let place = Place::new();
+    let file = place.write("a.csv", BAD);
+    let mut import = crate::process::command(&place.arguments(&file, &["--id", "code"]));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = import
+        .stdout(writer)
+        .stderr(std::process::Stdio::null())
+        .status();
+    assert_eq!(status.unwrap().code(), Some(1));
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! - [`demo`], [`import`], [`check`], [`config`]: what a command prints and leaves;
 //! - [`serve`]: the server, its pasted lines, its end and its next start;
+//! - [`output`]: the server when nobody reads what it says;
+//! - [`shell`], [`terminal`]: the shell, status and top, without a terminal and through one;
 //! - [`docs`]: the examples of docs/operating;
 //! - [`kill`]: SIGKILL under load, again and again, and what is left.
 
@@ -14,8 +16,12 @@ mod docs;
 mod http;
 mod import;
 mod kill;
+mod output;
 mod process;
 mod serve;
+mod shell;
+#[cfg(unix)]
+mod terminal;
 
 use process::velocitydb;
 
@@ -33,7 +39,7 @@ fn it_says_what_it_is() {
 fn help_names_every_command_but_the_hidden_one() {
     let help = velocitydb(&["--help"]).succeeds();
     for command in [
-        "serve", "demo", "import", "check", "repair", "bench", "version",
+        "serve", "demo", "shell", "status", "top", "import", "check", "repair", "bench", "version",
     ] {
         assert!(help.contains(&format!("\n  {command}")), "{help}");
     }

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
-use std::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 
 /// The program with nothing of this process's environment that could configure it.
 pub fn command<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
@@ -69,7 +69,7 @@ impl Ended {
 /// `velocitydb serve`, running. Killed when it is dropped.
 pub struct Served {
     child: Child,
-    out: BufReader<ChildStdout>,
+    out: BufReader<Box<dyn Read>>,
     error: Option<ChildStderr>,
     /// What it said before it was ready.
     pub said: String,
@@ -98,13 +98,21 @@ impl Served {
         Served::start_with(command, arguments, "Ctrl-C stops the server.\n")
     }
 
-    fn start_with(mut command: Command, arguments: &[&str], text: &str) -> Served {
-        command
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+    fn start_with(command: Command, arguments: &[&str], text: &str) -> Served {
+        Served::start_command(command, arguments, text, Stdio::piped())
+    }
+
+    /// Starts a server by a command that may be another program's, with this standard error.
+    pub fn start_command(
+        mut command: Command,
+        arguments: &[&str],
+        text: &str,
+        error: Stdio,
+    ) -> Served {
+        command.args(arguments).stdout(Stdio::piped()).stderr(error);
         let mut child = command.spawn().unwrap();
         let (out, error) = (child.stdout.take().unwrap(), child.stderr.take());
+        let out: Box<dyn Read> = Box::new(out);
         let out = BufReader::new(out);
         let mut served = Served {
             child,
@@ -134,6 +142,28 @@ impl Served {
         text
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Closes the ends of standard output and standard error that are read here.
+    pub fn stop_reading(&mut self) {
+        let (reader, _) = std::io::pipe().unwrap();
+        self.out = BufReader::new(Box::new(reader));
+        self.error = None;
+    }
+
+    /// Asks it to stop by this signal, and waits until it has.
+    pub fn stops_by(mut self, signal: &str) -> String {
+        self.signal(signal);
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).unwrap();
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}\n{rest}\n{}", self.errors());
+        rest
+    }
+
     /// Sends a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
@@ -145,13 +175,8 @@ impl Served {
     }
 
     /// Asks it to stop, waits until it has, and gives what it said in the end.
-    pub fn stop(mut self) -> String {
-        self.signal("TERM");
-        let mut rest = String::new();
-        self.out.read_to_string(&mut rest).unwrap();
-        let status = self.child.wait().unwrap();
-        assert!(status.success(), "{status}\n{rest}\n{}", self.errors());
-        rest
+    pub fn stop(self) -> String {
+        self.stops_by("TERM")
     }
 
     /// Kills it without warning.

@@ -199,3 +199,91 @@ fn an_interrupted_sample_is_finished_by_the_next_start() {
     assert_eq!(get(&url).json()["count"], 336_776);
     served.stop();
 }
+
+#[test]
+fn an_address_in_use_leaves_no_data_behind() {
+    let served = Served::start(&["--mode", "memory-only"]);
+    let dir = tempfile::tempdir().unwrap();
+    let data = data(dir.path());
+    let address = served.address.as_str();
+    let (error, _) = velocitydb(&["serve", "--http", address, "--data", &data]).fails(1);
+    assert!(
+        error.contains(&format!("cannot listen on {address}")),
+        "{error}"
+    );
+    let other = ["serve", "--http", "10.0.0.1:7480", "--data", &data];
+    let (error, _) = velocitydb(&other).fails(1);
+    assert!(error.contains("refusing to serve on 10.0.0.1"), "{error}");
+    let little = ["serve", "--in-flight-limit", "1MiB", "--data", &data];
+    let (error, _) = velocitydb(&little).fails(1);
+    assert!(
+        error.contains("in_flight_bytes_max must be at least"),
+        "{error}"
+    );
+    assert!(!Path::new(&data).exists());
+    served.stop();
+}
+
+#[test]
+fn a_terminal_that_hangs_up_stops_it_in_order() {
+    let served = Served::start(&["--mode", "memory-only"]);
+    let rest = served.stops_by("HUP");
+    assert!(rest.contains("SIGHUP: stopping."), "{rest}");
+    assert!(rest.contains("Stopped."), "{rest}");
+}
+
+#[test]
+fn a_memory_limit_of_nearly_nothing_gets_a_warning() {
+    let served = Served::start(&["--mode", "memory-only", "--memory-limit", "1MiB"]);
+    let warning = "Warning: --memory-limit 1.0 MiB is little";
+    assert!(served.said.contains(warning), "{}", served.said);
+    served.stop();
+    let served = Served::start(&["--mode", "memory-only", "--memory-limit", "16MiB"]);
+    assert!(!served.said.contains("Warning"), "{}", served.said);
+    served.stop();
+}
+
+/// Starts it from a shell under a limit of open files.
+#[cfg(target_os = "linux")]
+fn under_file_limit(limit: &str) -> Served {
+    let program = env!("CARGO_BIN_EXE_velocitydb");
+    let mut shell = std::process::Command::new("sh");
+    let line =
+        format!("ulimit {limit} && exec {program} serve --http 127.0.0.1:0 --mode memory-only");
+    shell.args(["-c", &line]);
+    let ready = "Ctrl-C stops the server.\n";
+    Served::start_command(shell, &[], ready, std::process::Stdio::piped())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn it_opens_as_many_files_as_it_may() {
+    let served = under_file_limit("-S -n 100");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", served.id())).unwrap();
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let numbers: Vec<_> = line.unwrap().split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers[0], numbers[1], "soft and hard");
+    served.stop();
+
+    // No more of them can be had: there are fewer connections, and one too many is answered.
+    let served = under_file_limit("-n 80");
+    let open: Vec<_> = (0..16)
+        .map(|_| {
+            let connection = std::net::TcpStream::connect(&served.address).unwrap();
+            let ask = b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n";
+            std::io::Write::write_all(&mut &connection, ask).unwrap();
+            let mut first = [0; 12];
+            std::io::Read::read_exact(&mut &connection, &mut first).unwrap();
+            assert_eq!(&first, b"HTTP/1.1 200");
+            connection
+        })
+        .collect();
+    assert_eq!(
+        get(&format!("http://{}/health/live", served.address)).status,
+        503
+    );
+    drop(open);
+    served.stop();
+}

@@ -4,6 +4,10 @@
 //! once that many exist, so that a damaged checkpoint can always be replaced by an older one and
 //! the log behind it. In reading order: `format`, `write`, `read`.
 //!
+//! When the disk is nearly full, the newest checkpoint that is read through and found whole stands
+//! for all before it: older ones and the log up to it go before the next one is written, and after
+//! it. So one checkpoint is left instead of the few.
+//!
 //! A file with another ending is not a checkpoint: `.tmp` is one that was not finished and is
 //! removed at the next start, `.damaged` one that recovery could not read and has put aside.
 //! Tests: `engine::tests`, and crashes and damage at every byte in `velocitydb-sim`.
@@ -46,6 +50,8 @@ pub(crate) struct Checkpoints {
     kept: usize,
     writing: Mutex<Box<dyn FnMut() -> [u8; 16] + Send>>,
     stats: Mutex<CheckpointStats>,
+    /// The newest checkpoint when everything before it was let go for want of space.
+    freed_at: Mutex<u64>,
 }
 
 const ENDING: &str = ".ckpt";
@@ -69,6 +75,7 @@ impl Checkpoints {
             kept: kept.max(1),
             writing,
             stats,
+            freed_at: Mutex::new(0),
         }
     }
 
@@ -80,6 +87,10 @@ impl Checkpoints {
     /// of what is not needed any more. The answer is the checkpoint's index.
     pub(crate) fn write(&self, source: impl FnOnce() -> Source, log: &Log) -> Result<u64, Error> {
         let mut salts = self.writing.lock();
+        if log.is_short_of_space() {
+            // What hinders it shows when there is no room for the checkpoint either.
+            let _ = self.keep_newest(log);
+        }
         let source = source();
         if source.index == self.stats().last_index {
             return Ok(source.index);
@@ -97,8 +108,32 @@ impl Checkpoints {
         }
         drop(stats);
         written?;
-        self.let_go(log)?;
+        if log.is_short_of_space() {
+            self.keep_newest(log)?;
+        } else {
+            self.let_go(log, self.kept)?;
+        }
         Ok(source.index)
+    }
+
+    /// Lets go of everything before the newest checkpoint, once that has been read through; a
+    /// damaged one is nobody's reason to give up the one before it.
+    fn keep_newest(&self, log: &Log) -> Result<(), Error> {
+        let indexes = list(&*self.disk, &self.dir)?;
+        let Some(newest) = indexes.last().copied() else {
+            return Ok(());
+        };
+        let frees = indexes.len() > 1 || log.first().is_some_and(|first| first <= newest);
+        if !frees || *self.freed_at.lock() == newest {
+            return Ok(());
+        }
+        let failed = |error| Error::io(format!("sync {}", self.dir.display()), error);
+        read(&*self.disk, &path(&self.dir, newest), |_| Ok(()))?;
+        // Its own name may have missed the sync, when that found no descriptor.
+        self.disk.sync_dir(&self.dir).map_err(failed)?;
+        self.let_go(log, 1)?;
+        *self.freed_at.lock() = newest;
+        Ok(())
     }
 
     fn write_one(&self, salt: [u8; 16], source: &Source, log: &Log) -> Result<(u64, u64), Error> {
@@ -133,16 +168,16 @@ impl Checkpoints {
         }
     }
 
-    /// Removes checkpoints beyond those kept, and the log before the oldest kept.
-    fn let_go(&self, log: &Log) -> Result<(), Error> {
+    /// Removes checkpoints beyond the newest `kept`, and the log before the oldest of those.
+    fn let_go(&self, log: &Log, kept: usize) -> Result<(), Error> {
         let mut indexes = list(&*self.disk, &self.dir)?;
         let failed = |error| Error::io(format!("tidy {}", self.dir.display()), error);
-        while indexes.len() > self.kept {
+        while indexes.len() > kept {
             let oldest = indexes.remove(0);
             self.disk.remove(&path(&self.dir, oldest)).map_err(failed)?;
             self.disk.sync_dir(&self.dir).map_err(failed)?;
         }
-        if indexes.len() == self.kept && indexes[0] > 0 {
+        if indexes.len() == kept && indexes[0] > 0 {
             log.purge(indexes[0])?;
         }
         Ok(())
@@ -156,9 +191,10 @@ pub(crate) fn path(dir: &Path, index: u64) -> PathBuf {
 
 /// The indexes of the checkpoints in `dir`, ascending.
 pub(crate) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<u64>, Error> {
-    let names = disk
-        .list(dir)
-        .map_err(|error| Error::io(format!("list {}", dir.display()), error))?;
+    let names = match disk.list(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        names => names.map_err(|error| Error::io(format!("list {}", dir.display()), error))?,
+    };
     let mut indexes: Vec<u64> = names
         .iter()
         .filter_map(|name| name.strip_suffix(ENDING)?.parse().ok())

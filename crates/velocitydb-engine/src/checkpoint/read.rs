@@ -180,7 +180,7 @@ pub(crate) fn read(
         )),
     };
     let open = || -> Result<Reader, Failure> {
-        let file = disk.open(path)?;
+        let file = disk.open_to_read(path)?;
         let length = file.len()?;
         let offset = HEADER_BYTES as u64;
         let (stored, raw) = (Vec::new(), Vec::new());

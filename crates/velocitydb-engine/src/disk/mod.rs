@@ -26,6 +26,9 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// Opens an existing file for reading and writing.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
+    /// Opens an existing file for reading alone, also where nothing may be written.
+    fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+
     /// Renames a file, replacing what stood at `to`. Atomic; durable after [`Disk::sync_dir`].
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
@@ -38,12 +41,32 @@ pub trait Disk: Debug + Send + Sync + 'static {
     /// Creates `dir` and its missing parents; an existing directory is fine.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
 
-    /// Makes creates, renames and removes in `dir` durable.
-    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Opens `dir` itself, to sync it later without needing a new descriptor then.
+    fn open_dir(&self, dir: &Path) -> io::Result<Box<dyn DiskDir>>;
 
-    /// Takes the exclusive lock on the file at `path` (created when missing) for as long as the
-    /// answer lives. `WouldBlock` when another holder, in this process or another, has it.
+    /// Makes creates, renames and removes in `dir` durable: [`DiskDir::sync`] at once.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        self.open_dir(dir)?.sync()
+    }
+
+    /// Takes the exclusive lock on the file at `path` (created when missing), and where the system
+    /// allows it on its directory too, for as long as the answer lives: who removes the file makes
+    /// no second holder. `WouldBlock` when another holder, in this process or another, has either.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>>;
+
+    /// As [`Disk::lock`] for one who only reads, and also where nothing may be written: creates
+    /// nothing. `None` when the place offers nothing that can be locked.
+    fn lock_to_read(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>>;
+}
+
+/// An open directory.
+pub trait DiskDir: Debug + Send + Sync {
+    /// Makes creates, renames and removes in it durable. After an error nothing may be assumed
+    /// about them, and the call must not be retried as if it could still succeed.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Bytes that files in it may still take, about; `None` when the system does not say.
+    fn free_bytes(&self) -> io::Result<Option<u64>>;
 }
 
 /// An open file. All operations name their position, so that threads can share it.

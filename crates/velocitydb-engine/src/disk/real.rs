@@ -11,7 +11,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Disk, DiskFile, DiskLock, MappedFile};
+use super::{Disk, DiskDir, DiskFile, DiskLock, MappedFile};
 
 /// Bytes of zeros written at once; see the module head.
 static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
@@ -25,13 +25,79 @@ struct RealFile {
     file: File,
 }
 
-/// The lock lasts as long as the file is open.
+/// The lock lasts as long as the files are open.
 #[derive(Debug)]
 struct RealLock {
-    _file: File,
+    _file: Option<File>,
+    _dir: Option<File>,
 }
 
 impl DiskLock for RealLock {}
+
+/// `None` where the system gives no handle to a directory; there its entries are durable by
+/// themselves.
+#[derive(Debug)]
+struct RealDir {
+    dir: Option<File>,
+}
+
+impl DiskDir for RealDir {
+    fn sync(&self) -> io::Result<()> {
+        self.dir.as_ref().map_or(Ok(()), File::sync_all)
+    }
+
+    #[cfg(unix)]
+    fn free_bytes(&self) -> io::Result<Option<u64>> {
+        let Some(dir) = &self.dir else {
+            return Ok(None);
+        };
+        let stat = rustix::fs::fstatvfs(dir)?;
+        // Some file systems that are not on a disk answer zeros throughout.
+        Ok((stat.f_blocks > 0).then(|| stat.f_bavail.saturating_mul(stat.f_frsize)))
+    }
+
+    #[cfg(not(unix))]
+    fn free_bytes(&self) -> io::Result<Option<u64>> {
+        Ok(None)
+    }
+}
+
+/// Locks a file; one that cannot be locked (as a directory on some network file systems) only
+/// counts when it must.
+fn try_lock(file: &File) -> io::Result<()> {
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => io::ErrorKind::WouldBlock.into(),
+        TryLockError::Error(error) => error,
+    })
+}
+
+/// Locks the directory that holds `path`; `None` where that cannot be done.
+#[cfg(unix)]
+fn lock_dir_of(path: &Path) -> io::Result<Option<File>> {
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    let dir = File::open(dir)?;
+    match try_lock(&dir) {
+        Ok(()) => Ok(Some(dir)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+#[cfg(not(unix))]
+fn lock_dir_of(_: &Path) -> io::Result<Option<File>> {
+    Ok(None)
+}
+
+/// Whether an error says that this user, or this mount, only reads.
+fn only_reads(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+    )
+}
 
 #[derive(Debug)]
 struct RealMap {
@@ -86,6 +152,11 @@ impl Disk for RealDisk {
         Ok(Arc::new(RealFile { file }))
     }
 
+    fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let file = File::open(path)?;
+        Ok(Arc::new(RealFile { file }))
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
@@ -110,29 +181,53 @@ impl Disk for RealDisk {
         fs::create_dir_all(dir)
     }
 
-    #[cfg(unix)]
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        File::open(dir)?.sync_all()
-    }
-
-    /// Other systems give no handle to a directory; there its entries are durable by themselves.
-    #[cfg(not(unix))]
-    fn sync_dir(&self, _dir: &Path) -> io::Result<()> {
-        Ok(())
+    fn open_dir(&self, dir: &Path) -> io::Result<Box<dyn DiskDir>> {
+        let dir = if cfg!(unix) {
+            Some(File::open(dir)?)
+        } else {
+            None
+        };
+        Ok(Box::new(RealDir { dir }))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
+        let dir = lock_dir_of(path)?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(path)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Box::new(RealLock { _file: file })),
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => Err(error),
+        try_lock(&file)?;
+        Ok(Box::new(RealLock {
+            _file: Some(file),
+            _dir: dir,
+        }))
+    }
+
+    fn lock_to_read(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
+        let dir = lock_dir_of(path)?;
+        let opened = OpenOptions::new().read(true).write(true).open(path);
+        let opened = match opened {
+            Err(error) if only_reads(&error) => File::open(path),
+            opened => opened,
+        };
+        let file = match opened {
+            Ok(file) => match try_lock(&file) {
+                Ok(()) => Some(file),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                Err(_) => None,
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound || only_reads(&error) => None,
+            Err(error) => return Err(error),
+        };
+        if file.is_none() && dir.is_none() {
+            return Ok(None);
         }
+        Ok(Some(Box::new(RealLock {
+            _file: file,
+            _dir: dir,
+        })))
     }
 }
 
@@ -281,5 +376,34 @@ mod tests {
         drop(held);
         RealDisk.lock(&path).unwrap();
         fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_removed_lock_file_lets_nobody_else_in() {
+        let dir = scratch("removed-lock");
+        let path = dir.join("LOCK");
+        let held = RealDisk.lock(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let second = RealDisk.lock(&path).unwrap_err();
+        assert_eq!(second.kind(), io::ErrorKind::WouldBlock);
+        let reader = RealDisk.lock_to_read(&path).unwrap_err();
+        assert_eq!(reader.kind(), io::ErrorKind::WouldBlock);
+        drop(held);
+        assert!(RealDisk.lock_to_read(&path).unwrap().is_some());
+        assert!(!path.exists(), "who only reads creates nothing");
+        RealDisk.lock(&path).unwrap();
+        fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_open_directory_is_synced_when_no_more_can_be_opened_and_knows_its_space() {
+        let dir = scratch("open-dir");
+        let open = RealDisk.open_dir(&dir).unwrap();
+        open.sync().unwrap();
+        assert!(open.free_bytes().unwrap().is_some());
+        fs::remove_dir_all(dir).unwrap();
+        open.sync().unwrap();
     }
 }

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use super::error::LogError;
-use super::recovery::{Recovery, TornTail, View, recover_partly};
+use super::recovery::{Access, Recovery, TornTail, View, recover_partly};
 use crate::disk::Disk;
 
 /// What a log's files hold.
@@ -46,7 +46,11 @@ pub struct SegmentReport {
 /// # Errors
 /// [`LogError::Io`] when it cannot be read; damage is part of the report.
 pub fn check(disk: &dyn Disk, dir: &Path) -> Result<CheckReport, LogError> {
-    match recover_partly(disk, dir, &View::default()) {
+    let view = View {
+        access: Access::Read,
+        ..View::default()
+    };
+    match recover_partly(disk, dir, &view) {
         Ok((recovery, damage)) => Ok(report(recovery, damage)),
         Err(error @ LogError::Io { .. }) => Err(error),
         Err(error) => Ok(CheckReport {

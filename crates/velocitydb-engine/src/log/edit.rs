@@ -10,6 +10,7 @@ use super::Log;
 use super::error::LogError;
 use super::record::Record;
 use super::segment::Segment;
+use super::spares::Wanted;
 use super::tail::{self, Link, Tail, VOTE_MAX};
 
 impl Log {
@@ -168,16 +169,20 @@ impl Log {
     ) -> Result<u64, LogError> {
         self.check_open()?;
         loop {
-            let capacity = {
+            let wanted = {
                 let mut tail = self.tail.lock();
                 if tail.control(record, source) {
                     apply(&mut tail);
                     self.publish(&tail);
                     return Ok(tail.ticket);
                 }
-                self.spare_capacity(&tail, tail.reserved() + tail::CONTROL_MAX)
+                // Also a purge, which frees space: it may use what is left for a checkpoint.
+                Wanted {
+                    left: 0,
+                    ..self.wanted(&tail, tail.reserved() + tail::CONTROL_MAX)
+                }
             };
-            self.bring_spare(capacity)?;
+            self.bring_spare(wanted)?;
         }
     }
 
@@ -190,7 +195,7 @@ impl Log {
     ) -> Result<u64, LogError> {
         self.check_open()?;
         loop {
-            let capacity = {
+            let wanted = {
                 let mut tail = self.tail.lock();
                 let bytes = tail.reserved() + tail::CONTROL_MAX;
                 if tail.spare_fits(bytes) {
@@ -203,9 +208,12 @@ impl Log {
                     self.publish(&tail);
                     return Ok(tail.ticket);
                 }
-                self.spare_capacity(&tail, bytes)
+                Wanted {
+                    left: 0,
+                    ..self.wanted(&tail, bytes)
+                }
             };
-            self.bring_spare(capacity)?;
+            self.bring_spare(wanted)?;
         }
     }
 }

@@ -301,9 +301,8 @@ impl Log {
             .rename(&self.dir.join(&spare_name), &self.dir.join(&name))
             .map_err(|error| LogError::io(format!("rename {spare_name} to {name}"), error))?;
         let map = match self.options.write_path {
-            WritePath::Mapped => file
-                .map(capacity)
-                .map_err(|error| LogError::io(format!("map {name}"), error))?,
+            // Where memory or descriptors are short it goes by calls.
+            WritePath::Mapped => file.map(capacity).unwrap_or(None),
             WritePath::Calls => None,
         };
         self.stats.segments_begun.fetch_add(1, Ordering::Relaxed);

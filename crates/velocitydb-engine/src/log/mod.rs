@@ -14,6 +14,10 @@
 //! [`Log::flush`] returns when it was handed to the operating system or synced. After a failed
 //! write or sync the log is closed for good.
 //!
+//! When the disk gets full, segments get smaller, then entries are refused; the last bytes of the
+//! current segment are kept for entries that only remove ([`Log::reserve_to_remove`]), and a bit
+//! of the disk for a checkpoint, after which the log can be purged. See `spares`.
+//!
 //! Invariants:
 //! - entries are contiguous, and appended by one caller at a time;
 //! - a record verifies only in its own segment at its own offset;
@@ -21,7 +25,8 @@
 //! - only a tail that was never synced may be torn; other damage stops the open.
 //!
 //! Has no thread, clock or randomness: callers flush, the owner calls [`Log::prepare_spare`]
-//! from a thread of its own when [`Log::wants_care`] says so, and salts are handed in.
+//! with the time, from a thread of its own, when [`Log::wants_care`] says so, and salts are
+//! handed in.
 //! Does not know what a payload means.
 //!
 //! Reading order: `record` (framing), `pack`, `segment` (files), `state`, `tail` (appending), `flush`,
@@ -54,21 +59,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
+use velocitydb_types::Timestamp;
 
 pub use check::{CheckReport, SegmentReport, check};
 pub use error::LogError;
 pub use options::{Compression, FlushLevel, LogOptions, WritePath};
 pub use reader::{Entries, Entry, EntryView};
 pub use recovery::TornTail;
-pub use repair::{RepairMode, RepairReport, repair};
+pub use repair::{Base, RepairMode, RepairReport, repair};
+pub(crate) use repair::{missing_beginning, missing_end};
 pub use stats::LogStats;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskDir, DiskFile};
 use flush::{Group, Progress, Shared, SyncLock, Writer};
 use pack::Packer;
 use record::{ENTRY_OVERHEAD, PAYLOAD_MAX};
 use recovery::View;
-use spares::Spares;
+use spares::{Spares, Wanted};
 use stats::Counters;
 use tail::Tail;
 
@@ -93,6 +100,8 @@ pub struct Recovered {
 pub struct Log {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
+    /// The directory itself, open from the start: a sync must not fail for want of a descriptor.
+    directory: Box<dyn DiskDir>,
     options: LogOptions,
     writer: Mutex<Writer>,
     sync: SyncLock,
@@ -103,6 +112,11 @@ pub struct Log {
     progress: Progress,
     cause: Mutex<Option<Arc<str>>>,
     wants_care: AtomicBool,
+    /// Why entries are refused, and whether they are.
+    refusal: Mutex<Option<LogError>>,
+    refusing: AtomicBool,
+    /// Whether the disk had less space than the log, or none for the next segment.
+    short_of_space: AtomicBool,
     stats: Counters,
 }
 
@@ -123,31 +137,51 @@ impl Log {
         options: LogOptions,
         salts: Salts,
     ) -> Result<(Log, Recovered), LogError> {
-        Log::open_as(disk, dir, options, salts, &View::default())
+        Log::open_if(disk, dir, options, salts, |_| Ok(()))
     }
 
-    fn open_as(
+    /// As [`Log::open`], when the caller can use what was found; nothing is changed before it says
+    /// so.
+    ///
+    /// # Errors
+    /// As [`Log::open`], and what `accept` answers.
+    pub fn open_if<E: From<LogError>>(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        options: LogOptions,
+        salts: Salts,
+        accept: impl FnOnce(&Recovered) -> Result<(), E>,
+    ) -> Result<(Log, Recovered), E> {
+        Log::open_as(disk, dir, options, salts, &View::default(), accept)
+    }
+
+    fn open_as<E: From<LogError>>(
         disk: Arc<dyn Disk>,
         dir: &Path,
         options: LogOptions,
         salts: Salts,
         view: &View,
-    ) -> Result<(Log, Recovered), LogError> {
+        accept: impl FnOnce(&Recovered) -> Result<(), E>,
+    ) -> Result<(Log, Recovered), E> {
         disk.create_dir_all(dir)
             .map_err(|error| LogError::io("create the log's directory", error))?;
+        let directory = disk
+            .open_dir(dir)
+            .map_err(|error| LogError::io("open the log's directory", error))?;
         let mut found = recovery::recover(&*disk, dir, view)?;
-        let spares = settle::settle(&*disk, dir, &mut found)?;
         let packer = Packer::new(options.compression, options.compress_above)
             .map_err(|error| LogError::io("prepare compression", error))?;
-        let state = found.state;
         let recovered = Recovered {
-            first: state.first,
-            last: state.last,
-            purged: state.purged,
-            committed: state.committed,
-            vote: state.vote.clone(),
-            torn: found.torn,
+            first: found.state.first,
+            last: found.state.last,
+            purged: found.state.purged,
+            committed: found.state.committed,
+            vote: found.state.vote.clone(),
+            torn: found.torn.clone(),
         };
+        accept(&recovered)?;
+        let spares = settle::settle(&*disk, dir, &mut found)?;
+        let state = found.state;
         let next = state.next.unwrap_or(0);
         let shared = Shared::new(found.segments, found.end, next);
         let tail = Tail::new(
@@ -161,6 +195,7 @@ impl Log {
         let log = Log {
             disk,
             dir: dir.into(),
+            directory,
             options,
             writer: Mutex::new(Writer::new()),
             sync: Mutex::new(()),
@@ -171,6 +206,9 @@ impl Log {
             progress: Progress::default(),
             cause: Mutex::new(None),
             wants_care: AtomicBool::new(true),
+            refusal: Mutex::new(None),
+            refusing: AtomicBool::new(false),
+            short_of_space: AtomicBool::new(false),
             stats: Counters::default(),
         };
         log.progress.written_next.store(next, Ordering::Release);
@@ -184,8 +222,25 @@ impl Log {
     ///
     /// # Errors
     /// [`LogError::DiskFull`]: nothing has changed, try again later. [`LogError::TooLarge`],
-    /// [`LogError::Closed`]; [`LogError::Io`] when space could not be prepared for another reason.
+    /// [`LogError::Closed`]; [`LogError::Io`] when space could not be prepared for another reason,
+    /// again with nothing changed. After two failures in a row the disk is left alone until the
+    /// time given to [`Log::prepare_spare`] has moved on by a second and more.
     pub fn reserve(&self, payload_bytes: u64) -> Result<(), LogError> {
+        let left = self.options.left_for_checkpoint();
+        self.reserve_beside(payload_bytes, self.options.headroom(), left)
+    }
+
+    /// As [`Log::reserve`] for an entry that only removes: it may use the space that is kept back
+    /// from others, so that a full disk has a way out.
+    ///
+    /// # Errors
+    /// As [`Log::reserve`].
+    pub fn reserve_to_remove(&self, payload_bytes: u64) -> Result<(), LogError> {
+        self.reserve_beside(payload_bytes, 0, self.options.left_for_checkpoint() / 2)
+    }
+
+    /// Reserves, when that keeps `headroom` bytes in the log and leaves `left` on the disk.
+    fn reserve_beside(&self, payload_bytes: u64, headroom: u64, left: u64) -> Result<(), LogError> {
         if payload_bytes > PAYLOAD_MAX {
             return Err(LogError::TooLarge {
                 bytes: payload_bytes,
@@ -194,15 +249,48 @@ impl Log {
         }
         self.check_open()?;
         loop {
-            let capacity = {
+            let wanted = {
                 let mut tail = self.tail.lock();
-                if tail.reserve(payload_bytes) {
+                if tail.reserve(payload_bytes, headroom) {
+                    if headroom > 0 && self.refusing.load(Ordering::Relaxed) {
+                        self.accept();
+                    }
                     return Ok(());
                 }
-                self.spare_capacity(&tail, payload_bytes + ENTRY_OVERHEAD)
+                let bytes = payload_bytes + ENTRY_OVERHEAD + headroom;
+                Wanted {
+                    left,
+                    ..self.wanted(&tail, bytes)
+                }
             };
-            self.bring_spare(capacity)?;
+            self.bring_spare(wanted)
+                .map_err(|error| self.refuse(error))?;
         }
+    }
+
+    /// Notes that entries are refused, and why.
+    fn refuse(&self, error: LogError) -> LogError {
+        if !matches!(error, LogError::Closed { .. }) {
+            *self.refusal.lock() = Some(error.clone());
+            self.refusing.store(true, Ordering::Release);
+            self.wants_care.store(true, Ordering::Release);
+        }
+        error
+    }
+
+    fn accept(&self) {
+        self.refusing.store(false, Ordering::Release);
+        *self.refusal.lock() = None;
+    }
+
+    /// Whether the disk gets full: see [`LogStats::short_of_space`]. One atomic load.
+    pub fn is_short_of_space(&self) -> bool {
+        self.short_of_space.load(Ordering::Acquire)
+    }
+
+    /// Why entries were refused last, while nothing says that this is over.
+    pub fn refusal(&self) -> Option<LogError> {
+        self.refusal.lock().clone()
     }
 
     /// Appends an entry in memory. It must have been reserved, and follow the last one (the
@@ -278,17 +366,26 @@ impl Log {
 
     /// Prepares what the next roll-over needs: a spare file, and the sync of the segment that
     /// was rolled over last. For a background thread of the owner; without it appenders and
-    /// flushers do the same when they must.
+    /// flushers do the same when they must. `now` says how long after a failure it is.
     ///
     /// # Errors
     /// As [`Log::reserve`].
-    pub fn prepare_spare(&self) -> Result<(), LogError> {
+    pub fn prepare_spare(&self, now: Timestamp) -> Result<(), LogError> {
         self.wants_care.store(false, Ordering::Release);
+        self.spares.lock().now = now;
+        let headroom = self.options.headroom();
         let prepared = self.sync_rolled().and_then(|()| {
-            let capacity = self.spare_capacity(&self.tail.lock(), 0);
-            self.bring_spare(capacity)
+            let wanted = self.wanted(&self.tail.lock(), headroom);
+            self.bring_spare(wanted)
         });
-        if prepared.is_err() {
+        match &prepared {
+            Ok(()) if self.refusing.load(Ordering::Acquire) => self.accept(),
+            Err(error) if !self.tail.lock().has_room(headroom) => {
+                self.refuse(error.clone());
+            }
+            _ => {}
+        }
+        if prepared.is_err() || self.is_short_of_space() {
             self.wants_care.store(true, Ordering::Release);
         }
         prepared
@@ -310,12 +407,10 @@ impl Log {
         let trimmed = {
             let _syncing = self.sync.lock();
             let shared = self.shared.lock();
-            shared.segments.last().map_or(Ok(()), |newest| {
-                newest
-                    .file
-                    .set_len(newest.end)
-                    .and_then(|()| newest.file.sync_data())
-            })
+            shared
+                .segments
+                .last()
+                .map_or(Ok(()), |newest| shorten(&*newest.file, newest.end))
         };
         let closed = LogError::Closed {
             cause: Arc::from("the owner closed it"),
@@ -392,7 +487,7 @@ impl Log {
     }
 
     /// The size for the next spare, which must hold `bytes` of records.
-    fn spare_capacity(&self, tail: &Tail, bytes: u64) -> u64 {
+    fn wanted(&self, tail: &Tail, bytes: u64) -> Wanted {
         let LogOptions {
             segment_bytes,
             first_segment_bytes,
@@ -403,7 +498,12 @@ impl Log {
             .saturating_mul(2)
             .max(first_segment_bytes)
             .min(segment_bytes);
-        usual.max(Tail::needed_capacity(bytes))
+        let needed = Tail::needed_capacity(bytes);
+        Wanted {
+            usual: usual.max(needed),
+            needed,
+            left: self.options.left_for_checkpoint(),
+        }
     }
 
     /// Makes the tail's state visible to readers without a lock.
@@ -415,6 +515,14 @@ impl Log {
         self.progress.first.store(first, Ordering::Release);
         self.progress.last_next.store(last_next, Ordering::Release);
     }
+}
+
+/// Ends a segment's file at `end`, where its last record does. What is before is durable first:
+/// after a crash a file that is shorter than it was made ends where a record ends.
+fn shorten(file: &dyn DiskFile, end: u64) -> std::io::Result<()> {
+    file.sync_data()?;
+    file.set_len(end)?;
+    file.sync_data()
 }
 
 impl std::fmt::Debug for Log {

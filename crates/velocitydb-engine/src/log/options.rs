@@ -41,6 +41,24 @@ pub struct LogOptions {
     pub write_path: WritePath,
 }
 
+impl LogOptions {
+    /// Bytes of the log that only entries which remove may use once no new segment fits the disk:
+    /// 256 KiB of the usual 64 MiB.
+    pub(super) fn headroom(&self) -> u64 {
+        self.segment_bytes / 256
+    }
+
+    /// Bytes of the disk that the log leaves free, so that a small checkpoint fits: 1 MiB.
+    pub(super) fn left_for_checkpoint(&self) -> u64 {
+        self.segment_bytes / 64
+    }
+
+    /// The smallest segment that is prepared when space is short: 64 KiB.
+    pub(super) fn smallest_segment_bytes(&self) -> u64 {
+        self.segment_bytes / 1024
+    }
+}
+
 impl Default for LogOptions {
     fn default() -> LogOptions {
         LogOptions {

@@ -14,7 +14,9 @@
 //! it was never acknowledged as synced (or it is the very last sync before the crash, whose
 //! `Synced` record was lost with it): it is a torn tail, and the log ends there.
 //!
-//! A record that verifies but says something impossible is damage wherever it stands.
+//! A record that verifies but says something impossible is damage wherever it stands. So is a bad
+//! record in a file that is shorter than it was made: it was never written in that state, since a
+//! file is durable in its whole length before it is used, and shortened only where a record ends.
 //!
 //! Only reads. What is to be changed on disk is done by [`super::settle`].
 //! Tests: `velocitydb-sim`, every bit flipped and every operation crashed.
@@ -75,9 +77,18 @@ pub(super) enum Beginning {
     OldestSegment,
 }
 
+/// What the files are opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Access {
+    #[default]
+    ReadAndWrite,
+    Read,
+}
+
 /// How to read a log that a repair looks at; the default is how it is opened.
 #[derive(Debug, Clone, Default)]
 pub(super) struct View {
+    pub(super) access: Access,
     pub(super) beginning: Beginning,
     /// Files taken for absent.
     pub(super) ignored: BTreeSet<String>,
@@ -99,9 +110,7 @@ pub(super) fn recover_partly(
     dir: &Path,
     view: &View,
 ) -> Result<(Recovery, Option<LogError>), LogError> {
-    let mut names = disk
-        .list(dir)
-        .map_err(|error| LogError::io("list the log's directory", error))?;
+    let mut names = list(disk, dir)?;
     names.retain(|name| !view.ignored.contains(name));
     let mut files = BTreeMap::new();
     for name in &names {
@@ -121,8 +130,11 @@ pub(super) fn recover_partly(
         .filter(|name| parse_spare_name(name).is_some())
         .cloned()
         .collect();
-    let next_sequence = files.keys().next_back().map_or(1, |newest| newest + 1);
-    let (mut segments, missing) = chain(disk, dir, &files)?;
+    // No number is given again, not even that of a segment which a repair took out.
+    let taken = |name: &String| parse_name(name.split(".cut").next()?);
+    let newest = names.iter().filter_map(taken).map(|(sequence, _)| sequence);
+    let next_sequence = newest.max().map_or(1, |newest| newest + 1);
+    let (mut segments, missing) = chain(disk, dir, &files, view.access)?;
     if let Some((sequence, offset)) = view.cut {
         let cut = segments
             .iter_mut()
@@ -155,18 +167,27 @@ pub(super) fn recover_partly(
     Ok((recovery, result.err()))
 }
 
+/// The names in a log's directory. One that is missing holds nothing.
+pub(super) fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<String>, LogError> {
+    match disk.list(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        names => names.map_err(|error| LogError::io("list the log's directory", error)),
+    }
+}
+
 /// Follows the links from the newest segment back; answers the chain, oldest first, and the
 /// sequence of the segment that its oldest link names and that is not there.
 fn chain(
     disk: &dyn Disk,
     dir: &Path,
     files: &BTreeMap<u64, String>,
+    access: Access,
 ) -> Result<(Vec<Segment>, Option<u64>), LogError> {
     let mut segments = Vec::new();
     let mut next = files.last_key_value();
     let mut missing = None;
     while let Some((&sequence, name)) = next {
-        let segment = open_segment(disk, dir, sequence, name)?;
+        let segment = open_segment(disk, dir, (sequence, name), access)?;
         let previous = segment.header.previous.0;
         segments.push(segment);
         if previous == 0 {
@@ -184,14 +205,17 @@ fn chain(
 fn open_segment(
     disk: &dyn Disk,
     dir: &Path,
-    sequence: u64,
-    name: &str,
+    (sequence, name): (u64, &str),
+    access: Access,
 ) -> Result<Segment, LogError> {
     let io = |action: &str, error| LogError::io(format!("{action} {name}"), error);
     let first = parse_name(name).map_or(0, |(_, first)| first);
-    let file = disk
-        .open(&dir.join(name))
-        .map_err(|error| io("open", error))?;
+    let path = dir.join(name);
+    let file = match access {
+        Access::ReadAndWrite => disk.open(&path),
+        Access::Read => disk.open_to_read(&path),
+    };
+    let file = file.map_err(|error| io("open", error))?;
     let mut bytes = [0; HEADER_LEN as usize];
     let count = file
         .read_at(&mut bytes, 0)
@@ -306,7 +330,10 @@ impl Reading {
                 Found::Limit => {}
                 Found::End if newest => self.judge(offset, None)?,
                 Found::End => self.judge(offset, Some("the records end too early"))?,
-                Found::Bad => self.judge(offset, Some("no valid record"))?,
+                Found::Bad => {
+                    self.check_length(offset)?;
+                    self.judge(offset, Some("no valid record"))?;
+                }
                 Found::Unknown(what) => return Err(self.damage(offset, what)),
                 Found::Record(_) => unreachable!("a segment is read until no record is found"),
             }
@@ -425,6 +452,23 @@ impl Reading {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a segment whose file lost its end; `offset` is where its records stop.
+    fn check_length(&self, offset: u64) -> Result<(), LogError> {
+        let Segment {
+            header, capacity, ..
+        } = &self.recovery.segments[self.at];
+        match header.capacity {
+            Some(made) if *capacity < made => {
+                let what = format!(
+                    "the file was made {made} bytes long, has {capacity}, and does not end where \
+                     a record ends"
+                );
+                Err(self.damage(offset, &what))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Decides about the end at `offset` of the segment that is read: the log's end, a torn

@@ -15,7 +15,7 @@ use crate::disk::DiskFile;
 /// Bytes of a segment's header; records follow.
 pub(super) const HEADER_LEN: u64 = 128;
 /// The newest format this code reads, and the one it writes.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"VDB-WAL\n";
 /// The file held other records before: what follows the last record is not all zeros.
@@ -41,6 +41,8 @@ pub(super) struct Header {
     /// vote, the commit and the purge position.
     pub(super) begun: u64,
     pub(super) recycled: bool,
+    /// Bytes of the file when it was made; not stated before format 2.
+    pub(super) capacity: Option<u64>,
     pub(super) salt: [u8; 16],
 }
 
@@ -72,6 +74,7 @@ impl Header {
             place.copy_from_slice(&number.to_le_bytes());
         }
         bytes[80..96].copy_from_slice(&self.salt);
+        bytes[96..104].copy_from_slice(&self.capacity.unwrap_or(0).to_le_bytes());
         let crc = crc32fast::hash(&bytes[..124]);
         bytes[124..].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -100,7 +103,8 @@ impl Header {
         if half(8) > FORMAT {
             return Err(HeaderError::Newer(half(8)));
         }
-        if half(8) == 0 || half(12) & !FLAG_RECYCLED != 0 || bytes[96..124].iter().any(|b| *b != 0)
+        let reserved = if half(8) < 2 { 96..124 } else { 104..124 };
+        if half(8) == 0 || half(12) & !FLAG_RECYCLED != 0 || bytes[reserved].iter().any(|b| *b != 0)
         {
             return Err(HeaderError::Bad(
                 "the segment's header has fields unknown to its format",
@@ -116,6 +120,7 @@ impl Header {
             synced: (word(56), word(64)),
             begun: word(72),
             recycled: half(12) & FLAG_RECYCLED != 0,
+            capacity: Some(word(96)).filter(|bytes| *bytes > 0),
             salt,
         })
     }
@@ -205,6 +210,7 @@ mod tests {
             synced: (2, 6000),
             begun: 153,
             recycled: true,
+            capacity: Some(4 << 20),
             salt: [0xab; 16],
         }
     }
@@ -214,7 +220,7 @@ mod tests {
         let bytes = header().encode();
         assert_eq!(bytes.len(), 128);
         assert_eq!(&bytes[..8], b"VDB-WAL\n");
-        assert_eq!(bytes[8..16], [1, 0, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(bytes[8..16], [2, 0, 0, 0, 1, 0, 0, 0]);
         assert_eq!(bytes[16..24], 3u64.to_le_bytes());
         assert_eq!(bytes[24..32], 961u64.to_le_bytes());
         assert_eq!(bytes[32..40], 4u64.to_le_bytes());
@@ -224,7 +230,8 @@ mod tests {
         assert_eq!(bytes[64..72], 6000u64.to_le_bytes());
         assert_eq!(bytes[72..80], 153u64.to_le_bytes());
         assert_eq!(bytes[80..96], [0xab; 16]);
-        assert_eq!(bytes[96..124], [0; 28]);
+        assert_eq!(bytes[96..104], (4u64 << 20).to_le_bytes());
+        assert_eq!(bytes[104..124], [0; 20]);
         assert_eq!(bytes[124..], crc32fast::hash(&bytes[..124]).to_le_bytes());
         assert_eq!(Header::decode(&bytes).unwrap(), header());
         assert_eq!(header().file_name(), "0000000003-00000000000000000961.wal");
@@ -252,15 +259,33 @@ mod tests {
             bytes[124..].copy_from_slice(&crc.to_le_bytes());
             Header::decode(&bytes).unwrap_err()
         };
-        assert_eq!(sealed(|bytes| bytes[8] = 2), HeaderError::Newer(2));
+        assert_eq!(sealed(|bytes| bytes[8] = 3), HeaderError::Newer(3));
+        assert!(
+            matches!(sealed(|bytes| bytes[8] = 1), HeaderError::Bad(_)),
+            "format 1 states no length"
+        );
         assert!(
             matches!(sealed(|bytes| bytes[13] = 1), HeaderError::Bad(_)),
             "a flag"
         );
         assert!(
-            matches!(sealed(|bytes| bytes[100] = 1), HeaderError::Bad(_)),
+            matches!(sealed(|bytes| bytes[104] = 1), HeaderError::Bad(_)),
             "a reserved byte"
         );
+    }
+
+    #[test]
+    fn a_header_of_format_1_is_read() {
+        let mut bytes = header().encode();
+        bytes[8] = 1;
+        bytes[96..104].fill(0);
+        let crc = crc32fast::hash(&bytes[..124]);
+        bytes[124..].copy_from_slice(&crc.to_le_bytes());
+        let expected = Header {
+            capacity: None,
+            ..header()
+        };
+        assert_eq!(Header::decode(&bytes).unwrap(), expected);
     }
 
     #[test]

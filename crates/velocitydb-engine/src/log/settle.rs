@@ -12,6 +12,7 @@ use std::path::Path;
 use super::error::LogError;
 use super::recovery::Recovery;
 use super::segment::{HEADER_LEN, Segment, parse_spare_name};
+use super::shorten;
 use super::spares::{Spares, remove, sync_dir};
 use super::tail::Spare;
 use crate::disk::Disk;
@@ -35,10 +36,7 @@ pub(super) fn settle(
         && newest.capacity > newest.end
     {
         // The rest of the file would never be used: a new segment follows.
-        let trimmed = newest
-            .file
-            .set_len(newest.end)
-            .and_then(|()| newest.file.sync_data());
+        let trimmed = shorten(&*newest.file, newest.end);
         trimmed.map_err(|error| LogError::io(format!("shorten {}", newest.name), error))?;
         newest.capacity = newest.end;
     }
@@ -88,8 +86,8 @@ fn rewrite(segment: &Segment, from: u64) -> std::io::Result<()> {
 /// Keeps the newest spare for reuse and removes the others.
 fn take_spares(disk: &dyn Disk, dir: &Path, names: &[String]) -> Result<Spares, LogError> {
     let mut spares = Spares {
-        free: Vec::new(),
         next_number: 1,
+        ..Spares::default()
     };
     for name in names {
         let number = parse_spare_name(name).unwrap_or(0);
@@ -103,6 +101,9 @@ fn take_spares(disk: &dyn Disk, dir: &Path, names: &[String]) -> Result<Spares, 
         let io = |error| LogError::io(format!("open {name}"), error);
         let file = disk.open(&dir.join(name)).map_err(io)?;
         let capacity = file.len().map_err(io)?;
+        // The length may never have reached the disk, when a sync failed before the crash: it is
+        // set again, and durable with the sync that begins a segment here.
+        file.set_len(capacity).map_err(io)?;
         spares.free.push(Spare {
             file,
             name: name.clone(),

@@ -26,6 +26,9 @@ pub struct LogStats {
     pub segment_bytes: u64,
     /// Bytes appended and not yet written.
     pub buffered_bytes: u64,
+    /// Whether the disk has less space than the log takes, or none for the next segment: a
+    /// checkpoint would let the log go that it stands for.
+    pub short_of_space: bool,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +61,7 @@ impl Log {
             segments,
             segment_bytes,
             buffered_bytes: self.tail.lock().buffered(),
+            short_of_space: self.is_short_of_space(),
         }
     }
 }

@@ -157,11 +157,22 @@ impl Tail {
         self.capacity
     }
 
+    /// Whether `headroom` bytes would be left after `bytes` more: here, or because a spare follows.
+    fn leaves(&self, bytes: u64, headroom: u64) -> bool {
+        let here = self.fits(bytes) && (self.spare.is_some() || self.fits(bytes + headroom));
+        here || self.spare_fits(bytes + headroom)
+    }
+
+    /// Whether a small entry finds room and leaves `headroom` bytes.
+    pub(super) fn has_room(&self, headroom: u64) -> bool {
+        self.leaves(ENTRY_OVERHEAD, headroom)
+    }
+
     /// Sets room aside for one entry; false when a spare with
-    /// `needed_capacity(payload + ENTRY_OVERHEAD)` must be brought first.
-    pub(super) fn reserve(&mut self, payload: u64) -> bool {
+    /// `needed_capacity(payload + ENTRY_OVERHEAD + headroom)` must be brought first.
+    pub(super) fn reserve(&mut self, payload: u64, headroom: u64) -> bool {
         let bytes = payload + ENTRY_OVERHEAD;
-        let fits = self.fits(bytes) || self.spare_fits(bytes);
+        let fits = self.leaves(bytes, headroom);
         if fits {
             self.reserved = self.reserved.max(bytes);
         }
@@ -267,6 +278,7 @@ impl Tail {
             synced,
             begun: HEADER_LEN,
             recycled: spare.recycled,
+            capacity: Some(spare.capacity),
             salt: (self.salts)(),
         };
         self.next_sequence += 1;

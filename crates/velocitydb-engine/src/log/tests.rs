@@ -179,7 +179,7 @@ fn many_threads_share_syncs_and_each_gets_what_it_waits_for() {
         scope.spawn(|| {
             while log.last_index() < threads * each {
                 if log.wants_care() {
-                    log.prepare_spare().unwrap();
+                    log.prepare_spare(Timestamp(0)).unwrap();
                 }
                 std::thread::yield_now();
             }
@@ -316,4 +316,51 @@ fn what_is_too_large_is_refused_before_anything_happens() {
         Err(LogError::TooLarge { .. })
     ));
     assert_eq!(log.vote(), None);
+}
+
+/// The segments of a log as a program of format 1 would have written them.
+fn as_format_1(dir: &Scratch) -> Vec<PathBuf> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(&dir.0)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "wal"))
+        .collect();
+    paths.sort();
+    for path in &paths {
+        let mut bytes = std::fs::read(path).unwrap();
+        bytes[8] = 1;
+        bytes[96..104].fill(0);
+        let crc = crc32fast::hash(&bytes[..124]);
+        bytes[124..128].copy_from_slice(&crc.to_le_bytes());
+        std::fs::write(path, bytes).unwrap();
+    }
+    paths
+}
+
+#[test]
+fn a_log_of_format_1_is_read_and_goes_on() {
+    let dir = Scratch::new("format-1");
+    let (log, _) = dir.open(small(WritePath::Calls));
+    (1..=300).for_each(|index| append(&log, index, 1));
+    log.flush(300, FlushLevel::Synced).unwrap();
+    drop(log);
+    let paths = as_format_1(&dir);
+    assert!(paths.len() > 1);
+    // It states no length, so that a cut file passes for a torn tail.
+    let newest = std::fs::File::options()
+        .write(true)
+        .open(&paths[paths.len() - 1]);
+    newest.unwrap().set_len(128 + 30).unwrap();
+    let (log, recovered) = dir.open(small(WritePath::Calls));
+    assert!(recovered.torn.is_some());
+    let (last, _) = recovered.last.unwrap();
+    assert!((100..300).contains(&last), "{last}");
+    append(&log, last + 1, 1);
+    log.close().unwrap();
+    let (log, recovered) = dir.open(small(WritePath::Calls));
+    assert_eq!(recovered.last, Some((last + 1, 1)));
+    assert_eq!(
+        indexes(&log, 1..last + 2),
+        (1..last + 2).collect::<Vec<_>>()
+    );
 }

@@ -5,14 +5,15 @@
 //!   +--------+----------+-----+------------------+-----------------------------------------+
 //!   | counts | length,  | row | previous version | body                                    |
 //!   |  u32   | has_prev | u32 | (only when       | flags | meta length | key length | key | |
-//!   |        |  u32     |     |  has_prev)       | index | version | created | updated |    |
+//!   |        |  u32     |     |  has_prev)       | index | version | updated | created |    |
 //!   |        |          |     |                  | fields                                  |
 //!   +--------+----------+-----+------------------+-----------------------------------------+
 //! ```
 //!
 //! The body is also the form of a document in a checkpoint: integers are varints (the meta
 //! length, of index to updated, is one byte, so that the fields are found without reading them),
-//! `updated` is the distance from `created`, `fields` run to the end. A tombstone is a body without fields
+//! `updated` is the distance from `created`, which takes 8 bytes, followed by 8 bytes for when the
+//! document expires if the flag says so; `fields` run to the end. A tombstone is a body without fields
 //! and with its flag set; it says that the document does not exist since `index`.
 //!
 //! Invariants: nothing but the count, the row (until it is published) and the link to the previous version ever changes after
@@ -28,13 +29,14 @@ use std::fmt;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering, fence};
 
-use smallvec::SmallVec;
 use velocitydb_types::{Key, RawMap, RawValue, Timestamp};
 
 use super::varint;
 
 const HAS_PREVIOUS: u32 = 1 << 31;
 const TOMBSTONE: u8 = 1;
+/// The meta part ends in the time from which the document is gone.
+const EXPIRES: u8 = 2;
 
 /// The longest body: 16 MiB of fields, a key of 64 KiB and the header fit well within.
 pub(crate) const BODY_BYTES_MAX: usize = 1 << 26;
@@ -49,7 +51,7 @@ pub(crate) struct Header {
 const HEADER_BYTES: usize = size_of::<Header>();
 const LINK_AT: usize = 16;
 const LINK_BYTES: usize = size_of::<AtomicPtr<Header>>();
-const ALIGN: usize = align_of::<AtomicPtr<Header>>();
+pub(super) const ALIGN: usize = align_of::<AtomicPtr<Header>>();
 const _: () =
     assert!(HEADER_BYTES == 12 && LINK_AT.is_multiple_of(ALIGN) && LINK_AT >= HEADER_BYTES);
 
@@ -64,6 +66,8 @@ pub struct Meta {
     pub created_at: Timestamp,
     /// Log time of this version.
     pub updated_at: Timestamp,
+    /// From when on there is no such document, whatever else happens.
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A counted handle to one version of a document. Cheap to clone; reading never locks.
@@ -100,28 +104,48 @@ impl Link {
     }
 }
 
-/// What stands before the fields of a body. Mostly it fits without an allocation.
-type Head = SmallVec<[u8; 96]>;
+/// The two parts of a body's head that stand before and behind the key, on the stack.
+struct Head {
+    bytes: [u8; HEAD_BYTES_MAX],
+    key_at: usize,
+    end: usize,
+}
 
-/// Encodes a body up to its fields.
-fn head(key: &[u8], meta: &Meta, tombstone: bool) -> Head {
-    let mut head = Head::new();
-    let put = |head: &mut Head, value| {
-        head.extend_from_slice(varint::encode(value, &mut [0; 10]));
-    };
-    head.push(if tombstone { TOMBSTONE } else { 0 });
-    let meta_length_at = head.len();
-    head.push(0);
-    put(&mut head, key.len() as u64);
-    head.extend_from_slice(key);
-    let meta_at = head.len();
-    put(&mut head, meta.index);
-    put(&mut head, meta.version);
-    put(&mut head, varint::zigzag(meta.created_at.0));
-    let since = meta.updated_at.0.wrapping_sub(meta.created_at.0);
-    put(&mut head, varint::zigzag(since));
-    head[meta_length_at] = (head.len() - meta_at) as u8; // at most 40
-    head
+/// Flags, meta length, the key's length, three more integers, two times.
+const HEAD_BYTES_MAX: usize = 2 + 4 * varint::BYTES_MAX + 2 * 8;
+
+impl Head {
+    fn new(key: &[u8], meta: &Meta, tombstone: bool) -> Head {
+        let mut bytes = [0; HEAD_BYTES_MAX];
+        if tombstone {
+            bytes[0] |= TOMBSTONE;
+        }
+        let mut end = 2;
+        let mut put = |value| {
+            end += varint::put_at(&mut bytes[end..], value);
+            end
+        };
+        let key_at = put(key.len() as u64);
+        put(meta.index);
+        put(meta.version);
+        let since = meta.updated_at.0.wrapping_sub(meta.created_at.0);
+        let created_at = put(varint::zigzag(since));
+        end = created_at + 8;
+        bytes[created_at..end].copy_from_slice(&meta.created_at.0.to_le_bytes());
+        if let Some(expires_at) = meta.expires_at {
+            bytes[0] |= EXPIRES;
+            bytes[end..end + 8].copy_from_slice(&expires_at.0.to_le_bytes());
+            end += 8;
+        }
+        bytes[1] = (end - key_at) as u8; // at most 46
+        Head { bytes, key_at, end }
+    }
+
+    /// The body that they make with a key and fields.
+    fn with<'a>(&'a self, key: &'a [u8], fields: Option<&'a [u8]>) -> [&'a [u8]; 4] {
+        let (before, behind) = self.bytes[..self.end].split_at(self.key_at);
+        [before, key, behind, fields.unwrap_or_default()]
+    }
 }
 
 /// A body's parts, the meta part not yet decoded.
@@ -161,16 +185,22 @@ pub(crate) fn parse_body(body: &[u8]) -> Option<Body<'_>> {
     } = split_body(body)?;
     let index = varint::take(&mut meta)?;
     let version = varint::take(&mut meta)?;
-    let created_at = varint::unzigzag(varint::take(&mut meta)?);
-    let updated_at = created_at.wrapping_add(varint::unzigzag(varint::take(&mut meta)?));
-    if !meta.is_empty() {
-        return None;
-    }
+    let since = varint::unzigzag(varint::take(&mut meta)?);
+    let (created_at, expires_at) = match (flags & EXPIRES, meta.as_chunks()) {
+        (0, ([created_at], [])) => (i64::from_le_bytes(*created_at), None),
+        (EXPIRES, ([created_at, expires_at], [])) => {
+            let expires_at = Timestamp(i64::from_le_bytes(*expires_at));
+            (i64::from_le_bytes(*created_at), Some(expires_at))
+        }
+        _ => return None,
+    };
+    let updated_at = created_at.wrapping_add(since);
     let meta = Meta {
         index,
         version,
         created_at: Timestamp(created_at),
         updated_at: Timestamp(updated_at),
+        expires_at,
     };
     Some(Body {
         tombstone: flags & TOMBSTONE != 0,
@@ -198,20 +228,38 @@ fn layout(body_bytes: usize, link: Link) -> Layout {
 impl Document {
     /// The version that these make; `fields` of `None` makes a tombstone.
     pub(crate) fn new(key: &[u8], meta: &Meta, fields: Option<&[u8]>, link: Link) -> Document {
-        let head = head(key, meta, fields.is_none());
-        Document::of_parts(&head, fields.unwrap_or_default(), link)
+        let head = Head::new(key, meta, fields.is_none());
+        Document(Document::allocate(&head.with(key, fields), link, 1))
+    }
+
+    /// As [`Document::new`] with a second handle, for the answer: counting it later would wait
+    /// until the memory just filled has arrived.
+    pub(crate) fn new_pair(
+        key: &[u8],
+        meta: &Meta,
+        fields: Option<&[u8]>,
+        link: Link,
+    ) -> (Document, Document) {
+        let head = Head::new(key, meta, fields.is_none());
+        let header = Document::allocate(&head.with(key, fields), link, 2);
+        (Document(header), Document(header))
     }
 
     /// The first version of a row, of a body that [`Document::body_slice`] gave and that was
     /// checked since.
     pub(crate) fn of_body(body: &[u8]) -> Document {
         debug_assert!(parse_body(body).is_some(), "a body is checked before");
-        Document::of_parts(body, &[], Link::None)
+        Document(Document::allocate(&[body], Link::None, 1))
     }
 
-    /// Copies the two parts of a body into a new allocation.
-    fn of_parts(head: &[u8], fields: &[u8], link: Link) -> Document {
-        let body_bytes = head.len() + fields.len();
+    /// Copies the parts of a body into a new allocation that `counts` handles will own.
+    #[inline]
+    fn allocate<const PARTS: usize>(
+        body: &[&[u8]; PARTS],
+        link: Link,
+        counts: u32,
+    ) -> NonNull<Header> {
+        let body_bytes = body.iter().map(|part| part.len()).sum();
         assert!(body_bytes <= BODY_BYTES_MAX, "a body of {body_bytes} bytes");
         let layout = layout(body_bytes, link);
         let flag = if link == Link::Previous {
@@ -225,7 +273,7 @@ impl Document {
             let Some(header) = NonNull::new(alloc(layout).cast::<Header>()) else {
                 handle_alloc_error(layout)
             };
-            let (counts, row) = (AtomicU32::new(1), AtomicU32::new(0));
+            let (counts, row) = (AtomicU32::new(counts), AtomicU32::new(0));
             header.write(Header {
                 counts,
                 length: body_bytes as u32 | flag,
@@ -236,11 +284,12 @@ impl Document {
                 let none = AtomicPtr::new(std::ptr::null_mut());
                 start.add(LINK_AT).cast::<AtomicPtr<Header>>().write(none);
             }
-            let body = start.add(body_at(link));
-            std::ptr::copy_nonoverlapping(head.as_ptr(), body, head.len());
-            let behind = body.add(head.len());
-            std::ptr::copy_nonoverlapping(fields.as_ptr(), behind, fields.len());
-            Document(header)
+            let mut place = start.add(body_at(link));
+            for part in body {
+                std::ptr::copy_nonoverlapping(part.as_ptr(), place, part.len());
+                place = place.add(part.len());
+            }
+            header
         }
     }
 
@@ -252,6 +301,7 @@ impl Document {
             version,
             created_at: time,
             updated_at: time,
+            expires_at: None,
         };
         Document::new(id.as_bytes(), &meta, None, Link::None)
     }
@@ -292,6 +342,21 @@ impl Document {
     #[inline]
     pub(crate) fn is_tombstone(&self) -> bool {
         self.body_slice()[0] & TOMBSTONE != 0
+    }
+
+    /// From when on there is no such document.
+    #[inline]
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        if self.body_slice()[0] & EXPIRES == 0 {
+            return None;
+        }
+        self.meta().expires_at
+    }
+
+    /// Whether the document is there at this time: neither deleted nor expired.
+    #[inline]
+    pub(crate) fn is_live(&self, time: Timestamp) -> bool {
+        !self.is_tombstone() && self.expires_at().is_none_or(|expires_at| expires_at > time)
     }
 
     /// Log index of the entry that made this version.
@@ -506,6 +571,7 @@ mod tests {
             version: 3,
             created_at: Timestamp(1_000),
             updated_at: Timestamp(900),
+            expires_at: None,
         }
     }
 
@@ -524,15 +590,30 @@ mod tests {
     }
 
     #[test]
+    fn a_version_keeps_when_it_expires() {
+        for expires_at in [i64::MIN, -1, 0, 1_790_000_000_000_000, i64::MAX] {
+            let expires_at = Some(Timestamp(expires_at));
+            let meta = Meta {
+                expires_at,
+                ..meta(1 << 50)
+            };
+            let document = Document::new(b"key", &meta, Some(b"fields"), Link::None);
+            assert_eq!((document.meta(), document.expires_at()), (meta, expires_at));
+            assert_eq!(document.body().fields, b"fields");
+        }
+    }
+
+    #[test]
     fn overhead_is_what_the_memory_figure_rests_on() {
         let meta = Meta {
             index: 1_000_000,
             version: 1,
             created_at: Timestamp(1_790_000_000_000_000),
             updated_at: Timestamp(1_790_000_000_000_000),
+            expires_at: None,
         };
         let document = Document::new(&[7; 17], &meta, Some(&[0; 150]), Link::None);
-        // flags 1, meta length 1, key length 1, key 17, index 3, version 1, created 8, updated 1
+        // flags 1, meta length 1, key length 1, key 17, index 3, version 1, updated 1, created 8
         assert_eq!(document.body_slice().len(), 33 + 150);
         assert_eq!(document.allocated_bytes(), 12 + 33 + 150);
     }

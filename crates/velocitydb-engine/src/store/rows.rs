@@ -123,8 +123,9 @@ impl Rows {
             .link(row)
             .expect("the block of a row handed out is there");
         first.set_row(row);
-        let before = link.swap(first.into_link(), Ordering::AcqRel);
+        let before = link.load(Ordering::Relaxed);
         assert!(before.is_null(), "row {row} was in use");
+        link.store(first.into_link(), Ordering::Release);
         if row == self.end.load(Ordering::Relaxed) {
             self.end.store(row + 1, Ordering::Release);
         }
@@ -231,6 +232,7 @@ mod tests {
             version: 1,
             created_at: time,
             updated_at: time,
+            expires_at: None,
         };
         Document::new(b"k", &meta, Some(b""), link)
     }

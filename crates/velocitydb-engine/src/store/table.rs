@@ -12,13 +12,15 @@
 //! any more, [`Table::reclaim`] cuts it out, with its index entries and, behind a tombstone, its
 //! row. Knows nothing of logs, schemas or commands. Tests: `store::tests`.
 
+use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_epoch::{Guard, pin};
-use parking_lot::RwLock;
-use velocitydb_types::{Path, RawMap, encode_value_key};
+use parking_lot::{Mutex, RwLock};
+use velocitydb_types::{Path, RawMap, Timestamp, encode_value_key};
 
 use super::index::{HashIndex, RowId, VersionPointer};
 use super::record::{Borrowed, Document};
@@ -90,6 +92,9 @@ pub(crate) struct Newest {
     pub(crate) version: Document,
 }
 
+/// What an entry of the tree of expiring documents takes, in bytes, with the tree's own share.
+const EXPIRING_BYTES: usize = 24;
+
 /// See the module.
 pub(crate) struct Table {
     rows: Rows,
@@ -98,8 +103,11 @@ pub(crate) struct Table {
     /// Whether there are any: most collections have none, and every write asks.
     has_uniques: AtomicBool,
     hasher: foldhash::quality::FixedState,
-    /// Documents in the newest state.
+    /// Documents in the newest state, expired ones that are not removed yet included.
     live: AtomicU64,
+    /// The documents among them that expire, by when.
+    expiring: Mutex<BTreeSet<(Timestamp, RowId)>>,
+    expiring_bytes: AtomicUsize,
     /// Log index of the newest change.
     changed: AtomicU64,
     /// The engine's account of all its tables.
@@ -141,17 +149,20 @@ impl Table {
             has_uniques: AtomicBool::new(false),
             hasher: foldhash::quality::FixedState::with_seed(seed),
             live: AtomicU64::new(0),
+            expiring: Mutex::new(BTreeSet::new()),
+            expiring_bytes: AtomicUsize::new(0),
             changed: AtomicU64::new(0),
             versions_bytes: AtomicUsize::new(0),
             garbage_bytes: AtomicUsize::new(0),
         };
-        table.memory.add(table.structure_bytes());
+        table.memory.change(0, table.structure_bytes());
         table
     }
 
     /// Bytes of the indexes and the row table.
     fn structure_bytes(&self) -> usize {
-        self.primary.bytes() + self.rows.bytes() + self.unique_bytes()
+        let expiring = self.expiring_bytes.load(Ordering::Relaxed);
+        self.primary.bytes() + self.rows.bytes() + self.unique_bytes() + expiring
     }
 
     fn unique_bytes(&self) -> usize {
@@ -174,23 +185,38 @@ impl Table {
     }
 
     fn add_version_bytes(&self, bytes: usize) {
-        // Only the writer changes it: no locked instruction is needed.
-        let before = self.versions_bytes.load(Ordering::Relaxed);
-        self.versions_bytes.store(before + bytes, Ordering::Relaxed);
-        self.memory.add(bytes);
+        add(&self.versions_bytes, bytes);
+        self.memory.change(0, bytes);
     }
 
     fn subtract_version_bytes(&self, bytes: usize) {
-        let before = self.versions_bytes.load(Ordering::Relaxed);
-        self.versions_bytes.store(before - bytes, Ordering::Relaxed);
-        self.memory.subtract(bytes);
+        subtract(&self.versions_bytes, bytes);
+        self.memory.change(bytes, 0);
     }
 
+    /// What the indexes know a key by.
     #[inline]
-    fn hash(&self, key: &[u8]) -> u32 {
+    pub(crate) fn hash(&self, key: &[u8]) -> u32 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(key);
         (hasher.finish() >> 32) as u32
+    }
+
+    /// Documents that are there at `time` in the newest state: `None` when some have expired and
+    /// are not removed yet.
+    pub(crate) fn count_live(&self, time: Timestamp) -> Option<u64> {
+        let expiring = self.expiring.lock();
+        let expired = expiring.first().is_some_and(|(at, _)| *at <= time);
+        (!expired).then(|| self.live())
+    }
+
+    /// When the next document after `time` expires.
+    pub(crate) fn next_expiry(&self, time: Timestamp) -> Option<Timestamp> {
+        let expiring = self.expiring.lock();
+        let next = expiring
+            .range((Excluded((time, RowId::MAX)), Unbounded))
+            .next();
+        next.map(|(at, _)| *at)
     }
 
     /// Documents in the newest state, visible or not.
@@ -219,8 +245,8 @@ impl Table {
     }
 
     #[inline]
-    fn head_of<'g>(&self, key: &[u8], guard: &'g Guard) -> Option<Borrowed<'g>> {
-        self.primary.find(self.hash(key), guard, |pointer| {
+    fn head_of<'g>(&self, hash: u32, key: &[u8], guard: &'g Guard) -> Option<Borrowed<'g>> {
+        self.primary.find(hash, guard, |pointer| {
             let head = Rows::version(pointer, guard)?;
             (head.key_bytes() == key).then_some(head)
         })
@@ -238,7 +264,7 @@ impl Table {
     #[inline]
     pub(crate) fn get(&self, key: &[u8], at: At, visible: &Visible) -> Option<Document> {
         let guard = &pin();
-        let head = self.head_of(key, guard)?;
+        let head = self.head_of(self.hash(key), key, guard)?;
         Self::seen(head, at, visible, guard)
     }
 
@@ -316,10 +342,10 @@ impl Table {
         self.primary.prefetch(self.hash(key), &pin());
     }
 
-    /// Where a key stands for the writer, unseen versions and tombstones included.
-    pub(crate) fn newest(&self, key: &[u8]) -> Option<Newest> {
-        let guard = &pin();
-        let head = self.head_of(key, guard)?;
+    /// Where a key (and its [`Table::hash`]) stands for the writer, unseen versions and
+    /// tombstones included.
+    pub(crate) fn newest(&self, hash: u32, key: &[u8], guard: &Guard) -> Option<Newest> {
+        let head = self.head_of(hash, key, guard)?;
         Some(Newest {
             row: head.row(),
             version: head.to_owned(),
@@ -347,30 +373,32 @@ impl Table {
         &self,
         unique: &UniqueIndex,
         key: &[u8],
+        time: Timestamp,
         mut ignored: impl FnMut(RowId) -> bool,
     ) -> Option<Document> {
         let guard = &pin();
         unique.entries.find(self.hash(key), guard, |row| {
             let head = self.rows.head(row, guard)?;
             let holds = unique.key_of_version(&head).is_some_and(|held| held == key);
-            (holds && !ignored(row)).then(|| head.to_owned())
+            (holds && head.is_live(time) && !ignored(row)).then(|| head.to_owned())
         })
     }
 
-    /// Publishes a new version: `present` is where the key stands (from [`Table::newest`] in the
-    /// same critical section), `fields` of `None` deletes. The answer is the new version and
-    /// what it left behind.
+    /// Publishes a new version of the key with this hash: `present` is where the key stands
+    /// (from [`Table::newest`] in the same critical section). The answer is what it left behind.
     pub(crate) fn publish(
         self: &Arc<Self>,
+        hash: u32,
         present: Option<&Newest>,
         version: Document,
         guard: &Guard,
     ) -> Option<Garbage> {
-        self.accounted(|| self.publish_version(present, version, guard))
+        self.accounted(|| self.publish_version(hash, present, version, guard))
     }
 
     fn publish_version(
         self: &Arc<Self>,
+        hash: u32,
         present: Option<&Newest>,
         version: Document,
         guard: &Guard,
@@ -383,6 +411,7 @@ impl Table {
         self.changed.store(index, Ordering::Release);
         self.live.store(live, Ordering::Release);
         let keys = self.new_unique_keys(present, &version);
+        let expires_at = version.expires_at();
         let (row, garbage) = match present {
             Some(newest) => {
                 let garbage = Garbage {
@@ -392,16 +421,14 @@ impl Table {
                     new_index: index,
                     bytes: newest.version.allocated_bytes(),
                 };
-                self.garbage_bytes
-                    .fetch_add(garbage.bytes, Ordering::Relaxed);
+                add(&self.garbage_bytes, garbage.bytes);
                 let (old, new) = (newest.version.pointer(), version.pointer());
-                let hash = self.hash(version.key_bytes());
                 self.rows.push(newest.row, version);
                 self.primary.replace(hash, old, new, guard);
                 (newest.row, Some(garbage))
             }
             None => {
-                let (hash, new) = (self.hash(version.key_bytes()), version.pointer());
+                let new = version.pointer();
                 let row = self
                     .rows
                     .insert(version)
@@ -413,6 +440,8 @@ impl Table {
         for (unique, key) in keys {
             self.add_entry(&unique, &key, row, guard);
         }
+        let expired_at = present.and_then(|newest| newest.version.expires_at());
+        self.note_expiry(row, expired_at, expires_at);
         garbage
     }
 
@@ -439,16 +468,17 @@ impl Table {
             let guard = &pin();
             for document in documents {
                 let body = document.body();
-                if body.tombstone || self.head_of(body.key, guard).is_some() {
+                let hash = self.hash(body.key);
+                if body.tombstone || self.head_of(hash, body.key, guard).is_some() {
                     return Err(format!(
                         "document {} stands twice or is deleted",
                         document.id()
                     ));
                 }
-                let hash = self.hash(body.key);
                 self.add_version_bytes(document.allocated_bytes());
                 self.changed.fetch_max(body.meta.index, Ordering::Release);
                 self.live.fetch_add(1, Ordering::Release);
+                let expires_at = document.expires_at();
                 let keys = self.new_unique_keys(None, &document);
                 let new = document.pointer();
                 let row = self
@@ -459,9 +489,74 @@ impl Table {
                 for (unique, key) in keys {
                     self.add_entry(&unique, &key, row, guard);
                 }
+                self.note_expiry(row, None, expires_at);
             }
             Ok(())
         })
+    }
+
+    /// A row whose document expired at `before` expires at `after` now.
+    fn note_expiry(&self, row: RowId, before: Option<Timestamp>, after: Option<Timestamp>) {
+        if before == after {
+            return;
+        }
+        let mut expiring = self.expiring.lock();
+        if let Some(before) = before {
+            expiring.remove(&(before, row));
+        }
+        if let Some(after) = after {
+            expiring.insert((after, row));
+        }
+        let bytes = expiring.len() * EXPIRING_BYTES;
+        self.expiring_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Removes up to `limit` documents that have expired by `until`, a time at or after which
+    /// everybody reads; how many. One that changed lately waits until its old version is gone.
+    pub(crate) fn remove_expired(&self, until: Timestamp, limit: usize, guard: &Guard) -> usize {
+        let due: Vec<_> = {
+            let expiring = self.expiring.lock();
+            let due = expiring.range(..=(until, RowId::MAX)).take(limit);
+            due.copied().collect()
+        };
+        if due.is_empty() {
+            return 0;
+        }
+        self.accounted(|| {
+            let mut removed = 0;
+            for (at, row) in due {
+                if self.remove_row(row, guard) {
+                    self.note_expiry(row, Some(at), None);
+                    removed += 1;
+                }
+            }
+            self.live.fetch_sub(removed as u64, Ordering::Release);
+            removed
+        })
+    }
+
+    /// Takes the only version of a row out of every index and gives the row back; whether it
+    /// was the only one.
+    fn remove_row(&self, row: RowId, guard: &Guard) -> bool {
+        let head = self
+            .rows
+            .head(row, guard)
+            .expect("a row that is named is in use");
+        if Rows::previous(&head, guard).is_some() {
+            return false;
+        }
+        for unique in self.uniques().iter().flat_map(|uniques| uniques.iter()) {
+            if let Some(key) = unique.key_of_version(&head) {
+                unique.entries.remove(self.hash(&key), row, |_| 0, guard);
+            }
+        }
+        self.subtract_version_bytes(head.allocated_bytes());
+        let hash = self.hash(head.key_bytes());
+        let rehash = self.rehash(guard);
+        let removed = self.primary.remove(hash, head.pointer(), rehash, guard);
+        assert!(removed, "a row in use is in the primary index");
+        self.rows.remove(row, guard);
+        true
     }
 
     /// Cuts out a version that nobody can see any more, its index entries, and its row when the
@@ -485,8 +580,7 @@ impl Table {
             newer = previous;
         }
         let old = self.rows.unlink_previous(&newer, guard).expect("just seen");
-        self.garbage_bytes
-            .fetch_sub(garbage.bytes, Ordering::Relaxed);
+        subtract(&self.garbage_bytes, garbage.bytes);
         self.subtract_version_bytes(garbage.bytes);
         for unique in self.uniques().iter().flat_map(|uniques| uniques.iter()) {
             let Some(key) = unique.key_of_version(&old) else {
@@ -497,14 +591,8 @@ impl Table {
             }
         }
         let head = self.rows.head(row, guard).expect("checked above");
-        if head.is_tombstone() && Rows::previous(&head, guard).is_none() {
-            self.subtract_version_bytes(head.allocated_bytes());
-            let hash = self.hash(head.key_bytes());
-            let removed = self
-                .primary
-                .remove(hash, head.pointer(), self.rehash(guard), guard);
-            assert!(removed, "a row in use is in the primary index");
-            self.rows.remove(row, guard);
+        if head.is_tombstone() {
+            self.remove_row(row, guard);
         }
     }
 
@@ -524,14 +612,16 @@ impl Table {
     pub(crate) fn fill_unique(
         &self,
         unique: &UniqueIndex,
+        time: Timestamp,
     ) -> Result<(), Box<(Document, Document)>> {
         for row in 0..self.rows.end() {
             let guard = &pin();
             let Some(head) = self.rows.head(row, guard) else {
                 continue;
             };
-            if let Some(key) = unique.key_of_version(&head)
-                && let Some(other) = self.unique_holder(unique, &key, |_| false)
+            if head.is_live(time)
+                && let Some(key) = unique.key_of_version(&head)
+                && let Some(other) = self.unique_holder(unique, &key, time, |_| false)
             {
                 return Err(Box::new((other, head.to_owned())));
             }
@@ -578,6 +668,15 @@ impl Table {
 impl Drop for Table {
     fn drop(&mut self) {
         let versions = self.versions_bytes.load(Ordering::Relaxed);
-        self.memory.subtract(versions + self.structure_bytes());
+        self.memory.free(versions + self.structure_bytes());
     }
+}
+
+/// Adds to a count that only the writer changes: no locked instruction is needed.
+fn add(count: &AtomicUsize, by: usize) {
+    count.store(count.load(Ordering::Relaxed) + by, Ordering::Relaxed);
+}
+
+fn subtract(count: &AtomicUsize, by: usize) {
+    count.store(count.load(Ordering::Relaxed) - by, Ordering::Relaxed);
 }

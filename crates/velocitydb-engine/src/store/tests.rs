@@ -65,8 +65,14 @@ impl World {
         }
     }
 
+    fn newest(&self, key: u8) -> Option<Newest> {
+        let hash = self.table.hash(&[key]);
+        self.table.newest(hash, &[key], &pin())
+    }
+
     fn change(&mut self, key: u8, value: Option<u8>) {
-        let present = self.table.newest(&[key]);
+        let hash = self.table.hash(&[key]);
+        let present = self.table.newest(hash, &[key], &pin());
         let live = present
             .as_ref()
             .is_some_and(|newest| !newest.version.body().tombstone);
@@ -80,12 +86,13 @@ impl World {
             version: 1,
             created_at: time,
             updated_at: time,
+            expires_at: None,
         };
         let fields = value.map(fields);
         let bytes = fields.as_ref().map(|fields| fields.as_bytes());
         let replaces = present.is_some();
         let version = Document::new(&[key], &meta, bytes, Link::of(replaces));
-        if let Some(garbage) = self.table.publish(present.as_ref(), version, &pin()) {
+        if let Some(garbage) = self.table.publish(hash, present.as_ref(), version, &pin()) {
             self.garbage.push(garbage);
         }
         self.visible.advance(self.index);
@@ -100,7 +107,7 @@ impl World {
             Step::Put(key, value) => self.change(key, Some(value)),
             Step::Delete(key) => self.change(key, None),
             Step::Hold => {
-                self.snapshots.register(|| (self.index, ()));
+                self.snapshots.register(|| (self.index, Timestamp(0), ()));
                 self.held.push((self.index, self.model.clone()));
             }
             Step::Release(which) if !self.held.is_empty() => {
@@ -186,7 +193,7 @@ fn an_emptied_table_gives_its_memory_back() {
     world.let_all_go();
     assert_eq!(world.table.bytes().documents, empty);
     assert!(
-        world.table.newest(&[3]).is_none(),
+        world.newest(3).is_none(),
         "tombstones go when nobody can tell"
     );
 }
@@ -200,7 +207,7 @@ fn a_hot_document_keeps_only_what_snapshots_need() {
         world.change(1, Some(value));
         world.step(&Step::Collect(4));
     }
-    let one = world.table.newest(&[1]).unwrap().version.allocated_bytes();
+    let one = world.newest(1).unwrap().version.allocated_bytes();
     assert!(
         world.table.bytes().old_versions <= 2 * one,
         "one version for the snapshot"
@@ -213,12 +220,14 @@ fn unique_values_follow_their_documents() {
     let mut world = World::new();
     world.change(1, Some(10));
     let unique = UniqueIndex::new(vec![Path::field("v")]);
-    world.table.fill_unique(&unique).unwrap();
+    world.table.fill_unique(&unique, Timestamp(0)).unwrap();
     let unique = Arc::new(unique);
     world.table.attach_unique(Arc::clone(&unique));
     let holder = |world: &World, value: u8| {
         let key = unique.key_of(fields(value).as_raw()).unwrap();
-        let found = world.table.unique_holder(&unique, &key, |_| false);
+        let found = world
+            .table
+            .unique_holder(&unique, &key, Timestamp(0), |_| false);
         found.map(|found| found.key_bytes()[0])
     };
     assert_eq!(holder(&world, 10), Some(1));
@@ -256,14 +265,16 @@ fn readers_beside_a_writer_see_whole_states() {
                     version: 1,
                     created_at: time,
                     updated_at: time,
+                    expires_at: None,
                 };
                 for key in [1, 2] {
-                    let present: Option<Newest> = table.newest(&[key]);
+                    let hash = table.hash(&[key]);
+                    let present: Option<Newest> = table.newest(hash, &[key], &pin());
                     let bytes = fields(index as u8);
                     let bytes = Some(bytes.as_bytes());
                     let replaces = present.is_some();
                     let version = Document::new(&[key], &meta, bytes, Link::of(replaces));
-                    if let Some(old) = table.publish(present.as_ref(), version, &pin()) {
+                    if let Some(old) = table.publish(hash, present.as_ref(), version, &pin()) {
                         garbage.push(old);
                     }
                 }
@@ -273,7 +284,7 @@ fn readers_beside_a_writer_see_whole_states() {
         });
         let mut last = 0;
         while last < turns {
-            let (index, ()) = snapshots.register(|| (visible.index(), ()));
+            let (index, ..) = snapshots.register(|| (visible.index(), Timestamp(0), ()));
             let [one, two] = [1, 2].map(|key| {
                 table
                     .get(&[key], At::Index(index), &visible)

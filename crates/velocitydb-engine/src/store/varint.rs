@@ -3,24 +3,26 @@
 //! Seven bits for each byte, least significant first; at most ten bytes. Tests: below.
 
 /// The longest integer, in bytes.
-const BYTES_MAX: usize = 10;
+pub(crate) const BYTES_MAX: usize = 10;
 
-/// The bytes of `value`, written to the front of `buffer`.
+/// Writes `value` to the front of `out`, which has room for it; how many bytes it took.
 #[inline]
-pub(crate) fn encode(mut value: u64, buffer: &mut [u8; BYTES_MAX]) -> &[u8] {
+pub(crate) fn put_at(out: &mut [u8], mut value: u64) -> usize {
     let mut at = 0;
     while value >= 0x80 {
-        buffer[at] = value as u8 | 0x80;
+        out[at] = value as u8 | 0x80;
         value >>= 7;
         at += 1;
     }
-    buffer[at] = value as u8;
-    &buffer[..=at]
+    out[at] = value as u8;
+    at + 1
 }
 
 /// Appends `value` to `out`.
 pub(crate) fn put(out: &mut Vec<u8>, value: u64) {
-    out.extend_from_slice(encode(value, &mut [0; BYTES_MAX]));
+    let mut bytes = [0; BYTES_MAX];
+    let end = put_at(&mut bytes, value);
+    out.extend_from_slice(&bytes[..end]);
 }
 
 /// Takes an integer off the front of `bytes`; `None` when it is cut short or too long.

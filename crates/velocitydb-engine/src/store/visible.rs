@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crossbeam_epoch::Guard;
 use parking_lot::Mutex;
+use velocitydb_types::Timestamp;
 
 use super::table::Garbage;
 
@@ -62,9 +63,10 @@ impl Visible {
     }
 }
 
-#[derive(Default)]
 struct Held {
     count: usize,
+    /// The earliest time at which one of them reads.
+    time: Timestamp,
     /// What only this snapshot, and maybe older ones, still needs.
     garbage: Vec<Garbage>,
 }
@@ -81,13 +83,29 @@ struct Registry {
 pub(crate) struct Snapshots(Mutex<Registry>);
 
 impl Snapshots {
-    /// Registers a reader at the index that `choose` answers; called under the registry's lock,
-    /// so that what it reads (the visible index, the catalog) belongs together.
-    pub(crate) fn register<T>(&self, choose: impl FnOnce() -> (u64, T)) -> (u64, T) {
+    /// Registers a reader at the index and time that `choose` answers; called under the
+    /// registry's lock, so that what it reads (the visible index, the catalog) belongs together.
+    pub(crate) fn register<T>(
+        &self,
+        choose: impl FnOnce() -> (u64, Timestamp, T),
+    ) -> (u64, Timestamp, T) {
         let mut registry = self.0.lock();
-        let (index, with) = choose();
-        registry.held.entry(index).or_default().count += 1;
-        (index, with)
+        let (index, time, with) = choose();
+        let held = registry.held.entry(index).or_insert(Held {
+            count: 0,
+            time,
+            garbage: Vec::new(),
+        });
+        held.count += 1;
+        held.time = held.time.min(time);
+        (index, time, with)
+    }
+
+    /// The earliest time at which somebody reads: `time`, unless a snapshot is older.
+    pub(crate) fn oldest_time(&self, time: Timestamp) -> Timestamp {
+        let registry = self.0.lock();
+        let times = registry.held.values().map(|held| held.time);
+        times.fold(time, Timestamp::min)
     }
 
     /// Runs `change` while no snapshot can be registered.
@@ -183,9 +201,11 @@ mod tests {
     fn snapshots_are_counted() {
         let snapshots = Snapshots::default();
         for index in [5, 9, 5] {
-            snapshots.register(|| (index, ()));
+            snapshots.register(|| (index, Timestamp(index as i64), ()));
         }
         assert_eq!(snapshots.in_use(), (3, Some(5)));
+        assert_eq!(snapshots.oldest_time(Timestamp(7)), Timestamp(5));
+        assert_eq!(snapshots.oldest_time(Timestamp(3)), Timestamp(3));
         snapshots.release(5);
         snapshots.release(5);
         assert_eq!(snapshots.in_use(), (1, Some(9)));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use velocitydb_types::{FieldOperation, Fields, Key, Path, Timestamp, Value};
 
 use crate::catalog::{CollectionId, Definition, IndexDefinition};
-use crate::command::{Change, Command, Condition, Effect, Mode, Operation, Write};
+use crate::command::{Change, Command, Condition, Effect, Expires, Mode, Operation, Write};
 use crate::log::LogOptions;
 use crate::{Engine, EngineOptions, Error, StorageMode, Written};
 
@@ -34,7 +34,7 @@ fn engine() -> Engine {
 }
 
 fn define(engine: &Engine, command: Command<'_>) -> Result<Written, Error> {
-    engine.propose(Timestamp(1), command, None)
+    engine.propose(Timestamp(1), &command, None)
 }
 
 fn key(id: i64) -> Vec<u8> {
@@ -59,6 +59,7 @@ fn operation(
         key: key(id).into(),
         condition,
         change,
+        expires: Expires::Default,
     }
 }
 
@@ -74,7 +75,7 @@ fn write_as(
         operations: operations.into(),
         retry: None,
     };
-    engine.propose(Timestamp(1), Command::Write(write), None)
+    engine.propose(Timestamp(1), &Command::Write(write), None)
 }
 
 fn write(engine: &Engine, operations: Vec<Operation<'static>>) -> Result<Written, Error> {
@@ -244,7 +245,9 @@ fn a_condition_sees_the_operations_before_it() {
         .collect();
     assert_eq!(versions, [1, 2, 2, 2, 1]);
     let catalog = engine.catalog();
-    let found = engine.get(catalog.get("a").unwrap(), &key(1)).unwrap();
+    let found = engine
+        .get(catalog.get("a").unwrap(), &key(1), || Timestamp(1))
+        .unwrap();
     assert_eq!(
         (found.meta().version, found.get("n").unwrap().as_int()),
         (1, Some(9))
@@ -273,7 +276,7 @@ fn what_was_resolved_under_another_definition_is_refused_as_a_whole() {
         assert_eq!(unknown.code().0, "unknown_collection");
         assert!(
             engine
-                .get(engine.catalog().get("b").unwrap(), &key(1))
+                .get(engine.catalog().get("b").unwrap(), &key(1), || Timestamp(1))
                 .is_none(),
             "{mode:?}"
         );

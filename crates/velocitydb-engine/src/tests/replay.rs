@@ -4,15 +4,18 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crossbeam_epoch::pin;
 use proptest::prelude::*;
 use velocitydb_types::{
-    Field, FieldOperation, FieldType, Fields, Key, Openness, Path, Schema, Value,
+    Field, FieldOperation, FieldType, Fields, Key, Openness, Path, Schema, Timestamp, Value,
 };
 
 use crate::catalog::{
     CollectionId, Definition, FIRST_USER_COLLECTION, IndexDefinition, Persistence,
 };
-use crate::command::{Change, Command, Condition, Entry, Mode, Operation, Results, Retry, Write};
+use crate::command::{
+    Change, Command, Condition, Entry, Expires, Mode, Operation, Results, Retry, Write,
+};
 use crate::state::State;
 
 #[derive(Debug, Clone)]
@@ -28,7 +31,7 @@ struct Step {
 enum Proposal {
     Write {
         each: bool,
-        operations: Vec<(u8, u8, When, What)>,
+        operations: Vec<Asked>,
         retry: Option<(u8, u8, i64)>,
     },
     Create(u8),
@@ -37,6 +40,9 @@ enum Proposal {
     CreateIndex(u8, u8),
     DropIndex(u8, u8),
 }
+
+/// Collection, id, condition, change, and for how long.
+type Asked = (u8, u8, When, What, Option<i64>);
 
 #[derive(Debug, Clone)]
 enum When {
@@ -63,9 +69,10 @@ enum Aside {
     Hold,
     Release(u8),
     Collect(u8),
+    Expire(u8),
 }
 
-fn operations() -> impl Strategy<Value = Vec<(u8, u8, When, What)>> {
+fn operations() -> impl Strategy<Value = Vec<Asked>> {
     let when = prop_oneof![
         4 => Just(When::Always),
         2 => Just(When::Absent),
@@ -81,7 +88,8 @@ fn operations() -> impl Strategy<Value = Vec<(u8, u8, When, What)>> {
         2 => (0..4_u8).prop_map(What::Add),
         3 => Just(What::Delete),
     ];
-    proptest::collection::vec((0..3_u8, 0..5_u8, when, what), 1..6)
+    let expires = proptest::option::weighted(0.3, -5..60_i64);
+    proptest::collection::vec((0..3_u8, 0..5_u8, when, what, expires), 1..6)
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -100,6 +108,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Aside::Hold),
         1 => any::<u8>().prop_map(Aside::Release),
         1 => (1..8_u8).prop_map(Aside::Collect),
+        1 => (1..8_u8).prop_map(Aside::Expire),
     ];
     (-10..20_i64, proposal, aside).prop_map(|(clock, proposal, aside)| Step {
         clock,
@@ -134,7 +143,7 @@ fn command(state: &State, proposal: &Proposal, now: i64) -> Command<'static> {
             operations,
             retry,
         } => {
-            let operations = operations.iter().map(|one| operation(state, one));
+            let operations = operations.iter().map(|one| operation(state, one, now));
             Command::Write(Write {
                 mode: if *each { Mode::Each } else { Mode::Atomic },
                 resolved_at: state.catalog.changed_at(),
@@ -164,7 +173,8 @@ fn command(state: &State, proposal: &Proposal, now: i64) -> Command<'static> {
     }
 }
 
-fn operation(state: &State, (place, id, when, what): &(u8, u8, When, What)) -> Operation<'static> {
+fn operation(state: &State, asked: &Asked, now: i64) -> Operation<'static> {
+    let (place, id, when, what, expires) = asked;
     let path = Path::field("n");
     let recent = |back: u8| state.logged.last_index.saturating_sub(u64::from(back % 8));
     Operation {
@@ -193,6 +203,7 @@ fn operation(state: &State, (place, id, when, what): &(u8, u8, When, What)) -> O
             }]),
             What::Delete => Change::Delete,
         },
+        expires: expires.map_or(Expires::Default, |after| Expires::At(now + after)),
     }
 }
 
@@ -215,13 +226,12 @@ fn check(state: &State) {
         let mut many = 0;
         collection.table.scan(0, u64::MAX, |document| {
             many += 1;
-            let newest = collection
-                .table
-                .newest(document.key_bytes())
-                .unwrap()
-                .version;
+            let (table, key) = (&collection.table, document.key_bytes());
+            let newest = table.newest(table.hash(key), key, &pin()).unwrap().version;
             assert_eq!(newest.body_slice(), document.body_slice());
-            values.extend(document.get("n").map(|n| n.as_int()));
+            if document.is_live(Timestamp(state.logged.last_time)) {
+                values.extend(document.get("n").map(|n| n.as_int()));
+            }
             true
         });
         assert_eq!(many, collection.table.live());
@@ -250,7 +260,8 @@ impl Node {
             Aside::Nothing => {}
             Aside::Hold => {
                 let index = self.state.logged.last_index;
-                self.held.push(snapshots.register(|| (index, ())).0);
+                let time = Timestamp(self.state.logged.last_time);
+                self.held.push(snapshots.register(|| (index, time, ())).0);
             }
             Aside::Release(which) if !self.held.is_empty() => {
                 let which = usize::from(which) % self.held.len();
@@ -259,6 +270,10 @@ impl Node {
             Aside::Release(_) => {}
             Aside::Collect(limit) => {
                 self.state.collect(Persistence::Logged, usize::from(limit));
+            }
+            Aside::Expire(limit) => {
+                let (logged, time) = (Persistence::Logged, Timestamp(0));
+                self.state.remove_expired(logged, time, usize::from(limit));
             }
         }
     }
@@ -278,10 +293,10 @@ proptest! {
             let command = command(&first.state, &step.proposal, clock);
             let entry = Entry { stamp: clock, command };
             let before = first.state.digest();
-            let staged = first.state.stage(entry.stamp(), &entry.command);
+            let staged = first.state.stage(entry.timestamp(), &entry.command, &pin());
             prop_assert_eq!(first.state.digest(), before, "staging changes nothing");
             if let Ok(mut staged) = staged && staged.changes() {
-                first.state.publish(&mut staged, 3);
+                first.state.publish(&mut staged, 3, &pin());
                 let index = first.state.logged.last_index;
                 first.state.shared.logged.visible.advance(index);
                 check(&first.state);

@@ -161,6 +161,30 @@ fn a_column_that_was_inferred_widens() {
 }
 
 #[test]
+fn where_a_column_widened_is_known_and_a_kept_type_stays() {
+    let text = b"a,b\n1,1\n2.5,2\nx,y\n";
+    let mut reader = open(text, sampled(1)).unwrap();
+    assert_eq!(reader.by_ref().count(), 3);
+    let widened = reader.widened().iter();
+    let told: Vec<_> = widened
+        .map(|w| format!("{} {} {}->{}", w.line, w.column, w.from, w.to))
+        .collect();
+    assert_eq!(
+        told,
+        ["3 a int->float", "4 a float->string", "4 b int->string"]
+    );
+
+    let mut reader = open(text, sampled(1)).unwrap();
+    reader.keep_type("b");
+    reader.keep_type("no such column");
+    let error = reader.by_ref().last().unwrap().unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "line 4: column `b`: `y` is not of type int"
+    );
+}
+
+#[test]
 fn integers_that_a_float_would_round_make_a_column_of_strings() {
     for text in ["a\n9007199254740993\n0.5\n", "a\n0.5\n9007199254740993\n"] {
         assert!(
@@ -201,7 +225,7 @@ fn bad_rows_stop_the_reader_or_are_skipped() {
     for sample_rows in [0, 2, 1000] {
         let text = b"a,b\n1,2\n3\n4,5,6\n\xff,7\n8,9\n";
         let faults = [
-            "line 3: 1 fields, the header has 2",
+            "line 3: 1 field, the header has 2",
             "line 4: 3 fields, the header has 2",
             "line 5: the text is not UTF-8",
         ];

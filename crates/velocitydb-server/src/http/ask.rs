@@ -5,13 +5,15 @@
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::HeaderMap;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use http_body_util::BodyExt;
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method, Uri};
+use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
-use velocitydb::{Call, Collection, Timestamp};
+use velocitydb::{Call, Collection, Expiry, Timestamp};
 
 use super::headers::{Asked, Preconditions};
 use super::problem::Problem;
@@ -68,6 +70,16 @@ impl Ask {
         Err(Problem::new("invalid_header", what))
     }
 
+    /// Refuses an expiry where no document is written.
+    pub(super) fn no_expiry(&self) -> Result<(), Problem> {
+        if self.asked.expires == Expiry::Default {
+            return Ok(());
+        }
+        let what = "velocity-expires: only for writes of documents; a collection's own time to \
+                    live is \"ttl\" of its definition";
+        Err(Problem::new("invalid_header", what))
+    }
+
     /// Refuses an idempotency key where the library keeps no outcomes.
     pub(super) fn no_idempotency_key(&self) -> Result<(), Problem> {
         if self.asked.idempotency_key.is_none() {
@@ -83,12 +95,16 @@ impl FromRequestParts<Arc<App>> for Ask {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Ask, Problem> {
-        Ok(Ask {
+        let ask = Ask {
             app: Arc::clone(app),
             slot: slot(parts)?,
             asked: Asked::read(&parts.headers)?,
             preconditions: Preconditions::read(&parts.headers)?,
-        })
+        };
+        if !matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) {
+            ask.no_expiry()?;
+        }
+        Ok(ask)
     }
 }
 
@@ -110,18 +126,42 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Arc<App>> for Params<T> {
     }
 }
 
-/// The parameters behind the question mark.
-pub(super) struct Queried<T>(pub(super) T);
-
-impl<T: DeserializeOwned> FromRequestParts<Arc<App>> for Queried<T> {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Queried<T>, Problem> {
-        let query = Query::<T>::from_request_parts(parts, app).await;
-        query
-            .map(|Query(params)| Queried(params))
-            .map_err(|rejection| Problem::new("invalid_query", rejection.body_text()))
+/// Takes the parameters behind the question mark, of which only `known` there may be, each once.
+/// The answer has them in the order of `known`.
+pub(super) fn query<const N: usize>(
+    uri: &Uri,
+    known: [&str; N],
+) -> Result<[Option<String>; N], Problem> {
+    let refused = |what: String| Err(Problem::new("invalid_query", what));
+    let decoded = |text: &str| {
+        let text = text.replace('+', " ");
+        let text = percent_decode_str(&text).decode_utf8();
+        text.map(std::borrow::Cow::into_owned).map_err(|_| {
+            Problem::new(
+                "invalid_query",
+                "the parameters are not UTF-8, percent-encoded",
+            )
+        })
+    };
+    let mut found = [const { None }; N];
+    let parts = uri.query().unwrap_or_default().split('&');
+    for part in parts.filter(|part| !part.is_empty()) {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        let (name, value) = (decoded(name)?, decoded(value)?);
+        let Some(at) = known.iter().position(|known| *known == name) else {
+            return refused(match N {
+                0 => format!("{name:?}: nothing takes parameters here"),
+                _ => format!(
+                    "there is no parameter {name:?} here: only {}",
+                    known.join(", ")
+                ),
+            });
+        };
+        if found[at].replace(value).is_some() {
+            return refused(format!("{name}: given more than once"));
+        }
     }
+    Ok(found)
 }
 
 /// A whole body of JSON text, not yet read as such.
@@ -144,55 +184,80 @@ impl FromRequest<Arc<App>> for JsonText {
         let announced = parts
             .headers
             .get(CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok());
-        if announced
-            .and_then(|length| length.parse().ok())
-            .is_some_and(|bytes: u64| bytes > bytes_max as u64)
-        {
+            .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|bytes| bytes > bytes_max as u64) {
             return Err(too_large());
         }
-        let reading = Limited::new(body, bytes_max).collect();
-        let read = tokio::time::timeout_at(slot.deadline, reading)
+        let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
+        slot.room(announced.unwrap_or(0))?;
+        let reading = read_body(body, announced.unwrap_or(0), |bytes| {
+            match bytes > bytes_max {
+                true => Err(too_large()),
+                false => slot.room(bytes),
+            }
+        });
+        let bytes = tokio::time::timeout_at(slot.deadline, reading)
             .await
             .map_err(|_| {
                 Problem::new(
                     "body_timeout",
                     "the body did not arrive within the request's time",
                 )
-            })?;
-        let bytes = read.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-            Some(_) => too_large(),
-            None => Problem::new(
-                "invalid_request",
-                format!("the body cannot be read: {error}"),
-            ),
-        })?;
-        String::from_utf8(bytes.to_bytes().into())
-            .map(JsonText)
-            .map_err(|error| {
-                let at = error.utf8_error().valid_up_to();
-                let line = error.as_bytes()[..at]
-                    .iter()
-                    .filter(|byte| **byte == b'\n')
-                    .count()
-                    + 1;
-                let column = error.as_bytes()[..at]
-                    .iter()
-                    .rev()
-                    .take_while(|b| **b != b'\n')
-                    .count();
-                Problem::new(
-                    "invalid_json",
-                    format!("byte {at} of the body is not UTF-8"),
-                )
-                .place(line, column + 1)
-            })
+            })??;
+        String::from_utf8(bytes).map(JsonText).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            let line = error.as_bytes()[..at]
+                .iter()
+                .filter(|byte| **byte == b'\n')
+                .count()
+                + 1;
+            let column = error.as_bytes()[..at]
+                .iter()
+                .rev()
+                .take_while(|b| **b != b'\n')
+                .count();
+            Problem::new(
+                "invalid_json",
+                format!("byte {at} of the body is not UTF-8"),
+            )
+            .place(line, column + 1)
+        })
     }
 }
 
-/// `application/json`, or a type built on JSON; in UTF-8.
+/// Reads a body whole. `admit` judges each length before memory is taken for it.
+async fn read_body(
+    mut body: Body,
+    announced: usize,
+    admit: impl Fn(usize) -> Result<(), Problem>,
+) -> Result<Vec<u8>, Problem> {
+    let mut bytes = Vec::with_capacity(announced);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| {
+            Problem::new(
+                "invalid_request",
+                format!("the body cannot be read: {error}"),
+            )
+        })?;
+        if let Ok(data) = frame.into_data() {
+            admit(bytes.len() + data.len())?;
+            bytes.extend_from_slice(&data);
+        }
+    }
+    Ok(bytes)
+}
+
+/// `application/json`, or a type built on JSON; in UTF-8, not compressed.
 fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     let refused = |what: String| Err(Problem::new("unsupported_media_type", what));
+    for coding in headers.get_all(CONTENT_ENCODING) {
+        if !coding.as_bytes().eq_ignore_ascii_case(b"identity") {
+            let coding = String::from_utf8_lossy(coding.as_bytes());
+            return refused(format!(
+                "the body is encoded as {coding:?}: send it as it is, without content-encoding"
+            ));
+        }
+    }
     let Some(value) = headers.get(CONTENT_TYPE) else {
         return refused("the body needs the header content-type: application/json".into());
     };
@@ -217,6 +282,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn parameters_are_known_and_stand_once() {
+        let read = |text: &str| {
+            let uri = format!("/x?{text}").parse().unwrap();
+            query(&uri, ["a", "b"])
+        };
+        assert_eq!(read("").unwrap(), [None, None]);
+        let both = [Some("ö +".to_owned()), Some(String::new())];
+        assert_eq!(read("&b&a=%C3%B6+%2B&").unwrap(), both);
+        for bad in ["a=1&a=2", "c=1", "=1", "a=%FF", "A=1"] {
+            assert_eq!(read(bad).unwrap_err().row.code, "invalid_query", "{bad}");
+        }
+        let none: Uri = "/x".parse().unwrap();
+        assert!(query(&none, []).is_ok());
+        assert!(query(&"/x?a=1".parse().unwrap(), []).is_err());
+    }
+
+    #[test]
     fn types_of_bodies() {
         let check = |kind: &'static str| {
             let mut headers = HeaderMap::new();
@@ -239,6 +321,18 @@ mod tests {
             "application/json; charset=utf-16",
         ] {
             assert_eq!(check(bad).unwrap_err().row.status, 415, "{bad}");
+        }
+        for (coding, taken) in [
+            ("identity", true),
+            ("Identity", true),
+            ("gzip", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            let value = hyper::header::HeaderValue::from_static;
+            headers.insert(CONTENT_TYPE, value("application/json"));
+            headers.insert(CONTENT_ENCODING, value(coding));
+            assert_eq!(check_type(&headers).is_ok(), taken, "{coding}");
         }
         assert_eq!(check_type(&HeaderMap::new()).unwrap_err().row.status, 415);
     }

@@ -11,6 +11,7 @@ use hyper::header::{HeaderValue, LOCATION};
 use serde::{Deserialize, Serialize};
 use velocitydb::{
     Collection, CollectionStats, Definition, Error, IndexDefinition, Kind, Persistence, Schema,
+    TimeToLive,
 };
 
 use super::ask::{Ask, JsonText, Params};
@@ -20,7 +21,7 @@ use super::problem::Problem;
 
 /// What creates a collection.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a definition, an object")]
 struct NewCollection {
     name: String,
     #[serde(default)]
@@ -33,10 +34,16 @@ struct NewCollection {
     schema: Schema,
     #[serde(default)]
     indexes: Vec<IndexDefinition>,
+    #[serde(default)]
+    ttl: Option<TimeToLive>,
 }
 
 impl NewCollection {
     fn read(text: &str) -> Result<Definition, Problem> {
+        if text.trim_start().starts_with('[') {
+            let what = "expected a definition, an object such as {\"name\": \"tasks\"}";
+            return Err(Problem::new("invalid_definition", what).place(1, 1));
+        }
         let new: NewCollection = serde_json::from_str(text).map_err(|error| {
             let code = if error.is_data() {
                 "invalid_definition"
@@ -51,6 +58,7 @@ impl NewCollection {
         definition.primary_key = new.primary_key;
         definition.schema = new.schema;
         definition.indexes = new.indexes;
+        definition.ttl = new.ttl;
         Ok(definition)
     }
 }
@@ -119,6 +127,7 @@ pub(super) async fn list(ask: Ask) -> Result<Response, Problem> {
 
 pub(super) async fn create(ask: Ask, JsonText(text): JsonText) -> Result<Response, Problem> {
     ask.no_preconditions()?;
+    ask.no_expiry()?;
     ask.no_idempotency_key()?;
     let (database, call) = (ask.app.database.clone(), ask.call());
     ask.blocking(move || {
@@ -149,9 +158,9 @@ pub(super) async fn get(ask: Ask, Params(name): Params<String>) -> Result<Respon
 pub(super) async fn remove(ask: Ask, Params(name): Params<String>) -> Result<Response, Problem> {
     ask.no_preconditions()?;
     ask.no_idempotency_key()?;
-    let database = ask.app.database.clone();
+    let (database, call) = (ask.app.database.clone(), ask.call());
     ask.blocking(move || {
-        let answer = database.drop_collection(&name)?;
+        let answer = database.drop_collection_with(&name, &call)?;
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         answer_write(&mut response, &answer);

@@ -15,50 +15,44 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue, LOCATION};
-use serde::Deserialize;
+use hyper::{StatusCode, Uri};
 use velocitydb::{
     Answer, Collection, CollectionView, Document, Effect, Error, Expected, Input, Key, Outcome,
     PageRequest, Refusal, Swap, Update, Value,
 };
 
-use super::ask::{Ask, JsonText, Params, Queried};
+use super::ask::{Ask, JsonText, Params, query};
 use super::headers::{Comparison, Tags, answer_write, etag};
 use super::problem::Problem;
 use super::{ids, json};
-use crate::app::QUICK_BYTES_MAX;
+use crate::app::{QUICK_BYTES_MAX, Slot};
 
 /// Documents on a page when the request does not say.
 const PAGE_DOCUMENTS: usize = 100;
 /// Documents on a page at most.
 const PAGE_DOCUMENTS_MAX: usize = 10_000;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListQuery {
-    limit: Option<usize>,
-    after: Option<String>,
-}
-
 pub(super) async fn list(
     ask: Ask,
     Params(name): Params<String>,
-    Queried(query): Queried<ListQuery>,
+    uri: Uri,
 ) -> Result<Response, Problem> {
-    let limit = query.limit.unwrap_or(PAGE_DOCUMENTS);
-    if !(1..=PAGE_DOCUMENTS_MAX).contains(&limit) {
-        let detail = format!("limit must be 1 to {PAGE_DOCUMENTS_MAX}");
-        return Err(Problem::new("invalid_query", detail));
-    }
+    let [limit, after] = query(&uri, ["limit", "after"])?;
+    let limit = match limit.map(|limit| limit.parse()) {
+        None => PAGE_DOCUMENTS,
+        Some(Ok(limit @ 1..=PAGE_DOCUMENTS_MAX)) => limit,
+        Some(_) => {
+            let detail = format!("limit: a whole number from 1 to {PAGE_DOCUMENTS_MAX}");
+            return Err(Problem::new("invalid_query", detail));
+        }
+    };
     let run = ask.app.run;
-    let after = query
-        .after
-        .map(|cursor| read_cursor(run, &cursor))
-        .transpose()?;
+    let after = after.map(|cursor| read_cursor(run, &cursor)).transpose()?;
     let collection = ask.collection(&name)?;
     let (bytes_max, request) = (ask.app.config.page_bytes_max, PageRequest { limit, after });
-    let page = move || page(&collection.view()?, request, bytes_max, run);
+    let slot = ask.slot.clone();
+    let page = move || page(&collection.view()?, request, bytes_max, run, &slot);
     let (index, body) = ask.blocking(page).await?;
     let mut response = json::response(StatusCode::OK, body);
     ask.asked.answer_read(&mut response, index);
@@ -71,6 +65,7 @@ fn page(
     request: PageRequest,
     bytes_max: usize,
     run: u32,
+    slot: &Slot,
 ) -> Result<(u64, Vec<u8>), Problem> {
     let mut page = view.list(&request)?;
     let mut bytes = 0_usize;
@@ -85,6 +80,7 @@ fn page(
             ..request
         })?;
     }
+    slot.room(page.documents.iter().map(json::bytes_about).sum())?;
     let mut body = b"{\"documents\":[".to_vec();
     for (at, document) in page.documents.iter().enumerate() {
         if at > 0 {
@@ -133,12 +129,13 @@ pub(super) async fn get(
     {
         return Err(precondition_failed());
     }
-    let document = found.ok_or_else(|| not_found(&key))?;
+    let document = found.ok_or_else(|| not_found(&name, &key))?;
     let tag = etag(&document);
     let same = conditions
         .differs
         .as_ref()
         .is_some_and(|tags| tags.contain(Some(&document), Comparison::Weak));
+    ask.slot.room(json::bytes_about(&document))?;
     let mut response = if same {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -154,8 +151,28 @@ pub(super) async fn get(
     Ok(response)
 }
 
-fn not_found(key: &Key) -> Problem {
-    Problem::new("not_found", format!("there is no document {key}"))
+fn not_found(name: &str, key: &Key) -> Problem {
+    let id = key.to_value().to_json();
+    Problem::new("not_found", format!("there is no document {id} in {name}"))
+}
+
+/// The refusal of a write of one named document, which the detail names.
+fn named(error: Error, collection: &Collection, key: &Key) -> Problem {
+    let (id, name) = (key.to_value().to_json(), collection.name());
+    match &error {
+        Error::Refused {
+            refusal: Refusal::NotFound,
+            ..
+        } => not_found(name, key),
+        Error::Refused {
+            refusal: Refusal::AlreadyExists(_),
+            ..
+        } => {
+            let detail = format!("there is a document {id} in {name} already");
+            Problem::new("already_exists", detail)
+        }
+        _ => error.into(),
+    }
 }
 
 fn precondition_failed() -> Problem {
@@ -176,7 +193,9 @@ pub(super) async fn insert(
         let made = match id {
             Some(id) => {
                 let key = ids::from_body(&collection.definition()?, id)?;
-                Made::of(key.clone(), collection.insert_with_id(key, input)?)
+                let made = collection.insert_with_id(&key, input);
+                let made = made.map_err(|error| named(error, &collection, &key))?;
+                Made::of(key, made)
             }
             None => Made::inserted(collection.insert(input)?),
         };
@@ -194,11 +213,7 @@ pub(super) async fn put(
     ask.write(text.len(), move || {
         let (named, input) = json::read_document(&text)?;
         if let Some(named) = named {
-            let named = ids::from_body(&collection.definition()?, named)?;
-            if named != key {
-                let detail = format!("\"_id\" is {named} but the path names {key}");
-                return Err(Problem::new("invalid_id", detail));
-            }
+            ids::must_name(&collection.definition()?, named, &key)?;
         }
         when.put(&collection, key, input)?.response(&collection)
     })
@@ -211,8 +226,15 @@ pub(super) async fn patch(
     JsonText(text): JsonText,
 ) -> Result<Response, Problem> {
     let (collection, key, when) = target(&ask, &name, &id)?;
+    room_for_present(&ask, &collection, &key)?;
     ask.write(text.len(), move || {
-        let update = Update::merge(&json::read_value(&text)?);
+        let mut patch = json::read_value(&text)?;
+        if let Value::Map(patch) = &mut patch
+            && let Some(named) = json::take_metadata(patch)
+        {
+            ids::must_name(&collection.definition()?, named, &key)?;
+        }
+        let update = Update::merge(&patch);
         when.patch(&collection, key, update)?.response(&collection)
     })
     .await
@@ -238,6 +260,12 @@ fn target(ask: &Ask, name: &str, id: &str) -> Result<(Collection, Key, When), Pr
     let collection = ask.collection(name)?;
     let key = ids::from_path(&collection.definition()?, id)?;
     Ok((collection, key, When::read(ask)?))
+}
+
+/// Makes sure of room for an answer with the document as it is now, before it is changed.
+fn room_for_present(ask: &Ask, collection: &Collection, key: &Key) -> Result<(), Problem> {
+    let present = collection.get_by_key(key)?;
+    ask.slot.room(present.as_ref().map_or(0, json::bytes_about))
 }
 
 /// In which state a document may be written.
@@ -296,7 +324,10 @@ impl When {
     fn patch(self, collection: &Collection, key: Key, update: Update) -> Result<Made, Problem> {
         let made = |answer| Made::of(key.clone(), answer);
         match self {
-            When::Always => Ok(made(collection.update(&key, update)?)),
+            When::Always => collection
+                .update(&key, update)
+                .map(made)
+                .map_err(|error| named(error, collection, &key)),
             When::Present => collection.update(&key, update).map(made).map_err(unmet),
             When::Absent => Err(creates_only()),
             When::At(index) => {
@@ -309,7 +340,10 @@ impl When {
 
     fn delete(self, collection: &Collection, key: Key) -> Result<Answer<()>, Problem> {
         match self {
-            When::Always => Ok(collection.delete(key)?.map(|_| ())),
+            When::Always => collection
+                .delete(&key)
+                .map(|gone| gone.map(|_| ()))
+                .map_err(|error| named(error, collection, &key)),
             When::Present => collection
                 .delete(key)
                 .map(|gone| gone.map(|_| ()))
@@ -451,9 +485,11 @@ pub(super) async fn compare_and_swap(
     ask.no_preconditions()?;
     let collection = ask.collection(&name)?;
     let key = ids::from_path(&collection.definition()?, &id)?;
+    room_for_present(&ask, &collection, &key)?;
     ask.write(text.len(), move || {
         let (expected, update) = read_swap(&text)?;
-        let answer = collection.compare_and_swap(key, &expected, update)?;
+        let answer = collection.compare_and_swap(&key, &expected, update);
+        let answer = answer.map_err(|error| named(error, &collection, &key))?;
         match answer.value.clone() {
             Swap::Won(document) => Made::updated(answer.map(|_| document)).response(&collection),
             Swap::Refused { current, reason } => {

@@ -1,4 +1,5 @@
-//! Who may be answered: by name (`Host`, `Origin`), and whether there is room.
+//! Who may be answered: by name (`Host`, `Origin`), and whether there is room, for the request
+//! and for its answer.
 //!
 //! A page that a browser loaded from anywhere can send requests to this machine's loopback
 //! address, and a name that its owner points there later makes them look like the page's own
@@ -11,16 +12,21 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use hyper::Uri;
+use hyper::body::Body as _;
 use hyper::header::{HOST, HeaderMap, ORIGIN};
 use hyper::http::uri::Authority;
+use hyper::{Method, Uri};
 
+use super::ask::query;
 use super::headers::single;
 use super::problem::Problem;
 use crate::app::App;
+
+/// What the routes of operators begin with.
+pub(super) const ADMIN: &str = "/v1/admin/";
 
 /// The longest name with a port that is looked at.
 const AUTHORITY_BYTES_MAX: usize = 512;
@@ -34,24 +40,51 @@ pub(super) async fn guard(
         bound: app.local_addr.ip(),
         others: &app.config.host_names,
     };
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let slot = names
         .check(request.uri(), request.headers())
+        .and_then(|()| match has_parameters(&request) {
+            true => Ok(()), // which the route looks at
+            false => query(request.uri(), []).map(|_: [_; 0]| ()),
+        })
         .and_then(|()| match is_for_operators(request.uri().path()) {
             true => Ok(app.exempt()),
             false => app.admit(),
         });
-    match slot {
-        Ok(slot) => {
-            request.extensions_mut().insert(slot);
-            next.run(request).await
-        }
-        Err(problem) => problem.into_response(),
+    let slot = match slot {
+        Ok(slot) => slot,
+        Err(problem) => return problem.into_response(),
+    };
+    request.extensions_mut().insert(slot.clone());
+    let mut response = next.run(request).await;
+    let bytes = response.body().size_hint().exact().unwrap_or(0);
+    // What was read is not sent without room. The answer of a write goes out all the same: its
+    // handler saw to the room before the write was made.
+    if let Err(problem) = slot.room(usize::try_from(bytes).unwrap_or(usize::MAX))
+        && is_read
+    {
+        response = problem.into_response();
     }
+    response.extensions_mut().insert(slot);
+    response
+}
+
+/// Whether there may be parameters behind the question mark.
+fn has_parameters(request: &Request) -> bool {
+    let route = request.extensions().get::<MatchedPath>();
+    // What no route takes is answered so, whatever it asks for.
+    route.is_none_or(|route| {
+        matches!(*request.method(), Method::GET | Method::HEAD)
+            && super::WITH_PARAMETERS.contains(&route.as_str())
+    })
 }
 
 /// Whether a path must be answered however busy the server is.
 fn is_for_operators(path: &str) -> bool {
-    path == "/metrics" || path == "/health" || path.starts_with("/health/")
+    path == "/metrics"
+        || path == "/health"
+        || path.starts_with("/health/")
+        || path.starts_with(ADMIN)
 }
 
 /// The names that the server answers to.

@@ -4,6 +4,9 @@
 //! | --- | --- | --- |
 //! | `Velocity-Consistency` | `local`, `eventual`, `quorum`, `strong` (default) | the level given |
 //! | `Velocity-Durability` | `none`, `memory`, `os`, `full` | of a write: the level given |
+//! | `Velocity-Expires-In` | seconds until the document that is written expires | |
+//! | `Velocity-Expires-At` | the time, RFC 3339 | |
+//! | `Velocity-Expires` | `never` | |
 //! | `Velocity-Index` | | log index of the change, or of the state that was read |
 //! | `Velocity-Repeated` | | `true`: the kept outcome of an earlier request with this key |
 //! | `Idempotency-Key` | 1 to 255 visible characters | |
@@ -13,9 +16,11 @@
 //!
 //! What cannot be read is a 400, never ignored. Tests: below; tests/it.
 
+use std::time::Duration;
+
 use axum::response::Response;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
-use velocitydb::{Answer, Call, Consistency, Document, Durability};
+use velocitydb::{Answer, Call, Consistency, Document, Durability, Expiry};
 
 use super::problem::Problem;
 
@@ -25,6 +30,7 @@ pub(crate) struct Asked {
     pub(crate) consistency: Consistency,
     pub(crate) durability: Option<Durability>,
     pub(crate) idempotency_key: Option<String>,
+    pub(crate) expires: Expiry,
 }
 
 /// What `If-Match` and `If-None-Match` ask for.
@@ -90,6 +96,9 @@ pub(crate) fn single<'h>(
 
 const CONSISTENCY: HeaderName = HeaderName::from_static("velocity-consistency");
 const DURABILITY: HeaderName = HeaderName::from_static("velocity-durability");
+const EXPIRES: HeaderName = HeaderName::from_static("velocity-expires");
+const EXPIRES_IN: HeaderName = HeaderName::from_static("velocity-expires-in");
+const EXPIRES_AT: HeaderName = HeaderName::from_static("velocity-expires-at");
 const INDEX: HeaderName = HeaderName::from_static("velocity-index");
 const REPEATED: HeaderName = HeaderName::from_static("velocity-repeated");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -111,12 +120,15 @@ impl Asked {
             durability: durability.map_err(|error| invalid(&DURABILITY, error))?,
             idempotency_key: single(headers, &IDEMPOTENCY_KEY, IDEMPOTENCY_KEY_BYTES_MAX)?
                 .map(str::to_owned),
+            expires: read_expiry(headers)?,
         })
     }
 
     /// As options of a call of the library.
     pub(crate) fn call(&self) -> Call {
-        let mut call = Call::new().consistency(self.consistency);
+        let mut call = Call::new()
+            .consistency(self.consistency)
+            .expires(self.expires);
         if let Some(level) = self.durability {
             call = call.durability(level);
         }
@@ -134,6 +146,36 @@ impl Asked {
             HeaderValue::from_static(self.consistency.name()),
         );
         headers.insert(INDEX, HeaderValue::from(index));
+    }
+}
+
+/// When the documents that a request writes expire.
+fn read_expiry(headers: &HeaderMap) -> Result<Expiry, Problem> {
+    let after = single(headers, &EXPIRES_IN, 20)?;
+    let at = single(headers, &EXPIRES_AT, 64)?;
+    let never = single(headers, &EXPIRES, 32)?;
+    match (after, at, never) {
+        (None, None, None) => Ok(Expiry::Default),
+        (Some(after), None, None) => match after.parse::<u32>() {
+            Ok(seconds @ 1..) => Ok(Expiry::In(Duration::from_secs(seconds.into()))),
+            _ => Err(invalid(
+                &EXPIRES_IN,
+                format!("{after:?} is not a whole number of seconds from 1 to {}", u32::MAX),
+            )),
+        },
+        (None, Some(at), None) => at.parse().map(Expiry::At).map_err(|_| {
+            let what = "is not a time such as 2030-01-31T12:00:00Z (RFC 3339)";
+            invalid(&EXPIRES_AT, format!("{at:?} {what}"))
+        }),
+        (None, None, Some("never")) => Ok(Expiry::Never),
+        (None, None, Some(other)) => Err(invalid(
+            &EXPIRES,
+            format!("{other:?} is not never; {EXPIRES_IN} takes seconds, {EXPIRES_AT} a time"),
+        )),
+        _ => Err(invalid(
+            &EXPIRES,
+            format!("a request takes one of {EXPIRES}, {EXPIRES_IN}, {EXPIRES_AT}"),
+        )),
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Where the id is a declared field, text and JSON become that field's type: `/documents/42` is
 //! the string `"42"` in a collection whose key is a string. Elsewhere the rule is that of
-//! [`Key::parse`]: integer text is an integer, a hyphenated UUID is one, the rest is a string;
-//! `"42"` in quotes is the string. In a body, `"_id": "42"` is a string, as JSON has said so.
+//! [`Key::parse`]: integer text is an integer, a hyphenated UUID is one, `date:2013-01-01` is a
+//! date, the rest is a string; `"42"` in quotes is the string. In a body, `"_id": "42"` is a string, as JSON has said so.
 //!
 //! Invariant: the path in a `Location` names the very document. Tests: below.
 
@@ -37,33 +37,30 @@ fn declared(definition: &Definition) -> Option<(&str, FieldType)> {
 /// The id that the text in a path stands for.
 pub(super) fn from_path(definition: &Definition, text: &str) -> Result<Key, Problem> {
     let parse = || Key::parse(text).map_err(|error| invalid(text, error));
-    let expected = |kind| move || invalid(text, format!("the primary key is of type {kind}"));
     let Some((_, kind)) = declared(definition) else {
         return parse();
     };
     let value = match kind {
         FieldType::Json | FieldType::Array | FieldType::Map | FieldType::Point => return parse(),
         FieldType::String if text.starts_with('"') => return parse(),
-        FieldType::Bool => text
-            .parse()
-            .map(Value::Bool)
-            .map_err(|_| expected(kind)())?,
-        FieldType::Int => text.parse().map(Value::Int).map_err(|_| expected(kind)())?,
-        FieldType::Float => text
-            .parse()
-            .map(Value::Float)
-            .map_err(|_| expected(kind)())?,
-        FieldType::String
-        | FieldType::Decimal
+        FieldType::Bool => text.parse().map(Value::Bool).ok(),
+        FieldType::Int => text.parse().map(Value::Int).ok(),
+        FieldType::Float => text.parse().map(Value::Float).ok(),
+        FieldType::String => Some(Value::from(text)),
+        FieldType::Decimal
         | FieldType::Time
         | FieldType::Date
         | FieldType::Uuid
-        | FieldType::Bytes => typed(definition, Value::from(text)),
+        | FieldType::Bytes => Some(typed(definition, Value::from(text)))
+            .filter(|value| !matches!(value, Value::String(_))),
     };
-    if kind != FieldType::String && matches!(value, Value::String(_)) {
-        return Err(expected(kind)());
-    }
-    Key::from_value(&value).map_err(|error| invalid(text, error))
+    // What is not written as the type may be the text of a key: `date:2013-01-01`.
+    let value = value.or_else(|| {
+        let value = Key::parse(text).ok()?.to_value();
+        (!matches!(value, Value::String(_) | Value::Int(_) | Value::Uuid(_))).then_some(value)
+    });
+    let expected = || invalid(text, format!("the primary key is of type {kind}"));
+    Key::from_value(&value.ok_or_else(expected)?).map_err(|error| invalid(text, error))
 }
 
 /// The id that `_id` in a body stands for.
@@ -75,6 +72,22 @@ pub(super) fn from_body(definition: &Definition, value: Value) -> Result<Key, Pr
         value => typed(definition, value),
     };
     Key::from_value(&value).map_err(|error| invalid(&value.to_json(), error))
+}
+
+/// Refuses an `_id` in a body that is not the one in the path. What a document shows as its
+/// `_id` names it, also where JSON does not have the type.
+pub(super) fn must_name(definition: &Definition, named: Value, key: &Key) -> Result<(), Problem> {
+    if named.to_json() == key.to_value().to_json() {
+        return Ok(());
+    }
+    let shown = named.to_json();
+    match from_body(definition, named)? == *key {
+        true => Ok(()),
+        false => {
+            let detail = format!("\"_id\" is {shown} but the path names {key}");
+            Err(Problem::new("invalid_id", detail))
+        }
+    }
 }
 
 /// The value as the primary key's field would have it.
@@ -195,7 +208,44 @@ mod tests {
     #[test]
     fn a_location_names_the_document() {
         let free = Definition::new("c");
-        for id in ["a", "42", "", ".", "..", "a/b", "ö%20 ?#\"", "\"", UUID] {
+        let values: [Value; 7] = [
+            18.into(),
+            1.5.into(),
+            true.into(),
+            vec![0_u8, 255].into(),
+            "0.1".parse::<velocitydb::Decimal>().unwrap().into(),
+            "2026-11-30".parse::<velocitydb::Date>().unwrap().into(),
+            velocitydb::Timestamp(5).into(),
+        ];
+        let kinds = [
+            FieldType::Int,
+            FieldType::Float,
+            FieldType::Bool,
+            FieldType::Bytes,
+            FieldType::Decimal,
+            FieldType::Date,
+            FieldType::Time,
+        ];
+        for (value, kind) in values.into_iter().zip(kinds) {
+            let id = key(value);
+            let location = location("c", &id);
+            let (_, text) = location.rsplit_once('/').unwrap();
+            let text = percent_decode_str(text).decode_utf8().unwrap();
+            assert_eq!(from_path(&free, &text).unwrap(), id, "{location}");
+            assert_eq!(from_path(&with_key(kind), &text).unwrap(), id, "{location}");
+        }
+        for id in [
+            "a",
+            "42",
+            "",
+            ".",
+            "..",
+            "a/b",
+            "ö%20 ?#\"",
+            "\"",
+            "date:2026-11-30",
+            UUID,
+        ] {
             let location = location("c", &key(id));
             assert!(location.is_ascii(), "{location}");
             let text = location

@@ -1,9 +1,11 @@
 //! Documents to JSON and back, with the metadata beside the fields.
 //!
-//! Out: `{"_id":…,"_version":…,"_index":…,"_created_at":…,"_updated_at":…,` and the fields,
-//! written straight from their encoded bytes. In: the fields are read straight into the encoded
+//! Out: `{"_id":…,"_version":…,"_index":…,"_created_at":…,"_updated_at":…,`, for a document
+//! that expires `"_expires_at":…,`, and the fields, written straight from their encoded bytes. In: the fields are read straight into the encoded
 //! form. A body with metadata (one that was read before, or that names its `_id`) takes the
 //! longer way over values; all but `_id` is left out. Tests: below.
+
+use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -15,7 +17,14 @@ use velocitydb::{Document, Input, Key, Value};
 use super::problem::Problem;
 
 /// What the server says about a document, in the order in which it is written.
-const METADATA: [&str; 5] = ["_id", "_version", "_index", "_created_at", "_updated_at"];
+const METADATA: [&str; 6] = [
+    "_id",
+    "_version",
+    "_index",
+    "_created_at",
+    "_updated_at",
+    "_expires_at",
+];
 
 /// A response of JSON text.
 pub(super) fn response(status: StatusCode, body: Vec<u8>) -> Response {
@@ -30,7 +39,7 @@ pub(super) fn response(status: StatusCode, body: Vec<u8>) -> Response {
 /// Appends a document.
 pub(super) fn write_document(document: &Document, out: &mut Vec<u8>) {
     let meta = document.meta();
-    let [id, version, index, created_at, updated_at] = METADATA;
+    let [id, version, index, created_at, updated_at, expires_at] = METADATA;
     let head = format!(
         "{{\"{id}\":{},\"{version}\":{},\"{index}\":{},\"{created_at}\":\"{}\",\
          \"{updated_at}\":\"{}\"",
@@ -41,6 +50,9 @@ pub(super) fn write_document(document: &Document, out: &mut Vec<u8>) {
         meta.updated_at,
     );
     out.extend_from_slice(head.as_bytes());
+    if let Some(time) = document.expires_at() {
+        out.extend_from_slice(format!(",\"{expires_at}\":\"{time}\"").as_bytes());
+    }
     let fields = document.fields();
     if fields.is_empty() {
         return out.push(b'}');
@@ -51,9 +63,14 @@ pub(super) fn write_document(document: &Document, out: &mut Vec<u8>) {
     out[brace] = b',';
 }
 
+/// About how many bytes a document takes as JSON.
+pub(super) fn bytes_about(document: &Document) -> usize {
+    210 + document.fields().as_bytes().len() * 5 / 4
+}
+
 /// A document.
 pub(super) fn document(document: &Document) -> Vec<u8> {
-    let mut out = Vec::with_capacity(160 + document.fields().as_bytes().len() * 5 / 4);
+    let mut out = Vec::with_capacity(bytes_about(document));
     write_document(document, &mut out);
     out
 }
@@ -77,11 +94,7 @@ pub(super) fn read_document(text: &str) -> Result<(Option<Value>, Input<'static>
     }
     match read_value(text)? {
         Value::Map(mut map) => {
-            let [id, rest @ ..] = METADATA;
-            let id = map.remove(id);
-            for name in rest {
-                map.remove(name);
-            }
+            let id = take_metadata(&mut map);
             Ok((id, Input::from(map)))
         }
         other => {
@@ -89,6 +102,16 @@ pub(super) fn read_document(text: &str) -> Result<(Option<Value>, Input<'static>
             Err(Problem::new("invalid_json", detail).place(1, 1))
         }
     }
+}
+
+/// Takes the metadata out of what was read before: it is the server's to say. The answer is the
+/// `_id`.
+pub(super) fn take_metadata(map: &mut BTreeMap<String, Value>) -> Option<Value> {
+    let [id, rest @ ..] = METADATA;
+    for name in rest {
+        map.remove(name);
+    }
+    map.remove(id)
 }
 
 /// Reads any JSON text.

@@ -1,14 +1,16 @@
 //! HTTP: requests into calls of the library, answers into responses.
 //!
 //! A request's way: `observe` (its id, its line in the log, its figures, the body of a problem,
-//! what is left of its own body) → panics caught → `guard` (Host, Origin, a slot) → the route → `ask` (headers, parameters,
-//! body) → a handler in `collections`, `documents` or `health` → the library. Errors travel as
+//! what is left of its own body, the slot until the answer is sent) → panics caught → `guard`
+//! (Host, Origin, a slot, no parameters that are not known) → the route → `ask` (headers, body) → a handler in `collections`, `documents` or `health` → the library. Errors travel as
 //! [`Problem`]s.
 //!
 //! | route | methods |
 //! | --- | --- |
 //! | `/health`, `/health/live`, `/health/ready` | GET |
 //! | `/metrics` | GET |
+//! | `/v1/admin/slow` | GET |
+//! | `/v1/admin/reload` | POST |
 //! | `/v1/collections` | GET, POST |
 //! | `/v1/collections/{name}` | GET, DELETE |
 //! | `/v1/collections/{name}/count` | GET |
@@ -19,6 +21,7 @@
 //! HEAD goes wherever GET goes. An id in a path is written as `velocitydb::Key` reads it
 //! (`ids`). Tests: tests/it has a file for each group of routes.
 
+mod admin;
 mod ask;
 mod collections;
 mod documents;
@@ -45,6 +48,15 @@ use crate::app::App;
 pub(crate) use problem::Problem;
 pub use problem::{PROBLEMS, ProblemRow, problem_table};
 
+/// Who sent a request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Client(pub(crate) std::net::SocketAddr);
+
+const LIST: &str = "/v1/collections/{name}/documents";
+const SLOW: &str = "/v1/admin/slow";
+/// The routes whose GET takes parameters behind the question mark.
+const WITH_PARAMETERS: [&str; 2] = [LIST, SLOW];
+
 /// The service behind the HTTP port.
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
@@ -61,10 +73,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             get(collections::get).delete(collections::remove),
         )
         .route("/v1/collections/{name}/count", get(collections::count))
-        .route(
-            "/v1/collections/{name}/documents",
-            get(documents::list).post(documents::insert),
-        )
+        .route(LIST, get(documents::list).post(documents::insert))
         .route(
             "/v1/collections/{name}/documents/{id}",
             get(documents::get)
@@ -76,6 +85,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             "/v1/collections/{name}/documents/{id}/compare-and-swap",
             post(documents::compare_and_swap),
         )
+        .route(SLOW, get(admin::slow))
+        .route("/v1/admin/reload", post(admin::reload))
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(&app), guard::guard))

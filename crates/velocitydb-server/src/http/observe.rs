@@ -1,4 +1,5 @@
-//! The outermost layer: a request's id, its line in the log, its figures, the body of a problem.
+//! The outermost layer: a request's id, its line in the log, its figures, the body of a problem,
+//! and that its slot is kept until its answer is sent.
 //!
 //! Every response has `X-Request-Id`: the client's, or one that was made. Tests: tests/it.
 
@@ -6,17 +7,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use axum::body::{Body, Bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt;
+use hyper::body::Body as _;
 use hyper::header::HeaderValue;
 use prometheus_client::metrics::gauge::Gauge;
 
 use super::headers::{self, REQUEST_ID, REQUEST_ID_BYTES_MAX};
+use super::guard::ADMIN;
 use super::problem::{self, Problem};
-use super::unread;
-use crate::app::App;
+use super::{Client, unread};
+use crate::app::{App, Slot};
 use crate::metrics::MethodLabel;
+use crate::slow::SlowOperation;
 
 /// What the log and the figures call requests that no route took.
 const NO_ROUTE: &str = "none";
@@ -27,6 +33,7 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let client = request.extensions().get::<Client>().copied();
     let given = headers::single(request.headers(), &REQUEST_ID, REQUEST_ID_BYTES_MAX);
     let given = given.map(|id| id.map(str::to_owned));
     let (parts, body) = request.into_parts();
@@ -43,12 +50,13 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         }
     };
     unread
-        .settle(&mut response, (started + app.config.request_timeout).into())
+        .settle(&mut response, (started + app.live().request_timeout).into())
         .await;
     let problem = problem::write(&mut response, &request_id);
     if let Ok(value) = HeaderValue::try_from(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
+    hold_until_sent(&mut response).await;
     let took = started.elapsed();
     let status = response.status().as_u16();
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
@@ -63,8 +71,46 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         request_id: &request_id,
         problem: problem.as_ref(),
     };
-    line.log(took >= app.config.slow_request);
+    line.log();
+    let limit = app.live().slow_operation;
+    if !limit.is_zero() && took >= limit && is_operation(route) {
+        app.metrics.slow_operations.inc();
+        app.slow.add(line.slow(&app, client));
+    }
     response
+}
+
+/// Whether a route is about data: the others are asked when something is slow.
+fn is_operation(route: &str) -> bool {
+    route.starts_with("/v1/") && !route.starts_with(ADMIN)
+}
+
+/// Answers up to this size go into the connection's buffer at once.
+const SENT_AT_ONCE_BYTES_MAX: u64 = 4 << 10;
+
+/// Ties the request's slot to the bytes of the answer: it is given back when the connection has
+/// taken them all, or has gone.
+async fn hold_until_sent(response: &mut Response) {
+    struct Holding {
+        bytes: Bytes,
+        _slot: Slot,
+    }
+    impl AsRef<[u8]> for Holding {
+        fn as_ref(&self) -> &[u8] {
+            &self.bytes
+        }
+    }
+    let Some(_slot) = response.extensions_mut().remove::<Slot>() else {
+        return;
+    };
+    if response.body().size_hint().lower() <= SENT_AT_ONCE_BYTES_MAX {
+        return;
+    }
+    // Every body is in memory already: nothing is waited for, and nothing copied.
+    if let Ok(body) = std::mem::take(response.body_mut()).collect().await {
+        let bytes = body.to_bytes();
+        *response.body_mut() = Body::from(Bytes::from_owner(Holding { bytes, _slot }));
+    }
 }
 
 /// An id that no other request of this run has, nor, in all likelihood, one of another run.
@@ -104,7 +150,21 @@ struct Line<'r> {
 }
 
 impl Line<'_> {
-    fn log(&self, slow: bool) {
+    fn slow(&self, app: &App, client: Option<Client>) -> SlowOperation {
+        let (collection, id) = SlowOperation::target(self.path);
+        SlowOperation {
+            at: app.database.now().to_string(),
+            operation: format!("{} {}", self.method, self.route),
+            collection,
+            id,
+            status: self.status,
+            duration_us: self.duration_us,
+            request_id: self.request_id.to_owned(),
+            client: client.map(|Client(address)| address.to_string()),
+        }
+    }
+
+    fn log(&self) {
         let Line {
             method,
             path,
@@ -129,7 +189,6 @@ impl Line<'_> {
         match status {
             500.. => line!(tracing::Level::WARN),
             400.. => line!(tracing::Level::INFO),
-            _ if slow => line!(tracing::Level::INFO),
             _ => line!(tracing::Level::DEBUG),
         }
     }

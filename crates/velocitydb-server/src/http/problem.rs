@@ -59,6 +59,7 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("unique_violation", 409, "Another document has this value of a unique field"),
     row("collection_exists", 409, "There is such a collection already"),
     row("index_exists", 409, "There is such an index already"),
+    row("no_configuration_file", 409, "There is no configuration file to read again"),
     row("refused_earlier", 409, "The request was refused when it was first made"),
     row("precondition_failed", 412, "The document is not in the state that the request asks for"),
     row("body_too_large", 413, "The body is larger than the server takes"),
@@ -69,12 +70,14 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("invalid_definition", 422, "The definition is not sound"),
     row("primary_key_changed", 422, "The primary key of a document cannot change"),
     row("mixed_persistence", 422, "Volatile and logged collections do not go in one write"),
+    row("invalid_configuration", 422, "The configuration is wrong, and as it was"),
     row("idempotency_key_reused", 422, "The idempotency key was used for another request"),
     row("idempotency_key_expired", 422, "The idempotency key is no longer kept"),
     row("internal", 500, "The server has a defect"),
     row("outcome_unknown", 500, "Whether the write survives a crash is not known"),
     row("damaged", 500, "Stored data is damaged"),
     row("io", 500, "A file operation failed"),
+    row("busy", 503, "Too many bytes of bodies and answers are in flight"),
     row("overloaded", 503, "Too many requests are being worked on"),
     row("not_ready", 503, "The server does not take writes"),
     row("closed", 503, "The database is closed"),
@@ -216,7 +219,7 @@ impl IntoResponse for Problem {
         *response.status_mut() = self.status();
         if matches!(
             self.row.code,
-            "overloaded" | "definition_changed" | "snapshot_too_old"
+            "busy" | "overloaded" | "definition_changed" | "snapshot_too_old"
         ) {
             response
                 .headers_mut()

@@ -98,6 +98,32 @@ fn a_definition_is_kept_and_obeyed() {
 }
 
 #[test]
+fn names_that_no_path_or_field_can_have() {
+    let served = served();
+    for (body, what) in [
+        (r#"{"name":"."}"#, "needs a character other than"),
+        (r#"{"name":".."}"#, "needs a character other than"),
+        (
+            r#"{"name":"c","primary_key":"_id"}"#,
+            "the primary key \"_id\"",
+        ),
+        (r#"{"name":"c","primary_key":""}"#, "the primary key \"\""),
+    ] {
+        let problem = served
+            .post("/v1/collections", body)
+            .problem(422, "invalid_definition");
+        assert!(
+            problem["detail"].as_str().unwrap().contains(what),
+            "{problem}"
+        );
+    }
+    assert_eq!(
+        served.post("/v1/collections", r#"{"name":".a"}"#).status,
+        201
+    );
+}
+
+#[test]
 fn definitions_that_are_not_sound() {
     let served = with_things();
     for (body, code, status) in [
@@ -122,4 +148,15 @@ fn definitions_that_are_not_sound() {
             .len(),
         1
     );
+}
+
+#[test]
+fn a_drop_is_as_durable_as_it_is_asked_to_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = crate::harness::Served::at(dir.path());
+    served.post("/v1/collections", r#"{"name":"things"}"#);
+    let level = [("velocity-durability", "full")];
+    let dropped = served.ask("DELETE", "/v1/collections/things", &level, "");
+    assert_eq!(dropped.status, 204);
+    assert_eq!(dropped.header("velocity-durability"), "full");
 }

@@ -199,3 +199,34 @@ fn one_of_many_wins_each_round() {
     assert_eq!(served.get(&path).json()["n"], wins.load(Ordering::Relaxed));
     assert!(wins.load(Ordering::Relaxed) > 0);
 }
+
+#[test]
+fn declared_fields_are_expected_as_they_were_read() {
+    let served = with_things();
+    let definition = json!({"name": "typed", "schema": {"fields": [
+        {"name": "price", "type": "decimal"}, {"name": "at", "type": "time"},
+        {"name": "day", "type": "date"}, {"name": "owner", "type": "uuid"},
+        {"name": "raw", "type": "bytes"}]}});
+    served.post("/v1/collections", &definition.to_string());
+    let path = "/v1/collections/typed/documents/a";
+    served.put(
+        path,
+        r#"{"price":"9.90","at":"2026-11-30T12:00:00+01:00","day":"2026-11-30","raw":"AP8=",
+            "owner":"0191e0a4-7b7c-7000-8000-000000000001"}"#,
+    );
+    for name in ["price", "at", "day", "owner", "raw"] {
+        let read = served.get(path).json()[name].clone();
+        let swap = json!({"expected": {name: read}, "update": {"seen": name}});
+        let reply = served.post(&format!("{path}/compare-and-swap"), &swap.to_string());
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    for name in ["_id", "_index"] {
+        let swap = json!({"expected": {name: null}, "update": {}});
+        let reply = served.post(&format!("{path}/compare-and-swap"), &swap.to_string());
+        let problem = reply.problem(400, "invalid_request");
+        assert!(
+            problem["detail"].as_str().unwrap().contains(name),
+            "{problem}"
+        );
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use velocitydb::{Database, Options};
+use velocitydb::{Database, Date, Decimal, Key, Options, Timestamp};
 
 use crate::harness::{Served, THINGS, config, served, with_things};
 
@@ -86,9 +86,7 @@ fn ids_given_chosen_and_written_in_paths() {
         let made = served.post(THINGS, &json!({"_id": id}).to_string());
         assert_eq!(made.status, 201, "{id}: {made:?}");
         assert_eq!(made.json()["_id"], id);
-        if !id.is_f64() {
-            assert_eq!(served.get(made.header("location")).json()["_id"], id);
-        }
+        assert_eq!(served.get(made.header("location")).json()["_id"], id);
     }
     let created = served.put(&format!("{THINGS}/new%20one"), "{}");
     assert_eq!(
@@ -141,6 +139,70 @@ fn what_was_read_can_be_written_back() {
     served
         .put(&path, r#"{"_other":1}"#)
         .problem(422, "schema_violation");
+}
+
+/// A document can be read under the address that its id has as text, whatever its type, and be
+/// sent back to it as it was read.
+#[test]
+fn every_id_has_an_address() {
+    let served = with_things();
+    let things = served.database.collection("things").unwrap();
+    let composite = Key::from_values(&["a,b".into(), 1.into(), Date(0).into()]).unwrap();
+    let ids: [Key; 8] = [
+        composite,
+        Key::from_value(&Date(15_706).into()).unwrap(),
+        Key::from_value(&Timestamp(1).into()).unwrap(),
+        Key::from_value(&1.5.into()).unwrap(),
+        Key::from_value(&true.into()).unwrap(),
+        Key::from_value(&vec![0_u8, 255].into()).unwrap(),
+        Key::from_value(&"18446744073709551616".parse::<Decimal>().unwrap().into()).unwrap(),
+        Key::from_value(&"date:2013-01-01".into()).unwrap(),
+    ];
+    for id in ids {
+        things.insert_with_id(&id, [("n", 1.into())]).unwrap();
+        let segment = percent_encoding::utf8_percent_encode(
+            &id.to_string(),
+            percent_encoding::NON_ALPHANUMERIC,
+        )
+        .to_string();
+        let path = format!("{THINGS}/{segment}");
+        let read = served.get(&path);
+        assert_eq!(read.status, 200, "{id}: {read:?}");
+        for method in ["PUT", "PATCH"] {
+            let written = served.ask(method, &path, &[], &read.text);
+            assert_eq!(written.status, 200, "{method} {id}: {written:?}");
+            assert_eq!(written.json()["_id"], read.json()["_id"]);
+        }
+        assert_eq!(things.get(&id).unwrap().unwrap().meta().version, 3, "{id}");
+    }
+    assert_eq!(things.count().unwrap(), 8);
+}
+
+#[test]
+fn a_refusal_names_the_document() {
+    let served = with_things();
+    let path = format!("{THINGS}/x%201");
+    let named = "there is no document \"x 1\" in things";
+    for (method, body) in [("GET", ""), ("PATCH", "{}"), ("DELETE", "")] {
+        let problem = served
+            .ask(method, &path, &[], body)
+            .problem(404, "not_found");
+        assert_eq!(problem["detail"], named, "{method}");
+    }
+    let swap = r#"{"expected":{"n":1},"update":{}}"#;
+    let problem = served.post(&format!("{path}/compare-and-swap"), swap);
+    assert_eq!(problem.problem(404, "not_found")["detail"], named);
+    served.put(&path, "{}");
+    let problem = served
+        .post(THINGS, r#"{"_id":"x 1"}"#)
+        .problem(409, "already_exists");
+    assert_eq!(
+        problem["detail"],
+        "there is a document \"x 1\" in things already"
+    );
+    let problem = served.ask("PATCH", &path, &[], r#"{"_id":"y"}"#);
+    let detail = problem.problem(400, "invalid_id")["detail"].to_string();
+    assert!(detail.contains("the path names x 1"), "{detail}");
 }
 
 #[test]

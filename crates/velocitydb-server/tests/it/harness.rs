@@ -197,6 +197,32 @@ impl Raw {
 
     /// Reads one answer that has a content length.
     pub fn reply(&mut self) -> Reply {
+        let (status, headers, length) = self.head();
+        let text = self.body(length);
+        Reply {
+            status,
+            headers,
+            text,
+        }
+    }
+
+    /// Reads a body of this length.
+    pub fn body(&mut self, length: usize) -> String {
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).unwrap();
+        String::from_utf8(body).unwrap()
+    }
+
+    /// Reads what is left until the other side closes; how many bytes that were.
+    pub fn rest(mut self) -> usize {
+        let mut rest = Vec::new();
+        // That it ends with an error is as good.
+        let _ = self.0.read_to_end(&mut rest);
+        rest.len()
+    }
+
+    /// Reads the head of an answer: its status, headers, and content length.
+    pub fn head(&mut self) -> (StatusCode, HeaderMap, usize) {
         let (mut first, mut headers) = (String::new(), HeaderMap::new());
         self.0.read_line(&mut first).unwrap();
         let status = first
@@ -216,13 +242,8 @@ impl Raw {
         let length = headers
             .get("content-length")
             .map_or("0", |length| length.to_str().unwrap());
-        let mut body = vec![0; length.parse().unwrap()];
-        self.0.read_exact(&mut body).unwrap();
-        Reply {
-            status,
-            headers,
-            text: String::from_utf8(body).unwrap(),
-        }
+        let length = length.parse().unwrap();
+        (status, headers, length)
     }
 
     /// Whether the other side has closed, with nothing more to read.

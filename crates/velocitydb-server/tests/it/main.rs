@@ -11,3 +11,4 @@ mod harness;
 mod health;
 mod lifecycle;
 mod problems;
+mod slow;

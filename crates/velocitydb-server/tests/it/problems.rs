@@ -191,6 +191,88 @@ fn headers_and_queries_that_cannot_be_read() {
 }
 
 #[test]
+fn parameters_that_no_route_takes() {
+    let served = with_things();
+    served.put(&format!("{THINGS}/a"), "{}");
+    for path in [
+        "/health",
+        "/metrics",
+        "/v1/collections",
+        "/v1/collections/things",
+        "/v1/collections/things/count",
+        &format!("{THINGS}/a"),
+    ] {
+        let problem = served
+            .get(&format!("{path}?verbose=1"))
+            .problem(400, "invalid_query");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("\"verbose\""), "{path}: {detail}");
+        assert_eq!(served.get(&format!("{path}?")).status, 200);
+    }
+    for (method, path) in [("POST", THINGS), ("DELETE", "/v1/collections/things")] {
+        let reply = served.ask(method, &format!("{path}?limit=1"), &[], "{}");
+        reply.problem(400, "invalid_query");
+    }
+    assert_eq!(
+        served.get("/v1/collections/things/count").json()["count"],
+        1
+    );
+    let problem = served
+        .get(&format!("{THINGS}?page=2"))
+        .problem(400, "invalid_query");
+    assert_eq!(
+        problem["detail"],
+        "there is no parameter \"page\" here: only limit, after"
+    );
+    served.get("/nothing?a=1").problem(404, "no_such_route");
+}
+
+/// Messages are about JSON, never about the program's own types.
+#[test]
+fn definitions_of_another_form() {
+    let served = served();
+    for body in [
+        "[]",
+        r#"["a"]"#,
+        "1",
+        r#""a""#,
+        "null",
+        r#"{"name":1}"#,
+        r#"{"name":"a","schema":1}"#,
+        r#"{"name":"a","schema":{"fields":[1]}}"#,
+        r#"{"name":"a","schema":{"fields":[["a"]]}}"#,
+        r#"{"name":"a","schema":{"fields":[{"name":"a","type":"int","default":7}]}}"#,
+        r#"{"name":"a","indexes":[1]}"#,
+        r#"{"name":"a","indexes":[["x"]]}"#,
+        r#"{"name":"a","kind":1}"#,
+        r#"{"name":"a","persistence":"x"}"#,
+    ] {
+        let reply = served.post("/v1/collections", body);
+        assert!(
+            matches!(reply.status.as_u16(), 400 | 422),
+            "{body}: {reply:?}"
+        );
+        let problem = reply.json();
+        let detail = problem["detail"].as_str().unwrap();
+        for word in ["struct", "enum", "tuple", "elements", "NewCollection"] {
+            assert!(!detail.contains(word), "{body}: {detail}");
+        }
+    }
+}
+
+#[test]
+fn a_compressed_body_is_refused_as_such() {
+    let served = with_things();
+    let headers = [("content-encoding", "gzip")];
+    let reply = served.ask("PUT", &format!("{THINGS}/a"), &headers, "{}");
+    let problem = reply.problem(415, "unsupported_media_type");
+    assert!(
+        problem["detail"].as_str().unwrap().contains("gzip"),
+        "{problem}"
+    );
+}
+
+#[test]
 fn names_that_the_server_does_not_have() {
     let served = served();
     let host = |host: &str, more: &str| {

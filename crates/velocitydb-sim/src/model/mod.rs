@@ -21,9 +21,6 @@ use crate::operation::{Change, Condition, Form, Map, Patch, Request, Retry, Step
 /// The stable name of a refusal.
 pub type Code = &'static str;
 
-/// Expired idempotency keys that an entry removes at most.
-const RETRIES_EXPIRED_MAX: usize = 16;
-
 /// A document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelDocument {
@@ -249,16 +246,20 @@ impl Model {
             return;
         }
         (self.index, self.time) = (at.0, at.1.0);
-        let mut expired: Vec<_> = self
-            .retries
-            .iter()
-            .filter(|(_, kept)| kept.expires <= self.time)
-            .map(|(key, kept)| (kept.expires, key.clone()))
-            .collect();
-        expired.sort();
-        for (_, key) in expired.iter().take(RETRIES_EXPIRED_MAX) {
-            self.retries.remove(key);
+        let time = self.time;
+        self.retries.retain(|_, kept| kept.expires > time);
+    }
+
+    /// The entry that lets log time go on when something expired more than a second ago and
+    /// nothing was written since; whether it is made.
+    pub fn tick(&mut self, now: Timestamp) -> bool {
+        let lately = now.0 - 1_000_000;
+        let due = self.retries.values().any(|kept| kept.expires <= lately);
+        if due {
+            let at = self.next(false, now);
+            self.advance(false, at);
         }
+        due
     }
 
     fn collection(&mut self, name: &str) -> Result<&mut ModelCollection, Code> {

@@ -433,7 +433,7 @@ impl Node {
             "a failed operation is no reason for {code}: {error}"
         );
         self.counts.failed += 1;
-        let closed = |database: &Database| database.health().writes.is_err();
+        let closed = |database: &Database| database.health().closed;
         self.broken = self.database.as_ref().is_some_and(closed);
     }
 

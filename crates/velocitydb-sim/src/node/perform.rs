@@ -86,7 +86,18 @@ impl Node {
                 for held in &mut self.held {
                     held.given_up |= held.deadline <= now;
                 }
-                self.work("tend", database.tend()).map(|_| ())
+                let entries = database.stats().entries;
+                let tended = self.work("tend", database.tend()).map(|_| ());
+                let ticked = database.stats().entries > entries;
+                let mut next = self.model.clone();
+                assert!(
+                    next.tick(now) == ticked || tended.is_err(),
+                    "log time goes on when something has expired, and only then"
+                );
+                if ticked {
+                    self.adopt(next, &database);
+                }
+                tended
             }
             Operation::Sync => {
                 self.work("sync", database.sync())?;

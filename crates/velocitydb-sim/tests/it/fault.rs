@@ -2,6 +2,7 @@
 
 use std::io;
 
+use velocitydb::Timestamp;
 use velocitydb_engine::log::LogError;
 use velocitydb_sim::{
     AfterFailedSync, CrashMode, FaultPlan, Operation, Random, Repeat, SimDisk, seeds,
@@ -120,7 +121,7 @@ fn a_failed_sync_closes_the_log_for_everyone_and_is_not_retried() {
         log.truncate_after(Some(1)),
         log.purge(1),
         log.reset_to(9, 9),
-        log.prepare_spare(),
+        log.prepare_spare(Timestamp(0)),
         log.sync_all(),
         log.close(),
     ] {

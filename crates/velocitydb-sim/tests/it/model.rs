@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use velocitydb::Timestamp;
 use velocitydb_engine::log::{FlushLevel, Log, LogError, LogOptions, Recovered, WritePath};
 use velocitydb_sim::{Random, SimDisk};
 
@@ -246,7 +247,7 @@ pub fn step(log: &Log, model: &mut Model, random: &mut Random) -> Result<(), Log
             log.reset_to(index, term)?;
             acknowledge(model);
         }
-        _ => log.prepare_spare()?,
+        _ => log.prepare_spare(Timestamp(0))?,
     }
     Ok(())
 }

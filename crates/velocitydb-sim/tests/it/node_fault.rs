@@ -24,7 +24,7 @@ fn live(node: &mut Node, operations: &[Operation], plan: Option<&FaultPlan>) {
         }
         let once = plan.filter(|plan| plan.repeat == Repeat::Once);
         let over = once.is_some_and(|plan| node.disk().operations() > plan.nth);
-        let healthy = |database: &Database| database.health().writes.is_ok();
+        let healthy = |database: &Database| !database.health().closed;
         if over && node.database().is_some_and(healthy) {
             node.expect_faults(Faults::None);
         }

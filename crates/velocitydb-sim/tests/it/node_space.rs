@@ -2,8 +2,12 @@
 //! end of it.
 
 use std::io;
+use std::sync::Arc;
 
-use velocitydb::{Durability, Error};
+use velocitydb::{
+    Background, Database, Definition, Durability, Error, LogOptions, ManualClock, Options,
+    Timestamp,
+};
 use velocitydb_sim::operation::Operation;
 use velocitydb_sim::{
     AfterFailedSync, CrashMode, FaultPlan, Faults, Node, Random, Repeat, Settings, SimDisk, seeds,
@@ -69,9 +73,11 @@ fn a_full_disk_refuses_writes_until_there_is_space() {
                 node.disk().set_capacity(Some(0));
                 node.open_after(mode).unwrap();
                 node.check();
-                let refused = node.perform(&add("a", Durability::Os));
+                // A file that was prepared before the crash serves as long as it lasts.
+                let refused =
+                    (0..100).find_map(|n| node.perform(&put("a", n, 300, Durability::Os)).err());
                 assert!(
-                    matches!(refused, Err(Error::DiskFull { .. })),
+                    matches!(refused, Some(Error::DiskFull { .. })),
                     "{refused:?}"
                 );
             }
@@ -264,4 +270,102 @@ fn a_failed_sync_is_never_taken_for_a_good_one() {
             node.open_after(CrashMode::PowerLoss).unwrap();
         }
     }
+}
+
+/// Opens a database on a disk of 400 kB and fills it with documents of 4 kB that do not pack.
+fn full_database() -> (SimDisk, Arc<ManualClock>, Database) {
+    let (disk, clock) = (SimDisk::new(1), Arc::new(ManualClock::new(Timestamp(1))));
+    disk.set_capacity(Some(400_000));
+    let mut log = LogOptions::default();
+    (log.first_segment_bytes, log.segment_bytes) = (64 << 10, 1 << 20);
+    let options = Options::at("/data").disk(Arc::new(disk.clone())).log(log);
+    let options = options
+        .clock(Arc::clone(&clock) as _)
+        .background(Background::Owner);
+    let db = Database::open(options.seed(1)).unwrap();
+    db.create_collection(Definition::new("c")).unwrap();
+    (disk, clock, db)
+}
+
+fn fill_database(db: &Database) -> i64 {
+    let mut random = Random::new(1);
+    let items = db.collection("c").unwrap();
+    for n in 0.. {
+        let text: String = (0..4000)
+            .map(|_| char::from(b'!' + random.below(90) as u8))
+            .collect();
+        match items.upsert(n, [("text", text.into())]) {
+            Ok(_) => assert!(n < 1000, "a limited disk gets full"),
+            Err(error) => {
+                assert!(matches!(error, Error::DiskFull { .. }), "{error}");
+                return n;
+            }
+        }
+    }
+    unreachable!("a limited disk gets full")
+}
+
+/// The worst case: everything is in the log and there is no checkpoint.
+#[test]
+fn removing_is_a_way_out_of_a_full_disk() {
+    for at_once in [false, true] {
+        let (disk, clock, db) = full_database();
+        let count = fill_database(&db);
+        let health = db.health();
+        assert!(health.writes.unwrap_err().contains("the disk is full"));
+        assert!(!health.closed && health.reads);
+        assert!(
+            db.checkpoint().is_err(),
+            "there is no room for all the data"
+        );
+        let items = db.collection("c").unwrap();
+        if at_once {
+            items.truncate().unwrap();
+        } else {
+            for n in 0..count {
+                items.delete(n).unwrap();
+            }
+        }
+        db.checkpoint().unwrap();
+        clock.advance(10_000_000);
+        db.tend().unwrap();
+        assert_eq!(db.health().writes, Ok(()));
+        assert!(fill_database(&db) > 20);
+        let digest = db.digest();
+        drop((items, db));
+        disk.set_capacity(None);
+        let options = Options::at("/data").disk(Arc::new(disk));
+        let db = Database::open(options.background(Background::Owner).seed(2)).unwrap();
+        assert_eq!(db.digest(), digest);
+    }
+}
+
+/// A checkpoint before it is too late: the log that it stands for goes, though only one is there.
+#[test]
+fn a_disk_that_gets_full_keeps_one_checkpoint_and_little_log() {
+    let (disk, _, db) = full_database();
+    let items = db.collection("c").unwrap();
+    let text: String = "x".repeat(4000);
+    let mut random = Random::new(1);
+    for n in 0..2000 {
+        let noise: String = (0..4000)
+            .map(|_| char::from(b'!' + random.below(90) as u8))
+            .collect();
+        items
+            .upsert(n % 9, [("text", noise.as_str().into())])
+            .unwrap();
+        if db.stats().log.unwrap().short_of_space {
+            db.checkpoint().unwrap();
+        }
+        db.tend().unwrap();
+    }
+    items.upsert(1, [("text", text.into())]).unwrap();
+    assert!(
+        db.stats().log.unwrap().segments_recycled > 3,
+        "{:?}",
+        db.stats()
+    );
+    let checkpoints = disk.paths().into_iter();
+    let checkpoints = checkpoints.filter(|path| path.extension().is_some_and(|e| e == "ckpt"));
+    assert_eq!(checkpoints.count(), 1);
 }

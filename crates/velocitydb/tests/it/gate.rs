@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
-use velocitydb::disk::{Disk, DiskFile, DiskLock};
+use velocitydb::disk::{Disk, DiskDir, DiskFile, DiskLock};
 use velocitydb_sim::SimDisk;
 
 /// What a sync meets.
@@ -117,6 +117,10 @@ impl Disk for GatedDisk {
         self.disk.open(path).map(|file| self.gated(file))
     }
 
+    fn open_to_read(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.disk.open_to_read(path)
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.disk.rename(from, to)
     }
@@ -133,12 +137,16 @@ impl Disk for GatedDisk {
         self.disk.create_dir_all(dir)
     }
 
-    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        self.disk.sync_dir(dir)
+    fn open_dir(&self, dir: &Path) -> io::Result<Box<dyn DiskDir>> {
+        self.disk.open_dir(dir)
     }
 
     fn lock(&self, path: &Path) -> io::Result<Box<dyn DiskLock>> {
         self.disk.lock(path)
+    }
+
+    fn lock_to_read(&self, path: &Path) -> io::Result<Option<Box<dyn DiskLock>>> {
+        self.disk.lock_to_read(path)
     }
 }
 

@@ -10,6 +10,7 @@
 mod batches;
 mod documents;
 mod errors;
+mod expiry;
 mod futures;
 mod gate;
 mod handles;

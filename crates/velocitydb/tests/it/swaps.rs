@@ -3,7 +3,9 @@
 use std::sync::Barrier;
 use std::thread;
 
-use velocitydb::{Expected, Swap, Update, Value};
+use velocitydb::{
+    Batch, Definition, Expected, Field, FieldType, Isolation, Schema, Swap, Update, Value,
+};
 
 use crate::support::{code, create, done, in_memory, json, number, read, text, value};
 
@@ -92,6 +94,85 @@ fn fields_are_expected_and_null_is_met_by_nothing() {
         code(tasks.compare_and_swap("t", &bad, claim)),
         "invalid_request"
     );
+}
+
+/// What a document shows of its declared fields may be expected of it, at every door.
+#[test]
+fn declared_fields_are_expected_as_they_are_written() {
+    let db = in_memory();
+    let kinds = [
+        ("at", FieldType::Time),
+        ("day", FieldType::Date),
+        ("owner", FieldType::Uuid),
+        ("place", FieldType::Point),
+        ("price", FieldType::Decimal),
+        ("raw", FieldType::Bytes),
+        ("weight", FieldType::Float),
+    ];
+    let fields = kinds.map(|(name, kind)| Field::new(name, kind)).into();
+    let schema = Schema::new(Default::default(), fields).unwrap();
+    let definition = Definition::new("t").schema(schema);
+    let things = done(db.create_collection(definition));
+    let written = r#"{"at":"2026-11-30T11:00:00Z","day":"2026-11-30","n":0,
+        "owner":"0191e0a4-7b7c-7000-8000-000000000001","raw":"AP8=",
+        "place":{"type":"Point","coordinates":[22,65.5]},"price":"1.50","weight":3}"#;
+    things.insert_with_id("a", json(written)).unwrap();
+    let Value::Map(fields) = Value::from_json(written).unwrap() else {
+        panic!("an object")
+    };
+    let claim = || Update::new().add("n", 1);
+    for (name, _) in kinds {
+        let expected = Expected::field(name, fields[name].clone());
+        won(done(things.compare_and_swap("a", &expected, claim())));
+        let batch = Batch::atomic()
+            .update_if("t", "a", &expected, claim())
+            .unwrap();
+        assert!(done(db.batch(batch))[0].is_ok(), "{name}");
+        let mut transaction = db.begin(Isolation::Snapshot);
+        transaction.update_if("t", "a", &expected, claim()).unwrap();
+        transaction.commit().unwrap();
+        let wrong = Expected::field(name, "2026-12-01");
+        refused(done(things.compare_and_swap("a", &wrong, claim())));
+    }
+    let found = things.get("a").unwrap().unwrap();
+    assert_eq!(number(&found, "n"), 3 * kinds.len() as i64);
+}
+
+#[test]
+fn a_refusal_tells_types_that_json_writes_alike() {
+    let db = in_memory();
+    let things = create(&db, "t");
+    let large = "18446744073709551616";
+    things
+        .insert_with_id("a", json(&format!("{{\"n\":{large}}}")))
+        .unwrap();
+    let expected = Expected::field("n", large);
+    let (_, reason) = refused(done(things.compare_and_swap("a", &expected, Update::new())));
+    let both = format!("expected n = string \"{large}\", found decimal \"{large}\"");
+    assert_eq!(reason, both);
+    let number = Expected::field("n", Value::from_json(large).unwrap());
+    won(done(things.compare_and_swap("a", &number, Update::new())));
+}
+
+#[test]
+fn metadata_but_the_version_is_not_expected() {
+    let db = in_memory();
+    let things = create(&db, "t");
+    things.insert_with_id("a", json("{}")).unwrap();
+    for name in ["_id", "_index", "_version", "_x.y"] {
+        for value in [Value::Null, "a".into()] {
+            let expected = Expected::field(name, value);
+            let error = things
+                .compare_and_swap("a", &expected, Update::new())
+                .unwrap_err();
+            assert!(
+                error
+                    .to_string()
+                    .contains(&format!("{name:?} cannot be expected")),
+                "{error}"
+            );
+        }
+    }
 }
 
 #[test]

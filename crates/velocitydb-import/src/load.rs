@@ -1,0 +1,754 @@
+//! Puts rows and exported documents into a collection, many in one write.
+//!
+//! A row that cannot be kept (a field name or an id that no document may have, an id that is
+//! there already, a schema that refuses it) is a bad row like one that cannot be read. Under
+//! [`OnBadRow::Stop`] all rows before it are kept and nothing after it; under
+//! [`OnBadRow::Skip`] it is noted and left out.
+//!
+//! An import that was interrupted goes on by being run again ([`LoadOptions::resume`]): what has
+//! an id that is in the collection is passed over. Rows without an id get one that depends on
+//! the source, the line and the fields, so that it is the same the next time.
+//!
+//! Invariants: memory is bounded by a batch and [`BAD_ROWS_KEPT`]; a row is kept once or not at
+//! all; [`Loader::rows`] counts only what the database has acknowledged.
+//! Tests: below, and velocitydb-cli (tests/it/import.rs).
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use velocitydb::{Batch, Call, Collection, Database, Error, Expiry, FieldType, Fields, Key, Uuid, Value};
+use velocitydb_types::FieldsBuilder;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::error::ImportError;
+use crate::exported::{ExportReader, Exported, Item};
+use crate::options::BadRows;
+use crate::reader::{Reader, Row};
+
+/// A batch is written when its documents take this many bytes, however few they are.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Bad rows that are told one by one; the others are only counted.
+pub const BAD_ROWS_KEPT: usize = 100;
+
+/// Metadata that a listed document carries beside its `_id`; the database makes it anew.
+const METADATA: [&str; 5] = ["_version", "_index", "_created_at", "_updated_at", "_expires_at"];
+
+/// Where the ids come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ids {
+    /// The value of this field.
+    Field(String),
+    /// The number of the row, from 1.
+    RowNumber,
+    /// The field `_id` of a listed document; without it a new UUID.
+    ExportedOrNew,
+}
+
+/// What happens after a bad row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnBadRow {
+    /// The loading ends there.
+    Stop,
+    /// It is left out, unless there were more than this many before.
+    Skip {
+        /// How many bad rows are left out before the loading ends.
+        bad_rows_max: u64,
+    },
+}
+
+impl OnBadRow {
+    /// However many there are.
+    pub const SKIP: OnBadRow = OnBadRow::Skip {
+        bad_rows_max: u64::MAX,
+    };
+}
+
+/// What happens with a document whose id is in the collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Present {
+    /// The row is a bad row.
+    #[default]
+    Refuse,
+    /// The row takes its place.
+    Replace,
+}
+
+/// A row that was not kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {what}")]
+pub struct BadRow {
+    /// Line on which it begins, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub what: String,
+}
+
+impl From<&ImportError> for BadRow {
+    fn from(error: &ImportError) -> BadRow {
+        BadRow {
+            line: error.line,
+            what: error.kind.to_string(),
+        }
+    }
+}
+
+/// Why the loading ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// A bad row, under [`OnBadRow::Stop`].
+    #[error(transparent)]
+    BadRow(#[from] BadRow),
+    /// More bad rows than [`OnBadRow::Skip`] allows.
+    #[error("more than {bad_rows_max} bad rows")]
+    TooManyBadRows {
+        /// The limit.
+        bad_rows_max: u64,
+    },
+    /// The input cannot be read on.
+    #[error(transparent)]
+    Input(ImportError),
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] Error),
+}
+
+/// How rows become documents.
+#[derive(Debug, Clone)]
+pub struct LoadOptions {
+    /// The collection.
+    pub collection: String,
+    /// Where the ids come from.
+    pub ids: Ids,
+    /// What happens after a bad row.
+    pub on_bad_row: OnBadRow,
+    /// What happens with an id that is there.
+    pub present: Present,
+    /// Set when an interrupted loading goes on: what names the source, the same each time.
+    pub resume: Option<String>,
+    /// Rows of one write.
+    pub batch_rows: usize,
+    /// The options of the writes.
+    pub call: Call,
+}
+
+impl LoadOptions {
+    /// Rows that are new, a thousand at a time, up to the first bad one.
+    pub fn new(collection: impl Into<String>, ids: Ids) -> LoadOptions {
+        LoadOptions {
+            collection: collection.into(),
+            ids,
+            on_bad_row: OnBadRow::Stop,
+            present: Present::Refuse,
+            resume: None,
+            batch_rows: 1_000,
+            call: Call::default(),
+        }
+    }
+}
+
+/// Opens the database and creates the collection, when the first row is to be written. It is
+/// told the type of the ids.
+pub type Create = Box<dyn FnOnce(Option<FieldType>) -> Result<Database, Error> + Send>;
+
+enum Target {
+    Ready(Database),
+    Later(Create),
+    /// It could not be opened, which has been said.
+    Failed,
+}
+
+/// Bad rows that a reader has met since they were last taken.
+#[derive(Debug, Clone, Default)]
+pub struct Met(Arc<Mutex<Vec<BadRow>>>);
+
+impl Met {
+    /// What a reader does with bad rows that this collects.
+    pub fn skip(&self) -> BadRows {
+        let met = self.clone();
+        BadRows::Skip(Box::new(move |error| met.lock().push(BadRow::from(error))))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<BadRow>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See the module.
+pub struct Loader {
+    target: Target,
+    /// Of the collection, when rows that are there are passed over.
+    resumed: Option<Collection>,
+    id_type: Option<FieldType>,
+    options: LoadOptions,
+    builder: FieldsBuilder,
+    pending: Vec<Pending>,
+    pending_bytes: usize,
+    taken: u64,
+    rows: u64,
+    passed: u64,
+    bad_rows: Vec<BadRow>,
+    bad_count: u64,
+}
+
+struct Pending {
+    line: u64,
+    id: Option<Key>,
+    expires: Expiry,
+    fields: Fields,
+}
+
+impl Loader {
+    /// A loader that has taken no row yet, for a collection that is there.
+    pub fn new(db: &Database, options: LoadOptions) -> Loader {
+        Loader::with(Target::Ready(db.clone()), options)
+    }
+
+    /// The same for a collection that is created when the first row is to be written.
+    pub fn creating(create: Create, options: LoadOptions) -> Loader {
+        Loader::with(Target::Later(create), options)
+    }
+
+    fn with(target: Target, options: LoadOptions) -> Loader {
+        let resumed = match (&target, &options.resume) {
+            (Target::Ready(db), Some(_)) => db.collection(&options.collection).ok(),
+            _ => None,
+        };
+        Loader {
+            target,
+            resumed,
+            id_type: None,
+            options,
+            builder: FieldsBuilder::new(),
+            pending: Vec::new(),
+            pending_bytes: 0,
+            taken: 0,
+            rows: 0,
+            passed: 0,
+            bad_rows: Vec::new(),
+            bad_count: 0,
+        }
+    }
+
+    /// The database; `None` while nothing was to be written to one that is to be created.
+    pub fn database(&self) -> Option<&Database> {
+        match &self.target {
+            Target::Ready(db) => Some(db),
+            Target::Later(_) | Target::Failed => None,
+        }
+    }
+
+    /// Rows that are in the database.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Rows that were passed over, being there already.
+    pub fn passed(&self) -> u64 {
+        self.passed
+    }
+
+    /// Rows that were bad, and the first [`BAD_ROWS_KEPT`] of them.
+    pub fn bad_rows(&self) -> (u64, &[BadRow]) {
+        (self.bad_count, &self.bad_rows)
+    }
+
+    /// Counts a row as taken without loading it.
+    pub fn pass(&mut self) {
+        self.taken += 1;
+    }
+
+    /// Loads all rows of a reader, and calls `advanced` after each.
+    ///
+    /// # Errors
+    /// As [`Loader::push`]; the input cannot be read on. The rows before are in the database.
+    pub fn load(
+        &mut self,
+        reader: &mut Reader,
+        met: &Met,
+        mut advanced: impl FnMut(),
+    ) -> Result<(), LoadError> {
+        for row in reader.by_ref() {
+            self.take_met(met)?;
+            match row {
+                Ok(row) => self.push(row)?,
+                Err(error) if error.is_bad_row() => self.bad(BadRow::from(&error))?,
+                Err(error) => {
+                    self.flush()?;
+                    return Err(LoadError::Input(error));
+                }
+            }
+            advanced();
+        }
+        self.take_met(met)?;
+        self.flush()
+    }
+
+    /// Loads the documents of the collection that a reader has begun, to its end, and calls
+    /// `advanced` after each.
+    ///
+    /// # Errors
+    /// As [`Loader::load`]; the collection ends early or is not what was exported.
+    pub fn load_exported(
+        &mut self,
+        reader: &mut ExportReader,
+        mut advanced: impl FnMut(),
+    ) -> Result<(), LoadError> {
+        loop {
+            match reader.next_item() {
+                Ok(Some(Item::Document(exported))) => self.push_exported(exported)?,
+                // A reader lets no collection begin before the one before it has ended.
+                Ok(Some(Item::End | Item::Collection(_)) | None) => return self.flush(),
+                Err(error) if error.is_bad_row() => self.bad(BadRow::from(&error))?,
+                Err(error) => {
+                    self.flush()?;
+                    return Err(LoadError::Input(error));
+                }
+            }
+            advanced();
+        }
+    }
+
+    fn take_met(&mut self, met: &Met) -> Result<(), LoadError> {
+        let met = std::mem::take(&mut *met.lock());
+        met.into_iter().try_for_each(|bad_row| self.bad(bad_row))
+    }
+
+    /// The id that this row would get if it were the next one; `None` for a new one.
+    ///
+    /// # Errors
+    /// Why it can have none.
+    pub fn next_id(&self, row: &Row) -> Result<Option<Key>, BadRow> {
+        let bad = |what: String| BadRow {
+            line: row.line,
+            what,
+        };
+        let field = |name: &str| row.fields.iter().find(|(field, _)| &**field == name);
+        let (name, value) = match &self.options.ids {
+            Ids::RowNumber => {
+                let number = i64::try_from(self.taken + 1).expect("no input has 2^63 rows");
+                return Ok(Some(
+                    Key::from_value(&Value::Int(number)).expect("an integer is an id"),
+                ));
+            }
+            Ids::Field(name) => match field(name) {
+                Some((_, value)) => (name.as_str(), value),
+                None => return Err(bad(format!("it has no field `{name}`, which is the id"))),
+            },
+            Ids::ExportedOrNew => match field("_id") {
+                Some((_, value)) => ("_id", value),
+                None => return Ok(None),
+            },
+        };
+        let key = match value {
+            // As the server reads a body: of the ids that JSON writes as strings, UUIDs are known.
+            Value::String(text) if name == "_id" && text.len() == 36 => {
+                let uuid = Uuid::try_parse(text).map_or_else(|_| value.clone(), Value::Uuid);
+                Key::from_value(&uuid)
+            }
+            value => Key::from_value(value),
+        };
+        key.map(Some)
+            .map_err(|error| bad(format!("the id in `{name}`: {error}")))
+    }
+
+    /// Takes a row. It is in the database after [`Loader::flush`] at the latest.
+    ///
+    /// # Errors
+    /// A bad row under [`OnBadRow::Stop`], which may be an earlier one; the database failed.
+    pub fn push(&mut self, row: Row) -> Result<(), LoadError> {
+        let document = self.next_id(&row).and_then(|id| {
+            let expires = expiry(&row)?;
+            Ok((id, expires, self.fields(&row)?))
+        });
+        self.taken += 1;
+        match document {
+            Ok((id, expires, fields)) => {
+                self.id_type = self.id_type.or_else(|| self.type_of_id(&row));
+                self.push_fields(row.line, id, expires, fields)
+            }
+            Err(bad_row) => self.bad(bad_row),
+        }
+    }
+
+    /// Takes a document that was exported, with its id and expiry.
+    ///
+    /// # Errors
+    /// As [`Loader::push`].
+    pub fn push_exported(&mut self, exported: Exported) -> Result<(), LoadError> {
+        let Exported {
+            line,
+            id,
+            expires_at,
+            fields,
+        } = exported;
+        self.taken += 1;
+        let expires = expires_at.map_or(Expiry::Never, Expiry::At);
+        self.push_fields(line, Some(id), expires, fields)
+    }
+
+    fn push_fields(
+        &mut self,
+        line: u64,
+        id: Option<Key>,
+        expires: Expiry,
+        fields: Fields,
+    ) -> Result<(), LoadError> {
+        let id = match &self.options.resume {
+            None => id,
+            Some(source) => {
+                let id = id.unwrap_or_else(|| repeatable_id(source, line, &fields));
+                if self.is_present(&id)? {
+                    self.passed += 1;
+                    return Ok(());
+                }
+                Some(id)
+            }
+        };
+        self.pending_bytes += fields.as_bytes().len();
+        self.pending.push(Pending {
+            line,
+            id,
+            expires,
+            fields,
+        });
+        match self.pending.len() >= self.options.batch_rows || self.pending_bytes >= BATCH_BYTES {
+            true => self.flush(),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether an earlier run has written this document.
+    fn is_present(&self, id: &Key) -> Result<bool, Error> {
+        let Some(collection) = &self.resumed else {
+            return Ok(false);
+        };
+        let schema = collection.definition()?.schema;
+        let declared = match &self.options.ids {
+            Ids::Field(name) => schema.field(name),
+            Ids::RowNumber | Ids::ExportedOrNew => None,
+        };
+        // A text in the file may be a date in the collection.
+        let converted = declared.map(|field| Key::from_value(&field.kind.coerce(id.to_value())));
+        match converted {
+            Some(Ok(id)) => Ok(collection.get_by_key(&id)?.is_some()),
+            _ => Ok(collection.get_by_key(id)?.is_some()),
+        }
+    }
+
+    fn type_of_id(&self, row: &Row) -> Option<FieldType> {
+        let Ids::Field(name) = &self.options.ids else {
+            return None;
+        };
+        let (_, id) = row.fields.iter().find(|(field, _)| **field == **name)?;
+        id.type_name().parse().ok()
+    }
+
+    fn fields(&mut self, row: &Row) -> Result<Fields, BadRow> {
+        let bad = |what: String| BadRow {
+            line: row.line,
+            what,
+        };
+        for (name, value) in &row.fields {
+            if &**name == "_id" || METADATA.contains(&&**name) {
+                continue;
+            }
+            if let Err(error) = self.builder.push_value(name, value) {
+                // A builder is empty after this, whatever it answers.
+                let _ = self.builder.finish();
+                return Err(bad(format!("field `{name}`: {error}")));
+            }
+        }
+        self.builder
+            .finish()
+            .map_err(|error| bad(error.to_string()))
+    }
+
+    /// Notes a bad row, met in reading or in writing.
+    ///
+    /// # Errors
+    /// Under [`OnBadRow::Stop`] the row itself, after the rows before it have been written; under
+    /// [`OnBadRow::Skip`] that there are too many.
+    pub fn bad(&mut self, row: BadRow) -> Result<(), LoadError> {
+        self.note(row.clone());
+        match self.options.on_bad_row {
+            OnBadRow::Skip { bad_rows_max } if self.bad_count <= bad_rows_max => Ok(()),
+            OnBadRow::Skip { bad_rows_max } => {
+                self.flush()?;
+                Err(LoadError::TooManyBadRows { bad_rows_max })
+            }
+            OnBadRow::Stop => {
+                self.flush()?;
+                Err(row.into())
+            }
+        }
+    }
+
+    fn note(&mut self, row: BadRow) {
+        self.bad_count += 1;
+        if self.bad_rows.len() < BAD_ROWS_KEPT {
+            self.bad_rows.push(row);
+        }
+    }
+
+    /// Writes all rows taken so far.
+    ///
+    /// # Errors
+    /// As [`Loader::push`].
+    pub fn flush(&mut self) -> Result<(), LoadError> {
+        let pending = std::mem::take(&mut self.pending);
+        self.pending_bytes = 0;
+        let mut rest = &pending[..];
+        while !rest.is_empty() {
+            match self.write(rest) {
+                Ok(()) => break,
+                // Nothing of it was written: what is before the refused row is, by itself.
+                Err(Error::Refused { operation, refusal }) if operation < rest.len() => {
+                    let (before, refused) = rest.split_at(operation);
+                    if !before.is_empty() {
+                        self.write(before)?;
+                    }
+                    self.bad(BadRow {
+                        line: refused[0].line,
+                        what: refusal.to_string(),
+                    })?;
+                    rest = &refused[1..];
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        match self.options.on_bad_row {
+            OnBadRow::Skip { bad_rows_max } if self.bad_count > bad_rows_max => {
+                Err(LoadError::TooManyBadRows { bad_rows_max })
+            }
+            OnBadRow::Skip { .. } | OnBadRow::Stop => Ok(()),
+        }
+    }
+
+    fn write(&mut self, rows: &[Pending]) -> Result<(), Error> {
+        let mut batch = match self.options.on_bad_row {
+            OnBadRow::Stop => Batch::atomic(),
+            OnBadRow::Skip { .. } => Batch::each(),
+        };
+        let name = &self.options.collection;
+        for row in rows {
+            batch = batch.expires(row.expires);
+            batch = match (&row.id, self.options.present) {
+                (Some(id), Present::Refuse) => batch.insert_with_id(name, id, &row.fields),
+                (Some(id), Present::Replace) => batch.upsert(name, id, &row.fields),
+                (None, _) => batch.insert(name, &row.fields),
+            };
+        }
+        let db = match std::mem::replace(&mut self.target, Target::Failed) {
+            Target::Ready(db) => db,
+            Target::Later(create) => create(self.id_type)?,
+            Target::Failed => unreachable!("a loading ends with its first failure"),
+        };
+        self.target = Target::Ready(db.clone());
+        let answers = db.batch_with(batch, &self.options.call)?.value;
+        for (row, answer) in rows.iter().zip(answers) {
+            match answer {
+                Ok(_) => self.rows += 1,
+                Err(Error::Refused { refusal, .. }) => self.note(BadRow {
+                    line: row.line,
+                    what: refusal.to_string(),
+                }),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// When a listed document expires.
+fn expiry(row: &Row) -> Result<Expiry, BadRow> {
+    let field = row.fields.iter().find(|(name, _)| &**name == "_expires_at");
+    let time = match field {
+        None | Some((_, Value::Null)) => return Ok(Expiry::Default),
+        Some((_, Value::Time(time))) => Some(*time),
+        Some((_, Value::String(text))) => text.parse().ok(),
+        Some(_) => None,
+    };
+    time.map(Expiry::At).ok_or_else(|| BadRow {
+        line: row.line,
+        what: "`_expires_at` is no time such as 2026-11-30T12:00:00Z".to_owned(),
+    })
+}
+
+/// The id of a row that has none: the same for the same row of the same source.
+fn repeatable_id(source: &str, line: u64, fields: &Fields) -> Key {
+    let mut hash = Xxh3::new();
+    hash.update(&(source.len() as u64).to_le_bytes());
+    hash.update(source.as_bytes());
+    hash.update(&line.to_le_bytes());
+    hash.update(fields.as_bytes());
+    let mut bytes = hash.digest128().to_be_bytes();
+    // A UUID of version 8, whose bits mean what its maker says.
+    bytes[6] = bytes[6] & 0x0f | 0x80;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    Key::from_value(&Value::Uuid(Uuid::from_bytes(bytes))).expect("a UUID is an id")
+}
+
+#[cfg(test)]
+mod tests {
+    use velocitydb::{Definition, Field, Schema};
+
+    use super::*;
+
+    fn row(line: u64, fields: &[(&str, Value)]) -> Row {
+        let fields = fields
+            .iter()
+            .map(|(name, value)| ((*name).into(), value.clone()));
+        Row {
+            line,
+            fields: fields.collect(),
+        }
+    }
+
+    fn loader(db: &Database, ids: Ids, on_bad_row: OnBadRow, batch_rows: usize) -> Loader {
+        let options = LoadOptions {
+            on_bad_row,
+            batch_rows,
+            ..LoadOptions::new("c", ids)
+        };
+        Loader::new(db, options)
+    }
+
+    /// Documents as text, in the order of their ids.
+    fn documents(db: &Database) -> Vec<String> {
+        let mut found = Vec::new();
+        let view = db.snapshot().collection("c").unwrap();
+        view.scan(|document| {
+            found.push((document.id().to_value(), document.fields().to_json()));
+            true
+        })
+        .unwrap();
+        found.sort();
+        found
+            .into_iter()
+            .map(|(id, json)| format!("{} {json}", id.to_json()))
+            .collect()
+    }
+
+    fn database(definition: Definition) -> Database {
+        let db = Database::in_memory().unwrap();
+        db.create_collection(definition).unwrap();
+        db
+    }
+
+    /// Ids 1 to 6, of which 3 comes twice.
+    fn rows_with_a_repeated_id() -> Vec<Row> {
+        let ids = [1, 2, 3, 3, 4, 5, 6];
+        ids.iter()
+            .zip(2..)
+            .map(|(id, line)| row(line, &[("n", Value::Int(*id))]))
+            .collect()
+    }
+
+    #[test]
+    fn skipping_leaves_out_the_bad_rows_alone_whatever_the_batch() {
+        for batch_rows in 1..9 {
+            let db = database(Definition::new("c").primary_key("n"));
+            let mut loader = loader(&db, Ids::Field("n".into()), OnBadRow::SKIP, batch_rows);
+            for row in rows_with_a_repeated_id() {
+                loader.push(row).unwrap();
+            }
+            loader.push(row(9, &[("m", Value::Int(9))])).unwrap();
+            loader.push(row(10, &[("n", Value::Null)])).unwrap();
+            loader
+                .push(row(11, &[("n", Value::Int(7)), ("_x", Value::Null)]))
+                .unwrap();
+            loader.flush().unwrap();
+            assert_eq!(loader.rows(), 6);
+            let (count, bad_rows) = loader.bad_rows();
+            assert_eq!(count, 4);
+            let mut lines: Vec<u64> = bad_rows.iter().map(|bad| bad.line).collect();
+            lines.sort_unstable();
+            assert_eq!(lines, [5, 9, 10, 11]);
+            assert_eq!(documents(&db).len(), 6);
+        }
+    }
+
+    #[test]
+    fn stopping_keeps_all_before_the_bad_row_and_nothing_after() {
+        for batch_rows in 1..9 {
+            let db = database(Definition::new("c").primary_key("n"));
+            let mut loader = loader(&db, Ids::Field("n".into()), OnBadRow::Stop, batch_rows);
+            let mut rows = rows_with_a_repeated_id().into_iter();
+            let stopped = rows.try_for_each(|row| loader.push(row));
+            let stopped = stopped.and_then(|()| loader.flush()).unwrap_err();
+            assert!(stopped.to_string().starts_with("line 5: "), "{stopped}");
+            assert_eq!(
+                (loader.rows(), loader.bad_rows().0),
+                (3, 1),
+                "batches of {batch_rows}"
+            );
+            assert_eq!(
+                documents(&db),
+                [r#"1 {"n":1}"#, r#"2 {"n":2}"#, r#"3 {"n":3}"#]
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_schema_refuses_is_a_bad_row() {
+        let schema = Schema::new(
+            Default::default(),
+            vec![Field::new("n", FieldType::Int).required()],
+        );
+        for batch_rows in 1..5 {
+            let db = database(Definition::new("c").schema(schema.clone().unwrap()));
+            let mut loader = loader(&db, Ids::RowNumber, OnBadRow::SKIP, batch_rows);
+            for (line, value) in [
+                (2, Value::from("x")),
+                (3, 7.into()),
+                (4, "y".into()),
+                (5, 8.into()),
+            ] {
+                loader.push(row(line, &[("n", value)])).unwrap();
+            }
+            loader.flush().unwrap();
+            assert_eq!(documents(&db), [r#"2 {"n":7}"#, r#"4 {"n":8}"#]);
+            let lines: Vec<u64> = loader.bad_rows().1.iter().map(|bad| bad.line).collect();
+            assert_eq!(lines, [2, 4]);
+        }
+    }
+
+    #[test]
+    fn an_exported_document_keeps_its_id_and_gets_new_metadata() {
+        let db = database(Definition::new("c"));
+        let mut loader = loader(&db, Ids::ExportedOrNew, OnBadRow::Stop, 10);
+        let exported = [
+            ("_id", Value::from("a")),
+            ("_version", 9.into()),
+            ("_index", 9.into()),
+            ("n", 1.into()),
+        ];
+        loader.push(row(1, &exported)).unwrap();
+        let uuid = "0191e0a4-7b7c-7000-8000-000000000001";
+        for (line, id) in [(2, "42"), (3, "date:2013-01-01"), (4, uuid)] {
+            loader.push(row(line, &[("_id", id.into())])).unwrap();
+        }
+        loader.push(row(5, &[("_id", 42.into())])).unwrap();
+        loader.flush().unwrap();
+        let strings = [
+            r#"42 {}"#,
+            r#""42" {}"#,
+            r#""a" {"n":1}"#,
+            r#""date:2013-01-01" {}"#,
+        ];
+        assert_eq!(documents(&db)[..4], strings);
+        let things = db.collection("c").unwrap();
+        let uuid = Uuid::try_parse(uuid).unwrap();
+        assert!(things.get(uuid).unwrap().is_some());
+        assert_eq!(
+            db.collection("c")
+                .unwrap()
+                .get("a")
+                .unwrap()
+                .unwrap()
+                .meta()
+                .version,
+            1
+        );
+    }
+}

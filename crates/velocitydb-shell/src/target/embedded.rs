@@ -1,0 +1,427 @@
+//! A database that this process opens itself.
+//!
+//! Ids in text become keys as the HTTP API makes them: of the declared primary key's type, or as
+//! [`Key::parse`] reads them. Tests: tests/it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use velocitydb::types::JsonError;
+use velocitydb::{
+    Collection, Database, Definition, Document, Error, Expected, FieldType, IndexDefinition, Input,
+    Key, Kind, Options, PageRequest, Persistence, Refusal, Schema, Swap, Update, Uuid, Value,
+};
+
+use super::body::{Body, byte_at, without_place};
+use super::{Page, Target, TargetError};
+use crate::status::{CollectionStatus, Status};
+
+/// An open database.
+pub struct Embedded {
+    database: Database,
+    dir: Option<PathBuf>,
+}
+
+impl Embedded {
+    /// Opens the database in a directory that no server uses.
+    pub fn open(dir: &Path) -> Result<Embedded, Error> {
+        Ok(Embedded {
+            database: Database::open(Options::at(dir))?,
+            dir: Some(dir.to_owned()),
+        })
+    }
+
+    /// An empty database in memory alone.
+    pub fn in_memory() -> Result<Embedded, Error> {
+        Ok(Embedded {
+            database: Database::in_memory()?,
+            dir: None,
+        })
+    }
+
+    fn collection(&self, name: &str) -> Result<Collection, TargetError> {
+        Ok(self.database.collection(name)?)
+    }
+
+    fn target(&self, name: &str, id: &str) -> Result<(Collection, Key), TargetError> {
+        let collection = self.collection(name)?;
+        let key = key(&collection.definition()?, id)?;
+        Ok((collection, key))
+    }
+
+    fn document(&self, collection: &Collection, key: &Key) -> Result<Value, TargetError> {
+        let found = collection.get_by_key(key)?;
+        found
+            .as_ref()
+            .map(shown)
+            .ok_or_else(|| not_found(collection.name(), key))
+    }
+}
+
+/// What a definition may leave out.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a definition, an object")]
+struct NewCollection {
+    name: String,
+    #[serde(default)]
+    kind: Kind,
+    #[serde(default)]
+    persistence: Persistence,
+    #[serde(default)]
+    primary_key: Option<String>,
+    #[serde(default)]
+    schema: Schema,
+    #[serde(default)]
+    indexes: Vec<IndexDefinition>,
+}
+
+/// A definition with what it holds, as the HTTP API shows it.
+#[derive(Serialize)]
+struct Described {
+    #[serde(flatten)]
+    definition: Definition,
+    documents: u64,
+    bytes: BTreeMap<&'static str, usize>,
+}
+
+fn described(collection: &Collection) -> Result<Value, TargetError> {
+    let stats = collection.stats()?;
+    let described = Described {
+        definition: collection.definition()?,
+        documents: stats.documents,
+        bytes: BTreeMap::from([("total", stats.bytes.total())]),
+    };
+    let text = serde_json::to_string(&described);
+    let value = text.ok().and_then(|text| Value::from_json(&text).ok());
+    value.ok_or_else(|| TargetError::new("internal", "the definition cannot be shown as JSON"))
+}
+
+/// The key that an id in text stands for.
+fn key(definition: &Definition, text: &str) -> Result<Key, TargetError> {
+    let wrong = |what: String| TargetError::new("invalid_id", format!("the id {text:?}: {what}"));
+    let parse = || Key::parse(text).map_err(|error| wrong(error.to_string()));
+    let primary = definition.primary_key.as_deref();
+    let Some(field) = primary.and_then(|name| definition.schema.field(name)) else {
+        return parse();
+    };
+    if text.starts_with('"') {
+        return parse();
+    }
+    let value = match field.kind {
+        FieldType::Json | FieldType::Array | FieldType::Map | FieldType::Point => return parse(),
+        FieldType::String => Some(Value::from(text)),
+        FieldType::Int => text.parse().ok().map(Value::Int),
+        FieldType::Float => text.parse().ok().map(Value::Float),
+        FieldType::Bool => text.parse().ok().map(Value::Bool),
+        kind => Some(kind.coerce(Value::from(text))).filter(|value| value.as_str().is_none()),
+    };
+    let value = value.ok_or_else(|| wrong(format!("the primary key is of type {}", field.kind)))?;
+    Key::from_value(&value).map_err(|error| wrong(error.to_string()))
+}
+
+/// The key that an `_id` in a document stands for.
+fn named_key(definition: &Definition, named: Value) -> Result<Key, TargetError> {
+    let primary = definition.primary_key.as_deref();
+    let named = match (
+        primary.and_then(|name| definition.schema.field(name)),
+        named,
+    ) {
+        (Some(field), named) => field.kind.coerce(named),
+        (None, Value::String(text)) if text.len() == 36 => {
+            Uuid::try_parse(&text).map_or(Value::String(text), Value::Uuid)
+        }
+        (None, named) => named,
+    };
+    Key::from_value(&named).map_err(|error| {
+        let what = format!("the id {:?}: {error}", named.to_json());
+        TargetError::new("invalid_id", what)
+    })
+}
+
+/// What the database says of a document: left out when one that was read is written again.
+const METADATA: [&str; 4] = ["_version", "_index", "_created_at", "_updated_at"];
+
+/// A document: its `_id`, if it has one, and its fields.
+fn input(text: &str) -> Result<(Option<Value>, Input<'static>), TargetError> {
+    match value(0, text)? {
+        Value::Map(mut map) => {
+            METADATA.iter().for_each(|name| _ = map.remove(*name));
+            Ok((map.remove("_id"), Input::from(map)))
+        }
+        other => Err(TargetError {
+            place: Some((0, 0)),
+            ..TargetError::new(
+                "invalid_json",
+                format!("expected an object, got {}", other.type_name()),
+            )
+        }),
+    }
+}
+
+/// Refuses an `_id` in a document that is not the one that is written.
+fn must_name(collection: &Collection, named: Option<Value>, key: &Key) -> Result<(), TargetError> {
+    let Some(named) = named else { return Ok(()) };
+    let shown = named.to_json();
+    if shown == key.to_value().to_json() || named_key(&collection.definition()?, named)? == *key {
+        return Ok(());
+    }
+    let what = format!("\"_id\" is {shown} but the path names {key}");
+    Err(TargetError::new("invalid_id", what))
+}
+
+/// A document with its metadata beside the fields.
+fn shown(document: &Document) -> Value {
+    let meta = document.meta();
+    let number = |number: u64| Value::Int(i64::try_from(number).unwrap_or(i64::MAX));
+    let mut map = document.fields().to_map();
+    map.extend([
+        ("_id".to_owned(), document.id().to_value()),
+        ("_version".to_owned(), number(meta.version)),
+        ("_index".to_owned(), number(meta.index)),
+        ("_created_at".to_owned(), Value::Time(meta.created_at)),
+        ("_updated_at".to_owned(), Value::Time(meta.updated_at)),
+    ]);
+    Value::Map(map)
+}
+
+fn not_found(collection: &str, key: &Key) -> TargetError {
+    let id = key.to_value().to_json();
+    let what = format!("there is no document {id} in {collection}");
+    TargetError::new("not_found", what)
+}
+
+fn wrong_json(argument: usize, text: &str, error: &JsonError) -> TargetError {
+    let JsonError { line, column, .. } = *error;
+    TargetError {
+        place: Some((argument, byte_at(text, line, column))),
+        ..TargetError::new("invalid_json", error.message.as_str())
+    }
+}
+
+fn value(argument: usize, text: &str) -> Result<Value, TargetError> {
+    Value::from_json(text).map_err(|error| wrong_json(argument, text, &error))
+}
+
+impl From<Error> for TargetError {
+    fn from(error: Error) -> TargetError {
+        TargetError::new(error.code().0, error.to_string())
+    }
+}
+
+/// The refusal of a write of one document, which it names.
+fn named(error: Error, collection: &str, key: &Key) -> TargetError {
+    match &error {
+        Error::Refused {
+            refusal: Refusal::NotFound,
+            ..
+        } => not_found(collection, key),
+        _ => error.into(),
+    }
+}
+
+/// The refusal of an insertion.
+fn present(error: Error, collection: &Collection, id: &str) -> TargetError {
+    match error {
+        Error::Refused {
+            refusal: Refusal::AlreadyExists(_),
+            ..
+        } => already_exists(collection.name(), id),
+        error => error.into(),
+    }
+}
+
+/// The error of an insertion where there is a document.
+pub(super) fn already_exists(collection: &str, id: &str) -> TargetError {
+    let what = format!("there is a document {id} in {collection} already");
+    TargetError::new("already_exists", what)
+}
+
+impl Target for Embedded {
+    fn place(&self) -> String {
+        match &self.dir {
+            Some(dir) => format!("the database in {}", dir.display()),
+            None => "a database in memory".to_owned(),
+        }
+    }
+
+    fn collections(&mut self) -> Result<Vec<Value>, TargetError> {
+        let definitions = self.database.collections().into_iter();
+        definitions
+            .map(|definition| described(&self.collection(&definition.name)?))
+            .collect()
+    }
+
+    fn describe(&mut self, collection: &str) -> Result<Value, TargetError> {
+        described(&self.collection(collection)?)
+    }
+
+    fn create(&mut self, collection: &str, definition: &str) -> Result<(), TargetError> {
+        let body = Body::definition(collection, definition);
+        let new: NewCollection = serde_json::from_str(&body.text).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            let what = without_place(&error.to_string(), line, column);
+            TargetError {
+                place: body.place(line, column),
+                ..TargetError::new("invalid_definition", what)
+            }
+        })?;
+        let mut definition = Definition::new(new.name);
+        definition.kind = new.kind;
+        definition.persistence = new.persistence;
+        definition.primary_key = new.primary_key;
+        definition.schema = new.schema;
+        definition.indexes = new.indexes;
+        self.database.create_collection(definition)?;
+        Ok(())
+    }
+
+    fn drop_collection(&mut self, collection: &str) -> Result<(), TargetError> {
+        self.database.drop_collection(collection)?;
+        Ok(())
+    }
+
+    fn count(&mut self, collection: &str) -> Result<u64, TargetError> {
+        Ok(self.collection(collection)?.count()?)
+    }
+
+    fn get(&mut self, collection: &str, id: &str) -> Result<Value, TargetError> {
+        let (collection, key) = self.target(collection, id)?;
+        self.document(&collection, &key)
+    }
+
+    fn list(
+        &mut self,
+        collection: &str,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page, TargetError> {
+        let after = after.map(|cursor| {
+            cursor.parse().map_err(|_| {
+                let what = format!("after: {cursor:?} is not the \"next\" of a page");
+                TargetError::new("invalid_query", what)
+            })
+        });
+        let after = after.transpose()?;
+        let request = PageRequest { limit, after };
+        let page = self.collection(collection)?.list(&request)?;
+        Ok(Page {
+            documents: page.documents.iter().map(shown).collect(),
+            next: page.next.map(|next| next.to_string()),
+        })
+    }
+
+    fn insert(
+        &mut self,
+        collection: &str,
+        id: Option<&str>,
+        document: &str,
+    ) -> Result<Value, TargetError> {
+        let collection = self.collection(collection)?;
+        let (named, input) = input(document)?;
+        let key = match (id, named) {
+            (None, None) => collection.insert(input)?.value,
+            (None, Some(named)) => {
+                let id = named.to_json();
+                let key = named_key(&collection.definition()?, named)?;
+                let inserted = collection.insert_with_id(&key, input);
+                inserted.map_err(|error| present(error, &collection, &id))?;
+                key
+            }
+            (Some(id), named) => {
+                let key = key(&collection.definition()?, id)?;
+                must_name(&collection, named, &key)?;
+                let inserted = collection.insert_with_id(&key, input);
+                inserted.map_err(|error| present(error, &collection, id))?;
+                key
+            }
+        };
+        self.document(&collection, &key)
+    }
+
+    fn put(&mut self, collection: &str, id: &str, document: &str) -> Result<Value, TargetError> {
+        let (collection, key) = self.target(collection, id)?;
+        let (named, input) = input(document)?;
+        must_name(&collection, named, &key)?;
+        collection.upsert(&key, input)?;
+        self.document(&collection, &key)
+    }
+
+    fn patch(&mut self, collection: &str, id: &str, patch: &str) -> Result<Value, TargetError> {
+        let (collection, key) = self.target(collection, id)?;
+        let mut patch = value(0, patch)?;
+        if let Value::Map(patch) = &mut patch {
+            METADATA.iter().for_each(|name| _ = patch.remove(*name));
+            must_name(&collection, patch.remove("_id"), &key)?;
+        }
+        let update = Update::merge(&patch);
+        collection
+            .update(&key, update)
+            .map_err(|error| named(error, collection.name(), &key))?;
+        self.document(&collection, &key)
+    }
+
+    fn delete(&mut self, collection: &str, id: &str) -> Result<(), TargetError> {
+        let (collection, key) = self.target(collection, id)?;
+        collection
+            .delete(&key)
+            .map_err(|error| named(error, collection.name(), &key))?;
+        Ok(())
+    }
+
+    fn swap(
+        &mut self,
+        collection: &str,
+        id: &str,
+        expected: &str,
+        update: &str,
+    ) -> Result<Value, TargetError> {
+        let (collection, key) = self.target(collection, id)?;
+        let expected = expectation(value(0, expected)?)?;
+        let update = Update::merge(&value(1, update)?);
+        let swap = collection
+            .compare_and_swap(&key, &expected, update)
+            .map_err(|error| named(error, collection.name(), &key))?;
+        match swap.value {
+            Swap::Won(document) => Ok(shown(&document)),
+            Swap::Refused { current, reason } => Err(TargetError {
+                current: Some(shown(&current)),
+                ..TargetError::new("condition_failed", reason)
+            }),
+        }
+    }
+
+    fn close(&mut self) -> Result<(), TargetError> {
+        Ok(self.database.close()?)
+    }
+
+    fn status(&mut self) -> Result<Status, TargetError> {
+        let mut collections = Vec::new();
+        for definition in self.database.collections() {
+            let stats = self.collection(&definition.name)?.stats()?;
+            collections.push(CollectionStatus {
+                name: definition.name,
+                documents: stats.documents,
+                bytes: stats.bytes.total() as u64,
+            });
+        }
+        Ok(Status::of_database(&self.database, collections))
+    }
+}
+
+/// `{"_version": n}`, or fields by their paths.
+fn expectation(value: Value) -> Result<Expected, TargetError> {
+    let invalid = |what: &str| TargetError::new("invalid_request", what);
+    let Value::Map(mut map) = value else {
+        return Err(invalid("what is expected must be an object"));
+    };
+    match map.remove("_version") {
+        Some(version) => match (version.as_int().map(u64::try_from), map.is_empty()) {
+            (Some(Ok(version)), true) => Ok(Expected::Version(version)),
+            (_, true) => Err(invalid("\"_version\" is a whole number")),
+            (_, false) => Err(invalid("\"expected\" has either \"_version\" or fields")),
+        },
+        None if map.is_empty() => Err(invalid("\"expected\" expects nothing")),
+        None => Ok(Expected::Fields(map.into_iter().collect())),
+    }
+}

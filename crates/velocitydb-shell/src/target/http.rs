@@ -1,0 +1,336 @@
+//! A running server, asked over its HTTP API.
+//!
+//! One blocking client with a pool of connections; every wait is bounded. Tests: tests/it.
+
+use std::time::Duration;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+use ureq::http::{Method, Request, Uri};
+use velocitydb::Value;
+
+use super::body::{Body, without_place};
+use super::embedded::already_exists;
+use super::{Page, Target, TargetError};
+use crate::figures::Figures;
+use crate::status::{HealthAnswer, Status};
+
+/// The longest answer that is read.
+const ANSWER_BYTES_MAX: u64 = 256 << 20;
+/// How long a connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long an answer may take; the server's own limits are shorter.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// A server.
+pub struct Http {
+    agent: ureq::Agent,
+    base: String,
+}
+
+/// An error as the server writes it (RFC 9457).
+#[derive(Deserialize)]
+struct Problem {
+    code: String,
+    detail: String,
+    line: Option<usize>,
+    column: Option<usize>,
+    current: Option<serde_json::Value>,
+}
+
+fn segment(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
+}
+
+fn collection_path(collection: &str) -> String {
+    format!("/v1/collections/{}", segment(collection))
+}
+
+fn document_path(collection: &str, id: &str) -> String {
+    // What clients and servers would resolve away goes in quotes.
+    let quoted = format!("\"{id}\"");
+    let id = if matches!(id, "." | "..") {
+        &quoted
+    } else {
+        id
+    };
+    format!("{}/documents/{}", collection_path(collection), segment(id))
+}
+
+fn strange(what: &str) -> TargetError {
+    TargetError::new("", format!("the server's answer is not understood: {what}"))
+}
+
+impl Http {
+    /// The server at a URL such as `http://127.0.0.1:7480`. Nothing is asked yet.
+    pub fn at(url: &str) -> Result<Http, String> {
+        let example = "expected a URL such as http://127.0.0.1:7480";
+        let full = match url.contains("://") {
+            true => url.to_owned(),
+            false => format!("http://{url}"),
+        };
+        let uri: Uri = full
+            .parse()
+            .map_err(|error| format!("{url:?}: {error}; {example}"))?;
+        match uri.scheme_str() {
+            Some("http") => {}
+            Some(other) => {
+                return Err(format!(
+                    "{url:?}: {other} is not served, only http; {example}"
+                ));
+            }
+            None => return Err(format!("{url:?}: {example}")),
+        }
+        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+            return Err(format!("{url:?} has a path; {example}"));
+        }
+        let authority = uri.authority().ok_or(example)?;
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_connect(Some(CONNECT_TIMEOUT))
+            .timeout_global(Some(ANSWER_TIMEOUT))
+            .build()
+            .into();
+        Ok(Http {
+            agent,
+            base: format!("http://{authority}"),
+        })
+    }
+
+    /// The server's figures.
+    pub fn figures(&self) -> Result<Figures, TargetError> {
+        let text = self.ask(Method::GET, "/metrics", None)?;
+        Figures::parse(&text).map_err(|what| strange(&what))
+    }
+
+    fn health(&self) -> Result<HealthAnswer, TargetError> {
+        let text = self.ask(Method::GET, "/health", None)?;
+        serde_json::from_str(&text).map_err(|error| strange(&error.to_string()))
+    }
+
+    fn ask(&self, method: Method, path: &str, body: Option<&Body>) -> Result<String, TargetError> {
+        self.ask_with(method, path, body, None)
+    }
+
+    fn ask_with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Body>,
+        if_none_match: Option<&str>,
+    ) -> Result<String, TargetError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base));
+        if let Some(tags) = if_none_match {
+            request = request.header("if-none-match", tags);
+        }
+        let invalid =
+            |error: ureq::http::Error| TargetError::new("", format!("the request: {error}"));
+        let sent = match body {
+            Some(body) => {
+                let request = request.header("content-type", "application/json");
+                self.agent
+                    .run(request.body(body.text.as_str()).map_err(invalid)?)
+            }
+            None => self.agent.run(request.body(()).map_err(invalid)?),
+        };
+        let mut reply = sent.map_err(|error| self.unanswered(&error))?;
+        let status = reply.status();
+        let text = reply
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_BYTES_MAX)
+            .read_to_string()
+            .map_err(|error| self.unanswered(&error))?;
+        if status.is_success() {
+            return Ok(text);
+        }
+        let Ok(problem) = serde_json::from_str::<Problem>(&text) else {
+            let what = format!(
+                "{} answered {status}, but not as VelocityDB does: is it another server?",
+                self.base
+            );
+            return Err(TargetError::new("", what));
+        };
+        let at = problem.line.zip(problem.column);
+        let place = at
+            .zip(body)
+            .and_then(|((line, column), body)| body.place(line, column));
+        let what = match (at, place) {
+            (Some((line, column)), Some(_)) => without_place(&problem.detail, line, column),
+            _ => problem.detail,
+        };
+        let current = problem.current.map(|current| current.to_string());
+        Err(TargetError {
+            code: problem.code,
+            what,
+            place,
+            current: current.and_then(|text| Value::from_json(&text).ok()),
+        })
+    }
+
+    fn unanswered(&self, error: &ureq::Error) -> TargetError {
+        let what = match error {
+            ureq::Error::Io(source) => source.to_string(),
+            other => other.to_string(),
+        };
+        let what = format!("no answer from {}: {what}", self.base);
+        TargetError::new("unreachable", what)
+    }
+
+    fn value(&self, method: Method, path: &str, body: Option<&Body>) -> Result<Value, TargetError> {
+        let text = self.ask(method, path, body)?;
+        Value::from_json(&text).map_err(|error| strange(&error.to_string()))
+    }
+
+    fn field(&self, method: Method, path: &str, field: &str) -> Result<Value, TargetError> {
+        match self.value(method, path, None)? {
+            Value::Map(mut map) => map.remove(field).ok_or_else(|| strange(field)),
+            _ => Err(strange(field)),
+        }
+    }
+}
+
+impl Target for Http {
+    fn place(&self) -> String {
+        self.base.clone()
+    }
+
+    fn collections(&mut self) -> Result<Vec<Value>, TargetError> {
+        match self.field(Method::GET, "/v1/collections", "collections")? {
+            Value::Array(collections) => Ok(collections),
+            _ => Err(strange("collections")),
+        }
+    }
+
+    fn describe(&mut self, collection: &str) -> Result<Value, TargetError> {
+        self.value(Method::GET, &collection_path(collection), None)
+    }
+
+    fn create(&mut self, collection: &str, definition: &str) -> Result<(), TargetError> {
+        let body = Body::definition(collection, definition);
+        self.ask(Method::POST, "/v1/collections", Some(&body))?;
+        Ok(())
+    }
+
+    fn drop_collection(&mut self, collection: &str) -> Result<(), TargetError> {
+        self.ask(Method::DELETE, &collection_path(collection), None)?;
+        Ok(())
+    }
+
+    fn count(&mut self, collection: &str) -> Result<u64, TargetError> {
+        let path = format!("{}/count", collection_path(collection));
+        let count = self.field(Method::GET, &path, "count")?;
+        let count = count.as_int().and_then(|count| u64::try_from(count).ok());
+        count.ok_or_else(|| strange("count"))
+    }
+
+    fn get(&mut self, collection: &str, id: &str) -> Result<Value, TargetError> {
+        self.value(Method::GET, &document_path(collection, id), None)
+    }
+
+    fn list(
+        &mut self,
+        collection: &str,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page, TargetError> {
+        let after = after.map_or(String::new(), |after| format!("&after={}", segment(after)));
+        let path = format!(
+            "{}/documents?limit={limit}{after}",
+            collection_path(collection)
+        );
+        let Value::Map(mut page) = self.value(Method::GET, &path, None)? else {
+            return Err(strange("a page"));
+        };
+        match (page.remove("documents"), page.remove("next")) {
+            (Some(Value::Array(documents)), Some(next)) => Ok(Page {
+                documents,
+                next: next.as_str().map(str::to_owned),
+            }),
+            _ => Err(strange("a page")),
+        }
+    }
+
+    fn insert(
+        &mut self,
+        collection: &str,
+        id: Option<&str>,
+        document: &str,
+    ) -> Result<Value, TargetError> {
+        let body = Body::of(document);
+        let Some(id) = id else {
+            let path = format!("{}/documents", collection_path(collection));
+            return self.value(Method::POST, &path, Some(&body));
+        };
+        let path = document_path(collection, id);
+        let text = self.ask_with(Method::PUT, &path, Some(&body), Some("*"));
+        let text = text.map_err(|error| match error.code.as_str() {
+            "precondition_failed" => already_exists(collection, id),
+            _ => error,
+        })?;
+        Value::from_json(&text).map_err(|error| strange(&error.to_string()))
+    }
+
+    fn put(&mut self, collection: &str, id: &str, document: &str) -> Result<Value, TargetError> {
+        let path = document_path(collection, id);
+        self.value(Method::PUT, &path, Some(&Body::of(document)))
+    }
+
+    fn patch(&mut self, collection: &str, id: &str, patch: &str) -> Result<Value, TargetError> {
+        let path = document_path(collection, id);
+        self.value(Method::PATCH, &path, Some(&Body::of(patch)))
+    }
+
+    fn delete(&mut self, collection: &str, id: &str) -> Result<(), TargetError> {
+        self.ask(Method::DELETE, &document_path(collection, id), None)?;
+        Ok(())
+    }
+
+    fn swap(
+        &mut self,
+        collection: &str,
+        id: &str,
+        expected: &str,
+        update: &str,
+    ) -> Result<Value, TargetError> {
+        let path = format!("{}/compare-and-swap", document_path(collection, id));
+        let body = Body::default().with("{\"expected\":").argument(expected);
+        let body = body.with(",\"update\":").argument(update).with("}");
+        self.value(Method::POST, &path, Some(&body))
+    }
+
+    fn close(&mut self) -> Result<(), TargetError> {
+        Ok(())
+    }
+
+    fn status(&mut self) -> Result<Status, TargetError> {
+        Ok(Status::of_server(self.health()?, &self.figures()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_checked() {
+        for (url, base) in [
+            ("http://127.0.0.1:7480", "http://127.0.0.1:7480"),
+            ("http://[::1]:7480/", "http://[::1]:7480"),
+            ("localhost:7480", "http://localhost:7480"),
+        ] {
+            assert_eq!(Http::at(url).unwrap().base, base);
+        }
+        for (url, what) in [
+            ("https://127.0.0.1:7480", "https is not served"),
+            ("http://127.0.0.1:7480/v1", "has a path"),
+            ("http://a b", "expected a URL"),
+            ("", "expected a URL"),
+        ] {
+            let error = Http::at(url).err().unwrap();
+            assert!(error.contains(what), "{url}: {error}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What the shell can do with a database, wherever it is: [`Target`].
+//!
+//! Two implementations: [`Http`] asks a running server, [`Embedded`] opens a database in this
+//! process. Documents and definitions come as values with the metadata beside the fields, as the
+//! HTTP API shows them; JSON goes in as text, so that an error can name its place.
+//! Tests: tests/it runs the same scripts against both.
+
+mod body;
+mod embedded;
+mod http;
+
+use velocitydb::Value;
+
+pub use embedded::Embedded;
+pub use http::Http;
+
+use crate::status::Status;
+
+/// A database that answers the shell.
+pub trait Target: Send {
+    /// Where it is, for people.
+    fn place(&self) -> String;
+
+    /// The definitions of all collections, with `documents` and `bytes`.
+    fn collections(&mut self) -> Result<Vec<Value>, TargetError>;
+
+    /// One of them.
+    fn describe(&mut self, collection: &str) -> Result<Value, TargetError>;
+
+    /// Creates a collection from its definition: an object, in which the name is left out.
+    fn create(&mut self, collection: &str, definition: &str) -> Result<(), TargetError>;
+
+    /// Drops a collection.
+    fn drop_collection(&mut self, collection: &str) -> Result<(), TargetError>;
+
+    /// How many documents there are.
+    fn count(&mut self, collection: &str) -> Result<u64, TargetError>;
+
+    /// A document.
+    fn get(&mut self, collection: &str, id: &str) -> Result<Value, TargetError>;
+
+    /// A page of documents.
+    fn list(
+        &mut self,
+        collection: &str,
+        limit: usize,
+        after: Option<&str>,
+    ) -> Result<Page, TargetError>;
+
+    /// Inserts a document; the answer is what it has become, as are those below.
+    fn insert(
+        &mut self,
+        collection: &str,
+        id: Option<&str>,
+        document: &str,
+    ) -> Result<Value, TargetError>;
+
+    /// Puts a document.
+    fn put(&mut self, collection: &str, id: &str, document: &str) -> Result<Value, TargetError>;
+
+    /// Changes fields.
+    fn patch(&mut self, collection: &str, id: &str, patch: &str) -> Result<Value, TargetError>;
+
+    /// Deletes a document.
+    fn delete(&mut self, collection: &str, id: &str) -> Result<(), TargetError>;
+
+    /// Changes a document that is as expected. Arguments 0 and 1 of an error are `expected` and
+    /// `update`.
+    fn swap(
+        &mut self,
+        collection: &str,
+        id: &str,
+        expected: &str,
+        update: &str,
+    ) -> Result<Value, TargetError>;
+
+    /// Ends the use of it, and says what could not be kept.
+    fn close(&mut self) -> Result<(), TargetError>;
+
+    /// How it is.
+    fn status(&mut self) -> Result<Status, TargetError>;
+}
+
+/// A page of documents.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The documents.
+    pub documents: Vec<Value>,
+    /// What `after` takes to go on; `None` on the last page.
+    pub next: Option<String>,
+}
+
+/// Why a target did not do it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetError {
+    /// The stable name of the error, as the HTTP API has it; empty when there is none.
+    pub code: String,
+    /// What is wrong.
+    pub what: String,
+    /// In which JSON argument, from 0, and at which byte of it.
+    pub place: Option<(usize, usize)>,
+    /// The document as it is, when a swap did not find it as expected.
+    pub current: Option<Value>,
+}
+
+impl TargetError {
+    /// An error without a place.
+    pub fn new(code: impl Into<String>, what: impl Into<String>) -> TargetError {
+        TargetError {
+            code: code.into(),
+            what: what.into(),
+            place: None,
+            current: None,
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What a schema asks of each declared field, in the order in which documents have their fields.
+//!
+//! Both are sorted by name, so a document is judged in one walk over the two. The walk only says
+//! whether all is well; whoever needs to know what is wrong looks again. Tests: through `schema`.
+
+use std::cmp::Ordering;
+
+use super::constraints::Rule;
+use super::{Field, Openness};
+use crate::FieldType;
+use crate::raw::{RawMap, RawValue};
+
+/// A schema's fields, sorted by name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Plan(Vec<Slot>);
+
+/// What is asked of one field.
+#[derive(Debug, Clone)]
+pub(super) struct Slot {
+    name: Box<str>,
+    kind: FieldType,
+    required: bool,
+    has_default: bool,
+    rules: Box<[Rule]>,
+}
+
+impl Slot {
+    pub(super) fn new(field: &Field, rules: Vec<Rule>) -> Self {
+        Self {
+            name: field.name.as_str().into(),
+            kind: field.kind,
+            required: field.required,
+            has_default: field.default.is_some(),
+            rules: rules.into(),
+        }
+    }
+
+    /// The constraint that a value of the field's type breaks.
+    pub(super) fn broken(&self, value: RawValue<'_>) -> Option<&Rule> {
+        self.rules.iter().find(|rule| !rule.allows(value))
+    }
+
+    /// Whether a document may have this, or nothing, here.
+    #[inline]
+    pub(super) fn fits(&self, value: Option<RawValue<'_>>) -> bool {
+        match value {
+            Some(value) if !value.is_null() => {
+                self.kind.accepts(value) && (self.rules.is_empty() || self.broken(value).is_none())
+            }
+            _ => !self.required,
+        }
+    }
+
+    /// Whether resolving a document changes nothing here, and it fits.
+    #[inline]
+    pub(super) fn is_settled(&self, value: Option<RawValue<'_>>) -> bool {
+        self.fits(value) && (value.is_some() || !self.has_default)
+    }
+}
+
+/// How many more fields a document may have than a plan before each is searched for.
+const WALK_RATIO: usize = 8;
+
+impl Plan {
+    pub(super) fn new(mut slots: Vec<Slot>) -> Self {
+        slots.sort_by(|a, b| a.name.cmp(&b.name));
+        Self(slots)
+    }
+
+    pub(super) fn slot(&self, name: &str) -> Option<&Slot> {
+        let found = self.0.binary_search_by(|slot| (*slot.name).cmp(name));
+        found.ok().map(|index| &self.0[index])
+    }
+
+    /// Whether every field has what `judge` lets pass, and a strict schema knows all fields.
+    #[inline]
+    pub(super) fn all(
+        &self,
+        openness: Openness,
+        map: RawMap<'_>,
+        judge: impl Fn(&Slot, Option<RawValue<'_>>) -> bool,
+    ) -> bool {
+        let strict = openness == Openness::Strict;
+        if !strict && map.len() / WALK_RATIO > self.0.len() {
+            return self.0.iter().all(|slot| judge(slot, map.get(&slot.name)));
+        }
+        let mut entries = map.entries();
+        let mut next = entries.next();
+        for slot in &self.0 {
+            let mut value = None;
+            while let Some((name, found)) = next {
+                let order = name.cmp(slot.name.as_bytes());
+                if order == Ordering::Greater {
+                    break;
+                }
+                next = entries.next();
+                if order == Ordering::Equal {
+                    value = Some(found);
+                    break;
+                }
+                if strict {
+                    return false;
+                }
+            }
+            if !judge(slot, value) {
+                return false;
+            }
+        }
+        !strict || next.is_none()
+    }
+}
