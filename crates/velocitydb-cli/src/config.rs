@@ -1,104 +1,84 @@
 //! How `velocitydb serve` is configured: flags, then the environment, then a file, then defaults.
 //!
-//! [`Flags`] is the one table: a flag `--memory-limit` is `VELOCITYDB_MEMORY_LIMIT` in the
-//! environment and the key `memory-limit` in the file, which is YAML. The values of the file are
-//! read by the same parsers as those of flags. A key that is not known is an error.
+//! [`keys::KEYS`] is the one table of settings. [`Flags`] makes a flag of each, and
+//! [`Flags::settle`] asks the sources in their order; every value is read by its key, and an
+//! error names key and source. [`reader`] does it again for a server that runs.
 //! Tests: below, and tests/it/config.rs.
 
+pub mod keys;
+
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use clap::{Args, Command, FromArgMatches};
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
+use serde_saphyr::Spanned;
 use velocitydb::{Durability, Options, StorageMode};
-use velocitydb_server::LogFormat;
+use velocitydb_server::{Change, LogFormat, ReadConfig, Reloaded, ServerConfig, set_log_filter};
 
 use crate::failure::Failure;
 use crate::text::Bytes;
+use keys::{KEYS, Key, Kind, nearest};
 
 /// Where the data is kept when nobody says.
 pub const DATA_DEFAULT: &str = "./velocitydb-data";
 
-/// The port of the HTTP door.
-const HTTP_PORT: u16 = 7480;
-
-/// What can be configured; `None` is left to the next source.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+/// What the command line says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Flags {
-    /// Directory of the data; created when it is missing [default: ./velocitydb-data]
-    #[arg(long, value_name = "DIR", env = "VELOCITYDB_DATA")]
-    pub data: Option<PathBuf>,
+    /// By key.
+    given: BTreeMap<&'static str, String>,
+    /// The file.
+    config: Option<PathBuf>,
+}
 
-    /// How much of the data lives where: memory-only (no files, empty after a restart),
-    /// memory-first (in memory, logged) or persistent (logged and forced to the disk before each
-    /// answer) [default: memory-first]
-    #[arg(long, value_name = "MODE", env = "VELOCITYDB_MODE")]
-    pub mode: Option<StorageMode>,
+impl Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        let file = Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .env("VELOCITYDB_CONFIG")
+            .value_parser(clap::value_parser!(PathBuf))
+            .help("File with these settings: YAML, the keys are the names of the flags");
+        let flags = KEYS.iter().map(|key| {
+            let flag = Arg::new(key.name)
+                .long(key.name)
+                .value_name(key.value_name())
+                .help(key.help());
+            match key.kind {
+                Kind::Switch(_) => flag
+                    .num_args(0..=1)
+                    .require_equals(true)
+                    .default_missing_value("true"),
+                _ => flag,
+            }
+        });
+        command.arg(file).args(flags)
+    }
 
-    /// What must have happened to a write before it is answered: none, memory, os (it survives a
-    /// crash of the program) or full (it survives a loss of power) [default: the mode's own]
-    #[arg(long, value_name = "LEVEL", env = "VELOCITYDB_DURABILITY")]
-    pub durability: Option<Durability>,
+    fn augment_args_for_update(command: Command) -> Command {
+        Flags::augment_args(command)
+    }
+}
 
-    /// Address of the HTTP door; port 0 takes any free port [default: 127.0.0.1:7480]
-    #[arg(long, value_name = "ADDR", env = "VELOCITYDB_HTTP", value_parser = address)]
-    pub http: Option<SocketAddr>,
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Flags, clap::Error> {
+        let given = |key: &Key| Some((key.name, matches.get_one::<String>(key.name)?.clone()));
+        Ok(Flags {
+            given: KEYS.iter().filter_map(given).collect(),
+            config: matches.get_one::<PathBuf>("config").cloned(),
+        })
+    }
 
-    /// File with these settings: YAML, the keys are the names of the flags
-    #[arg(long, value_name = "FILE", env = "VELOCITYDB_CONFIG")]
-    pub config: Option<PathBuf>,
-
-    /// Memory that the data may take, as 4GiB or 512MiB; writes that need more are refused
-    /// [default: no limit]
-    #[arg(long, value_name = "SIZE", env = "VELOCITYDB_MEMORY_LIMIT")]
-    pub memory_limit: Option<Bytes>,
-
-    /// Bodies and answers that may be in flight at once, as 256MiB, each counted from 64 KiB on;
-    /// requests that need more are answered 503 [default: 256MiB]
-    #[arg(long, value_name = "SIZE", env = "VELOCITYDB_IN_FLIGHT_LIMIT")]
-    pub in_flight_limit: Option<Bytes>,
-
-    /// Seconds in which a client must take something of its answer; else its connection is
-    /// closed [default: 30]
-    #[arg(long, value_name = "SECONDS", env = "VELOCITYDB_WRITE_TIMEOUT", value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    pub write_timeout: Option<u64>,
-
-    /// Allow an address that others can reach, although nobody is asked for a password
-    #[arg(
-        long,
-        value_name = "BOOL",
-        env = "VELOCITYDB_INSECURE",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true"
-    )]
-    pub insecure: Option<bool>,
-
-    /// Load the sample data (all flights from New York in 2013) where it is not there yet
-    #[arg(
-        long,
-        value_name = "BOOL",
-        env = "VELOCITYDB_SAMPLE",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true"
-    )]
-    pub sample: Option<bool>,
-
-    /// How log lines look: text, json, or auto for text on a terminal and json elsewhere
-    /// [default: auto]
-    #[arg(long, value_name = "FORMAT", env = "VELOCITYDB_LOG_FORMAT")]
-    pub log_format: Option<LogFormat>,
-
-    /// What is logged: error, warn, info, debug or trace, for all or as in
-    /// info,velocitydb_server=debug [default: info]
-    #[arg(long, value_name = "LEVEL", env = "VELOCITYDB_LOG_LEVEL")]
-    pub log_level: Option<String>,
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Flags::from_arg_matches(matches)?;
+        Ok(())
+    }
 }
 
 /// What holds when all sources have been asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// Directory of the data. Not used in `memory-only` mode.
     pub data: PathBuf,
@@ -106,125 +86,127 @@ pub struct Settings {
     pub mode: StorageMode,
     /// The level of writes that name none; the mode's own when `None`.
     pub durability: Option<Durability>,
-    /// Address of the HTTP door.
-    pub http: SocketAddr,
     /// Memory that the data may take.
     pub memory_limit: Option<Bytes>,
-    /// Bodies and answers that may be in flight at once.
-    pub in_flight_limit: Bytes,
-    /// In which a client must take something of its answer.
-    pub write_timeout: Duration,
-    /// Whether an address that others can reach is allowed.
-    pub insecure: bool,
+    /// How often the log is forced to the disk.
+    pub sync_every: Duration,
+    /// How often a checkpoint is written.
+    pub checkpoint_every: Duration,
     /// Whether the sample data is loaded.
     pub sample: bool,
     /// How log lines look.
     pub log_format: LogFormat,
     /// What is logged.
     pub log_level: String,
+    /// The server's.
+    pub server: ServerConfig,
+    /// Each key that has a value, as it was written.
+    texts: BTreeMap<&'static str, String>,
 }
 
+/// What a file says: a value and its line, by key.
+type File = BTreeMap<String, Spanned<Option<String>>>;
+
 impl Flags {
-    /// The settings: flags and environment are in `self` already, the file is read now.
+    /// Whether there is a file that can be read again.
+    pub fn has_file(&self) -> bool {
+        self.config.is_some()
+    }
+
+    /// The settings, of all sources as they are now.
     ///
     /// # Errors
-    /// The file cannot be read, or a key or value in it is wrong.
-    pub fn settle(self) -> Result<Settings, Failure> {
-        let file = match &self.config {
-            Some(path) => Flags::from_file(path)?,
-            None => Flags::default(),
-        };
-        let all = self.or(file);
-        let mode = all.mode.unwrap_or_default();
-        if let (StorageMode::MemoryOnly, Some(level @ (Durability::Os | Durability::Full))) =
-            (mode, all.durability)
-        {
-            return Err(Failure::Usage(format!(
-                "mode memory-only keeps no files, so no write can be `{}`: use memory-first or \
-                 persistent, or leave out the durability",
-                level.name()
-            )));
-        }
-        Ok(Settings {
-            data: all.data.unwrap_or_else(|| DATA_DEFAULT.into()),
-            mode,
-            durability: all.durability,
-            http: all
-                .http
-                .unwrap_or_else(|| (Ipv4Addr::LOCALHOST, HTTP_PORT).into()),
-            memory_limit: all.memory_limit,
-            in_flight_limit: all.in_flight_limit.unwrap_or(Bytes(256 << 20)),
-            write_timeout: Duration::from_secs(all.write_timeout.unwrap_or(30)),
-            insecure: all.insecure.unwrap_or(false),
-            sample: all.sample.unwrap_or(false),
-            log_format: all.log_format.unwrap_or_default(),
-            log_level: all.log_level.unwrap_or_else(|| "info".to_owned()),
-        })
+    /// The file cannot be read, or a key or value is wrong; says where.
+    pub fn settle(&self) -> Result<Settings, Failure> {
+        self.settle_in(|name| std::env::var(name).ok())
+            .map_err(Failure::Usage)
     }
 
-    /// These, and where they say nothing the others.
-    fn or(self, others: Flags) -> Flags {
-        Flags {
-            data: self.data.or(others.data),
-            mode: self.mode.or(others.mode),
-            durability: self.durability.or(others.durability),
-            http: self.http.or(others.http),
-            config: self.config.or(others.config),
-            memory_limit: self.memory_limit.or(others.memory_limit),
-            in_flight_limit: self.in_flight_limit.or(others.in_flight_limit),
-            write_timeout: self.write_timeout.or(others.write_timeout),
-            insecure: self.insecure.or(others.insecure),
-            sample: self.sample.or(others.sample),
-            log_format: self.log_format.or(others.log_format),
-            log_level: self.log_level.or(others.log_level),
+    fn settle_in(&self, environment: impl Fn(&str) -> Option<String>) -> Result<Settings, String> {
+        let path = self.config.as_deref();
+        let file = path.map_or(Ok(File::new()), read_file)?;
+        let shown = path.unwrap_or(Path::new("")).display();
+        let mut settings = Settings::default();
+        for key in KEYS {
+            let variable = key.variable();
+            let in_file = file.get(key.name);
+            let flag = || Some((self.given.get(key.name)?.clone(), format!("--{}", key.name)));
+            let set = || Some((environment(&variable)?, variable.clone()));
+            let line = || {
+                let value = in_file?;
+                let (name, line) = (key.name, value.referenced.line());
+                // A key without a value is one that was left out.
+                Some((
+                    value.value.clone()?,
+                    format!("key `{name}` of {shown}, line {line}"),
+                ))
+            };
+            let default = || match key.default {
+                keys::Default::Value(text) => Some((text.to_owned(), "the default".to_owned())),
+                keys::Default::Unset(_) => None,
+            };
+            let Some((text, source)) = flag().or_else(set).or_else(line).or_else(default) else {
+                continue;
+            };
+            key.set(&mut settings, &text)
+                .map_err(|what| format!("{source}: {what}"))?;
+            settings.texts.insert(key.name, text);
         }
+        settings.check()?;
+        Ok(settings)
     }
+}
 
-    fn from_file(path: &Path) -> Result<Flags, Failure> {
-        let shown = path.display();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            Failure::Usage(format!("cannot read the configuration {shown}: {error}"))
-        })?;
-        Flags::from_yaml(&text)
-            .map_err(|what| Failure::Usage(format!("the configuration {shown}: {what}")))
-    }
-
-    /// Turns each key into the flag of its name, so that there is one way to read a value.
-    fn from_yaml(text: &str) -> Result<Flags, String> {
-        let keys: BTreeMap<String, Option<String>> =
-            serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-        let command = Flags::augment_args(Command::new("configuration").no_binary_name(true));
-        let mut flags = Flags::default();
-        for (key, value) in keys {
-            let known = command
-                .get_arguments()
-                .filter_map(|argument| argument.get_long());
-            let known: Vec<&str> = known
-                .filter(|name| !matches!(*name, "config" | "help"))
-                .collect();
-            if !known.contains(&key.as_str()) {
-                return Err(unknown_key(&key, &known));
-            }
-            // A key without a value is one that was left out.
-            let Some(value) = value else { continue };
-            let read = command
-                .clone()
-                .try_get_matches_from([format!("--{key}={value}")])
-                .and_then(|matches| Flags::from_arg_matches(&matches));
-            let read = read.map_err(|error| format!("key `{key}`: {}", first_line(&error)))?;
-            flags = flags.or(read);
+/// Reads a file. A key that is not known is an error.
+fn read_file(path: &Path) -> Result<File, String> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("cannot read the configuration {shown}: {error}"))?;
+    let file: File = serde_saphyr::from_str(&text)
+        .map_err(|error| format!("the configuration {shown}: {error}"))?;
+    let unknown = file
+        .iter()
+        .find(|(name, _)| KEYS.iter().all(|key| key.name != *name));
+    let Some((name, value)) = unknown else {
+        return Ok(file);
+    };
+    let advice = match nearest(name) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => {
+            let names: Vec<_> = KEYS.iter().map(|key| key.name).collect();
+            format!("the keys are {}", names.join(", "))
         }
-        Ok(flags)
-    }
+    };
+    let line = value.referenced.line();
+    Err(format!(
+        "the configuration {shown}, line {line}: there is no key `{name}`; {advice}"
+    ))
 }
 
 impl Settings {
+    /// What no single key can say.
+    fn check(&self) -> Result<(), String> {
+        if let (StorageMode::MemoryOnly, Some(level @ (Durability::Os | Durability::Full))) =
+            (self.mode, self.durability)
+        {
+            return Err(format!(
+                "mode memory-only keeps no files, so no write can be `{}`: use memory-first or \
+                 persistent, or leave out the durability",
+                level.name()
+            ));
+        }
+        Ok(())
+    }
+
     /// As the database takes them.
     pub fn options(&self) -> Options {
         let mut options = match self.mode {
             StorageMode::MemoryOnly => Options::in_memory(),
             mode => Options::at(&self.data).mode(mode),
         };
+        options = options
+            .sync_every(self.sync_every)
+            .checkpoint_every(Some(self.checkpoint_every));
         if let Some(level) = self.durability {
             options = options.durability(level);
         }
@@ -233,147 +215,63 @@ impl Settings {
         }
         options
     }
+
+    /// What of `new` differs, and which of it can change live.
+    fn compare(&self, new: &Settings) -> Reloaded {
+        let mut reloaded = Reloaded::default();
+        for key in KEYS {
+            let shown = |settings: &Settings| {
+                let unset = match key.default {
+                    keys::Default::Value(words) | keys::Default::Unset(words) => words,
+                };
+                let text = settings.texts.get(key.name);
+                text.map_or(unset.to_owned(), |text| text.trim().to_owned())
+            };
+            let (from, to) = (shown(self), shown(new));
+            if from == to {
+                continue;
+            }
+            let change = Change {
+                key: key.name,
+                from,
+                to,
+            };
+            match key.change {
+                keys::Change::Live => reloaded.changed.push(change),
+                keys::Change::Restart => reloaded.needs_restart.push(change),
+            }
+        }
+        reloaded
+    }
+
+    /// Takes from `new` what can change live.
+    fn take_live(&mut self, new: &Settings) {
+        for key in KEYS.iter().filter(|key| key.change == keys::Change::Live) {
+            if let Some(text) = new.texts.get(key.name) {
+                self.texts.insert(key.name, text.clone());
+            }
+        }
+    }
 }
 
-/// What clap says, without its advice about flags.
-fn first_line(error: &clap::Error) -> String {
-    let text = error.to_string();
-    let line = text.lines().next().unwrap_or_default();
-    line.strip_prefix("error: ").unwrap_or(line).to_owned()
-}
-
-fn unknown_key(key: &str, known: &[&str]) -> String {
-    let nearest = known
-        .iter()
-        .map(|name| {
-            (
-                strsim::damerau_levenshtein(&key.replace('_', "-"), name),
-                name,
-            )
-        })
-        .min()
-        .filter(|(distance, name)| *distance <= name.len() / 2);
-    let advice = match nearest {
-        Some((_, name)) => format!("did you mean `{name}`?"),
-        None => format!("the keys are {}", known.join(", ")),
-    };
-    format!("there is no key `{key}`; {advice}")
-}
-
-/// Reads an address. `localhost` is taken as 127.0.0.1; other names are not looked up.
-fn address(text: &str) -> Result<SocketAddr, String> {
-    let numeric = match text.strip_prefix("localhost:") {
-        Some(port) => format!("127.0.0.1:{port}"),
-        None => text.to_owned(),
-    };
-    numeric.parse().map_err(|_| {
-        "write an IP address and a port, such as 127.0.0.1:7480 or [::1]:7480".to_owned()
+/// Reads the settings again for a server that runs with `settings`: nothing changes unless all of
+/// it is right.
+pub fn reader(flags: Flags, settings: Settings) -> ReadConfig {
+    let running = Mutex::new(settings);
+    ReadConfig::new(move || {
+        let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = match flags.settle() {
+            Ok(new) => new,
+            Err(Failure::Usage(what)) => return Err(what),
+            Err(other) => return Err(format!("{other:?}")),
+        };
+        new.server.check().map_err(|error| error.to_string())?;
+        set_log_filter(&new.log_level).map_err(|error| error.to_string())?;
+        let reloaded = running.compare(&new);
+        running.take_live(&new);
+        Ok((new.server, reloaded))
     })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wrong(yaml: &str) -> String {
-        Flags::from_yaml(yaml).unwrap_err()
-    }
-
-    #[test]
-    fn every_key_is_read_as_its_flag() {
-        let yaml = "
-            # where and how
-            data: /var/lib/velocitydb
-            mode: persistent
-            durability: os
-            http: localhost:80
-            memory-limit: 4GiB
-            in-flight-limit: 64MiB
-            write-timeout: 10
-            insecure: true
-            sample: false
-            log-format: json
-            log-level: debug
-        ";
-        let expected = Flags {
-            data: Some("/var/lib/velocitydb".into()),
-            mode: Some(StorageMode::Persistent),
-            durability: Some(Durability::Os),
-            http: Some("127.0.0.1:80".parse().unwrap()),
-            config: None,
-            memory_limit: Some(Bytes(4 << 30)),
-            in_flight_limit: Some(Bytes(64 << 20)),
-            write_timeout: Some(10),
-            insecure: Some(true),
-            sample: Some(false),
-            log_format: Some(LogFormat::Json),
-            log_level: Some("debug".into()),
-        };
-        assert_eq!(Flags::from_yaml(yaml), Ok(expected));
-    }
-
-    #[test]
-    fn what_is_empty_says_nothing() {
-        for yaml in ["", "# nothing\n", "data:\n", "mode: ~\n"] {
-            assert_eq!(Flags::from_yaml(yaml), Ok(Flags::default()), "{yaml:?}");
-        }
-    }
-
-    #[test]
-    fn an_unknown_key_is_an_error_that_names_the_nearest() {
-        assert_eq!(
-            wrong("memory_limit: 1"),
-            "there is no key `memory_limit`; did you mean `memory-limit`?"
-        );
-        assert_eq!(
-            wrong("htttp: 1"),
-            "there is no key `htttp`; did you mean `http`?"
-        );
-        assert!(wrong("config: a").contains("there is no key `config`"));
-        let far = wrong("replication-factor: 3");
-        assert!(
-            far.contains("the keys are data, mode, durability, http, memory-limit"),
-            "{far}"
-        );
-    }
-
-    #[test]
-    fn a_wrong_value_names_its_key() {
-        for (yaml, part) in [
-            (
-                "mode: fast",
-                "none of memory-only, memory-first, persistent",
-            ),
-            ("durability: very", "none of none, memory, os, full"),
-            ("http: 7480", "write an IP address and a port"),
-            ("memory-limit: much", "is not a size such as 4GiB"),
-            ("insecure: perhaps", "invalid value 'perhaps'"),
-            ("log-format: xml", "none of auto, text, json"),
-        ] {
-            let error = wrong(yaml);
-            let key = yaml.split(':').next().unwrap();
-            assert!(error.starts_with(&format!("key `{key}`: ")), "{error}");
-            assert!(error.contains(part), "{error}");
-        }
-        assert!(wrong("data: [1, 2]").contains("line 1"));
-        assert!(wrong("mode: persistent\nmode: persistent").contains("duplicate"));
-    }
-
-    #[test]
-    fn the_first_source_that_speaks_wins() {
-        let first = Flags {
-            sample: Some(false),
-            ..Flags::default()
-        };
-        let second = Flags {
-            sample: Some(true),
-            mode: Some(StorageMode::Persistent),
-            ..Flags::default()
-        };
-        let both = first.or(second);
-        assert_eq!(
-            (both.sample, both.mode),
-            (Some(false), Some(StorageMode::Persistent))
-        );
-    }
-}
+mod tests;

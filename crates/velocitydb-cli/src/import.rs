@@ -1,41 +1,46 @@
-//! `velocitydb import`: the rows of a CSV or NDJSON file into a data directory.
+//! `velocitydb import`: a CSV, JSON or NDJSON file, or an exported one, into a data directory.
 //!
 //! Works on the directory itself, so no server may use it. Rows are written about a thousand at
 //! a time and forced to the disk before the summary: what it counts is kept. The collection, and
 //! the directory, are created when the first row is to be written: a wrong name, option or file
-//! leaves nothing behind.
-//! Tests: tests/it/import.rs; `load` for batches and bad rows.
+//! leaves nothing behind. What was exported is [`restore`]'s.
+//! Tests: tests/it/import.rs; velocitydb-import for batches and bad rows.
 
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use velocitydb::{Database, Definition, Error, Field, FieldType, Openness, Options, Schema};
-use velocitydb_import::{BadRows, ImportError, Options as ReaderOptions, Reader, Widening};
+use velocitydb::{Database, Definition, Error, FieldType, Options};
+use velocitydb_import::{
+    BadRows, Ids, LoadError, LoadOptions, Loader, Met, OnBadRow, Opened, Options as ReaderOptions,
+    Present, Progress, Reader, Widening,
+    with_id_type,
+};
 
 use crate::config::DATA_DEFAULT;
 use crate::failure::Failure;
-use crate::load::{BadRow, Ids, LoadError, LoadOptions, Loader, OnBadRow};
+use crate::restore;
 use crate::text::{count, thousands};
 
 /// What to import and how.
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// The file: CSV, TSV or NDJSON, plain or compressed with gzip or zstd; - for standard input
-    file: PathBuf,
+    /// The file: CSV, TSV, NDJSON, a JSON array or what was exported, plain or compressed with
+    /// gzip or zstd; - for standard input
+    pub file: PathBuf,
 
-    /// Collection that takes the rows; created when it is missing
-    #[arg(long, value_name = "NAME")]
-    collection: String,
+    /// Collection that takes the rows, created when it is missing; of an exported file with one
+    /// collection the name that it gets, or the collection that takes its documents
+    #[arg(long, visible_alias = "into", value_name = "NAME")]
+    pub collection: Option<String>,
 
     /// Directory of the data; created when it is missing
     #[arg(long, value_name = "DIR", env = "VELOCITYDB_DATA", default_value = DATA_DEFAULT)]
-    data: PathBuf,
+    pub data: PathBuf,
 
     /// Format [default: by the file's name, else by its first character]
     #[arg(long)]
@@ -50,13 +55,63 @@ pub struct Arguments {
     #[arg(long = "type", value_name = "COLUMN=TYPE")]
     types: Vec<ColumnType>,
 
-    /// Leave out rows that cannot be read or kept, instead of stopping at the first
+    /// What happens at a row that cannot be read or kept
+    #[arg(long, value_name = "WHAT", default_value = "stop")]
+    pub on_error: OnError,
+
+    /// With --on-error skip: stop when there were more bad rows than this
+    #[arg(long, value_name = "N")]
+    max_errors: Option<u64>,
+
+    /// Put documents in place of those with the same id
     #[arg(long)]
-    skip_bad_rows: bool,
+    pub upsert: bool,
+
+    /// Go on with an import that was interrupted: pass over what is there. For rows without an id
+    /// give it from the beginning, so that they get the same ids each time
+    #[arg(long, conflicts_with = "upsert")]
+    pub resume: bool,
 
     /// Rows of one write
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    batch: u32,
+    pub batch: u32,
+}
+
+/// What happens at a bad row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnError {
+    /// The import ends there; what is before it is kept
+    Stop,
+    /// It is left out, and told with its line
+    Skip,
+}
+
+impl Arguments {
+    /// How rows go into a collection.
+    pub fn load_options(&self, collection: &str, ids: Ids) -> LoadOptions {
+        let source = || {
+            let path = self
+                .file
+                .canonicalize()
+                .unwrap_or_else(|_| self.file.clone());
+            path.to_string_lossy().into_owned()
+        };
+        LoadOptions {
+            on_bad_row: match self.on_error {
+                OnError::Stop => OnBadRow::Stop,
+                OnError::Skip => OnBadRow::Skip {
+                    bad_rows_max: self.max_errors.unwrap_or(u64::MAX),
+                },
+            },
+            present: match self.upsert {
+                true => Present::Replace,
+                false => Present::Refuse,
+            },
+            resume: self.resume.then(source),
+            batch_rows: self.batch as usize,
+            ..LoadOptions::new(collection, ids)
+        }
+    }
 }
 
 /// How the file is laid out.
@@ -66,7 +121,8 @@ enum Format {
     Csv,
     /// Values between tabs, with a header
     Tsv,
-    /// One JSON object on each line
+    /// One JSON object on each line, or one array of objects
+    #[value(alias = "json")]
     Ndjson,
 }
 
@@ -97,30 +153,71 @@ impl FromStr for ColumnType {
 
 /// Runs the command.
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
-    let definition = definition(arguments)?;
-    let (mut reader, bad_rows) = open(arguments)?;
-    let dir = &arguments.data;
-    let opened = match is_database(dir) {
-        true => Some(Database::open(Options::at(dir)).map_err(|error| Failure::of(&error, dir))?),
-        false => None,
-    };
+    if arguments.max_errors.is_some() && arguments.on_error == OnError::Stop {
+        let what = "--max-errors is for --on-error skip: without it the first bad row ends the \
+                    import";
+        return Err(Failure::Usage(what.to_owned()));
+    }
+    let definition = arguments
+        .collection
+        .as_deref()
+        .map(|name| definition(name, arguments));
+    let definition = definition.transpose()?;
+    let (opened, met) = open(arguments)?;
+    match (opened, definition) {
+        (Opened::Export(reader), _) => restore::run(arguments, reader, out),
+        (Opened::Rows(reader), Some(definition)) => {
+            import(arguments, definition, reader, &met, out)
+        }
+        (Opened::Rows(_), None) => {
+            let what = "--collection NAME is missing: the collection that takes the rows";
+            Err(Failure::Usage(what.to_owned()))
+        }
+    }
+}
+
+fn import(
+    arguments: &Arguments,
+    definition: Definition,
+    mut reader: Reader,
+    met: &Met,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let name = definition.name.clone();
+    let opened = open_database(&arguments.data)?;
     let mut loader = loader(arguments, definition, &mut reader, opened.as_ref())?;
     let started = Instant::now();
-    let bar = progress_bar(&reader);
-    let ended = load(&mut reader, &bad_rows, &mut loader, &bar);
+    let bar = progress_bar(&reader.progress());
+    let progress = reader.progress();
+    let ended = loader.load(&mut reader, met, || bar.set_position(progress.bytes_read()));
     bar.finish_and_clear();
     let db = loader.database().or(opened.as_ref());
-    let synced = db.map_or(Ok(()), Database::sync);
-    synced.map_err(|error| Failure::of(&error, dir))?;
-    let told = summary(&loader, &reader, arguments, started.elapsed(), out);
+    let closing = |result: Option<Result<(), Error>>| {
+        let result = result.unwrap_or(Ok(()));
+        result.map_err(|error| Failure::of(&error, &arguments.data))
+    };
+    closing(db.map(Database::sync))?;
+    let told = summary(&loader, &name, arguments, started.elapsed(), out);
+    let told = told.and_then(|()| widened(&reader, out));
+    let told = told.and_then(|()| tell_bad_rows(&loader, arguments, out));
     let ended = ended.map_err(|error| failed(&error, &loader, arguments));
-    let closed = db.map_or(Ok(()), Database::close);
-    let closed = closed.map_err(|error| Failure::of(&error, dir));
+    let closed = closing(db.map(Database::close));
     ended.and(closed).and(told)
 }
 
+/// Opens the database, if there is one.
+pub fn open_database(dir: &Path) -> Result<Option<Database>, Failure> {
+    match is_database(dir) {
+        false => Ok(None),
+        true => {
+            let opened = Database::open(Options::at(dir));
+            opened.map(Some).map_err(|error| Failure::of(&error, dir))
+        }
+    }
+}
+
 /// Whether a database was opened in a directory before.
-fn is_database(dir: &Path) -> bool {
+pub fn is_database(dir: &Path) -> bool {
     ["LOCK", "wal", "checkpoints"]
         .iter()
         .any(|name| dir.join(name).exists())
@@ -128,8 +225,8 @@ fn is_database(dir: &Path) -> bool {
 
 /// The collection as it is created when it is missing. The id of an exported document is no
 /// field.
-fn definition(arguments: &Arguments) -> Result<Definition, Failure> {
-    let mut definition = Definition::new(&arguments.collection);
+fn definition(name: &str, arguments: &Arguments) -> Result<Definition, Failure> {
+    let mut definition = Definition::new(name);
     definition.primary_key = arguments.id.clone().filter(|id| id != "_id");
     definition
         .check()
@@ -137,25 +234,16 @@ fn definition(arguments: &Arguments) -> Result<Definition, Failure> {
     Ok(definition)
 }
 
-/// Bad rows that the reader has met since they were last taken.
-type Met = Arc<Mutex<Vec<BadRow>>>;
-
-fn open(arguments: &Arguments) -> Result<(Reader, Met), Failure> {
+fn open(arguments: &Arguments) -> Result<(Opened, Met), Failure> {
     let met = Met::default();
     let types: BTreeMap<String, FieldType> = arguments
         .types
         .iter()
         .map(|ColumnType(name, kind)| (name.clone(), *kind))
         .collect();
-    let bad_rows = if arguments.skip_bad_rows {
-        let met = Arc::clone(&met);
-        BadRows::Skip(Box::new(move |error| {
-            met.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(bad_row(error));
-        }))
-    } else {
-        BadRows::Stop
+    let bad_rows = match arguments.on_error {
+        OnError::Skip => met.skip(),
+        OnError::Stop => BadRows::Stop,
     };
     let mut options = ReaderOptions {
         types,
@@ -167,32 +255,27 @@ fn open(arguments: &Arguments) -> Result<(Reader, Met), Failure> {
         Failure::new(format!("cannot import {}: {error}", file.display()))
     };
     let format = arguments.format.map(velocitydb_import::Format::from);
-    let reader = if file == Path::new("-") {
-        let format = format.unwrap_or_else(|| velocitydb_import::Format::Auto {
-            name: String::new(),
-        });
-        Reader::open(std::io::stdin(), format, options)
-    } else if let Some(format) = format {
-        let file = std::fs::File::open(file).map_err(|error| failed(&error))?;
-        options.bytes_total = file.metadata().ok().map(|metadata| metadata.len());
-        Reader::open(file, format, options)
-    } else {
-        Reader::open_file(file, options)
+    let by_name = |name: String| {
+        format
+            .clone()
+            .unwrap_or(velocitydb_import::Format::Auto { name })
     };
-    Ok((reader.map_err(|error| failed(&error))?, met))
-}
-
-fn bad_row(error: &ImportError) -> BadRow {
-    BadRow {
-        line: error.line,
-        what: error.kind.to_string(),
-    }
+    let opened = if file == Path::new("-") {
+        velocitydb_import::open(std::io::stdin(), by_name(String::new()), options)
+    } else {
+        let unread = |error| failed(&format!("cannot read the input: {error}"));
+        let opened = std::fs::File::open(file).map_err(unread)?;
+        options.bytes_total = opened.metadata().ok().map(|metadata| metadata.len());
+        let name = file.to_string_lossy().into_owned();
+        velocitydb_import::open(opened, by_name(name), options)
+    };
+    Ok((opened.map_err(|error| failed(&error))?, met))
 }
 
 /// Says how rows go into the collection, and how it is created when it is missing.
 fn loader(
     arguments: &Arguments,
-    mut definition: Definition,
+    definition: Definition,
     reader: &mut Reader,
     opened: Option<&Database>,
 ) -> Result<Loader, Failure> {
@@ -214,17 +297,7 @@ fn loader(
     if let Ids::Field(field) = &ids {
         check_columns(reader, field, arguments)?;
     }
-    let on_bad_row = if arguments.skip_bad_rows {
-        OnBadRow::Skip
-    } else {
-        OnBadRow::Stop
-    };
-    let options = LoadOptions {
-        collection: name.clone(),
-        ids,
-        on_bad_row,
-        batch_rows: arguments.batch as usize,
-    };
+    let options = arguments.load_options(name, ids);
     if let (Some(db), Some(_)) = (opened, &present) {
         return Ok(Loader::new(db, options));
     }
@@ -235,11 +308,7 @@ fn loader(
     let (opened, dir) = (opened.cloned(), arguments.data.clone());
     let create = move |id_type: Option<FieldType>| {
         let db = opened.map_or_else(|| Database::open(Options::at(dir)), Ok)?;
-        if let (Some(id), Some(kind)) = (&definition.primary_key, id_type) {
-            let fields = vec![Field::new(id, kind)];
-            definition.schema = Schema::new(Openness::Open, fields)
-                .map_err(|error| Error::Invalid(error.to_string()))?;
-        }
+        let definition = with_id_type(definition, id_type)?;
         db.create_collection(definition)?;
         Ok(db)
     };
@@ -260,67 +329,25 @@ fn check_columns(reader: &Reader, id: &str, arguments: &Arguments) -> Result<(),
     )))
 }
 
-/// Why the import ended early.
-enum Ended {
-    Load(LoadError),
-    Input(ImportError),
-}
-
-impl From<LoadError> for Ended {
-    fn from(error: LoadError) -> Ended {
-        Ended::Load(error)
-    }
-}
-
-fn load(
-    reader: &mut Reader,
-    met: &Met,
-    loader: &mut Loader,
-    bar: &ProgressBar,
-) -> Result<(), Ended> {
-    let progress = reader.progress();
-    for row in reader.by_ref() {
-        for bad_row in met.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            loader.bad(bad_row)?;
-        }
-        match row {
-            Ok(row) => loader.push(row)?,
-            Err(error) if error.is_bad_row() => loader.bad(bad_row(&error))?,
-            Err(error) => {
-                loader.flush()?;
-                return Err(Ended::Input(error));
-            }
-        }
-        bar.set_position(progress.bytes_read());
-    }
-    for bad_row in met.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-        loader.bad(bad_row)?;
-    }
-    loader.flush()?;
-    Ok(())
-}
-
 /// A bar on a terminal, nothing elsewhere.
-fn progress_bar(reader: &Reader) -> ProgressBar {
-    let template = match reader.progress().bytes_total() {
-        Some(_) => "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
-        None => "{spinner} {bytes} {bytes_per_sec}",
-    };
-    let bar = match reader.progress().bytes_total() {
-        Some(total) => ProgressBar::new(total),
-        None => ProgressBar::new_spinner(),
+pub fn progress_bar(progress: &Progress) -> ProgressBar {
+    let (bar, template) = match progress.bytes_total() {
+        Some(total) => (
+            ProgressBar::new(total),
+            "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+        ),
+        None => (
+            ProgressBar::new_spinner(),
+            "{spinner} {bytes} {bytes_per_sec}",
+        ),
     };
     bar.set_draw_target(ProgressDrawTarget::stderr());
     bar.with_style(ProgressStyle::with_template(template).expect("the template is well formed"))
 }
 
-fn failed(error: &Ended, loader: &Loader, arguments: &Arguments) -> Failure {
-    let what = match error {
-        Ended::Load(LoadError::BadRow(bad_row)) => bad_row.to_string(),
-        Ended::Load(LoadError::Database(error)) => error.to_string(),
-        Ended::Input(error) => error.to_string(),
-    };
-    let failure = Failure::new(format!("{}: {what}", arguments.file.display()));
+/// What ended an import early, and what was kept.
+pub fn failed(error: &LoadError, loader: &Loader, arguments: &Arguments) -> Failure {
+    let failure = Failure::new(format!("{}: {error}", arguments.file.display()));
     let kept = match loader.rows() {
         0 => "No row was imported.".to_owned(),
         1 => "The 1 row before it is in the collection; nothing after it is.".to_owned(),
@@ -330,16 +357,19 @@ fn failed(error: &Ended, loader: &Loader, arguments: &Arguments) -> Failure {
         ),
     };
     match error {
-        Ended::Load(LoadError::BadRow(_)) => failure.help(format!(
-            "{kept} --skip-bad-rows leaves out such rows and goes on."
+        LoadError::BadRow(_) => failure.help(format!(
+            "{kept} --on-error skip leaves out such rows and goes on."
         )),
-        Ended::Load(LoadError::Database(_)) | Ended::Input(_) => failure.help(kept),
+        LoadError::TooManyBadRows { .. } | LoadError::Input(_) | LoadError::Database(_) => {
+            failure.help(kept)
+        }
     }
 }
 
-fn summary(
+/// What was imported into a collection, and how fast.
+pub fn summary(
     loader: &Loader,
-    reader: &Reader,
+    collection: &str,
     arguments: &Arguments,
     took: Duration,
     out: &mut dyn Write,
@@ -348,15 +378,22 @@ fn summary(
     let per_second = rows as f64 / took.as_secs_f64().max(1e-6);
     writeln!(
         out,
-        "Imported {} into {} in {:.2} s ({} rows/s).",
+        "Imported {} into {collection} in {:.2} s ({} rows/s).",
         count(rows, "row"),
-        arguments.collection,
         took.as_secs_f64(),
         thousands(per_second as u64),
     )?;
-    if loader.database().is_none() {
+    if arguments.resume {
+        let passed = count(loader.passed(), "row");
+        writeln!(out, "Passed over {passed} that were there already.")?;
+    }
+    if loader.database().is_none() && loader.passed() == 0 {
         writeln!(out, "Nothing was created.")?;
     }
+    Ok(())
+}
+
+fn widened(reader: &Reader, out: &mut dyn Write) -> Result<(), Failure> {
     for Widening {
         column,
         line,
@@ -370,8 +407,17 @@ fn summary(
              of type {to}. To have one type, say --type {column}={to}."
         )?;
     }
+    Ok(())
+}
+
+/// The rows that were left out, with their lines.
+pub fn tell_bad_rows(
+    loader: &Loader,
+    arguments: &Arguments,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let (bad_count, bad_rows) = loader.bad_rows();
-    if !arguments.skip_bad_rows || bad_count == 0 {
+    if arguments.on_error == OnError::Stop || bad_count == 0 {
         return Ok(());
     }
     writeln!(out, "Left out {}:", count(bad_count, "bad row"))?;

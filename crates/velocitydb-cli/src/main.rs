@@ -1,8 +1,8 @@
 //! The program `velocitydb`: reads its arguments and calls the module that does the work.
 //!
 //! One module for each command: [`serve`] (with [`sample`]), [`demo`], [`shell`] (with status and
-//! top), [`import`], [`check`] (and repair), [`mod@bench`], [`torture`] (the load of the kill
-//! tests). What they share: [`config`], [`load`] (rows into a collection), [`failure`] (how a
+//! top), [`import`] (with [`restore`]), [`export`], [`check`] (and repair), [`mod@bench`],
+//! [`torture`] (the load of the kill tests). What they share: [`config`], [`failure`] (how a
 //! command ends), [`output`], [`text`], [`version`].
 //!
 //! Invariants: answers go to standard output, failures and logs to standard error; the exit
@@ -14,10 +14,11 @@ mod bench;
 mod check;
 mod config;
 mod demo;
+mod export;
 mod failure;
 mod import;
-mod load;
 mod output;
+mod restore;
 mod sample;
 mod serve;
 mod shell;
@@ -66,8 +67,10 @@ enum Command {
     Status(shell::StatusArguments),
     /// Watch what a server does
     Top(shell::TopArguments),
-    /// Import a CSV or NDJSON file into a data directory that no server uses
+    /// Import a CSV, JSON or exported file into a data directory that no server uses
     Import(import::Arguments),
+    /// Export collections from a server, or from a data directory that none uses
+    Export(export::Arguments),
     /// Verify every file of a data directory that no server uses; exit status 1 when damaged
     Check(check::CheckArguments),
     /// Say what repairing a damaged data directory would lose; with --yes, repair it
@@ -77,6 +80,9 @@ enum Command {
     /// Write until killed, saying what was acknowledged: the load of the kill tests
     #[command(hide = true)]
     Torture(torture::Arguments),
+    /// Print docs/reference/configuration.md
+    #[command(hide = true)]
+    ConfigurationReference,
     /// Print the version and what it was built from
     Version,
 }
@@ -97,10 +103,12 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Status(arguments) => shell::status(&arguments, &mut out),
         Command::Top(arguments) => shell::top(&arguments, &mut out),
         Command::Import(arguments) => import::run(&arguments, &mut out),
+        Command::Export(arguments) => export::run(&arguments, &mut out),
         Command::Check(arguments) => check::check(&arguments, &mut out),
         Command::Repair(arguments) => check::repair(&arguments, &mut out),
         Command::Bench(arguments) => bench::run(arguments, &mut out),
         Command::Torture(arguments) => torture::run(&arguments),
+        Command::ConfigurationReference => Ok(out.write_all(config::keys::reference().as_bytes())?),
         Command::Version => Ok(writeln!(out, "velocitydb {}", version::LONG)?),
     }
 }

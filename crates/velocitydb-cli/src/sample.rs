@@ -11,10 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use velocitydb::{Database, Definition};
-use velocitydb_import::{Format, Options, Reader};
+use velocitydb_import::{Format, Ids, LoadError, LoadOptions, Loader, OnBadRow, Options, Reader};
 
 use crate::failure::Failure;
-use crate::load::{Ids, LoadError, LoadOptions, Loader, OnBadRow};
 
 /// Documents of one write.
 const BATCH_ROWS: usize = 1_000;
@@ -115,10 +114,9 @@ impl Table {
         let mut loader = Loader::new(
             db,
             LoadOptions {
-                collection: self.name.to_owned(),
-                ids,
-                on_bad_row: OnBadRow::Skip,
+                on_bad_row: OnBadRow::SKIP,
                 batch_rows: BATCH_ROWS,
+                ..LoadOptions::new(self.name, ids)
             },
         );
         for (number, row) in (1..).zip(self.reader()?) {

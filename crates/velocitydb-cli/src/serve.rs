@@ -1,10 +1,10 @@
 //! `velocitydb serve`: opens the data, serves it over HTTP, and closes it when asked to stop.
 //!
 //! Standard output says where it serves, what can be pasted, and how it ended; logs go to
-//! standard error. Neither holds the server up when nobody reads it ([`crate::output`]). SIGTERM,
-//! SIGHUP and Ctrl-C (SIGINT) stop it: requests in progress end, a last checkpoint is written. A
-//! second signal while it stops ends it at once; nothing that was acknowledged at `os` or `full`
-//! is lost by that either.
+//! standard error. Neither holds the server up when nobody reads it ([`crate::output`]). SIGTERM
+//! and Ctrl-C (SIGINT) stop it: requests in progress end, a last checkpoint is written. A second
+//! signal while it stops ends it at once; nothing that was acknowledged at `os` or `full` is lost
+//! by that either. SIGHUP reads the file of `--config` again; without one it stops the server.
 //!
 //! The address is taken before the data is opened: a server that cannot listen leaves nothing.
 //! Tests: tests/it/serve.rs.
@@ -18,10 +18,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::oneshot;
 use velocitydb::{Database, StorageMode};
 use velocitydb_server::{
-    Server, ServerConfig, ServerError, flush_logs, init_logging, log_panics, raise_file_limit,
+    Reloader, Server, ServerError, flush_logs, init_logging, log_panics, raise_file_limit,
 };
 
-use crate::config::{Flags, Settings};
+use crate::config::{self, Flags, Settings};
 use crate::failure::Failure;
 use crate::output::{self, say};
 use crate::sample::{self, Loaded, Table};
@@ -40,21 +40,18 @@ pub fn run(flags: Flags) -> Result<(), Failure> {
         .build();
     let runtime = runtime
         .map_err(|error| Failure::new(format!("cannot start the server's threads: {error}")))?;
-    let ended = runtime.block_on(serve(&settings));
+    let ended = runtime.block_on(serve(flags, &settings));
     flush_logs(output::FLUSH_BOUND);
     output::flush();
     ended
 }
 
-async fn serve(settings: &Settings) -> Result<(), Failure> {
+async fn serve(flags: Flags, settings: &Settings) -> Result<(), Failure> {
     // Before anything else: a signal must never find the default action, which is to die.
-    let mut signals = Signals::listen()?;
-    let mut config = ServerConfig::default();
-    config.http = settings.http;
-    config.insecure = settings.insecure;
-    config.write_timeout = settings.write_timeout;
-    let in_flight = usize::try_from(settings.in_flight_limit.0);
-    config.in_flight_bytes_max = in_flight.unwrap_or(usize::MAX);
+    let reloads = flags.has_file();
+    let mut signals = Signals::listen(reloads)?;
+    let mut config = settings.server.clone();
+    config.read_again = reloads.then(|| config::reader(flags, settings.clone()));
     let bound = Server::bind(config).map_err(|error| failed(&error))?;
     let (options, data) = (settings.options(), settings.data.clone());
     let opening = tokio::task::spawn_blocking(move || Database::open(options));
@@ -63,6 +60,7 @@ async fn serve(settings: &Settings) -> Result<(), Failure> {
         .map_err(|error| Failure::new(format!("opening the data: {error}")))?
         .map_err(|error| Failure::of(&error, &data))?;
     let server = bound.start(db.clone()).map_err(|error| failed(&error))?;
+    signals.reloader = Some(server.reloader());
     let address = server.local_addr();
     greet(settings, address, &db);
     let (stop, stopped) = oneshot::channel::<()>();
@@ -320,9 +318,13 @@ fn farewell(settings: &Settings, db: &Database) {
     ));
 }
 
-/// The signals that mean: stop.
+/// The signals that mean: stop, or read the configuration again.
 #[cfg(unix)]
 struct Signals {
+    /// What SIGHUP means: a reload, or a stop.
+    reloads: bool,
+    /// `None` until the server runs.
+    reloader: Option<Reloader>,
     hangup: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
@@ -330,7 +332,7 @@ struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    fn listen() -> Result<Signals, Failure> {
+    fn listen(reloads: bool) -> Result<Signals, Failure> {
         use tokio::signal::unix::{SignalKind, signal};
         let failed = |error| {
             Failure::new(format!(
@@ -338,29 +340,45 @@ impl Signals {
             ))
         };
         Ok(Signals {
+            reloads,
+            reloader: None,
             hangup: signal(SignalKind::hangup()).map_err(failed)?,
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
             terminate: signal(SignalKind::terminate()).map_err(failed)?,
         })
     }
 
+    /// The next signal to stop. Those to reload are obeyed meanwhile.
     async fn next(&mut self) -> &'static str {
-        tokio::select! {
-            _ = self.hangup.recv() => "SIGHUP",
-            _ = self.interrupt.recv() => "Interrupt",
-            _ = self.terminate.recv() => "SIGTERM",
+        loop {
+            tokio::select! {
+                _ = self.hangup.recv() => match &self.reloader {
+                    _ if !self.reloads => return "SIGHUP",
+                    // Its outcome is in the log.
+                    Some(reloader) => {
+                        let reloader = reloader.clone();
+                        let reload = move || reloader.reload().is_ok();
+                        let _ = tokio::task::spawn_blocking(reload).await;
+                    }
+                    None => {} // it has just been read
+                },
+                _ = self.interrupt.recv() => return "Interrupt",
+                _ = self.terminate.recv() => return "SIGTERM",
+            }
         }
     }
 }
 
 /// The signals that mean: stop.
 #[cfg(not(unix))]
-struct Signals;
+struct Signals {
+    reloader: Option<Reloader>,
+}
 
 #[cfg(not(unix))]
 impl Signals {
-    fn listen() -> Result<Signals, Failure> {
-        Ok(Signals)
+    fn listen(_: bool) -> Result<Signals, Failure> {
+        Ok(Signals { reloader: None })
     }
 
     async fn next(&mut self) -> &'static str {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
-use velocitydb_types::{Fields, Key, Path, RawMap, Schema, Timestamp, Value};
+use velocitydb_types::{Fields, Key, Migration, Path, RawMap, Schema, Timestamp, Value};
 
 use crate::command::Refusal;
 use crate::store::{Table, TableBytes};
@@ -117,6 +117,73 @@ pub struct IndexDefinition {
 pub enum IndexKind {
     /// A hash index in which a value stands once.
     UniqueHash,
+}
+
+/// Another definition for a collection, and what it cannot say by itself. Its documents are
+/// brought to it in one step: readers see all of them as they were, or all as they are then.
+/// Their versions, indexes and times stay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an alteration, an object")]
+pub struct Alteration {
+    /// What it shall be. Name, kind, persistence and primary key stay.
+    pub definition: Definition,
+    /// Declared fields that have another name now: the old name, the new name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rename: BTreeMap<String, String>,
+    /// Declared fields that go, with their values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drop: Vec<String>,
+}
+
+impl Alteration {
+    /// To this definition, without renames and drops.
+    pub fn to(definition: Definition) -> Alteration {
+        Alteration {
+            definition,
+            rename: BTreeMap::new(),
+            drop: Vec::new(),
+        }
+    }
+
+    /// The same; a declared field gets another name.
+    #[must_use]
+    pub fn rename(mut self, from: impl Into<String>, to: impl Into<String>) -> Alteration {
+        self.rename.insert(from.into(), to.into());
+        self
+    }
+
+    /// The same; a declared field goes, with its values.
+    #[must_use]
+    pub fn drop(mut self, field: impl Into<String>) -> Alteration {
+        self.drop.push(field.into());
+        self
+    }
+
+    /// How it brings documents from the present definition to the new one.
+    pub(crate) fn migration(&self, present: &Definition) -> Result<Migration<'_>, Refusal> {
+        let new = &self.definition;
+        let stays = [
+            ("name", new.name == present.name),
+            ("kind", new.kind == present.kind),
+            ("persistence", new.persistence == present.persistence),
+            ("primary key", new.primary_key == present.primary_key),
+        ];
+        if let Some((what, _)) = stays.iter().find(|(_, same)| !same) {
+            return Err(Refusal::BadDefinition(format!(
+                "the {what} of a collection cannot be altered"
+            )));
+        }
+        let moved =
+            |name: &str| self.rename.contains_key(name) || self.drop.iter().any(|d| d == name);
+        if let Some(name) = present.primary_key.as_deref().filter(|name| moved(name)) {
+            return Err(Refusal::BadDefinition(format!(
+                "the primary key field {name:?} cannot be renamed or dropped"
+            )));
+        }
+        new.check()?;
+        Migration::new(&present.schema, &new.schema, &self.rename, &self.drop)
+            .map_err(|error| Refusal::BadDefinition(error.to_string()))
+    }
 }
 
 /// A collection at run time: its definition and its documents.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use velocitydb_types::{FieldOperation, Key, Path, SchemaError, Timestamp, UpdateError, Value};
 
-use crate::catalog::{CollectionId, Definition, IndexDefinition};
+use crate::catalog::{Alteration, CollectionId, Definition, IndexDefinition};
 use crate::store::Document;
 
 /// Version of the rules by which entries are applied. An entry names the one that it needs.
@@ -48,6 +48,8 @@ pub enum Command<'a> {
     DropIndex(CollectionId, String),
     /// Nothing, but log time goes on: what has expired meanwhile can be removed.
     Tick,
+    /// Gives a collection another definition and brings its documents to it.
+    Alter(CollectionId, #[serde(with = "json")] Box<Alteration>),
 }
 
 /// Changes of documents, in order, later ones seeing earlier ones.
@@ -264,6 +266,14 @@ pub enum Refusal {
     /// A part of a repeated request that was refused when it was first made.
     #[error("refused when it was first asked for: {0}")]
     Earlier(String),
+    /// A document cannot be brought to the collection's new definition.
+    #[error("document {id}: {error}")]
+    Migration {
+        /// Its id.
+        id: String,
+        /// Why.
+        error: velocitydb_types::MigrationError,
+    },
     /// Volatile and logged data in one write.
     #[error("volatile and logged collections cannot be changed in one write")]
     MixedPersistence,

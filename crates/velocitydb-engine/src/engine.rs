@@ -343,6 +343,7 @@ impl Engine {
     fn make_room(&self, state: &State, staged: &Staged) -> Result<(), Error> {
         let memory = &state.shared.memory;
         let needed = staged.bytes();
+        // Indexes and tables that were built for it are counted already.
         match memory.limit() {
             Some(limit) if !memory.fits(needed) && !staged.only_removes() => {
                 Err(Error::MemoryLimit {

@@ -154,6 +154,7 @@ impl Refusal {
                 ("unique_violation", Class::Conflict)
             }
             Refusal::Schema(_) => ("schema_violation", Class::Invalid),
+            Refusal::Migration { .. } => ("migration_refused", Class::Invalid),
             Refusal::Update(_) => ("invalid_update", Class::Invalid),
             Refusal::PrimaryKeyChanged(_) => ("primary_key_changed", Class::Invalid),
             Refusal::DefinitionChanged => ("definition_changed", Class::Retry),

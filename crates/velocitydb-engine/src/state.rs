@@ -23,7 +23,7 @@ use velocitydb_types::{Fields, Key, Timestamp, Value};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::catalog::{
-    COLLECTIONS, Catalog, Collection, CollectionId, Definition, FIRST_USER_COLLECTION,
+    Alteration, COLLECTIONS, Catalog, Collection, CollectionId, Definition, FIRST_USER_COLLECTION,
     IndexDefinition, Persistence, RETRIES, check_name,
 };
 use crate::command::{Command, Effect, Entry, Expires, Outcome, Refusal, Results, Retry, Write};
@@ -93,6 +93,8 @@ enum Definitions {
     Detach(Collection, Vec<velocitydb_types::Path>),
     /// The same collection without its documents.
     Empty(Collection),
+    /// The same collection; its table may be another one.
+    Altered(Collection),
     Remove(CollectionId),
 }
 
@@ -135,7 +137,7 @@ impl Staged {
     pub(crate) fn only_removes(&self) -> bool {
         match self.definitions.as_deref() {
             Some(Definitions::Remove(_) | Definitions::Empty(_) | Definitions::Detach(..)) => true,
-            Some(Definitions::Put(_) | Definitions::Attach(..)) => false,
+            Some(Definitions::Put(_) | Definitions::Attach(..) | Definitions::Altered(_)) => false,
             None => self
                 .versions
                 .iter()
@@ -272,6 +274,7 @@ impl State {
                 let (collection, gone) = match &change {
                     Definitions::Put(c)
                     | Definitions::Empty(c)
+                    | Definitions::Altered(c)
                     | Definitions::Attach(c, _)
                     | Definitions::Detach(c, _) => {
                         (c.definition.to_document(c.id), c.definition.name.clone())
@@ -321,6 +324,12 @@ impl State {
                 let (id, definition) = (self.next_collection, (**definition).clone());
                 Definitions::Put(Collection::new(id, definition, index, table))
             }
+            Command::Alter(id, alteration) => {
+                let old = self.known(*id)?;
+                let table = self.altered(old, alteration, time)?;
+                let definition = alteration.definition.clone();
+                Definitions::Altered(Collection::new(*id, definition, index, table))
+            }
             Command::DropCollection(id) => {
                 self.known(*id)?;
                 Definitions::Remove(*id)
@@ -351,6 +360,48 @@ impl State {
                 Definitions::Detach(redefined(old, definition, index), fields)
             }
         })
+    }
+
+    /// The documents of a collection, brought to another definition: a new table, or the same one
+    /// when no document and no index changes.
+    fn altered(
+        &self,
+        old: &Collection,
+        alteration: &Alteration,
+        time: Timestamp,
+    ) -> Result<Arc<Table>, Refusal> {
+        let migration = alteration.migration(&old.definition)?;
+        let new = self.table();
+        let (mut changed, mut refused) = (false, None);
+        old.table.scan(0, u64::MAX, |document| {
+            if !document.is_live(time) {
+                return true;
+            }
+            let migrated = migration.apply(document.fields(), time);
+            let added = migrated.map_err(|error| Refusal::Migration {
+                id: document.id().to_string(),
+                error,
+            });
+            let added = added.and_then(|fields| {
+                changed |= fields.is_some();
+                new.add_migrated(&document, fields.as_ref().map(Fields::as_bytes))
+                    .map_err(Refusal::BadDefinition)
+            });
+            refused = added.err();
+            refused.is_none()
+        });
+        if let Some(refusal) = refused {
+            return Err(refusal);
+        }
+        let indexes = |definition: &Definition| definition.unique_fields().collect::<Vec<_>>();
+        if !changed && indexes(&alteration.definition) == indexes(&old.definition) {
+            return Ok(Arc::clone(&old.table));
+        }
+        for fields in alteration.definition.unique_fields() {
+            new.attach_unique(build_unique(&new, fields, time)?);
+        }
+        new.set_changed(old.table.changed());
+        Ok(new)
     }
 
     /// Publishes what was staged in the same critical section. Readers see it once its index is
@@ -395,7 +446,9 @@ impl State {
                 self.next_collection = self.next_collection.max(CollectionId(collection.id.0 + 1));
                 catalog.put(collection);
             }
-            Definitions::Empty(collection) => catalog.put(collection),
+            Definitions::Empty(collection) | Definitions::Altered(collection) => {
+                catalog.put(collection);
+            }
             Definitions::Attach(collection, unique) => {
                 collection.table.attach_unique(unique);
                 catalog.put(collection);

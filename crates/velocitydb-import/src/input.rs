@@ -2,7 +2,7 @@
 //!
 //! Compression is recognised by the first bytes, never by a name: gzip (any number of members),
 //! zstd (any number of frames), or plain. Memory is bounded: a few buffers, and for zstd a window
-//! of at most 128 MiB.
+//! of a size that the caller bounds.
 //!
 //! Tests: below, and damaged inputs in `reader/tests.rs`.
 
@@ -66,6 +66,7 @@ pub(crate) enum Content {
 pub(crate) fn open(
     source: impl Read + Send + 'static,
     progress: &Progress,
+    window_log_max: u32,
 ) -> io::Result<(Input, Content)> {
     let counted = Counted {
         source,
@@ -76,7 +77,9 @@ pub(crate) fn open(
     let text: Box<dyn Read + Send> = if head.starts_with(GZIP) {
         Box::new(GzipMembers(Some(GzDecoder::new(rest))))
     } else if is_zstd(&head) {
-        Box::new(zstd::Decoder::with_buffer(rest)?)
+        let mut decoder = zstd::Decoder::with_buffer(rest)?;
+        decoder.window_log_max(window_log_max)?;
+        Box::new(decoder)
     } else {
         Box::new(rest)
     };
@@ -209,7 +212,7 @@ pub(crate) mod tests {
     fn read(bytes: Vec<u8>) -> (io::Result<String>, u64) {
         let progress = Progress::new(None);
         let mut text = String::new();
-        let result = open(Cursor::new(bytes), &progress)
+        let result = open(Cursor::new(bytes), &progress, 27)
             .and_then(|(mut input, _)| input.read_to_string(&mut text))
             .map(|_| text);
         (result, progress.bytes_read())

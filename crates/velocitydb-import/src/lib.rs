@@ -53,6 +53,7 @@ pub use exported::{ExportReader, Exported, Item};
 pub use input::Progress;
 pub use load::{
     BAD_ROWS_KEPT, BadRow, Create, Ids, LoadError, LoadOptions, Loader, Met, OnBadRow, Present,
+    with_id_type,
 };
 pub use options::{BadRows, Format, Header, Missing, Options};
 pub use reader::{Opened, Reader, Row, open};

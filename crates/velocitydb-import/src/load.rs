@@ -15,7 +15,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use velocitydb::{Batch, Call, Collection, Database, Error, Expiry, FieldType, Fields, Key, Uuid, Value};
+use velocitydb::{
+    Batch, Call, Collection, Database, Definition, Error, Expiry, Field, FieldType, Fields, Key,
+    Openness, Schema, Uuid, Value,
+};
 use velocitydb_types::FieldsBuilder;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -559,6 +562,23 @@ impl Loader {
     }
 }
 
+/// A definition whose primary key is declared with the type of the ids that were read, to which
+/// later rows are held.
+///
+/// # Errors
+/// No field may have the name of the primary key.
+pub fn with_id_type(
+    mut definition: Definition,
+    id_type: Option<FieldType>,
+) -> Result<Definition, Error> {
+    if let (Some(id), Some(kind)) = (&definition.primary_key, id_type) {
+        let fields = vec![Field::new(id, kind)];
+        definition.schema = Schema::new(Openness::Open, fields)
+            .map_err(|error| Error::Invalid(error.to_string()))?;
+    }
+    Ok(definition)
+}
+
 /// When a listed document expires.
 fn expiry(row: &Row) -> Result<Expiry, BadRow> {
     let field = row.fields.iter().find(|(name, _)| &**name == "_expires_at");
@@ -590,8 +610,6 @@ fn repeatable_id(source: &str, line: u64, fields: &Fields) -> Key {
 
 #[cfg(test)]
 mod tests {
-    use velocitydb::{Definition, Field, Schema};
-
     use super::*;
 
     fn row(line: u64, fields: &[(&str, Value)]) -> Row {

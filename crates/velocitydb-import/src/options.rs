@@ -105,6 +105,8 @@ pub struct Options {
     /// CSV: rows from which types are inferred. Fewer when they are long: the sample ends with the
     /// row that brings it to [`Options::row_bytes_max`].
     pub sample_rows: usize,
+    /// zstd: the base 2 logarithm of the largest window, which is memory of the reader's; 10 to 31.
+    pub window_log_max: u32,
     /// Length of the compressed input in bytes, when it is known; only told on in
     /// [`Progress`](crate::Progress).
     pub bytes_total: Option<u64>,
@@ -121,6 +123,7 @@ impl Default for Options {
             nulls: vec![String::new(), "NA".to_owned()],
             missing: Missing::Null,
             sample_rows: 1000,
+            window_log_max: 27,
             bytes_total: None,
         }
     }

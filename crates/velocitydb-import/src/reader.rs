@@ -68,7 +68,7 @@ pub fn open(
 ) -> Result<Opened, ImportError> {
     let progress = Progress::new(options.bytes_total);
     let (input, content) =
-        input::open(source, &progress).map_err(|error| ImportError::read(0, error))?;
+        input::open(source, &progress, options.window_log_max).map_err(|error| ImportError::read(0, error))?;
     match (&format, content) {
         (Format::Auto { .. } | Format::Ndjson, Content::Export) => {
             Ok(Opened::Export(ExportReader::new(input, progress, &options)))
@@ -90,7 +90,7 @@ impl Reader {
     ) -> Result<Self, ImportError> {
         let progress = Progress::new(options.bytes_total);
         let (input, _) =
-            input::open(source, &progress).map_err(|error| ImportError::read(0, error))?;
+            input::open(source, &progress, options.window_log_max).map_err(|error| ImportError::read(0, error))?;
         Self::of(input, progress, format, options)
     }
 

@@ -95,7 +95,10 @@ impl App {
     /// Reads the configuration again and uses what can change.
     pub(crate) fn reload(&self) -> Result<Reloaded, ReloadError> {
         let again = self.config.read_again.as_ref().ok_or(ReloadError::NoFile)?;
-        let _alone = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self
+            .reloading
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let (config, reloaded) = again.read().map_err(ReloadError::Wrong)?;
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = Live::of(&config);
         Ok(reloaded)
@@ -130,6 +133,11 @@ impl App {
             deadline: Instant::now() + self.live().request_timeout,
             held: None,
         }
+    }
+
+    /// Says that writes at `full` are under way, until what is answered is dropped.
+    pub(crate) fn syncing(&self) -> impl Drop + Send + use<> {
+        Counted::new(&self.full_writes)
     }
 
     /// Makes a write of about `bytes` at a level: in place when it is quick.

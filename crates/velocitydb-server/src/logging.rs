@@ -89,12 +89,9 @@ pub fn init_logging(format: LogFormat, filter: &str) -> Result<(), LoggingError>
     }
     let set = match (format, terminal) {
         (LogFormat::Text, _) | (LogFormat::Auto, true) => init!(builder),
-        (LogFormat::Json, _) | (LogFormat::Auto, false) => init!(
-            builder
-                .json()
-                .flatten_event(true)
-                .with_current_span(false)
-        ),
+        (LogFormat::Json, _) | (LogFormat::Auto, false) => {
+            init!(builder.json().flatten_event(true).with_current_span(false))
+        }
     };
     let set = set.map_err(|error| LoggingError(error.to_string()))?;
     // Only the first call comes here: the second has failed above.

@@ -265,6 +265,9 @@ impl Session {
         if !text_of(one, "primary_key").is_empty() {
             text += &format!("\nprimary key: {}", text_of(one, "primary_key"));
         }
+        if !text_of(one, "ttl").is_empty() {
+            text += &format!("\ntime to live: {}", text_of(one, "ttl"));
+        }
         for (title, parts) in [
             ("fields", at(one, &["schema", "fields"])),
             ("indexes", at(one, &["indexes"])),

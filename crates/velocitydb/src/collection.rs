@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use smallvec::smallvec;
-use velocitydb_engine::catalog::{Collection as Runtime, Definition, IndexDefinition};
+use velocitydb_engine::catalog::{Alteration, Collection as Runtime, Definition, IndexDefinition};
 use velocitydb_engine::command::{Command, Condition, Mode, Outcome, Refusal};
 use velocitydb_engine::store::TableBytes;
 use velocitydb_engine::{Document, Error};
@@ -353,6 +353,13 @@ impl Collection {
         // collection meanwhile is no error of this call.
         let _ = self.runtime();
         Ok(answer)
+    }
+
+    /// Gives the collection another definition and brings its documents to it, in one step. What
+    /// does not fit refuses it, by the document's id, and changes nothing.
+    pub fn alter(&self, alteration: Alteration) -> Result<Answer<()>, Error> {
+        let command = |id| Command::Alter(id, Box::new(alteration.clone()));
+        self.inner.redefine(&self.name, &self.call, command)
     }
 
     /// Creates an index over the present documents.

@@ -45,7 +45,9 @@ pub use options::{Background, Call, Consistency, Expiry, IDEMPOTENCY_KEPT, Optio
 pub use transaction::Transaction;
 pub use view::{CollectionView, Page, PageRequest};
 
-pub use velocitydb_engine::catalog::{Definition, IndexDefinition, Kind, Persistence, TimeToLive};
+pub use velocitydb_engine::catalog::{
+    Alteration, Definition, IndexDefinition, Kind, Persistence, TimeToLive,
+};
 pub use velocitydb_engine::command::{Effect, Outcome, Refusal};
 pub use velocitydb_engine::disk;
 pub use velocitydb_engine::log::{Compression, LogOptions, LogStats, WritePath};

@@ -47,7 +47,7 @@ const ALLOWED: &[Allowed] = &[
     allowed("velocitydb-engine", &["velocitydb-types"], &["velocitydb-sim"]),
     allowed("velocitydb-query", &["velocitydb-types", "velocitydb-engine"], &["velocitydb-sim"]),
     allowed("velocitydb", &["velocitydb-types", "velocitydb-engine", "velocitydb-query"], &["velocitydb-sim"]),
-    allowed("velocitydb-import", &["velocitydb-types"], &[]),
+    allowed("velocitydb-import", &["velocitydb-types", "velocitydb"], &[]),
     allowed("velocitydb-server", &["velocitydb-types", "velocitydb-query", "velocitydb", "velocitydb-import"], &["velocitydb-sim"]),
     allowed("velocitydb-shell", &["velocitydb"], &["velocitydb-server"]),
     allowed("velocitydb-bench", &["velocitydb-types", "velocitydb-engine", "velocitydb", "velocitydb-server"], &[]),

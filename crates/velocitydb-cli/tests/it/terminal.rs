@@ -289,7 +289,7 @@ fn an_error_points_at_its_place_and_the_shell_goes_on() {
             .position(|line| line.starts_with("error"))
             .unwrap();
         assert_eq!(lines[error + 1], "  put tasks t1 {\"a\": }");
-        assert_eq!(lines[error + 2], "                      ^");
+        assert_eq!(lines[error + 2], "                     ^");
         // A drop is asked for.
         shell.press("drop tasks\r");
         shell.shows("Drop tasks with its 0 documents? [y/N]");

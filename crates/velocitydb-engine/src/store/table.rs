@@ -23,7 +23,7 @@ use parking_lot::{Mutex, RwLock};
 use velocitydb_types::{Path, RawMap, Timestamp, encode_value_key};
 
 use super::index::{HashIndex, RowId, VersionPointer};
-use super::record::{Borrowed, Document};
+use super::record::{Borrowed, Document, Link};
 use super::rows::Rows;
 use super::visible::Visible;
 use crate::memory::Memory;
@@ -493,6 +493,18 @@ impl Table {
             }
             Ok(())
         })
+    }
+
+    /// Adds what a document of another table is here: with other fields, or the same.
+    pub(crate) fn add_migrated(
+        &self,
+        document: &Document,
+        fields: Option<&[u8]>,
+    ) -> Result<(), String> {
+        let body = document.body();
+        let fields = Some(fields.unwrap_or(body.fields));
+        let document = Document::new(body.key, &body.meta, fields, Link::None);
+        self.load(vec![document])
     }
 
     /// A row whose document expired at `before` expires at `after` now.

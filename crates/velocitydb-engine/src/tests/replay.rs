@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use crossbeam_epoch::pin;
 use proptest::prelude::*;
 use velocitydb_types::{
-    Field, FieldOperation, FieldType, Fields, Key, Openness, Path, Schema, Timestamp, Value,
+    DefaultValue, Field, FieldOperation, FieldType, Fields, Key, Openness, Path, Schema, Timestamp,
+    Value,
 };
 
 use crate::catalog::{
-    CollectionId, Definition, FIRST_USER_COLLECTION, IndexDefinition, Persistence,
+    Alteration, CollectionId, Definition, FIRST_USER_COLLECTION, IndexDefinition, Persistence,
 };
 use crate::command::{
     Change, Command, Condition, Entry, Expires, Mode, Operation, Results, Retry, Write,
@@ -39,6 +40,7 @@ enum Proposal {
     Truncate(u8),
     CreateIndex(u8, u8),
     DropIndex(u8, u8),
+    Alter(u8, u8),
 }
 
 /// Collection, id, condition, change, and for how long.
@@ -102,6 +104,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..3_u8).prop_map(Proposal::Truncate),
         1 => (0..3_u8, 0..2_u8).prop_map(|(at, name)| Proposal::CreateIndex(at, name)),
         1 => (0..3_u8, 0..2_u8).prop_map(|(at, name)| Proposal::DropIndex(at, name)),
+        1 => (0..3_u8, 0..8_u8).prop_map(|(at, form)| Proposal::Alter(at, form)),
     ];
     let aside = prop_oneof![
         3 => Just(Aside::Nothing),
@@ -170,7 +173,37 @@ fn command(state: &State, proposal: &Proposal, now: i64) -> Command<'static> {
             )
         }
         Proposal::DropIndex(place, name) => Command::DropIndex(at(state, *place), index(*name)),
+        Proposal::Alter(place, form) => alter(state, *place, *form),
     }
+}
+
+/// Gives a collection one of eight forms: is `n` unique, is there a `z`, is `m` text.
+fn alter(state: &State, place: u8, form: u8) -> Command<'static> {
+    let id = at(state, place);
+    let Some(present) = state.catalog.by_id(id) else {
+        return Command::Truncate(id);
+    };
+    let mut fields = vec![Field::new("n", FieldType::Int)];
+    fields[0].unique = form & 1 != 0;
+    let text = form & 2 != 0;
+    fields.push(Field::new(
+        "m",
+        if text {
+            FieldType::String
+        } else {
+            FieldType::Int
+        },
+    ));
+    if form & 4 != 0 {
+        fields.push(Field::new("z", FieldType::Int).with_default(DefaultValue::Constant(5.into())));
+    }
+    let schema = Schema::new(Openness::Open, fields).unwrap();
+    let had = present.definition.schema.field("z").is_some();
+    let mut alteration = Alteration::to(present.definition.clone().schema(schema));
+    if had && form & 4 == 0 {
+        alteration = alteration.drop("z");
+    }
+    Command::Alter(id, Box::new(alteration))
 }
 
 fn operation(state: &State, asked: &Asked, now: i64) -> Operation<'static> {
@@ -236,7 +269,12 @@ fn check(state: &State) {
         });
         assert_eq!(many, collection.table.live());
         values.sort_unstable();
-        assert!(values.windows(2).all(|two| two[0] != two[1]), "{values:?}");
+        let n = collection.definition.schema.field("n");
+        let unique = n.is_some_and(|n| n.unique);
+        assert!(
+            !unique || values.windows(2).all(|two| two[0] != two[1]),
+            "{values:?}"
+        );
     }
 }
 

@@ -73,9 +73,10 @@ pub(super) async fn guard(
 fn has_parameters(request: &Request) -> bool {
     let route = request.extensions().get::<MatchedPath>();
     // What no route takes is answered so, whatever it asks for.
-    route.is_none_or(|route| {
-        matches!(*request.method(), Method::GET | Method::HEAD)
-            && super::WITH_PARAMETERS.contains(&route.as_str())
+    route.is_none_or(|route| match *request.method() {
+        Method::GET | Method::HEAD => super::WITH_PARAMETERS.contains(&route.as_str()),
+        Method::POST => route.as_str() == super::IMPORT,
+        _ => false,
     })
 }
 

@@ -160,7 +160,10 @@ fn read_expiry(headers: &HeaderMap) -> Result<Expiry, Problem> {
             Ok(seconds @ 1..) => Ok(Expiry::In(Duration::from_secs(seconds.into()))),
             _ => Err(invalid(
                 &EXPIRES_IN,
-                format!("{after:?} is not a whole number of seconds from 1 to {}", u32::MAX),
+                format!(
+                    "{after:?} is not a whole number of seconds from 1 to {}",
+                    u32::MAX
+                ),
             )),
         },
         (None, Some(at), None) => at.parse().map(Expiry::At).map_err(|_| {

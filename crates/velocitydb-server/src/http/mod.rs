@@ -2,7 +2,7 @@
 //!
 //! A request's way: `observe` (its id, its line in the log, its figures, the body of a problem,
 //! what is left of its own body, the slot until the answer is sent) → panics caught → `guard`
-//! (Host, Origin, a slot, no parameters that are not known) → the route → `ask` (headers, body) → a handler in `collections`, `documents` or `health` → the library. Errors travel as
+//! (Host, Origin, a slot, no parameters that are not known) → the route → `ask` (headers, body) → a handler in `collections`, `documents`, `import`, `export` or `health` → the library. Errors travel as
 //! [`Problem`]s.
 //!
 //! | route | methods |
@@ -14,6 +14,8 @@
 //! | `/v1/collections` | GET, POST |
 //! | `/v1/collections/{name}` | GET, DELETE |
 //! | `/v1/collections/{name}/count` | GET |
+//! | `/v1/collections/{name}/import` | POST |
+//! | `/v1/collections/{name}/export`, `/v1/export` | GET |
 //! | `/v1/collections/{name}/documents` | GET, POST |
 //! | `/v1/collections/{name}/documents/{id}` | GET, PUT, PATCH, DELETE |
 //! | `/v1/collections/{name}/documents/{id}/compare-and-swap` | POST |
@@ -25,10 +27,12 @@ mod admin;
 mod ask;
 mod collections;
 mod documents;
+mod export;
 mod guard;
 mod headers;
 mod health;
 mod ids;
+mod import;
 mod json;
 mod observe;
 mod problem;
@@ -54,8 +58,12 @@ pub(crate) struct Client(pub(crate) std::net::SocketAddr);
 
 const LIST: &str = "/v1/collections/{name}/documents";
 const SLOW: &str = "/v1/admin/slow";
+const EXPORT: &str = "/v1/export";
+const EXPORT_ONE: &str = "/v1/collections/{name}/export";
 /// The routes whose GET takes parameters behind the question mark.
-const WITH_PARAMETERS: [&str; 2] = [LIST, SLOW];
+const WITH_PARAMETERS: [&str; 4] = [LIST, SLOW, EXPORT, EXPORT_ONE];
+/// The route whose POST takes them.
+const IMPORT: &str = "/v1/collections/{name}/import";
 
 /// The service behind the HTTP port.
 pub(crate) fn router(app: Arc<App>) -> Router {
@@ -73,6 +81,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             get(collections::get).delete(collections::remove),
         )
         .route("/v1/collections/{name}/count", get(collections::count))
+        .route(IMPORT, post(import::import))
+        .route(EXPORT_ONE, get(export::one))
+        .route(EXPORT, get(export::many))
         .route(LIST, get(documents::list).post(documents::insert))
         .route(
             "/v1/collections/{name}/documents/{id}",

@@ -16,8 +16,8 @@ use hyper::body::Body as _;
 use hyper::header::HeaderValue;
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::headers::{self, REQUEST_ID, REQUEST_ID_BYTES_MAX};
 use super::guard::ADMIN;
+use super::headers::{self, REQUEST_ID, REQUEST_ID_BYTES_MAX};
 use super::problem::{self, Problem};
 use super::{Client, unread};
 use crate::app::{App, Slot};

@@ -66,6 +66,7 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("document_too_large", 413, "The document is larger or deeper than a document may be"),
     row("unsupported_media_type", 415, "The body is of a type that is not taken here"),
     row("schema_violation", 422, "The document does not fit the collection's schema"),
+    row("invalid_row", 422, "A row of the import cannot be read or kept"),
     row("invalid_update", 422, "The update cannot be made"),
     row("invalid_definition", 422, "The definition is not sound"),
     row("primary_key_changed", 422, "The primary key of a document cannot change"),

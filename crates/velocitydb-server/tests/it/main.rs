@@ -7,8 +7,11 @@
 mod collections;
 mod conditions;
 mod documents;
+mod expiry;
 mod harness;
 mod health;
 mod lifecycle;
 mod problems;
+mod reload;
 mod slow;
+mod slow_operations;

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use velocitydb::types::JsonError;
 use velocitydb::{
     Collection, Database, Definition, Document, Error, Expected, FieldType, IndexDefinition, Input,
-    Key, Kind, Options, PageRequest, Persistence, Refusal, Schema, Swap, Update, Uuid, Value,
+    Key, Kind, Options, PageRequest, Persistence, Refusal, Schema, Swap, TimeToLive, Update, Uuid,
+    Value,
 };
 
 use super::body::{Body, byte_at, without_place};
@@ -59,7 +60,7 @@ impl Embedded {
     }
 }
 
-/// What a definition may leave out.
+/// What creates a collection: the same as the HTTP API takes (tests/it compares the two).
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "a definition, an object")]
 struct NewCollection {
@@ -74,6 +75,8 @@ struct NewCollection {
     schema: Schema,
     #[serde(default)]
     indexes: Vec<IndexDefinition>,
+    #[serde(default)]
+    ttl: Option<TimeToLive>,
 }
 
 /// A definition with what it holds, as the HTTP API shows it.
@@ -140,10 +143,20 @@ fn named_key(definition: &Definition, named: Value) -> Result<Key, TargetError> 
 }
 
 /// What the database says of a document: left out when one that was read is written again.
-const METADATA: [&str; 4] = ["_version", "_index", "_created_at", "_updated_at"];
+const METADATA: [&str; 5] = [
+    "_version",
+    "_index",
+    "_created_at",
+    "_updated_at",
+    "_expires_at",
+];
 
 /// A document: its `_id`, if it has one, and its fields.
 fn input(text: &str) -> Result<(Option<Value>, Input<'static>), TargetError> {
+    if !text.contains("\"_") {
+        let input = Input::json(text).map_err(|error| wrong_json(0, text, &error))?;
+        return Ok((None, input));
+    }
     match value(0, text)? {
         Value::Map(mut map) => {
             METADATA.iter().for_each(|name| _ = map.remove(*name));
@@ -182,6 +195,9 @@ fn shown(document: &Document) -> Value {
         ("_created_at".to_owned(), Value::Time(meta.created_at)),
         ("_updated_at".to_owned(), Value::Time(meta.updated_at)),
     ]);
+    if let Some(expires_at) = document.expires_at() {
+        map.insert("_expires_at".to_owned(), Value::Time(expires_at));
+    }
     Value::Map(map)
 }
 
@@ -272,6 +288,7 @@ impl Target for Embedded {
         definition.primary_key = new.primary_key;
         definition.schema = new.schema;
         definition.indexes = new.indexes;
+        definition.ttl = new.ttl;
         self.database.create_collection(definition)?;
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! One declared field, and what may be declared of it.
 //!
 //! In JSON a field is one object: its constraints stand beside its name and type. What is not
-//! there is not written either, so that older definitions stay as they are. Tests:
-//! `schema/laws.rs`.
+//! there is not written either, so that older definitions stay as they are. As bytes a field is
+//! kept within its schema only (`form`). Tests: `schema/laws.rs`.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,0 +1,215 @@
+//! Another definition for a collection: old or new for every reader, never between.
+
+use velocitydb::{
+    Alteration, Collection, Database, DefaultValue, Definition, Error, Expected, Field, FieldType,
+    IndexDefinition, Isolation, Openness, Schema, Swap, Update,
+};
+use velocitydb_sim::SimDisk;
+
+use crate::support::{code, create, in_memory, json, number, on, read};
+
+fn strict(fields: &[Field]) -> Schema {
+    Schema::new(Openness::Strict, fields.to_vec()).unwrap()
+}
+
+fn people(db: &Database) -> Collection {
+    let schema = strict(&[
+        Field::new("name", FieldType::String).required(),
+        Field::new("age", FieldType::String),
+        Field::new("old", FieldType::Int),
+    ]);
+    let definition = Definition::new("people").schema(schema);
+    let people = db.create_collection(definition).unwrap().value;
+    for (id, age) in [("a", "36"), ("b", "41")] {
+        let document = format!(r#"{{"name":"{id}","age":"{age}","old":1}}"#);
+        people.insert_with_id(id, json(&document)).unwrap();
+    }
+    people
+}
+
+/// `age` becomes a number, `name` becomes `full_name`, `old` goes, `level` comes.
+fn altered(db: &Database) -> Alteration {
+    let definition = db.collection("people").unwrap().definition().unwrap();
+    let schema = strict(&[
+        Field::new("full_name", FieldType::String).required(),
+        Field::new("age", FieldType::Int),
+        Field::new("level", FieldType::Int)
+            .required()
+            .with_default(DefaultValue::Constant(1.into())),
+    ]);
+    Alteration::to(definition.schema(schema))
+        .rename("name", "full_name")
+        .drop("old")
+}
+
+#[test]
+fn documents_come_along() {
+    let db = in_memory();
+    let people = people(&db);
+    people.update("b", Update::new().set("age", "42")).unwrap();
+    let before = people.get("b").unwrap().unwrap().meta();
+    let view = db.snapshot();
+    people.alter(altered(&db)).unwrap();
+    assert_eq!(
+        read(&people, "b").unwrap(),
+        r#"{"age":42,"full_name":"b","level":1}"#
+    );
+    let after = people.get("b").unwrap().unwrap();
+    assert_eq!(after.meta(), before, "its own history is as it was");
+    assert_eq!(people.count().unwrap(), 2);
+    // Whoever began before sees the old ones, with the old definition.
+    let then = view.collection("people").unwrap();
+    let old = then.get("a").unwrap().unwrap();
+    assert_eq!(old.get("age").unwrap().as_str(), Some("36"));
+    // New rules hold from now on.
+    let wrong = people.update("a", Update::new().set("age", "x"));
+    assert_eq!(code(wrong), "schema_violation");
+    let swapped = people
+        .compare_and_swap("a", &Expected::Version(1), Update::new().set("age", 37))
+        .unwrap();
+    assert!(matches!(&swapped.value, Swap::Won(won) if number(won, "age") == 37));
+}
+
+#[test]
+fn one_document_that_does_not_fit_refuses_it_by_name() {
+    let db = in_memory();
+    let people = people(&db);
+    people
+        .update("b", Update::new().set("age", "old enough"))
+        .unwrap();
+    let digest = db.digest();
+    let error = people.alter(altered(&db)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        r#"document b: field "age": expected int, got string "old enough""#
+    );
+    assert_eq!(db.digest(), digest);
+    people.update("b", Update::new().set("age", "9")).unwrap();
+    people.alter(altered(&db)).unwrap();
+}
+
+#[test]
+fn new_unique_fields_and_constraints_are_judged_against_what_is_there() {
+    let db = in_memory();
+    let a = create(&db, "a");
+    for (id, n) in [(1, 5), (2, 5), (3, 7)] {
+        a.insert_with_id(id, [("n", n.into())]).unwrap();
+    }
+    let with = |field: Field| {
+        let schema = Schema::new(Openness::Open, vec![field]).unwrap();
+        Alteration::to(a.definition().unwrap().schema(schema))
+    };
+    let unique = with(Field::new("n", FieldType::Int).unique());
+    assert_eq!(code(a.alter(unique.clone())), "unique_violation");
+    a.delete(2).unwrap();
+    a.alter(unique).unwrap();
+    let again = a.insert_with_id(4, [("n", 7.into())]);
+    assert_eq!(code(again), "unique_violation");
+    let required = with(Field::new("m", FieldType::Int).required());
+    assert_eq!(code(a.alter(required)), "migration_refused");
+    a.alter(with(Field::new("n", FieldType::Int))).unwrap();
+    a.insert_with_id(4, [("n", 7.into())]).unwrap();
+}
+
+#[test]
+fn indexes_come_along_and_what_cannot_be_altered_says_so() {
+    let db = in_memory();
+    let people = people(&db);
+    let name = IndexDefinition::unique("by_name", vec!["name".parse().unwrap()]);
+    people.create_index(name).unwrap();
+    let twin = json(r#"{"name":"a"}"#);
+    assert_eq!(code(people.insert_with_id("c", twin)), "unique_violation");
+    let definition = people.definition().unwrap();
+    let checked = Alteration::to(definition.clone()).drop("old");
+    assert_eq!(code(people.alter(checked)), "invalid_definition");
+    let other = Definition {
+        name: "other".into(),
+        ..definition
+    };
+    assert_eq!(
+        code(people.alter(Alteration::to(other))),
+        "invalid_definition"
+    );
+    // The same definition with the index over the field's new name.
+    let mut alteration = altered(&db);
+    alteration.definition.indexes[0].fields = vec!["full_name".parse().unwrap()];
+    people.alter(alteration).unwrap();
+    let twin = json(r#"{"full_name":"a"}"#);
+    assert_eq!(code(people.insert_with_id("c", twin)), "unique_violation");
+}
+
+#[test]
+fn a_transaction_that_began_before_is_tried_again() {
+    let db = in_memory();
+    let people = people(&db);
+    let mut transaction = db.begin(Isolation::Snapshot);
+    let update = Update::new().set("age", "50");
+    transaction.update("people", "a", update).unwrap();
+    people.alter(altered(&db)).unwrap();
+    let error: Error = transaction.commit().unwrap_err();
+    assert!(error.is_retryable(), "{error}");
+}
+
+#[test]
+fn it_is_there_after_a_restart_from_the_log_and_from_a_checkpoint() {
+    for checkpoint in [None, Some(false), Some(true)] {
+        let disk = SimDisk::new(1);
+        let db = on(&disk);
+        let people = people(&db);
+        if checkpoint == Some(false) {
+            db.checkpoint().unwrap();
+        }
+        people.alter(altered(&db)).unwrap();
+        people.update("a", Update::new().add("level", 1)).unwrap();
+        if checkpoint == Some(true) {
+            db.checkpoint().unwrap();
+        }
+        let digest = db.digest();
+        db.sync().unwrap();
+        drop((people, db));
+        let db = on(&disk);
+        let people = db.collection("people").unwrap();
+        assert_eq!(db.digest(), digest);
+        assert_eq!(
+            read(&people, "a").unwrap(),
+            r#"{"age":36,"full_name":"a","level":2}"#
+        );
+    }
+}
+
+#[test]
+fn writers_beside_it_are_before_or_after() {
+    let db = in_memory();
+    let a = create(&db, "a");
+    for id in 0..200 {
+        a.insert_with_id(id, [("n", "0".into())]).unwrap();
+    }
+    let int = Schema::new(Openness::Open, vec![Field::new("n", FieldType::Int)]).unwrap();
+    let alteration = Alteration::to(a.definition().unwrap().schema(int));
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for turn in 0..2000 {
+                let n = turn.to_string();
+                let value = match a.definition().unwrap().schema.fields().is_empty() {
+                    true => n.as_str().into(),
+                    false => velocitydb::Value::Int(turn),
+                };
+                let update = Update::new().set("n", value);
+                match a.update(turn % 200, update) {
+                    Ok(_) => {}
+                    // Resolved before, judged after.
+                    Err(error) => assert_eq!(error.code().0, "schema_violation"),
+                }
+            }
+        });
+        a.alter(alteration).unwrap();
+        writer.join().unwrap();
+    });
+    for id in 0..200 {
+        let document = a.get(id).unwrap().unwrap();
+        assert!(
+            document.get("n").unwrap().as_int().is_some(),
+            "{document:?}"
+        );
+    }
+}
