@@ -133,6 +133,9 @@ pub struct Alteration {
     /// Declared fields that go, with their values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drop: Vec<String>,
+    /// The moment that new fields get whose default is it. Set by who proposes it.
+    #[serde(default)]
+    pub at: Timestamp,
 }
 
 impl Alteration {
@@ -142,6 +145,7 @@ impl Alteration {
             definition,
             rename: BTreeMap::new(),
             drop: Vec::new(),
+            at: Timestamp::default(),
         }
     }
 

@@ -272,7 +272,7 @@ pub enum Refusal {
         /// Its id.
         id: String,
         /// Why.
-        error: velocitydb_types::MigrationError,
+        error: Box<velocitydb_types::MigrationError>,
     },
     /// Volatile and logged data in one write.
     #[error("volatile and logged collections cannot be changed in one write")]

@@ -18,7 +18,8 @@ use crossbeam_epoch::Guard;
 use parking_lot::{Mutex, MutexGuard};
 use velocitydb_types::Timestamp;
 
-use crate::catalog::{Catalog, Collection, Persistence};
+use crate::alter::{Builder, Prepared, Watch};
+use crate::catalog::{Alteration, Catalog, Collection, CollectionId, Persistence};
 use crate::checkpoint::{CheckpointStats, Checkpoints};
 use crate::command::{Command, Results};
 use crate::commit::{self, Commits, Durability};
@@ -280,10 +281,23 @@ impl Engine {
     ) -> Result<Written, Error> {
         let level = level.unwrap_or(self.durability);
         let payload = self.files.as_ref().map(|_| command.encode(now));
+        let mut alteration = match command {
+            Command::Alter(id, alteration) => self.prepare(*id, alteration)?,
+            _ => None,
+        };
         let mut state = self.writer.lock();
         self.check_open()?;
+        if let Some((mut builder, watch)) = alteration.take() {
+            // The last changes, with writers waiting.
+            builder.catch_up()?;
+            let old = watch.collection();
+            let table = builder.finish(&self.shared.memory);
+            state.prepared = Some(Prepared { old, table });
+        }
         let pinned = crossbeam_epoch::pin();
-        let mut staged = match state.stage(now, command, &pinned) {
+        let staged = state.stage(now, command, &pinned);
+        state.prepared = None;
+        let mut staged = match staged {
             Ok(staged) => staged,
             Err(refused) => {
                 drop((state, pinned));
@@ -319,6 +333,49 @@ impl Engine {
             results: staged.results,
             repeated: staged.repeated,
         })
+    }
+
+    /// Brings a collection's documents to another definition, beside running writers: all but
+    /// the changes of the last moment. `None` when somebody else is at it, or there is no such
+    /// collection: the entry then does it, or is refused.
+    fn prepare<'a>(
+        &self,
+        id: CollectionId,
+        alteration: &'a Alteration,
+    ) -> Result<Option<(Builder<'a>, Watch)>, Error> {
+        let state = self.writer.lock();
+        let found = state.catalog.by_id(id).cloned();
+        let watch = found.as_ref().and_then(Watch::start);
+        drop(state);
+        let (Some(old), Some(watch)) = (found, watch) else {
+            return Ok(None);
+        };
+        let mut builder = Builder::new(&old, alteration, self.shared.seed)?;
+        builder.copy(|builder| {
+            builder.catch_up()?;
+            self.fits(builder.bytes())
+        })?;
+        builder.catch_up()?;
+        builder.index()?;
+        // Until little is left; a writer faster than this one would never let it end.
+        for _ in 0..10 {
+            if builder.catch_up()? < 100 {
+                break;
+            }
+        }
+        Ok(Some((builder, watch)))
+    }
+
+    fn fits(&self, bytes: usize) -> Result<(), Error> {
+        let memory = &self.shared.memory;
+        match memory.limit() {
+            Some(limit) if !memory.fits(bytes) => Err(Error::MemoryLimit {
+                needed: bytes as u64,
+                used: memory.used(),
+                limit,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Brings an entry that met its own level to the one that its repetition asks for.

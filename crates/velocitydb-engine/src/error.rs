@@ -173,6 +173,15 @@ impl Refusal {
     }
 }
 
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        Error::Refused {
+            operation: 0,
+            refusal,
+        }
+    }
+}
+
 impl From<LogError> for Error {
     fn from(error: LogError) -> Error {
         match error {

@@ -12,6 +12,7 @@
 //! - `commit`: when a change is visible and its answer may go out;
 //! - [`engine`]: all of it together; [`snapshot`], [`transaction`]: reads and writes over time.
 
+mod alter;
 pub mod catalog;
 mod checkpoint;
 pub mod command;

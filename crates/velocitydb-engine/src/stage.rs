@@ -403,7 +403,7 @@ fn taken(unique: &UniqueIndex, holder: &Document) -> Refusal {
     }
 }
 
-fn duplicate(unique: &UniqueIndex, both: &(Document, Document)) -> Refusal {
+pub(crate) fn duplicate(unique: &UniqueIndex, both: &(Document, Document)) -> Refusal {
     Refusal::Duplicate {
         fields: fields_of(unique),
         first: both.0.id().to_string(),

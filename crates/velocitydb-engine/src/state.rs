@@ -22,6 +22,7 @@ use smallvec::SmallVec;
 use velocitydb_types::{Fields, Key, Timestamp, Value};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::alter::{Builder, Prepared};
 use crate::catalog::{
     Alteration, COLLECTIONS, Catalog, Collection, CollectionId, Definition, FIRST_USER_COLLECTION,
     IndexDefinition, Persistence, RETRIES, check_name,
@@ -62,7 +63,7 @@ pub(crate) struct Shared {
     pub(crate) catalog: ArcSwap<Catalog>,
     pub(crate) memory: Arc<Memory>,
     /// Of all hash indexes of this process.
-    seed: u64,
+    pub(crate) seed: u64,
 }
 
 /// One domain's position and its replaced versions.
@@ -84,6 +85,8 @@ pub(crate) struct State {
     pub(crate) logged: Sequence,
     pub(crate) volatile: Sequence,
     next_collection: CollectionId,
+    /// Made for the alteration that is staged next.
+    pub(crate) prepared: Option<Prepared>,
 }
 
 /// A change of the catalog that goes with an entry.
@@ -169,6 +172,7 @@ impl State {
             logged: Sequence::default(),
             volatile: Sequence::default(),
             next_collection: FIRST_USER_COLLECTION,
+            prepared: None,
         }
     }
 
@@ -326,7 +330,7 @@ impl State {
             }
             Command::Alter(id, alteration) => {
                 let old = self.known(*id)?;
-                let table = self.altered(old, alteration, time)?;
+                let table = self.altered(old, alteration)?;
                 let definition = alteration.definition.clone();
                 Definitions::Altered(Collection::new(*id, definition, index, table))
             }
@@ -362,46 +366,21 @@ impl State {
         })
     }
 
-    /// The documents of a collection, brought to another definition: a new table, or the same one
-    /// when no document and no index changes.
+    /// The table of an alteration: made beside the writers, or now.
     fn altered(
         &self,
-        old: &Collection,
+        old: &Arc<Collection>,
         alteration: &Alteration,
-        time: Timestamp,
     ) -> Result<Arc<Table>, Refusal> {
-        let migration = alteration.migration(&old.definition)?;
-        let new = self.table();
-        let (mut changed, mut refused) = (false, None);
-        old.table.scan(0, u64::MAX, |document| {
-            if !document.is_live(time) {
-                return true;
-            }
-            let migrated = migration.apply(document.fields(), time);
-            let added = migrated.map_err(|error| Refusal::Migration {
-                id: document.id().to_string(),
-                error,
-            });
-            let added = added.and_then(|fields| {
-                changed |= fields.is_some();
-                new.add_migrated(&document, fields.as_ref().map(Fields::as_bytes))
-                    .map_err(Refusal::BadDefinition)
-            });
-            refused = added.err();
-            refused.is_none()
-        });
-        if let Some(refusal) = refused {
-            return Err(refusal);
+        if let Some(prepared) = &self.prepared
+            && Arc::ptr_eq(&prepared.old, old)
+        {
+            return Ok(Arc::clone(&prepared.table));
         }
-        let indexes = |definition: &Definition| definition.unique_fields().collect::<Vec<_>>();
-        if !changed && indexes(&alteration.definition) == indexes(&old.definition) {
-            return Ok(Arc::clone(&old.table));
-        }
-        for fields in alteration.definition.unique_fields() {
-            new.attach_unique(build_unique(&new, fields, time)?);
-        }
-        new.set_changed(old.table.changed());
-        Ok(new)
+        let mut builder = Builder::new(old, alteration, self.shared.seed)?;
+        builder.copy(|_| Ok::<_, Refusal>(()))?;
+        builder.index()?;
+        Ok(builder.finish(&self.shared.memory))
     }
 
     /// Publishes what was staged in the same critical section. Readers see it once its index is

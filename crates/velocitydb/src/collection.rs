@@ -358,6 +358,8 @@ impl Collection {
     /// Gives the collection another definition and brings its documents to it, in one step. What
     /// does not fit refuses it, by the document's id, and changes nothing.
     pub fn alter(&self, alteration: Alteration) -> Result<Answer<()>, Error> {
+        let at = self.inner.clock.now();
+        let alteration = Alteration { at, ..alteration };
         let command = |id| Command::Alter(id, Box::new(alteration.clone()));
         self.inner.redefine(&self.name, &self.call, command)
     }

@@ -108,6 +108,9 @@ pub(crate) struct Table {
     /// The documents among them that expire, by when.
     expiring: Mutex<BTreeSet<(Timestamp, RowId)>>,
     expiring_bytes: AtomicUsize,
+    /// What an alteration has yet to take over; whether there is one.
+    changes: Mutex<Option<Vec<Document>>>,
+    watched: AtomicBool,
     /// Log index of the newest change.
     changed: AtomicU64,
     /// The engine's account of all its tables.
@@ -151,6 +154,8 @@ impl Table {
             live: AtomicU64::new(0),
             expiring: Mutex::new(BTreeSet::new()),
             expiring_bytes: AtomicUsize::new(0),
+            changes: Mutex::new(None),
+            watched: AtomicBool::new(false),
             changed: AtomicU64::new(0),
             versions_bytes: AtomicUsize::new(0),
             garbage_bytes: AtomicUsize::new(0),
@@ -404,6 +409,11 @@ impl Table {
         guard: &Guard,
     ) -> Option<Garbage> {
         let (index, tombstone) = (version.index(), version.is_tombstone());
+        if self.watched.load(Ordering::Relaxed)
+            && let Some(changes) = &mut *self.changes.lock()
+        {
+            changes.push(version.clone());
+        }
         self.add_version_bytes(version.allocated_bytes());
         let was_live = present.is_some_and(|newest| !newest.version.is_tombstone());
         let live = self.live.load(Ordering::Relaxed) + u64::from(!tombstone) - u64::from(was_live);
@@ -495,16 +505,53 @@ impl Table {
         })
     }
 
-    /// Adds what a document of another table is here: with other fields, or the same.
-    pub(crate) fn add_migrated(
-        &self,
-        document: &Document,
-        fields: Option<&[u8]>,
-    ) -> Result<(), String> {
-        let body = document.body();
-        let fields = Some(fields.unwrap_or(body.fields));
-        let document = Document::new(body.key, &body.meta, fields, Link::None);
-        self.load(vec![document])
+    /// Takes over a version of another table, with these fields; `None` removes the document. For
+    /// a table that nobody reads yet.
+    pub(crate) fn put(self: &Arc<Self>, version: &Document, fields: Option<&[u8]>) {
+        let guard = &pin();
+        let body = version.body();
+        let hash = self.hash(body.key);
+        let present = self.newest(hash, body.key, guard);
+        if present.is_none() && fields.is_none() {
+            return;
+        }
+        let link = Link::of(present.is_some());
+        let version = Document::new(body.key, &body.meta, fields, link);
+        if let Some(old) = self.publish(hash, present.as_ref(), version, guard) {
+            self.reclaim(&old, guard);
+        }
+    }
+
+    /// From now on its memory is part of this account.
+    pub(crate) fn join(&mut self, memory: Arc<Memory>) {
+        let versions = self.versions_bytes.load(Ordering::Relaxed);
+        memory.change(0, versions + self.structure_bytes());
+        self.memory = memory;
+    }
+
+    /// Notes every version that is published from now on; `false` when somebody does already.
+    pub(crate) fn watch(&self) -> bool {
+        let mut changes = self.changes.lock();
+        let free = changes.is_none();
+        if free {
+            *changes = Some(Vec::new());
+            self.watched.store(true, Ordering::Release);
+        }
+        free
+    }
+
+    /// The versions noted since the last time, in order.
+    pub(crate) fn take_changes(&self) -> Vec<Document> {
+        self.changes
+            .lock()
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
+    pub(crate) fn unwatch(&self) {
+        self.watched.store(false, Ordering::Release);
+        *self.changes.lock() = None;
     }
 
     /// A row whose document expired at `before` expires at `after` now.

@@ -1,10 +1,12 @@
 //! Another definition for a collection: old or new for every reader, never between.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use velocitydb::{
     Alteration, Collection, Database, DefaultValue, Definition, Error, Expected, Field, FieldType,
     IndexDefinition, Isolation, Openness, Schema, Swap, Update,
 };
-use velocitydb_sim::SimDisk;
+use velocitydb_sim::{CrashMode, SimDisk};
 
 use crate::support::{code, create, in_memory, json, number, on, read};
 
@@ -165,9 +167,7 @@ fn it_is_there_after_a_restart_from_the_log_and_from_a_checkpoint() {
             db.checkpoint().unwrap();
         }
         let digest = db.digest();
-        db.sync().unwrap();
-        drop((people, db));
-        let db = on(&disk);
+        let db = on(&disk.crash(CrashMode::Process));
         let people = db.collection("people").unwrap();
         assert_eq!(db.digest(), digest);
         assert_eq!(
@@ -212,4 +212,69 @@ fn writers_beside_it_are_before_or_after() {
             "{document:?}"
         );
     }
+}
+
+/// Alterations are made beside the writers; replay makes them with nobody beside.
+#[test]
+fn replay_makes_the_same_of_alterations_beside_writers() {
+    let disk = SimDisk::new(1);
+    let db = on(&disk);
+    let a = create(&db, "a");
+    let form = |kind: FieldType, unique: bool| {
+        let mut n = Field::new("n", kind);
+        n.unique = unique;
+        Schema::new(Openness::Open, vec![n]).unwrap()
+    };
+    a.alter(Alteration::to(
+        a.definition().unwrap().schema(form(FieldType::Int, true)),
+    ))
+    .unwrap();
+    for id in 0..3000 {
+        a.insert_with_id(id, [("n", id.into())]).unwrap();
+    }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..8 {
+                let kind = [FieldType::String, FieldType::Int][round % 2];
+                let definition = a.definition().unwrap().schema(form(kind, round % 3 != 0));
+                a.alter(Alteration::to(definition)).unwrap();
+            }
+            done.store(true, Ordering::Release);
+        });
+        for writer in 0..2_i64 {
+            let (a, done) = (&a, &done);
+            scope.spawn(move || {
+                let mut turn = writer;
+                // Each writer has its own ids and values: nothing it does is refused.
+                while !done.load(Ordering::Acquire) {
+                    turn += 2;
+                    let id = turn % 3000;
+                    let int = a.definition().unwrap().schema.fields()[0].kind == FieldType::Int;
+                    let value = 10_000 + turn;
+                    let value = match int {
+                        true => velocitydb::Value::Int(value),
+                        false => value.to_string().into(),
+                    };
+                    let changed = match turn % 5 {
+                        0 => a.delete(id).map(|_| ()),
+                        1 | 2 => a.upsert(id, [("n", value)]).map(|_| ()),
+                        _ => a.update(id, Update::new().set("n", value)).map(|_| ()),
+                    };
+                    if let Err(error) = changed {
+                        let expected = ["not_found", "schema_violation"];
+                        assert!(expected.contains(&error.code().0), "{error}");
+                    }
+                }
+            });
+        }
+    });
+    let (digest, count) = (db.digest(), a.count().unwrap());
+    // Not closed: a checkpoint would spare the replay.
+    let db = on(&disk.crash(CrashMode::Process));
+    assert!(db.recovery().entries_replayed > 3000);
+    assert_eq!(db.digest(), digest);
+    let a = db.collection("a").unwrap();
+    assert_eq!(a.count().unwrap(), count);
+    assert!(count > 0);
 }

@@ -9,7 +9,7 @@ use velocitydb::{
     Isolation, ManualClock, Openness, Options, PageRequest, Persistence, Schema, Timestamp, Update,
     Value,
 };
-use velocitydb_sim::SimDisk;
+use velocitydb_sim::{CrashMode, SimDisk};
 
 use crate::support::{SECOND, START, clock, code, create, on_disk, read, still};
 
@@ -216,8 +216,7 @@ fn memory_comes_back_without_further_writes() {
 fn what_has_expired_stays_gone_after_a_restart() {
     for checkpoint in [false, true] {
         let (disk, clock) = (SimDisk::new(1), clock());
-        let open = || Database::open(on_disk(&disk).clock(clock.clone())).unwrap();
-        let db = open();
+        let db = Database::open(on_disk(&disk).clock(clock.clone())).unwrap();
         let a = create(&db, "a");
         for id in 0..10 {
             expiring(&a, 10).insert_with_id(id, []).unwrap();
@@ -230,9 +229,8 @@ fn what_has_expired_stays_gone_after_a_restart() {
         }
         while db.tend().unwrap() {}
         let digest = db.digest();
-        db.close().unwrap();
-        drop((a, db));
-        let db = open();
+        let disk = disk.crash(CrashMode::Process);
+        let db = Database::open(on_disk(&disk).clock(clock.clone())).unwrap();
         let a = db.collection("a").unwrap();
         assert_eq!(db.digest(), digest, "whoever has removed what");
         assert_eq!(a.count().unwrap(), 11);

@@ -1,0 +1,188 @@
+//! A collection's documents, brought to another definition beside running writers.
+//!
+//! The documents are copied into a new table, converted, while writers go on with the old one;
+//! what they change meanwhile is noted there ([`Table::watch`]) and taken over. Only the last of
+//! it is taken over while writers wait. The entry of the log then exchanges the tables: whoever
+//! reads sees all documents as they were or all as they are then. Replay does the same with
+//! nobody beside it. What the entry does depends on the state before it alone: an entry whose
+//! documents do not fit is never logged.
+//!
+//! Tests: `alter` in the embedded library's tests/it, and `tests::replay`.
+
+use std::sync::Arc;
+
+use velocitydb_types::{Fields, Migration};
+
+use crate::catalog::{Alteration, Collection};
+use crate::command::Refusal;
+use crate::memory::Memory;
+use crate::stage::build_unique;
+use crate::store::{Document, Table, UniqueIndex};
+
+/// Documents copied between two looks at what writers have changed.
+const STEP: usize = 1024;
+
+/// A table in the making.
+pub(crate) struct Builder<'a> {
+    old: Arc<Collection>,
+    alteration: &'a Alteration,
+    migration: Migration<'a>,
+    new: Arc<Table>,
+    /// The new table's account until it is one of the database's.
+    memory: Arc<Memory>,
+    /// Whether a document differs from what it was.
+    changed: bool,
+}
+
+impl<'a> Builder<'a> {
+    pub(crate) fn new(
+        old: &Arc<Collection>,
+        alteration: &'a Alteration,
+        seed: u64,
+    ) -> Result<Builder<'a>, Refusal> {
+        let memory = Arc::new(Memory::new(None));
+        Ok(Builder {
+            migration: alteration.migration(&old.definition)?,
+            old: Arc::clone(old),
+            alteration,
+            new: Arc::new(Table::new(seed, Arc::clone(&memory))),
+            memory,
+            changed: false,
+        })
+    }
+
+    /// The memory that the new table takes, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.memory.used() as usize
+    }
+
+    /// Copies all documents; `pause` is called now and then.
+    pub(crate) fn copy<E: From<Refusal>>(
+        &mut self,
+        mut pause: impl FnMut(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let old = Arc::clone(&self.old);
+        let mut from = Some(0);
+        while let Some(row) = from {
+            let mut step = Vec::with_capacity(STEP);
+            from = old.table.scan(row, u64::MAX, |document| {
+                step.push(document);
+                step.len() < STEP
+            });
+            for document in &step {
+                self.take(document)?;
+            }
+            pause(self)?;
+        }
+        Ok(())
+    }
+
+    /// Takes over what writers have changed since the last time.
+    pub(crate) fn catch_up(&mut self) -> Result<usize, Refusal> {
+        let changes = self.old.table.take_changes();
+        for version in &changes {
+            self.take(version)?;
+        }
+        // Afterwards: documents that exchange their values in one entry come one by one.
+        for version in changes.iter().filter(|version| !version.is_tombstone()) {
+            self.check_unique(version.key_bytes())?;
+        }
+        Ok(changes.len())
+    }
+
+    /// Makes the indexes of the new definition; from here on they are kept.
+    pub(crate) fn index(&mut self) -> Result<(), Refusal> {
+        for fields in self.alteration.definition.unique_fields() {
+            let unique = build_unique(&self.new, fields, self.alteration.at)?;
+            self.new.attach_unique(unique);
+        }
+        Ok(())
+    }
+
+    /// The table: the old one when it has all that the new one would have.
+    pub(crate) fn finish(mut self, memory: &Arc<Memory>) -> Arc<Table> {
+        let (old, new) = (&self.old.definition, &self.alteration.definition);
+        if !self.changed && old.unique_fields().eq(new.unique_fields()) {
+            return Arc::clone(&self.old.table);
+        }
+        self.new.set_changed(self.old.table.changed());
+        let table = Arc::get_mut(&mut self.new).expect("nobody else has it yet");
+        table.join(Arc::clone(memory));
+        self.new
+    }
+
+    /// Takes over one version of a document.
+    fn take(&mut self, version: &Document) -> Result<(), Refusal> {
+        let fields = match version.is_live(self.alteration.at) {
+            true => Some(self.migrate(version)?),
+            false => None,
+        };
+        let fields = fields.as_ref().map(|fields| match fields {
+            Some(fields) => fields.as_bytes(),
+            None => version.body().fields,
+        });
+        self.new.put(version, fields);
+        Ok(())
+    }
+
+    fn migrate(&mut self, version: &Document) -> Result<Option<Fields>, Refusal> {
+        let migrated = self.migration.apply(version.fields(), self.alteration.at);
+        let fields = migrated.map_err(|error| Refusal::Migration {
+            id: version.id().to_string(),
+            error: Box::new(error),
+        })?;
+        self.changed |= fields.is_some();
+        Ok(fields)
+    }
+
+    fn check_unique(&self, key: &[u8]) -> Result<(), Refusal> {
+        let guard = &crossbeam_epoch::pin();
+        let Some(present) = self.new.newest(self.new.hash(key), key, guard) else {
+            return Ok(());
+        };
+        for unique in self.new.uniques().iter().flat_map(|uniques| uniques.iter()) {
+            let Some(value) = unique.key_of(present.version.fields()) else {
+                continue;
+            };
+            let at = self.alteration.at;
+            let own = |row| row == present.row;
+            if let Some(other) = self.new.unique_holder(unique, &value, at, own) {
+                return Err(duplicate(unique, &present.version, &other));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn duplicate(unique: &UniqueIndex, one: &Document, other: &Document) -> Refusal {
+    crate::stage::duplicate(unique, &(one.clone(), other.clone()))
+}
+
+/// A table that was made for an alteration of this collection.
+pub(crate) struct Prepared {
+    pub(crate) old: Arc<Collection>,
+    pub(crate) table: Arc<Table>,
+}
+
+/// Notes what writers change, for as long as it lives.
+pub(crate) struct Watch(Arc<Collection>);
+
+impl Watch {
+    /// Called under the writer lock. `None` when somebody else does it already.
+    pub(crate) fn start(collection: &Arc<Collection>) -> Option<Watch> {
+        let started = collection.table.watch();
+        started.then(|| Watch(Arc::clone(collection)))
+    }
+}
+
+impl Watch {
+    pub(crate) fn collection(&self) -> Arc<Collection> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.table.unwatch();
+    }
+}
