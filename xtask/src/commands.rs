@@ -46,7 +46,7 @@ pub fn check(root: PathBuf) -> Result<(), String> {
     }
 }
 
-/// Applies what the lints can repair, then formats.
+/// Applies what the lints can repair, formats, and writes the reference.
 ///
 /// # Errors
 /// The command that failed.
@@ -59,7 +59,17 @@ pub fn fix(root: PathBuf) -> Result<(), String> {
         "--allow-dirty",
     ];
     cargo(&root, &[&lints[..], &["--allow-staged"]].concat())?;
-    cargo(&root, &["fmt", "--all"])
+    cargo(&root, &["fmt", "--all"])?;
+    let program = ["run", "--quiet", "--package", "velocitydb-cli", "--"];
+    let mut command = cargo_command(&root, &program);
+    let said = command.arg("configuration-reference").output();
+    let said = said.map_err(|error| format!("{command:?}: {error}"))?;
+    if !said.status.success() {
+        return Err(format!("{command:?}: {}", said.status));
+    }
+    let reference = root.join("docs/reference/configuration.md");
+    std::fs::write(&reference, said.stdout)
+        .map_err(|error| format!("{}: {error}", reference.display()))
 }
 
 type Step = fn(&Path) -> Result<(), String>;

@@ -1,12 +1,13 @@
 //! The embedded library against bare structures of the language: `velocitydb bench embedded`.
 //!
-//! One file per group of figures: `reads`, `writes`, `memory`, `files`, `latency`, and
+//! One file per group of figures: `reads`, `writes`, `memory`, `files`, `latency`, `schemas`, and
 //! `structures`, the comparison behind the choice of the store's own structures.
 
 mod files;
 mod latency;
 mod memory;
 mod reads;
+mod schemas;
 mod structures;
 mod writes;
 
@@ -58,6 +59,9 @@ pub const GROUPS: &[(&str, Figures)] = &[
     ("recovery", files::recovery),
     ("replay", files::replay),
     ("latency", latency::latency),
+    ("schema", schemas::schema),
+    ("expiry", schemas::expiry),
+    ("alter", schemas::alter),
     ("structures", structures::structures),
 ];
 

@@ -17,8 +17,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use velocitydb::{Database, Definition, Error, FieldType, Options};
 use velocitydb_import::{
     BadRows, Ids, LoadError, LoadOptions, Loader, Met, OnBadRow, Opened, Options as ReaderOptions,
-    Present, Progress, Reader, Widening,
-    with_id_type,
+    Present, Progress, Reader, Widening, with_id_type,
 };
 
 use crate::config::DATA_DEFAULT;

@@ -198,10 +198,9 @@ mod tests {
             db.create_collection(Definition::new("airports").primary_key("faa"))
                 .unwrap();
             let options = LoadOptions {
-                collection: "airports".into(),
-                ids: Ids::Field("faa".into()),
                 on_bad_row: OnBadRow::Stop,
                 batch_rows: 10,
+                ..LoadOptions::new("airports", Ids::Field("faa".into()))
             };
             let mut loader = Loader::new(&db, options);
             for row in airports.reader().unwrap().take(there as usize) {

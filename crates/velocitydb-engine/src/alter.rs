@@ -4,14 +4,15 @@
 //! what they change meanwhile is noted there ([`Table::watch`]) and taken over. Only the last of
 //! it is taken over while writers wait. The entry of the log then exchanges the tables: whoever
 //! reads sees all documents as they were or all as they are then. Replay does the same with
-//! nobody beside it. What the entry does depends on the state before it alone: an entry whose
+//! nobody beside it. It looks at the documents that are live at the time of the entry, which are
+//! among those that were looked at before it was logged. What the entry does depends on the state before it alone: an entry whose
 //! documents do not fit is never logged.
 //!
 //! Tests: `alter` in the embedded library's tests/it, and `tests::replay`.
 
 use std::sync::Arc;
 
-use velocitydb_types::{Fields, Migration};
+use velocitydb_types::{Fields, Migration, Timestamp};
 
 use crate::catalog::{Alteration, Collection};
 use crate::command::Refusal;
@@ -27,6 +28,8 @@ pub(crate) struct Builder<'a> {
     old: Arc<Collection>,
     alteration: &'a Alteration,
     migration: Migration<'a>,
+    /// What has expired by then is not looked at.
+    time: Timestamp,
     new: Arc<Table>,
     /// The new table's account until it is one of the database's.
     memory: Arc<Memory>,
@@ -38,6 +41,7 @@ impl<'a> Builder<'a> {
     pub(crate) fn new(
         old: &Arc<Collection>,
         alteration: &'a Alteration,
+        time: Timestamp,
         seed: u64,
     ) -> Result<Builder<'a>, Refusal> {
         let memory = Arc::new(Memory::new(None));
@@ -45,6 +49,7 @@ impl<'a> Builder<'a> {
             migration: alteration.migration(&old.definition)?,
             old: Arc::clone(old),
             alteration,
+            time,
             new: Arc::new(Table::new(seed, Arc::clone(&memory))),
             memory,
             changed: false,
@@ -93,7 +98,7 @@ impl<'a> Builder<'a> {
     /// Makes the indexes of the new definition; from here on they are kept.
     pub(crate) fn index(&mut self) -> Result<(), Refusal> {
         for fields in self.alteration.definition.unique_fields() {
-            let unique = build_unique(&self.new, fields, self.alteration.at)?;
+            let unique = build_unique(&self.new, fields, self.time)?;
             self.new.attach_unique(unique);
         }
         Ok(())
@@ -113,7 +118,7 @@ impl<'a> Builder<'a> {
 
     /// Takes over one version of a document.
     fn take(&mut self, version: &Document) -> Result<(), Refusal> {
-        let fields = match version.is_live(self.alteration.at) {
+        let fields = match version.is_live(self.time) {
             true => Some(self.migrate(version)?),
             false => None,
         };
@@ -144,9 +149,8 @@ impl<'a> Builder<'a> {
             let Some(value) = unique.key_of(present.version.fields()) else {
                 continue;
             };
-            let at = self.alteration.at;
             let own = |row| row == present.row;
-            if let Some(other) = self.new.unique_holder(unique, &value, at, own) {
+            if let Some(other) = self.new.unique_holder(unique, &value, self.time, own) {
                 return Err(duplicate(unique, &present.version, &other));
             }
         }

@@ -296,6 +296,14 @@ impl Definition {
     /// Whether everything in it is sound.
     pub fn check(&self) -> Result<(), Refusal> {
         check_name("collection", &self.name)?;
+        let mut fields = self.schema.fields().iter();
+        if let Some(field) = fields.find(|field| field.references.is_some()) {
+            return Err(Refusal::BadDefinition(format!(
+                "the field {:?} has a reference: this version does not keep references, leave it \
+                 out",
+                field.name
+            )));
+        }
         if let Some(field) = self.primary_key.as_deref()
             && (field.is_empty() || field.starts_with('_'))
         {

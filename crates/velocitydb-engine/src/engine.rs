@@ -151,6 +151,8 @@ struct Files {
     _lock: Box<dyn DiskLock>,
 }
 
+/// Freeing fewer documents than this is not worth postponing.
+const RETIRED_DOCUMENTS_MIN: u64 = 1000;
 /// Expired documents removed while writers wait.
 const EXPIRED_STEP: usize = 128;
 /// How far log time may stay behind the clock while expired documents wait for it.
@@ -171,6 +173,8 @@ pub struct Engine {
     refusals: AtomicU64,
     given_up: AtomicU64,
     expired: AtomicU64,
+    /// Collections whose tables wait to be freed.
+    retired: Mutex<Vec<Arc<Collection>>>,
 }
 
 impl Engine {
@@ -221,6 +225,7 @@ impl Engine {
             refusals: AtomicU64::new(0),
             given_up: AtomicU64::new(0),
             expired: AtomicU64::new(0),
+            retired: Mutex::new(Vec::new()),
         }
     }
 
@@ -350,7 +355,7 @@ impl Engine {
         let (Some(old), Some(watch)) = (found, watch) else {
             return Ok(None);
         };
-        let mut builder = Builder::new(&old, alteration, self.shared.seed)?;
+        let mut builder = Builder::new(&old, alteration, alteration.at, self.shared.seed)?;
         builder.copy(|builder| {
             builder.catch_up()?;
             self.fits(builder.bytes())
@@ -492,6 +497,7 @@ impl Engine {
                 .is_some_and(|new| Arc::ptr_eq(new, old));
             if !same {
                 old.supersede();
+                self.retire(old);
             }
         }
         drop(state);
@@ -502,6 +508,14 @@ impl Engine {
             results: staged.results,
             repeated: false,
         })
+    }
+
+    /// Keeps a collection with many documents, whose table is not the newest any more, until
+    /// [`Engine::tend`] frees it: nobody who merely lets go of a handle shall pay for that.
+    fn retire(&self, old: &Arc<Collection>) {
+        if old.table.live() > RETIRED_DOCUMENTS_MIN {
+            self.retired.lock().push(Arc::clone(old));
+        }
     }
 
     /// A refusal goes out once everything that it rests on is visible.
@@ -561,6 +575,14 @@ impl Engine {
             self.propose(now, &Command::Tick, Some(Durability::Memory))?;
         }
         crossbeam_epoch::pin().flush();
+        // Dropped after the lock is.
+        let unused: Vec<_> = {
+            let mut retired = self.retired.lock();
+            retired
+                .extract_if(.., |old| Arc::strong_count(old) == 1)
+                .collect()
+        };
+        drop(unused);
         if let Some(files) = &self.files
             && files.log.wants_care()
         {

@@ -330,7 +330,7 @@ impl State {
             }
             Command::Alter(id, alteration) => {
                 let old = self.known(*id)?;
-                let table = self.altered(old, alteration)?;
+                let table = self.altered(old, alteration, time)?;
                 let definition = alteration.definition.clone();
                 Definitions::Altered(Collection::new(*id, definition, index, table))
             }
@@ -371,13 +371,14 @@ impl State {
         &self,
         old: &Arc<Collection>,
         alteration: &Alteration,
+        time: Timestamp,
     ) -> Result<Arc<Table>, Refusal> {
         if let Some(prepared) = &self.prepared
             && Arc::ptr_eq(&prepared.old, old)
         {
             return Ok(Arc::clone(&prepared.table));
         }
-        let mut builder = Builder::new(old, alteration, self.shared.seed)?;
+        let mut builder = Builder::new(old, alteration, time, self.shared.seed)?;
         builder.copy(|_| Ok::<_, Refusal>(()))?;
         builder.index()?;
         Ok(builder.finish(&self.shared.memory))

@@ -107,7 +107,9 @@ impl Elements {
             let line = self.at_line;
             let filled = fill(&mut self.input).map_err(|error| ImportError::read(line, error))?;
             if filled.is_empty() {
-                return self.fatal("the input ends before the array does").map(|_| ());
+                return self
+                    .fatal("the input ends before the array does")
+                    .map(|_| ());
             }
             let mut end = None;
             for (at, byte) in filled.iter().enumerate() {
@@ -141,7 +143,10 @@ impl Elements {
             };
             if too_long {
                 let bytes_max = self.bytes_max;
-                return Err(ImportError::new(self.line, ErrorKind::RowTooLong { bytes_max }));
+                return Err(ImportError::new(
+                    self.line,
+                    ErrorKind::RowTooLong { bytes_max },
+                ));
             }
             return Ok(());
         }
@@ -189,10 +194,10 @@ mod tests {
             ("[]", &[][..]),
             (" \n[ \n ] \n", &[]),
             ("[1]", &["1: 1"]),
-            ("[{\"a\":[1,2]},\n {\"b\":\"],\\\"\"}\n]\n", &[
-                "1: {\"a\":[1,2]}",
-                "2: {\"b\":\"],\\\"\"}",
-            ]),
+            (
+                "[{\"a\":[1,2]},\n {\"b\":\"],\\\"\"}\n]\n",
+                &["1: {\"a\":[1,2]}", "2: {\"b\":\"],\\\"\"}"],
+            ),
             ("[1\n,\n\n2]", &["1: 1", "4: 2"]),
             ("[1,,2]", &["1: 1", "1: ", "1: 2"]),
         ] {

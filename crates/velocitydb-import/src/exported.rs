@@ -170,7 +170,9 @@ impl ExportReader {
             }
         };
         if text.starts_with("{\"$velocitydb\":") {
-            return self.head().map(|definition| Some(Item::Collection(definition)));
+            return self
+                .head()
+                .map(|definition| Some(Item::Collection(definition)));
         }
         if text.starts_with("{\"$end\":") {
             return self.end().map(|()| Some(Item::End));
@@ -210,7 +212,9 @@ impl ExportReader {
             return Err(self.fatal("a collection begins before the one before it has ended"));
         }
         let wrong = |error: serde_json::Error| {
-            self.fatal(format!("the definition of a collection cannot be read: {error}"))
+            self.fatal(format!(
+                "the definition of a collection cannot be read: {error}"
+            ))
         };
         let head: Head = serde_json::from_slice(&self.lines.text).map_err(wrong)?;
         if head.version != VERSION {
@@ -228,8 +232,9 @@ impl ExportReader {
 
     fn end(&mut self) -> Result<(), ImportError> {
         let read: Result<EndLine, _> = serde_json::from_slice(&self.lines.text);
-        let EndLine { end } = read
-            .map_err(|error| self.fatal(format!("the end of a collection cannot be read: {error}")))?;
+        let EndLine { end } = read.map_err(|error| {
+            self.fatal(format!("the end of a collection cannot be read: {error}"))
+        })?;
         if self.schema.take().is_none() {
             return Err(self.fatal("a collection ends that has not begun"));
         }
@@ -275,7 +280,12 @@ fn document(text: &str, schema: &Schema) -> Result<(Key, Option<Timestamp>, Fiel
             time.parse()
                 .map_err(|error| format!("`_expires_at`: {error}"))?,
         ),
-        Some(other) => return Err(format!("`_expires_at` is {}, not a time", other.type_name())),
+        Some(other) => {
+            return Err(format!(
+                "`_expires_at` is {}, not a time",
+                other.type_name()
+            ));
+        }
     };
     let mut fields = BTreeMap::new();
     for (name, tree) in map {

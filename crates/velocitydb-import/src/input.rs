@@ -93,7 +93,7 @@ pub(crate) fn open(
     if head.starts_with(BYTE_ORDER_MARK) {
         rest.consume(BYTE_ORDER_MARK.len());
     }
-    let content = match head == EXPORT {
+    let content = match head.starts_with(EXPORT) {
         true => Content::Export,
         false => Content::Other,
     };
@@ -181,7 +181,10 @@ pub(crate) fn first_visible(input: &mut Input) -> io::Result<(Option<u8>, u64)> 
         let ended = blank.iter().filter(|byte| **byte == b'\n').count();
         // What stands before the first byte on its own line is left: columns are counted there.
         let taken = match visible {
-            Some(_) => blank.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1),
+            Some(_) => blank
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |at| at + 1),
             None => blank.len(),
         };
         let (first, at_end) = (visible.map(|at| filled[at]), filled.is_empty());

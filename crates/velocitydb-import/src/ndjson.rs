@@ -78,7 +78,8 @@ impl Ndjson {
         let (line, text) = self.texts.current();
         let fields = object(text).and_then(|map| {
             let fields = map.into_iter();
-            let fields = fields.map(|(name, value)| field(&self.types, &mut self.names, name, value));
+            let fields =
+                fields.map(|(name, value)| field(&self.types, &mut self.names, name, value));
             fields.collect()
         });
         match fields {
@@ -90,9 +91,8 @@ impl Ndjson {
 
 fn object(text: &[u8]) -> Result<BTreeMap<String, Value>, ErrorKind> {
     let text = std::str::from_utf8(text).map_err(|_| ErrorKind::NotUtf8)?;
-    let value = Value::from_json(text).map_err(|error| {
-        ErrorKind::Json(format!("{} (column {})", error.message, error.column))
-    })?;
+    let value = Value::from_json(text)
+        .map_err(|error| ErrorKind::Json(format!("{} (column {})", error.message, error.column)))?;
     match value {
         Value::Map(map) => Ok(map),
         other => {

@@ -67,8 +67,8 @@ pub fn open(
     options: Options,
 ) -> Result<Opened, ImportError> {
     let progress = Progress::new(options.bytes_total);
-    let (input, content) =
-        input::open(source, &progress, options.window_log_max).map_err(|error| ImportError::read(0, error))?;
+    let (input, content) = input::open(source, &progress, options.window_log_max)
+        .map_err(|error| ImportError::read(0, error))?;
     match (&format, content) {
         (Format::Auto { .. } | Format::Ndjson, Content::Export) => {
             Ok(Opened::Export(ExportReader::new(input, progress, &options)))
@@ -89,8 +89,8 @@ impl Reader {
         options: Options,
     ) -> Result<Self, ImportError> {
         let progress = Progress::new(options.bytes_total);
-        let (input, _) =
-            input::open(source, &progress, options.window_log_max).map_err(|error| ImportError::read(0, error))?;
+        let (input, _) = input::open(source, &progress, options.window_log_max)
+            .map_err(|error| ImportError::read(0, error))?;
         Self::of(input, progress, format, options)
     }
 

@@ -39,7 +39,10 @@ pub(crate) fn write(value: RawValue<'_>, out: &mut Vec<u8>) {
         ValueRef::Uuid(_) => tag("$uuid", out, |out| write_json(value, out)),
         ValueRef::Bytes(_) => tag("$bytes", out, |out| write_json(value, out)),
         ValueRef::Point(point) => tag("$point", out, |out| {
-            write_value(&Value::Array(vec![point.lon().into(), point.lat().into()]), out);
+            write_value(
+                &Value::Array(vec![point.lon().into(), point.lat().into()]),
+                out,
+            );
         }),
         ValueRef::Array(array) => {
             out.push(b'[');
@@ -63,7 +66,10 @@ pub(crate) fn write(value: RawValue<'_>, out: &mut Vec<u8>) {
 
 /// Appends the value of a field of this declared type.
 pub(crate) fn write_declared(value: RawValue<'_>, declared: FieldType, out: &mut Vec<u8>) {
-    let says_it_itself = matches!(declared, FieldType::Json | FieldType::Array | FieldType::Map);
+    let says_it_itself = matches!(
+        declared,
+        FieldType::Json | FieldType::Array | FieldType::Map
+    );
     if says_it_itself {
         return write(value, out);
     }
@@ -159,7 +165,12 @@ pub(crate) fn untag_declared(tree: Value, declared: FieldType) -> Result<Value, 
     };
     match tagged {
         true => untag(tree),
-        false if matches!(declared, FieldType::Json | FieldType::Array | FieldType::Map) => {
+        false
+            if matches!(
+                declared,
+                FieldType::Json | FieldType::Array | FieldType::Map
+            ) =>
+        {
             untag(tree)
         }
         false => match tree {
@@ -295,7 +306,9 @@ impl<'de> Visitor<'de> for Tree {
         while let Some(name) = access.next_key::<String>()? {
             let value = access.next_value_seed(inner)?;
             if map.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("field {name:?} appears twice")));
+                return Err(A::Error::custom(format_args!(
+                    "field {name:?} appears twice"
+                )));
             }
             map.insert(name, value);
         }
@@ -366,7 +379,12 @@ mod tests {
                 write_declared(RawValue::trusted(&bytes), row.kind, &mut out);
                 let text = String::from_utf8(out).unwrap();
                 let read = untag_declared(read_tree(&text).unwrap(), row.kind).unwrap();
-                assert_eq!(format!("{read:?}"), format!("{original:?}"), "{text} as {}", row.name);
+                assert_eq!(
+                    format!("{read:?}"),
+                    format!("{original:?}"),
+                    "{text} as {}",
+                    row.name
+                );
             }
         }
         let time = value(r#"{"$time":"2013-01-01T05:00:00Z"}"#);

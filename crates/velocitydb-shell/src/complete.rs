@@ -9,7 +9,7 @@ use std::ops::Range;
 use velocitydb::Value;
 
 use crate::statement::{COMMANDS, Token, tokens};
-use crate::target::Target;
+use crate::targets::Target;
 
 /// Documents that are looked at for the names of fields that no schema declares.
 const SAMPLED_DOCUMENTS: usize = 20;
@@ -136,7 +136,7 @@ fn fields(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::target::Embedded;
+    use crate::targets::Embedded;
 
     /// The line with each completion put in.
     fn completed(line: &str) -> Vec<String> {

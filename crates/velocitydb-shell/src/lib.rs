@@ -23,7 +23,7 @@ mod script;
 mod session;
 mod statement;
 mod status;
-mod target;
+mod targets;
 mod top;
 
 pub use complaint::Complaint;
@@ -37,7 +37,7 @@ pub use statement::{COMMANDS, CommandRow, Json, Setting, Statement, is_open, par
 pub use status::{
     CheckpointStatus, CollectionStatus, HealthAnswer, LogStatus, ServerStatus, Status,
 };
-pub use target::{Embedded, Http, Page, Target, TargetError};
+pub use targets::{Embedded, Http, Page, Target, TargetError};
 pub use top::Top;
 
 /// Columns of the terminal; `None` where there is none.

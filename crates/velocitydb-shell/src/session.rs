@@ -13,7 +13,7 @@ use velocitydb::Value;
 use crate::complaint::Complaint;
 use crate::render::{self, escape};
 use crate::statement::{COMMANDS, CommandRow, Json, Setting, Statement, parse};
-use crate::target::{Page, Target, TargetError};
+use crate::targets::{Page, Target, TargetError};
 
 /// Documents that `list` shows when it does not say.
 const LIST_DOCUMENTS: usize = 20;

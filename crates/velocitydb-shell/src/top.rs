@@ -15,7 +15,7 @@ use crossterm::{cursor, execute, queue, style, terminal};
 use crate::figures::{Figures, Sample};
 use crate::render::{bytes, escape, thousands};
 use crate::status::{CheckpointStatus, collections, duration};
-use crate::target::{Http, TargetError};
+use crate::targets::{Http, TargetError};
 
 /// Operations by their route and method, in the order in which they are shown.
 const OPERATIONS: &[(&str, &str, &str)] = &[

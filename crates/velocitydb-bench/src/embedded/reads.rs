@@ -144,7 +144,7 @@ pub(super) fn readers(options: &Options, data: &Data) -> Result<Vec<Row>, BenchE
     let mut random = StdRng::seed_from_u64(5);
     let mut update = || {
         let at = random.random_range(0..count);
-        let document = data.document(random.random_range(0..count)).clone();
+        let document = data.document(random.random_range(0..count));
         collection
             .upsert(&keys[at], document)
             .expect("an update in memory");

@@ -49,7 +49,7 @@ fn wrong_settings_end_it_with_status_2_and_plain_words() {
         "{error}"
     );
     let error = with("durability: paper");
-    assert!(error.contains("key `durability`:"), "{error}");
+    assert!(error.contains("key `durability` of "), "{error}");
     let (error, _) = velocitydb(&["serve", "--config", "no such file"]).fails(2);
     assert!(
         error.contains("cannot read the configuration no such file"),
@@ -88,4 +88,49 @@ fn flags_win_over_the_environment_which_wins_over_the_file() {
         );
         assert!(error.contains("--insecure"), "{error}");
     }
+}
+
+/// docs/reference/configuration.md is what the program says of itself.
+#[test]
+fn the_reference_is_current() {
+    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    let path = Path::new(&root).join("../../docs/reference/configuration.md");
+    let kept = std::fs::read_to_string(path).unwrap();
+    let now = velocitydb(&["configuration-reference"]).succeeds();
+    assert!(
+        kept == now,
+        "`cargo xtask fix` writes docs/reference/configuration.md"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn a_hangup_reads_the_file_again_and_the_server_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "mode: memory-only\nslow-operation: 1s\n");
+    let served = Served::start(&["--config", path.to_str().unwrap()]);
+    let slow = || {
+        let url = format!("http://{}/v1/admin/slow", served.address);
+        crate::http::get(&url).json()["slow_operation_us"].clone()
+    };
+    assert_eq!(slow(), 1_000_000);
+    // With something wrong, nothing changes.
+    file(dir.path(), "slow-operation: 2s\nconnections: none\n");
+    let url = format!("http://{}/v1/admin/reload", served.address);
+    let refused = crate::http::Request::from_curl(&format!("curl -X POST {url}")).send();
+    assert_eq!(refused.status, 422);
+    let detail = refused.json()["detail"].to_string();
+    assert!(
+        detail.contains("key `connections` of ") && detail.contains("line 2"),
+        "{detail}"
+    );
+    assert_eq!(slow(), 1_000_000);
+
+    file(dir.path(), "mode: memory-only\nslow-operation: 3s\n");
+    served.signal("HUP");
+    while slow() != 3_000_000 {
+        std::thread::yield_now();
+    }
+    let rest = served.stop();
+    assert!(rest.contains("SIGTERM: stopping."), "{rest}");
 }

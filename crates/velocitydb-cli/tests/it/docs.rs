@@ -122,7 +122,7 @@ fn finished(arguments: &[&str], dir: &Path, served: Option<&Served>) -> String {
 fn check(name: &str) {
     let path: PathBuf = [
         &*std::env::var("CARGO_MANIFEST_DIR").unwrap(),
-        "../../docs/operating",
+        "../../docs",
         name,
     ]
     .iter()
@@ -155,27 +155,37 @@ fn check(name: &str) {
 
 #[test]
 fn the_examples_about_serving_do_what_they_say() {
-    check("serve.md");
+    check("operating/serve.md");
 }
 
 #[test]
 fn the_examples_about_http_do_what_they_say() {
-    check("http.md");
+    check("operating/http.md");
+}
+
+#[test]
+fn the_examples_about_time_to_live_do_what_they_say() {
+    check("time-to-live.md");
 }
 
 #[test]
 fn the_examples_about_importing_do_what_they_say() {
-    check("import.md");
+    check("operating/import.md");
+}
+
+#[test]
+fn the_examples_about_exporting_do_what_they_say() {
+    check("operating/export.md");
 }
 
 #[test]
 fn the_examples_about_checking_do_what_they_say() {
-    check("check-and-repair.md");
+    check("operating/check-and-repair.md");
 }
 
 #[test]
 fn the_examples_about_the_shell_do_what_they_say() {
-    check("shell.md");
+    check("operating/shell.md");
 }
 
 #[test]

@@ -165,7 +165,7 @@ fn bad_rows_are_left_out_and_told_with_their_lines() {
     let out = place
         .import(
             &file,
-            &["--id", "code", "--type", "alt=int", "--skip-bad-rows"],
+            &["--id", "code", "--type", "alt=int", "--on-error=skip"],
         )
         .succeeds();
     assert!(out.starts_with("Imported 3 rows into airports"), "{out}");
@@ -196,7 +196,7 @@ fn without_that_it_stops_at_the_first_and_keeps_what_is_before() {
         .fails(1);
     assert!(error.contains("line 3: "), "{error}");
     assert!(error.contains("The 1 row before it is in"), "{error}");
-    assert!(error.contains("--skip-bad-rows"), "{error}");
+    assert!(error.contains("--on-error skip"), "{error}");
     assert!(out.starts_with("Imported 1 row into airports"), "{out}");
     assert_eq!(place.documents().len(), 1);
 }
@@ -206,7 +206,7 @@ fn a_damaged_file_says_where_it_ends() {
     let place = Place::new();
     let whole = zstd::encode_all(CSV.repeat(50_000).as_bytes(), 1).unwrap();
     let file = place.write("a.csv.zst", &whole[..whole.len() / 2]);
-    let (error, _) = place.import(&file, &["--skip-bad-rows"]).fails(1);
+    let (error, _) = place.import(&file, &["--on-error=skip"]).fails(1);
     assert!(error.contains("the compressed input ends early"), "{error}");
 }
 
@@ -369,5 +369,66 @@ fn an_id_that_is_not_the_primary_key_is_refused() {
     assert!(
         error.contains("the primary key of the collection airports is `code`"),
         "{error}"
+    );
+}
+
+#[test]
+fn an_array_of_documents_is_a_file_too() {
+    let place = Place::new();
+    let array = format!("[\n{}]\n", NDJSON.replace("}\n{", "},\n{"));
+    let file = place.write("a.json", &array);
+    place.import(&file, &["--id", "code"]).succeeds();
+    assert_eq!(place.documents(), three());
+    let cut = Place::new();
+    let file = cut.write("a.json", &array[..array.len() - 4]);
+    let (error, _) = cut.import(&file, &["--id", "code"]).fails(1);
+    assert!(
+        error.contains("line 4: the input ends before the array does"),
+        "{error}"
+    );
+}
+
+#[test]
+fn there_may_be_only_so_many_bad_rows() {
+    let place = Place::new();
+    let file = place.write("a.csv", BAD);
+    let arguments = [
+        "--id",
+        "code",
+        "--type",
+        "alt=int",
+        "--on-error",
+        "skip",
+        "--max-errors",
+    ];
+    let (error, out) = place
+        .import(&file, &[&arguments[..], &["1"]].concat())
+        .fails(1);
+    assert!(error.contains("more than 1 bad row"), "{error}");
+    assert!(out.contains("line 5: column `alt`"), "{out}");
+    let other = Place::new();
+    let file = other.write("a.csv", BAD);
+    other
+        .import(&file, &[&arguments[..], &["3"]].concat())
+        .succeeds();
+    let (error, _) = other.import(&file, &["--max-errors", "3"]).fails(2);
+    assert!(error.contains("--on-error skip"), "{error}");
+}
+
+#[test]
+fn an_import_goes_on_over_ids_of_a_declared_type() {
+    let place = Place::new();
+    let csv = place.write("a.csv", "day,n\n2013-01-01,1\n2013-01-02,2\n");
+    place.import(&csv, &["--id", "day"]).succeeds();
+    let more = place.write(
+        "a.ndjson",
+        "{\"day\":\"2013-01-02\",\"n\":5}\n{\"day\":\"2013-01-03\"}\n",
+    );
+    place.import(&more, &["--id", "day"]).fails(1);
+    let told = place.import(&more, &["--id", "day", "--resume"]).succeeds();
+    assert!(told.contains("Passed over 1 row that"), "{told}");
+    assert_eq!(
+        place.documents()[1],
+        "date:2013-01-02 {\"day\":\"2013-01-02\",\"n\":2}"
     );
 }

@@ -13,6 +13,7 @@ mod check;
 mod config;
 mod demo;
 mod docs;
+mod export;
 mod http;
 mod import;
 mod kill;
@@ -39,7 +40,8 @@ fn it_says_what_it_is() {
 fn help_names_every_command_but_the_hidden_one() {
     let help = velocitydb(&["--help"]).succeeds();
     for command in [
-        "serve", "demo", "shell", "status", "top", "import", "check", "repair", "bench", "version",
+        "serve", "demo", "shell", "status", "top", "import", "export", "check", "repair", "bench",
+        "version",
     ] {
         assert!(help.contains(&format!("\n  {command}")), "{help}");
     }

@@ -215,9 +215,9 @@ fn an_address_in_use_leaves_no_data_behind() {
     let (error, _) = velocitydb(&other).fails(1);
     assert!(error.contains("refusing to serve on 10.0.0.1"), "{error}");
     let little = ["serve", "--in-flight-limit", "1MiB", "--data", &data];
-    let (error, _) = velocitydb(&little).fails(1);
+    let (error, _) = velocitydb(&little).fails(2);
     assert!(
-        error.contains("in_flight_bytes_max must be at least"),
+        error.contains("--in-flight-limit: expected a size such as 512MiB, from 24MiB to 1TiB"),
         "{error}"
     );
     assert!(!Path::new(&data).exists());

@@ -57,11 +57,7 @@ fn layout(format: Option<String>, plain: Option<String>) -> Result<Layout, Probl
 }
 
 /// Exports these collections, or all.
-async fn export(
-    ask: Ask,
-    names: Option<Vec<String>>,
-    layout: Layout,
-) -> Result<Response, Problem> {
+async fn export(ask: Ask, names: Option<Vec<String>>, layout: Layout) -> Result<Response, Problem> {
     ask.slot.room(ROOM_BYTES)?;
     let database = ask.app.database.clone();
     let first = ask.blocking(move || {

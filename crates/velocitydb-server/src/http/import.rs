@@ -152,7 +152,9 @@ fn format(headers: &HeaderMap) -> Result<Format, Problem> {
     match kind.split(';').next().unwrap_or_default().trim() {
         "text/csv" => Ok(Format::Csv),
         "text/tab-separated-values" => Ok(Format::Tsv),
-        "application/json" | "application/x-ndjson" | "application/ndjson"
+        "application/json"
+        | "application/x-ndjson"
+        | "application/ndjson"
         | "application/jsonl" => Ok(Format::Ndjson),
         other => refused(format!(
             "the body is {other:?}; an import takes text/csv, text/tab-separated-values, \
@@ -293,7 +295,10 @@ fn restore(
     let first = reader.next_item();
     let first = first.map_err(|error| refused(LoadError::Input(error), None))?;
     let Some(Item::Collection(mut definition)) = first else {
-        return Err(Problem::new("invalid_request", "the body holds no collection"));
+        return Err(Problem::new(
+            "invalid_request",
+            "the body holds no collection",
+        ));
     };
     if let (true, Err(Error::UnknownCollection(_))) = (wanted.create, database.collection(&name)) {
         definition.name = name;

@@ -15,3 +15,4 @@ mod problems;
 mod reload;
 mod slow;
 mod slow_operations;
+mod transfer;

@@ -53,7 +53,7 @@ fn a_reload_changes_a_running_server_and_says_what() {
         r#"{"changed":[{"key":"slow-operation","from":"a","to":"b"}],"needs_restart":[]}"#
     );
     assert_eq!(slow_operation_us(&served), 5);
-    served.get(THINGS).problem(504, "timeout");
+    assert_eq!(served.get(THINGS).status, 504, "no request has time now");
 }
 
 #[test]

@@ -1,22 +1,13 @@
-//! A schema as JSON and the like have it, and as bytes.
-//!
-//! For people: `openness`, `fields`, `checks`. In the log (postcard): the number of the openness
-//! and the fields as they were before there were constraints; a schema that says more has the
-//! number 2 there and is kept as its JSON text. So the bytes of a schema that does not say more
-//! are what they always were, and a program that does not know the rest refuses it. Tests:
-//! `schema/laws.rs`.
+//! A schema as text: `openness`, `fields`, `checks`. The log and the catalog keep it as JSON, so
+//! that what can be declared grows by names. Tests: `schema/laws.rs`.
 
 use serde::de::Error as _;
-use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::checks::CheckForm;
 use super::{
-    CHECKS_MAX, Check, Constraints, DefaultValue, Field, Openness, PATTERNS_MAX, Schema,
-    SchemaError, at_most, pattern_count,
+    CHECKS_MAX, Check, Field, Openness, PATTERNS_MAX, Schema, SchemaError, at_most, pattern_count,
 };
-use crate::FieldType;
-
 /// What is written for people.
 #[derive(Serialize)]
 struct Written<'s> {
@@ -38,24 +29,6 @@ struct Unchecked {
     checks: Vec<CheckForm>,
 }
 
-/// A schema as bytes.
-#[derive(Serialize, Deserialize)]
-enum Binary {
-    Open(Vec<PlainField>),
-    Strict(Vec<PlainField>),
-    Text(String),
-}
-
-/// A field without constraints.
-#[derive(Serialize, Deserialize)]
-struct PlainField {
-    name: String,
-    kind: FieldType,
-    required: bool,
-    unique: bool,
-    default: Option<DefaultValue>,
-}
-
 impl TryFrom<Unchecked> for Schema {
     type Error = SchemaError;
 
@@ -75,47 +48,6 @@ impl TryFrom<Unchecked> for Schema {
     }
 }
 
-impl TryFrom<Binary> for Schema {
-    type Error = String;
-
-    fn try_from(binary: Binary) -> Result<Self, String> {
-        let (openness, fields) = match binary {
-            Binary::Open(fields) => (Openness::Open, fields),
-            Binary::Strict(fields) => (Openness::Strict, fields),
-            Binary::Text(text) => {
-                return serde_json::from_str(&text).map_err(|error| error.to_string());
-            }
-        };
-        let fields = fields.into_iter().map(Field::from).collect();
-        Self::new(openness, fields).map_err(|error| error.to_string())
-    }
-}
-
-impl From<PlainField> for Field {
-    fn from(plain: PlainField) -> Self {
-        Self {
-            required: plain.required,
-            unique: plain.unique,
-            default: plain.default,
-            ..Self::new(plain.name, plain.kind)
-        }
-    }
-}
-
-impl Field {
-    /// The field, if it says nothing that a [`PlainField`] does not.
-    fn plain(&self) -> Option<PlainField> {
-        let plain = self.constraints == Constraints::default() && self.references.is_none();
-        plain.then(|| PlainField {
-            name: self.name.clone(),
-            kind: self.kind,
-            required: self.required,
-            unique: self.unique,
-            default: self.default.clone(),
-        })
-    }
-}
-
 impl Serialize for Schema {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let written = Written {
@@ -123,27 +55,13 @@ impl Serialize for Schema {
             fields: &self.fields,
             checks: &self.checks,
         };
-        if serializer.is_human_readable() {
-            return written.serialize(serializer);
-        }
-        let plain: Option<_> = self.fields.iter().map(Field::plain).collect();
-        let binary = match (plain, self.openness) {
-            (Some(fields), Openness::Open) if self.checks.is_empty() => Binary::Open(fields),
-            (Some(fields), Openness::Strict) if self.checks.is_empty() => Binary::Strict(fields),
-            _ => Binary::Text(serde_json::to_string(&written).map_err(S::Error::custom)?),
-        };
-        binary.serialize(serializer)
+        written.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Schema {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            let unchecked = Unchecked::deserialize(deserializer)?;
-            return unchecked.try_into().map_err(D::Error::custom);
-        }
-        Binary::deserialize(deserializer)?
-            .try_into()
-            .map_err(D::Error::custom)
+        let unchecked = Unchecked::deserialize(deserializer)?;
+        unchecked.try_into().map_err(D::Error::custom)
     }
 }
