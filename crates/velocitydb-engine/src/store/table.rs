@@ -20,13 +20,17 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use crossbeam_epoch::{Guard, pin};
 use parking_lot::{Mutex, RwLock};
-use velocitydb_types::{Path, RawMap, Timestamp, encode_value_key};
+use velocitydb_types::Timestamp;
 
 use super::index::{HashIndex, RowId, VersionPointer};
 use super::record::{Borrowed, Document, Link};
 use super::rows::Rows;
 use super::visible::Visible;
 use crate::memory::Memory;
+
+mod unique;
+
+pub(crate) use unique::UniqueIndex;
 
 /// The state that a read sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,42 +39,6 @@ pub enum At {
     Latest,
     /// The state after the entry of this log index.
     Index(u64),
-}
-
-/// An index that lets a value stand in one document at most. A document in which one of its
-/// fields is absent or null is not in it.
-pub(crate) struct UniqueIndex {
-    /// The fields whose values together are the key.
-    pub(crate) fields: Vec<Path>,
-    entries: HashIndex<RowId>,
-}
-
-impl UniqueIndex {
-    pub(crate) fn new(fields: Vec<Path>) -> UniqueIndex {
-        UniqueIndex {
-            fields,
-            entries: HashIndex::new(),
-        }
-    }
-
-    /// The key of a document in this index; `None` when it is not in it.
-    pub(crate) fn key_of(&self, fields: RawMap<'_>) -> Option<Vec<u8>> {
-        let mut key = Vec::new();
-        for path in &self.fields {
-            let value = fields.get_path(path).filter(|value| !value.is_null())?;
-            encode_value_key(value, &mut key);
-        }
-        Some(key)
-    }
-
-    fn key_of_version(&self, version: &Document) -> Option<Vec<u8>> {
-        let body = version.body();
-        if body.tombstone {
-            None
-        } else {
-            self.key_of(RawMap::trusted(body.fields))
-        }
-    }
 }
 
 /// A version that was replaced: `old` @ index stands behind `new` @ index in the row's chain.
@@ -168,17 +136,6 @@ impl Table {
     fn structure_bytes(&self) -> usize {
         let expiring = self.expiring_bytes.load(Ordering::Relaxed);
         self.primary.bytes() + self.rows.bytes() + self.unique_bytes() + expiring
-    }
-
-    fn unique_bytes(&self) -> usize {
-        if !self.has_uniques.load(Ordering::Relaxed) {
-            return 0;
-        }
-        self.uniques
-            .read()
-            .iter()
-            .map(|unique| unique.entries.bytes())
-            .sum()
     }
 
     /// Runs a change of the structures and keeps the account of their size.
@@ -357,38 +314,6 @@ impl Table {
         })
     }
 
-    /// The unique indexes; `None` when there are none.
-    pub(crate) fn uniques(&self) -> Option<Arc<[Arc<UniqueIndex>]>> {
-        self.has_uniques
-            .load(Ordering::Relaxed)
-            .then(|| self.uniques.read().clone())
-    }
-
-    fn set_uniques(&self, change: impl FnOnce(&[Arc<UniqueIndex>]) -> Arc<[Arc<UniqueIndex>]>) {
-        self.accounted(|| {
-            let mut uniques = self.uniques.write();
-            *uniques = change(&uniques);
-            self.has_uniques
-                .store(!uniques.is_empty(), Ordering::Relaxed);
-        });
-    }
-
-    /// The row, other than `own`, whose newest version has `key` in a unique index.
-    pub(crate) fn unique_holder(
-        &self,
-        unique: &UniqueIndex,
-        key: &[u8],
-        time: Timestamp,
-        mut ignored: impl FnMut(RowId) -> bool,
-    ) -> Option<Document> {
-        let guard = &pin();
-        unique.entries.find(self.hash(key), guard, |row| {
-            let head = self.rows.head(row, guard)?;
-            let holds = unique.key_of_version(&head).is_some_and(|held| held == key);
-            (holds && head.is_live(time) && !ignored(row)).then(|| head.to_owned())
-        })
-    }
-
     /// Publishes a new version of the key with this hash: `present` is where the key stands
     /// (from [`Table::newest`] in the same critical section). The answer is what it left behind.
     pub(crate) fn publish(
@@ -453,23 +378,6 @@ impl Table {
         let expired_at = present.and_then(|newest| newest.version.expires_at());
         self.note_expiry(row, expired_at, expires_at);
         garbage
-    }
-
-    /// The unique indexes in which `version` has another key than the one before it.
-    fn new_unique_keys(
-        &self,
-        present: Option<&Newest>,
-        version: &Document,
-    ) -> Vec<(Arc<UniqueIndex>, Vec<u8>)> {
-        let Some(uniques) = self.uniques() else {
-            return Vec::new();
-        };
-        let keys = uniques.iter().filter_map(|unique| {
-            let new = unique.key_of_version(version)?;
-            let old = present.and_then(|newest| unique.key_of_version(&newest.version));
-            (old.as_ref() != Some(&new)).then(|| (Arc::clone(unique), new))
-        });
-        keys.collect()
     }
 
     /// Adds documents of a checkpoint: all live, none there yet. An error when one is.
@@ -653,74 +561,6 @@ impl Table {
         if head.is_tombstone() {
             self.remove_row(row, guard);
         }
-    }
-
-    fn chain_has(&self, row: RowId, unique: &UniqueIndex, key: &[u8], guard: &Guard) -> bool {
-        let mut version = self.rows.head(row, guard);
-        while let Some(this) = version {
-            if unique.key_of_version(&this).is_some_and(|held| held == key) {
-                return true;
-            }
-            version = Rows::previous(&this, guard);
-        }
-        false
-    }
-
-    /// Fills a unique index, not yet attached, with all kept versions, or answers two documents
-    /// of the newest state that have the same key. Only the writer calls it.
-    pub(crate) fn fill_unique(
-        &self,
-        unique: &UniqueIndex,
-        time: Timestamp,
-    ) -> Result<(), Box<(Document, Document)>> {
-        for row in 0..self.rows.end() {
-            let guard = &pin();
-            let Some(head) = self.rows.head(row, guard) else {
-                continue;
-            };
-            if head.is_live(time)
-                && let Some(key) = unique.key_of_version(&head)
-                && let Some(other) = self.unique_holder(unique, &key, time, |_| false)
-            {
-                return Err(Box::new((other, head.to_owned())));
-            }
-            let mut version = Some(head);
-            while let Some(this) = version {
-                if let Some(key) = unique.key_of_version(&this) {
-                    self.add_entry(unique, &key, row, guard);
-                }
-                version = Rows::previous(&this, guard);
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds a row under a key, unless it is there: a value that came back while an old version
-    /// with it is still kept has its entry already.
-    fn add_entry(&self, unique: &UniqueIndex, key: &[u8], row: RowId, guard: &Guard) {
-        let hash = self.hash(key);
-        if unique
-            .entries
-            .find(hash, guard, |held| (held == row).then_some(()))
-            .is_none()
-        {
-            unique.entries.insert(hash, row, |_| hash, guard);
-        }
-    }
-
-    /// Puts a filled index in use.
-    pub(crate) fn attach_unique(&self, unique: Arc<UniqueIndex>) {
-        self.set_uniques(|uniques| uniques.iter().cloned().chain([unique]).collect());
-    }
-
-    /// Drops the unique index over these fields.
-    pub(crate) fn drop_unique(&self, fields: &[Path]) {
-        self.set_uniques(|uniques| {
-            let dropped = uniques.iter().position(|unique| unique.fields == fields);
-            let kept = uniques.iter().enumerate();
-            let kept = kept.filter(|(at, _)| Some(*at) != dropped);
-            kept.map(|(_, unique)| unique.clone()).collect()
-        });
     }
 }
 
