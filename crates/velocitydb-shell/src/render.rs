@@ -239,7 +239,9 @@ mod tests {
             record(&document),
             json(&document),
         ] {
-            for c in ['\u{1b}', '\u{7}', '\u{9b}', '\u{7f}', '\u{202e}', '\r', '\t'] {
+            for c in [
+                '\u{1b}', '\u{7}', '\u{9b}', '\u{7f}', '\u{202e}', '\r', '\t',
+            ] {
                 assert!(!shown.contains(c), "{c:?} in {shown:?}");
             }
         }

@@ -356,16 +356,21 @@ impl<E: Entry> HashIndex<E> {
         let directory = self.directory(guard);
         let segment = Self::segment(directory, directory.position(hash), guard);
         for bucket in segment.probe(hash) {
-            let mut has_empty = false;
-            for place in &bucket.0 {
+            // Without branches: mostly none of the eight, or one, may be it.
+            let (mut candidates, mut has_empty) = (0_u32, false);
+            for (at, place) in bucket.0.iter().enumerate() {
                 let word = place.load(Ordering::Acquire);
-                if E::may_be(word, hash)
-                    && word.addr() > REMOVED
+                candidates |= u32::from(E::may_be(word, hash)) << at;
+                has_empty |= word.addr() == EMPTY;
+            }
+            while candidates != 0 {
+                let word = bucket.0[candidates.trailing_zeros() as usize].load(Ordering::Acquire);
+                if word.addr() > REMOVED
                     && let Some(answer) = found(E::unpack(word))
                 {
                     return Some(answer);
                 }
-                has_empty |= word.addr() == EMPTY;
+                candidates &= candidates - 1;
             }
             if has_empty {
                 return None;
