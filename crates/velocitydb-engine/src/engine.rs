@@ -333,7 +333,7 @@ impl Engine {
         }
         Ok(Written {
             index,
-            time: staged.time,
+            time: staged.answer_time,
             durability: level,
             results: staged.results,
             repeated: staged.repeated,
@@ -503,7 +503,7 @@ impl Engine {
         drop(state);
         Ok(Written {
             index: staged.index,
-            time: staged.time,
+            time: staged.answer_time,
             durability: level,
             results: staged.results,
             repeated: false,

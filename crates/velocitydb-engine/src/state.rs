@@ -110,6 +110,8 @@ pub(crate) struct Staged {
     pub(crate) persistence: Persistence,
     pub(crate) index: u64,
     pub(crate) time: Timestamp,
+    /// The time of the answer: log time, but for a repeated request that of the first.
+    pub(crate) answer_time: Timestamp,
     pub(crate) results: Results,
     /// The newest index that the results rest on.
     pub(crate) read: u64,
@@ -220,6 +222,7 @@ impl State {
             persistence,
             index,
             time,
+            answer_time: time,
             results: Results::new(),
             read: 0,
             repeated: false,
@@ -257,7 +260,7 @@ impl State {
                     staged.results = results;
                     staged.repeated = true;
                     staged.read = kept.index;
-                    staged.time = kept.updated_at;
+                    staged.answer_time = kept.updated_at;
                     return Ok(());
                 }
                 stager.write(write, &mut staged.results)?;

@@ -129,12 +129,14 @@ impl Table {
     }
 
     /// Fills a unique index, not yet attached, with all kept versions, or answers two documents
-    /// of the newest state that have the same key. Only the writer calls it.
+    /// of the newest state that have the same key: of the smallest such key the two smallest
+    /// ids, wherever the documents' rows are. Only the writer calls it.
     pub(crate) fn fill_unique(
         &self,
         unique: &UniqueIndex,
         time: Timestamp,
     ) -> Result<(), Box<(Document, Document)>> {
+        let mut twice: Option<Vec<u8>> = None;
         for row in 0..self.rows.end() {
             let guard = &pin();
             let Some(head) = self.rows.head(row, guard) else {
@@ -142,9 +144,10 @@ impl Table {
             };
             if head.is_live(time)
                 && let Some(key) = unique.key_of_version(&head)
-                && let Some(other) = self.unique_holder(unique, &key, time, |_| false)
+                && twice.as_ref().is_none_or(|twice| key < *twice)
+                && self.unique_holder(unique, &key, time, |_| false).is_some()
             {
-                return Err(Box::new((other, head.to_owned())));
+                twice = Some(key);
             }
             let mut version = Some(head);
             while let Some(this) = version {
@@ -154,7 +157,23 @@ impl Table {
                 version = Rows::previous(&this, guard);
             }
         }
-        Ok(())
+        let Some(twice) = twice else {
+            return Ok(());
+        };
+        let mut holders = Vec::new();
+        self.scan(0, u64::MAX, |document| {
+            if document.is_live(time) && unique.key_of_version(&document).as_ref() == Some(&twice) {
+                holders.push(document);
+                holders.sort_unstable_by(|a, b| a.key_bytes().cmp(b.key_bytes()));
+                holders.truncate(2);
+            }
+            true
+        });
+        let mut holders = holders.into_iter();
+        match (holders.next(), holders.next()) {
+            (Some(one), Some(other)) => Err(Box::new((one, other))),
+            _ => unreachable!("two documents had this key a moment ago, and nobody writes"),
+        }
     }
 
     /// Adds a row under a key, unless it is there: a value that came back while an old version
