@@ -61,7 +61,7 @@ impl Failure {
                 "Nothing was changed. `velocitydb check {dir}` says exactly what is damaged, and \
                  `velocitydb repair {dir}` what a repair would lose."
             ),
-            Error::NewerFormat(_) => "Use the newer program that wrote the data.".to_owned(),
+            Error::UnsupportedFormat(_) => "Use the version of the program that wrote the data.".to_owned(),
             Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "Give this user the right to read and write there, or another directory with \
                  --data."

@@ -5,7 +5,7 @@
 //! run time: immutable, replaced as a whole when a definition changes. A snapshot keeps the one
 //! that belongs to its index.
 //!
-//! Tests: `engine`, and the golden definition below.
+//! Tests: `tests::formats`, and the embedded library.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -6,7 +6,7 @@
 //! fields, and a transaction's read is a condition without a change.
 //!
 //! Encoded by postcard behind a version byte ([`Entry::encode`]); docs/formats/log.md.
-//! Tests: below, golden bytes included.
+//! Tests: `tests::formats`, golden bytes; `tests::conditions`.
 
 use std::borrow::Cow;
 
@@ -17,8 +17,9 @@ use velocitydb_types::{FieldOperation, Key, Path, SchemaError, Timestamp, Update
 use crate::catalog::{Alteration, CollectionId, Definition, IndexDefinition};
 use crate::store::Document;
 
-/// Version of the rules by which entries are applied. An entry names the one that it needs.
-pub const APPLY_VERSION: u8 = 1;
+/// Version of the rules by which entries are applied. An entry names the one that it needs. Version
+/// 1 was never released.
+pub const APPLY_VERSION: u8 = 2;
 
 /// One entry of the log, without the index and the term that the log keeps beside it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -292,11 +293,12 @@ impl Refusal {
 /// Why an entry's bytes are not an entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
-    /// Written by a newer program.
+    /// Written by a program of another version.
     #[error(
-        "the entry needs apply version {needs}; this program has {APPLY_VERSION}: use a newer one"
+        "the entry needs apply version {needs}; this program has {APPLY_VERSION}: use the one that \
+         wrote it"
     )]
-    NeedsNewer {
+    NeedsVersion {
         /// The version that it names.
         needs: u8,
     },
@@ -316,8 +318,8 @@ impl<'a> Entry<'a> {
         let (&needs, rest) = bytes
             .split_first()
             .ok_or_else(|| EntryError::Malformed("it is empty".into()))?;
-        if needs > APPLY_VERSION {
-            return Err(EntryError::NeedsNewer { needs });
+        if needs != APPLY_VERSION {
+            return Err(EntryError::NeedsVersion { needs });
         }
         postcard::from_bytes(rest).map_err(|error| EntryError::Malformed(error.to_string()))
     }

@@ -88,9 +88,9 @@ pub enum Error {
     /// Stored data is damaged.
     #[error("{0}")]
     Damaged(String),
-    /// Written by a newer program.
+    /// Written by a program of another version.
     #[error("{0}")]
-    NewerFormat(String),
+    UnsupportedFormat(String),
     /// A file operation failed.
     #[error("cannot {action}: {source}")]
     Io {
@@ -125,7 +125,7 @@ impl Error {
             Error::SnapshotTooOld { .. } => ("snapshot_too_old", Class::Retry),
             Error::InUse { .. } => ("in_use", Class::Unavailable),
             Error::Damaged(_) => ("damaged", Class::Corrupt),
-            Error::NewerFormat(_) => ("newer_format", Class::Unavailable),
+            Error::UnsupportedFormat(_) => ("unsupported_format", Class::Unavailable),
             Error::Io { .. } => ("io", Class::Io),
         }
     }
@@ -191,7 +191,7 @@ impl From<LogError> for Error {
                 "a write of {bytes} bytes; at most {max} fit one log entry"
             )),
             LogError::Io { action, source } => Error::Io { action, source },
-            LogError::NewerFormat { .. } => Error::NewerFormat(error.to_string()),
+            LogError::NewerFormat { .. } => Error::UnsupportedFormat(error.to_string()),
             error => Error::Damaged(error.to_string()),
         }
     }
@@ -200,7 +200,7 @@ impl From<LogError> for Error {
 impl From<EntryError> for Error {
     fn from(error: EntryError) -> Error {
         match error {
-            EntryError::NeedsNewer { .. } => Error::NewerFormat(error.to_string()),
+            EntryError::NeedsVersion { .. } => Error::UnsupportedFormat(error.to_string()),
             EntryError::Malformed(_) => Error::Damaged(error.to_string()),
         }
     }

@@ -7,14 +7,14 @@
 //!
 //! Each block's CRC also covers the file's salt and the block's offset, so that no block passes
 //! in another file or place; the end block carries the totals, so that no block can be missing.
-//! Tests: `checkpoint::tests`.
+//! Tests: below, and `checkpoint`'s in the simulator.
 
 use serde::{Deserialize, Serialize};
 
 /// First bytes of every checkpoint.
 pub(crate) const MAGIC: [u8; 8] = *b"VELOCKPT";
-/// The format that this program writes, and the newest that it reads.
-pub(crate) const VERSION: u32 = 1;
+/// The format that this program writes and reads. Version 1 was never released.
+pub(crate) const VERSION: u32 = 2;
 pub(crate) const HEADER_BYTES: usize = 64;
 pub(crate) const BLOCK_HEADER_BYTES: usize = 24;
 /// Documents are gathered into blocks of about this size before compression.
@@ -86,7 +86,7 @@ pub(crate) fn header(salt: &[u8; 16]) -> [u8; HEADER_BYTES] {
 /// What is wrong with a checkpoint, or why it cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Wrong {
-    Newer(u32),
+    Unsupported(u32),
     Damaged(String),
 }
 
@@ -101,8 +101,8 @@ pub(crate) fn parse_header(bytes: &[u8; HEADER_BYTES]) -> Result<[u8; 16], Wrong
     if number(60) != crc32fast::hash(&bytes[..60]) {
         return Err(Wrong::Damaged("the header's checksum does not fit".into()));
     }
-    if number(8) > VERSION {
-        return Err(Wrong::Newer(number(8)));
+    if number(8) != VERSION {
+        return Err(Wrong::Unsupported(number(8)));
     }
     Ok(std::array::from_fn(|at| bytes[16 + at]))
 }
@@ -176,5 +176,23 @@ impl BlockHeader {
         payload: &[u8],
     ) -> bool {
         block_crc(salt, offset, &bytes[..20], payload) == self.crc
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_of_another_format_is_named() {
+        let written = header(&[7; 16]);
+        assert_eq!(parse_header(&written), Ok([7; 16]));
+        for version in [VERSION - 1, VERSION + 1] {
+            let mut bytes = written;
+            bytes[8..12].copy_from_slice(&version.to_le_bytes());
+            let crc = crc32fast::hash(&bytes[..60]);
+            bytes[60..].copy_from_slice(&crc.to_le_bytes());
+            assert_eq!(parse_header(&bytes), Err(Wrong::Unsupported(version)));
+        }
     }
 }

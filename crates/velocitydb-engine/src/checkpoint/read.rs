@@ -169,8 +169,8 @@ pub(crate) fn read(
 ) -> Result<(), Error> {
     let named = |failure, offset: u64| match failure {
         Failure::Io(error) => Error::io(format!("read the checkpoint {}", path.display()), error),
-        Failure::Wrong(Wrong::Newer(found)) => Error::NewerFormat(format!(
-            "checkpoint {} has format {found}; this program reads up to {}: use a newer one",
+        Failure::Wrong(Wrong::Unsupported(found)) => Error::UnsupportedFormat(format!(
+            "checkpoint {} has format {found}; this program reads format {}: use the one that wrote it",
             path.display(),
             format::VERSION
         )),

@@ -1,6 +1,7 @@
-//! Tests of the engine as a whole: `conditions` says what each condition of an operation asks
-//! for, `replay` that the same entries give the same state. Files, threads and the public API
-//! are tested by the embedded library.
+//! Tests of the engine as a whole: `formats` holds the bytes of entries, `conditions` says what each
+//! condition of an operation asks for, `replay` that the same entries give the same state. Files,
+//! threads and the public API are tested by the embedded library.
 
 mod conditions;
+mod formats;
 mod replay;

@@ -83,7 +83,7 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("not_ready", 503, "The server does not take writes"),
     row("closed", 503, "The database is closed"),
     row("in_use", 503, "Another process has the data directory"),
-    row("newer_format", 503, "The data was written by a newer program"),
+    row("unsupported_format", 503, "The data was written by a program of another version"),
     row("definition_changed", 503, "The collection has changed meanwhile: try again"),
     row("snapshot_too_old", 503, "The read took too long: try again"),
     row("timeout", 504, "The request took longer than it may"),
@@ -279,7 +279,7 @@ mod tests {
             (Error::DeadlineExceeded, 504),
             (Error::SnapshotTooOld { index: 1 }, 503),
             (Error::Damaged("x".into()), 500),
-            (Error::NewerFormat("x".into()), 503),
+            (Error::UnsupportedFormat("x".into()), 503),
         ] {
             let code = error.code().0;
             assert!(PROBLEMS.iter().any(|row| row.code == code), "{code}");
