@@ -20,8 +20,12 @@ use crate::options::Options;
 
 /// How often the first thread looks for old versions.
 const TEND_EVERY: Duration = Duration::from_millis(20);
-/// Versions looked at in one step, under the writer lock: about 20 µs.
-const TEND_STEP: usize = 128;
+/// Versions looked at in one step, under the writer lock: about 20 µs, which is what a writer may
+/// have to wait for.
+const TEND_STEP: usize = 32;
+/// How long it rests after a step while there is more to do, in times of that step: what a long
+/// snapshot leaves behind would otherwise keep a writer's core busy for milliseconds on end.
+const TEND_REST: u32 = 4;
 /// How often the second thread looks at its triggers.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -136,7 +140,11 @@ impl Tender {
         while !bell.wait(TEND_EVERY) {
             let mut result = Ok(true);
             while matches!(result, Ok(true)) {
+                let begun = Instant::now();
                 result = self.engine.tend(self.clock.now(), TEND_STEP);
+                if bell.wait(begun.elapsed() * TEND_REST) {
+                    return;
+                }
             }
             let mut result = result.map(|_| ());
             if synced.elapsed() >= self.sync_every {
