@@ -150,7 +150,8 @@ impl<'a> Builder<'a> {
                 continue;
             };
             let own = |row| row == present.row;
-            if let Some(other) = self.new.unique_holder(unique, &value, self.time, own) {
+            let key = (&*value, self.new.hash(&value));
+            if let Some(other) = self.new.unique_holder(unique, key, self.time, guard, own) {
                 return Err(duplicate(unique, &present.version, &other));
             }
         }

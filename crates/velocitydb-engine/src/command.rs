@@ -132,7 +132,9 @@ pub enum Condition {
 pub enum Change<'a> {
     /// Nothing: the operation is its condition.
     None,
-    /// The document gets exactly these fields (an encoded map).
+    /// The document gets exactly these fields: an encoded map that fits the collection's schema.
+    /// Whoever proposes it has checked that, under the definition that [`Write::resolved_at`]
+    /// names; under another one it is refused.
     #[serde(borrow, with = "bytes")]
     Put(Cow<'a, [u8]>),
     /// Fields change one by one; the document must be there.

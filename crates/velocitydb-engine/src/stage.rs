@@ -23,7 +23,7 @@ use crate::catalog::{Catalog, Collection, CollectionId, Persistence};
 use crate::command::{
     Change, Condition, Effect, Expires, Mode, Operation, Outcome, Refusal, Results, Write,
 };
-use crate::store::{Document, Link, Meta, Newest, RowId, Table, UniqueIndex};
+use crate::store::{Document, Link, Meta, NewKey, NewKeys, Newest, RowId, Table, UniqueIndex};
 
 /// The most documents of one collection: fewer than there are row numbers, so that documents
 /// that are deleted and not yet reclaimed have theirs.
@@ -37,6 +37,8 @@ pub(crate) struct StagedVersion {
     /// Where the key stood before the entry.
     pub(crate) present: Option<Newest>,
     pub(crate) version: Document,
+    /// The entries that it gets in unique indexes.
+    pub(crate) keys: NewKeys,
     /// The operation that made it: the last one on its key.
     operation: usize,
 }
@@ -60,6 +62,8 @@ pub(crate) struct Stager<'s> {
     pub(crate) versions: &'s mut SmallVec<[StagedVersion; 1]>,
     /// Newest index read so far.
     pub(crate) read: u64,
+    /// Whether a staged version's collection has unique indexes.
+    unique: bool,
     /// Only of entries with several operations.
     many: Option<Box<Many>>,
 }
@@ -97,6 +101,7 @@ impl<'s> Stager<'s> {
             guard,
             versions,
             read: 0,
+            unique: false,
             many: None,
         }
     }
@@ -117,7 +122,7 @@ impl<'s> Stager<'s> {
                 result => results.push(result),
             }
         }
-        if write.mode == Mode::Atomic {
+        if write.mode == Mode::Atomic && self.unique {
             for at in 0..self.versions.len() {
                 if let Err(refusal) = self.check_unique(at) {
                     return Err(self.refused(self.versions[at].operation, refusal));
@@ -154,6 +159,7 @@ impl<'s> Stager<'s> {
                 Err(Refusal::Conflict.into())
             };
         }
+        self.unique |= collection.table.has_uniques();
         let place = self.find(collection, &operation.key);
         let newest = match (place.staged, &place.present) {
             (Some(at), _) => Some(&self.versions[at].version),
@@ -280,6 +286,7 @@ impl<'s> Stager<'s> {
             hash,
             present,
             version,
+            keys: NewKeys::new(),
             operation,
         });
         Ok((self.versions.len() - 1, document))
@@ -290,6 +297,9 @@ impl<'s> Stager<'s> {
         if let Some((version, operation)) = before {
             self.versions[at].version = version;
             self.versions[at].operation = operation;
+            // They were free when it was staged, and nothing has come between.
+            let free = self.check_unique(at);
+            assert!(free.is_ok(), "what was accepted before is taken back to");
             return;
         }
         assert_eq!(
@@ -310,40 +320,48 @@ impl<'s> Stager<'s> {
 
     /// Whether the values of a staged version are free in each unique index; claims them.
     fn check_unique(&mut self, at: usize) -> Result<(), Refusal> {
+        self.versions[at].keys.clear();
         let staged = &self.versions[at];
         let id = staged.collection;
         let table = &self.collection(id)?.table;
-        let Some(uniques) = table
-            .uniques()
-            .filter(|_| staged.version.is_live(self.time))
-        else {
+        let Some(uniques) = table.uniques().filter(|_| !staged.version.is_tombstone()) else {
             return Ok(());
         };
+        let live = staged.version.is_live(self.time);
         let own = staged.present.as_ref().map(|present| present.row);
         for (position, unique) in uniques.iter().enumerate() {
-            let Some(key) = unique.key_of(self.versions[at].version.fields()) else {
+            let staged = &mut self.versions[at];
+            let Some(key) = unique.key_of(staged.version.fields()) else {
                 continue;
             };
-            let claim = (id, position, key);
-            let many = self.many.as_ref();
-            let claimed = many
-                .and_then(|many| many.claims.get(&claim))
-                .filter(|&&other| other != at)
-                .and_then(|&other| self.versions.get(other))
-                .filter(|other| holds(&other.version, unique, &claim.2, self.time));
-            if let Some(other) = claimed {
-                return Err(taken(unique, &other.version));
+            let hash = table.hash(&key);
+            if unique.is_new(staged.present.as_ref(), &key) {
+                let unique = position as u32;
+                staged.keys.push(NewKey { unique, hash });
             }
-            let held = table.unique_holder(unique, &claim.2, self.time, |row| {
+            if !live {
+                continue;
+            }
+            let many = self.many.as_ref();
+            let held = table.unique_holder(unique, (&key, hash), self.time, self.guard, |row| {
                 Some(row) == own || many.is_some_and(|many| many.rows.contains(&(id, row)))
             });
             if let Some(holder) = held {
                 self.read = self.read.max(holder.meta().index);
                 return Err(taken(unique, &holder));
             }
-            if let Some(many) = &mut self.many {
-                many.claims.insert(claim, at);
+            let Some(many) = &mut self.many else {
+                continue;
+            };
+            let claim = (id, position, key);
+            let claimed = many.claims.get(&claim).filter(|&&other| other != at);
+            let claimed = claimed
+                .and_then(|&other| self.versions.get(other))
+                .filter(|other| holds(&other.version, unique, &claim.2, self.time));
+            if let Some(other) = claimed {
+                return Err(taken(unique, &other.version));
             }
+            many.claims.insert(claim, at);
         }
         Ok(())
     }
@@ -423,11 +441,9 @@ pub(crate) fn changed_fields<'c>(
         Change::Put(fields) => Cow::Borrowed(&fields[..]),
         Change::Patch(operations) => {
             let live = live.ok_or(Refusal::NotFound)?;
-            Cow::Owned(
-                apply_update(live.fields(), operations)?
-                    .into_bytes()
-                    .into_vec(),
-            )
+            let fields = apply_update(live.fields(), operations)?;
+            collection.definition.schema.check(fields.as_raw())?;
+            Cow::Owned(fields.into_bytes().into_vec())
         }
         Change::Delete => return live.map(|_| None).ok_or(Refusal::NotFound),
     };
@@ -442,10 +458,8 @@ fn check_fields(collection: &Collection, key: &[u8], fields: &[u8]) -> Result<()
             max: DOCUMENT_BYTES_MAX,
         });
     }
-    let fields = RawMap::trusted(fields);
-    collection.definition.schema.check(fields)?;
     if let Some(name) = &collection.definition.primary_key {
-        let named = collection.definition.key_in(fields)?;
+        let named = collection.definition.key_in(RawMap::trusted(fields))?;
         if named.is_none_or(|named| named.as_bytes() != key) {
             return Err(Refusal::PrimaryKeyChanged(name.clone()));
         }

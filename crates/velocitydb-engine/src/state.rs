@@ -410,11 +410,12 @@ impl State {
                 hash,
                 present,
                 version,
+                keys,
                 ..
             } = staged;
             let collection = self.catalog.by_id(collection);
             let table = &collection.expect("staged under this catalog").table;
-            if let Some(garbage) = table.publish(hash, present.as_ref(), version, guard) {
+            if let Some(garbage) = table.publish(hash, present.as_ref(), version, &keys, guard) {
                 sequence.garbage.push(garbage);
                 sequence.owed += 2;
             }

@@ -361,16 +361,11 @@ impl Encoder {
 
     /// Writes the name of a map's next entry; its value follows.
     pub(crate) fn name(&mut self, frame: &mut Frame, name: &str) -> Result<(), EncodeError> {
-        match u8::try_from(name.len()) {
-            Ok(len) if len != LONG_NAME => self.bytes.push(len),
-            _ => {
-                self.check_size(name.len())?;
-                let len = u32::try_from(name.len()).expect("the size limit is below 4 GiB");
-                self.tagged(LONG_NAME, &len.to_le_bytes());
-            }
+        if name.len() >= usize::from(LONG_NAME) {
+            self.check_size(name.len())?;
         }
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(name.as_bytes());
+        put_name(name, &mut self.bytes);
+        let start = self.bytes.len() - name.len();
         if let Some((last_start, last_end)) = frame.last_name {
             match self.bytes[last_start..last_end].cmp(name.as_bytes()) {
                 std::cmp::Ordering::Less => {}
@@ -454,6 +449,19 @@ pub(crate) fn width_index(number: usize) -> usize {
         0x100..=0xffff => 1,
         _ => 2,
     }
+}
+
+/// Appends what a map's entry of this name begins with.
+pub(crate) fn put_name(name: &str, bytes: &mut Vec<u8>) {
+    match u8::try_from(name.len()) {
+        Ok(len) if len != LONG_NAME => bytes.push(len),
+        _ => {
+            let len = u32::try_from(name.len()).expect("the size limit is below 4 GiB");
+            bytes.push(LONG_NAME);
+            bytes.extend_from_slice(&len.to_le_bytes());
+        }
+    }
+    bytes.extend_from_slice(name.as_bytes());
 }
 
 /// Splits a map entry into the bytes of its name and its encoded value.

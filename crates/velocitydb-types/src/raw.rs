@@ -412,9 +412,15 @@ impl<'a> RawMap<'a> {
         self.len() == 0
     }
 
-    /// The value of a name, by binary search.
+    /// The value of a name: by a walk in a small map, by binary search in others.
     pub fn get(self, name: &str) -> Option<RawValue<'a>> {
         let name = name.as_bytes();
+        if self.len() <= WALK_MAX {
+            let mut entries = self.entries();
+            return entries
+                .find(|(found, _)| *found == name)
+                .map(|(_, value)| value);
+        }
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low + (high - low) / 2;
@@ -430,7 +436,8 @@ impl<'a> RawMap<'a> {
 
     /// What a path leads to: names through maps, positions through arrays.
     pub fn get_path(self, path: &Path) -> Option<RawValue<'a>> {
-        self.as_value().get_path(path)
+        let first = self.get(path.first())?;
+        first.get_segments(path.rest())
     }
 
     /// Names and values in the order of the names' bytes.
@@ -441,9 +448,19 @@ impl<'a> RawMap<'a> {
 
     /// Like [`Self::iter`], the names as bytes.
     pub(crate) fn entries(self) -> MapEntries<'a> {
-        MapEntries {
-            map: self,
-            indexes: 0..self.len().min(self.0.bytes.len()),
+        MapEntries(self.entry_bytes())
+    }
+
+    /// The encoded entries, each a name and a value.
+    #[inline]
+    pub(crate) fn entry_bytes(self) -> EntryBytes<'a> {
+        let width = usize::from(self.0.width);
+        let ends = 1 + width..1 + width + self.len() * width;
+        EntryBytes {
+            entries: self.0.bytes.get(ends.end..).unwrap_or_default(),
+            ends: self.0.bytes.get(ends).unwrap_or_default(),
+            width,
+            start: 0,
         }
     }
 
@@ -455,24 +472,53 @@ impl<'a> RawMap<'a> {
     }
 }
 
+/// Names of which walking over all is faster than searching.
+const WALK_MAX: usize = 16;
+
+/// Iterates over a container's encoded entries.
+#[derive(Clone)]
+pub(crate) struct EntryBytes<'a> {
+    entries: &'a [u8],
+    /// Where those still to come end, in numbers of so many bytes.
+    ends: &'a [u8],
+    width: usize,
+    /// Where the next one begins.
+    start: usize,
+}
+
+impl<'a> Iterator for EntryBytes<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let end = read_number(self.ends, 0, self.width)? as usize;
+        self.ends = &self.ends[self.width..];
+        let entry = self.entries.get(self.start..end);
+        self.start = end;
+        Some(entry.unwrap_or_default())
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let count = self.ends.len() / self.width;
+        (count, Some(count))
+    }
+}
+
 /// Iterates over a map's names (as bytes) and values.
 #[derive(Clone)]
-pub(crate) struct MapEntries<'a> {
-    map: RawMap<'a>,
-    indexes: std::ops::Range<usize>,
-}
+pub(crate) struct MapEntries<'a>(EntryBytes<'a>);
 
 impl<'a> Iterator for MapEntries<'a> {
     type Item = (&'a [u8], RawValue<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        let entry = self.map.0.entry(self.indexes.next()?);
-        let (name, bytes) = entry.and_then(split_name).unwrap_or_default();
+        let (name, bytes) = split_name(self.0.next()?).unwrap_or_default();
         Some((name, RawValue { bytes }))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.indexes.size_hint()
+        self.0.size_hint()
     }
 }
 

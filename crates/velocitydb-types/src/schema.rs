@@ -198,25 +198,26 @@ impl Schema {
         now: Timestamp,
         new_uuid: &mut dyn FnMut() -> Uuid,
     ) -> Result<Fields, SchemaError> {
-        self.resolve_fields(Fields::from_map(map)?, DOCUMENT_BYTES_MAX, now, new_uuid)
+        let fields = Fields::from_map(map)?;
+        let changed = self.resolve_fields(fields.as_raw(), DOCUMENT_BYTES_MAX, now, new_uuid)?;
+        Ok(changed.unwrap_or(fields))
     }
 
-    /// As [`Self::resolve`], for fields that are encoded already, up to a number of bytes. Only
-    /// fields that change are decoded; without any, the fields come back as they are.
+    /// As [`Self::resolve`], for fields that are encoded already, up to a number of bytes. `None`
+    /// when nothing changes; only fields that change are decoded.
     ///
     /// # Errors
     /// The first offence, or a document that has become too large.
     pub fn resolve_fields(
         &self,
-        fields: Fields,
+        map: RawMap<'_>,
         bytes_max: usize,
         now: Timestamp,
         new_uuid: &mut dyn FnMut() -> Uuid,
-    ) -> Result<Fields, SchemaError> {
-        let map = fields.as_raw();
+    ) -> Result<Option<Fields>, SchemaError> {
         if self.plan.all(self.openness, map, Slot::is_settled) {
             self.checks.iter().try_for_each(|check| check.judge(map))?;
-            return Ok(fields);
+            return Ok(None);
         }
         let mut changed = BTreeMap::new();
         for field in &self.fields {
@@ -228,10 +229,10 @@ impl Schema {
             changed.extend(value.map(|value| (field.name.as_str(), Some(value))));
         }
         let resolved = match changed.is_empty() {
-            true => fields,
-            false => rewrite(map, changed, bytes_max)?,
+            true => None,
+            false => Some(rewrite(map, changed, bytes_max)?),
         };
-        self.check(resolved.as_raw())?;
+        self.check(resolved.as_ref().map_or(map, Fields::as_raw))?;
         Ok(resolved)
     }
 

@@ -181,21 +181,25 @@ impl FieldType {
 
     /// Whether a value is of the type. Null is none but [`Self::Json`]'s.
     pub fn accepts(self, value: RawValue<'_>) -> bool {
-        let tag = value.tag();
+        self.tags() & 1_u32.wrapping_shl(value.tag().into()) != 0
+    }
+
+    /// The tags of the values that it accepts, a bit each.
+    pub(crate) const fn tags(self) -> u32 {
         match self {
-            Self::Json => true,
-            Self::String => tag == tag::STRING,
-            Self::Int => tag == tag::INT,
-            Self::Float => tag == tag::FLOAT,
-            Self::Decimal => tag == tag::DECIMAL,
-            Self::Bool => matches!(tag, tag::FALSE | tag::TRUE),
-            Self::Time => tag == tag::TIME,
-            Self::Date => tag == tag::DATE,
-            Self::Uuid => tag == tag::UUID,
-            Self::Bytes => tag == tag::BYTES,
-            Self::Array => (tag::ARRAY..tag::MAP).contains(&tag),
-            Self::Map => tag >= tag::MAP,
-            Self::Point => tag == tag::POINT,
+            Self::Json => u32::MAX,
+            Self::String => 1 << tag::STRING,
+            Self::Int => 1 << tag::INT,
+            Self::Float => 1 << tag::FLOAT,
+            Self::Decimal => 1 << tag::DECIMAL,
+            Self::Bool => 1 << tag::FALSE | 1 << tag::TRUE,
+            Self::Time => 1 << tag::TIME,
+            Self::Date => 1 << tag::DATE,
+            Self::Uuid => 1 << tag::UUID,
+            Self::Bytes => 1 << tag::BYTES,
+            Self::Array => 0b111 << tag::ARRAY,
+            Self::Map => 0b111 << tag::MAP,
+            Self::Point => 1 << tag::POINT,
         }
     }
 }

@@ -274,12 +274,13 @@ pub(crate) fn resolve<'a>(
     } = &runtime.definition;
     let mut uuid = || random.uuid(now);
     let fields = match input {
-        // Nothing to fill in or to convert: apply will check what there is to check.
-        Input::Fields(fields) if schema.fields().is_empty() => Cow::Borrowed(fields.as_bytes()),
         Input::Fields(fields) => {
-            let resolved =
-                schema.resolve_fields(Fields::clone(fields), DOCUMENT_BYTES_MAX, now, &mut uuid);
-            Cow::Owned(resolved.map_err(refused)?.into_bytes().into_vec())
+            let map = fields.as_raw();
+            let resolved = schema.resolve_fields(map, DOCUMENT_BYTES_MAX, now, &mut uuid);
+            match resolved.map_err(refused)? {
+                Some(changed) => Cow::Owned(changed.into_bytes().into_vec()),
+                None => Cow::Borrowed(fields.as_bytes()),
+            }
         }
         Input::Map(map) => {
             let resolved = schema.resolve(map, now, &mut uuid);

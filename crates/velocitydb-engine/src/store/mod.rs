@@ -28,5 +28,5 @@ pub use visible::Visible;
 
 pub(crate) use index::RowId;
 pub(crate) use record::{BODY_BYTES_MAX, Link, parse_body};
-pub(crate) use table::{Newest, Table, UniqueIndex};
+pub(crate) use table::{NewKey, NewKeys, Newest, Table, UniqueIndex};
 pub(crate) use visible::{GarbageQueue, Snapshots};

@@ -30,7 +30,7 @@ use crate::memory::Memory;
 
 mod unique;
 
-pub(crate) use unique::UniqueIndex;
+pub(crate) use unique::{NewKey, NewKeys, UniqueIndex};
 
 /// The state that a read sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,9 @@ const EXPIRING_BYTES: usize = 24;
 pub(crate) struct Table {
     rows: Rows,
     primary: HashIndex<VersionPointer>,
-    uniques: RwLock<Arc<[Arc<UniqueIndex>]>>,
+    uniques: RwLock<Vec<Arc<UniqueIndex>>>,
+    /// Their memory.
+    unique_bytes: AtomicUsize,
     /// Whether there are any: most collections have none, and every write asks.
     has_uniques: AtomicBool,
     hasher: foldhash::quality::FixedState,
@@ -116,7 +118,8 @@ impl Table {
             memory,
             rows: Rows::new(),
             primary: HashIndex::new(),
-            uniques: RwLock::new(Arc::new([])),
+            uniques: RwLock::new(Vec::new()),
+            unique_bytes: AtomicUsize::new(0),
             has_uniques: AtomicBool::new(false),
             hasher: foldhash::quality::FixedState::with_seed(seed),
             live: AtomicU64::new(0),
@@ -135,7 +138,8 @@ impl Table {
     /// Bytes of the indexes and the row table.
     fn structure_bytes(&self) -> usize {
         let expiring = self.expiring_bytes.load(Ordering::Relaxed);
-        self.primary.bytes() + self.rows.bytes() + self.unique_bytes() + expiring
+        let uniques = self.unique_bytes.load(Ordering::Relaxed);
+        self.primary.bytes() + self.rows.bytes() + uniques + expiring
     }
 
     /// Runs a change of the structures and keeps the account of their size.
@@ -202,7 +206,7 @@ impl Table {
             documents: self.versions_bytes.load(Ordering::Relaxed),
             old_versions: self.garbage_bytes.load(Ordering::Relaxed),
             primary: self.primary.bytes() + self.rows.bytes(),
-            indexes: self.unique_bytes(),
+            indexes: self.unique_bytes.load(Ordering::Relaxed),
         }
     }
 
@@ -315,15 +319,17 @@ impl Table {
     }
 
     /// Publishes a new version of the key with this hash: `present` is where the key stands
-    /// (from [`Table::newest`] in the same critical section). The answer is what it left behind.
+    /// (from [`Table::newest`] in the same critical section), `keys` the entries that it gets in
+    /// unique indexes. The answer is what it left behind.
     pub(crate) fn publish(
         self: &Arc<Self>,
         hash: u32,
         present: Option<&Newest>,
         version: Document,
+        keys: &[NewKey],
         guard: &Guard,
     ) -> Option<Garbage> {
-        self.accounted(|| self.publish_version(hash, present, version, guard))
+        self.accounted(|| self.publish_version(hash, present, version, keys, guard))
     }
 
     fn publish_version(
@@ -331,6 +337,7 @@ impl Table {
         hash: u32,
         present: Option<&Newest>,
         version: Document,
+        keys: &[NewKey],
         guard: &Guard,
     ) -> Option<Garbage> {
         let (index, tombstone) = (version.index(), version.is_tombstone());
@@ -345,7 +352,6 @@ impl Table {
         // In this order: who sees the new count sees the new index after it (`Snapshot::count`).
         self.changed.store(index, Ordering::Release);
         self.live.store(live, Ordering::Release);
-        let keys = self.new_unique_keys(present, &version);
         let expires_at = version.expires_at();
         let (row, garbage) = match present {
             Some(newest) => {
@@ -372,9 +378,7 @@ impl Table {
                 (row, None)
             }
         };
-        for (unique, key) in keys {
-            self.add_entry(&unique, &key, row, guard);
-        }
+        self.add_keys(keys, row, present.is_none(), guard);
         let expired_at = present.and_then(|newest| newest.version.expires_at());
         self.note_expiry(row, expired_at, expires_at);
         garbage
@@ -397,16 +401,14 @@ impl Table {
                 self.changed.fetch_max(body.meta.index, Ordering::Release);
                 self.live.fetch_add(1, Ordering::Release);
                 let expires_at = document.expires_at();
-                let keys = self.new_unique_keys(None, &document);
+                let keys = self.new_keys(None, &document);
                 let new = document.pointer();
                 let row = self
                     .rows
                     .insert(document)
                     .ok_or("more documents than rows")?;
                 self.primary.insert(hash, new, self.rehash(guard), guard);
-                for (unique, key) in keys {
-                    self.add_entry(&unique, &key, row, guard);
-                }
+                self.add_keys(&keys, row, true, guard);
                 self.note_expiry(row, None, expires_at);
             }
             Ok(())
@@ -425,7 +427,8 @@ impl Table {
         }
         let link = Link::of(present.is_some());
         let version = Document::new(body.key, &body.meta, fields, link);
-        if let Some(old) = self.publish(hash, present.as_ref(), version, guard) {
+        let keys = self.new_keys(present.as_ref(), &version);
+        if let Some(old) = self.publish(hash, present.as_ref(), version, &keys, guard) {
             self.reclaim(&old, guard);
         }
     }
@@ -512,11 +515,7 @@ impl Table {
         if Rows::previous(&head, guard).is_some() {
             return false;
         }
-        for unique in self.uniques().iter().flat_map(|uniques| uniques.iter()) {
-            if let Some(key) = unique.key_of_version(&head) {
-                unique.entries.remove(self.hash(&key), row, |_| 0, guard);
-            }
-        }
+        self.remove_keys(&head, row, guard);
         self.subtract_version_bytes(head.allocated_bytes());
         let hash = self.hash(head.key_bytes());
         let rehash = self.rehash(guard);
@@ -549,14 +548,7 @@ impl Table {
         let old = self.rows.unlink_previous(&newer, guard).expect("just seen");
         subtract(&self.garbage_bytes, garbage.bytes);
         self.subtract_version_bytes(garbage.bytes);
-        for unique in self.uniques().iter().flat_map(|uniques| uniques.iter()) {
-            let Some(key) = unique.key_of_version(&old) else {
-                continue;
-            };
-            if !self.chain_has(row, unique, &key, guard) {
-                unique.entries.remove(self.hash(&key), row, |_| 0, guard);
-            }
-        }
+        self.remove_keys(&old, row, guard);
         let head = self.rows.head(row, guard).expect("checked above");
         if head.is_tombstone() {
             self.remove_row(row, guard);

@@ -92,7 +92,11 @@ impl World {
         let bytes = fields.as_ref().map(|fields| fields.as_bytes());
         let replaces = present.is_some();
         let version = Document::new(&[key], &meta, bytes, Link::of(replaces));
-        if let Some(garbage) = self.table.publish(hash, present.as_ref(), version, &pin()) {
+        let keys = self.table.new_keys(present.as_ref(), &version);
+        if let Some(garbage) = self
+            .table
+            .publish(hash, present.as_ref(), version, &keys, &pin())
+        {
             self.garbage.push(garbage);
         }
         self.visible.advance(self.index);
@@ -225,9 +229,13 @@ fn unique_values_follow_their_documents() {
     world.table.attach_unique(Arc::clone(&unique));
     let holder = |world: &World, value: u8| {
         let key = unique.key_of(fields(value).as_raw()).unwrap();
-        let found = world
-            .table
-            .unique_holder(&unique, &key, Timestamp(0), |_| false);
+        let found = world.table.unique_holder(
+            &unique,
+            (&key, world.table.hash(&key)),
+            Timestamp(0),
+            &pin(),
+            |_| false,
+        );
         found.map(|found| found.key_bytes()[0])
     };
     assert_eq!(holder(&world, 10), Some(1));
@@ -274,7 +282,9 @@ fn readers_beside_a_writer_see_whole_states() {
                     let bytes = Some(bytes.as_bytes());
                     let replaces = present.is_some();
                     let version = Document::new(&[key], &meta, bytes, Link::of(replaces));
-                    if let Some(old) = table.publish(hash, present.as_ref(), version, &pin()) {
+                    let keys = table.new_keys(present.as_ref(), &version);
+                    if let Some(old) = table.publish(hash, present.as_ref(), version, &keys, &pin())
+                    {
                         garbage.push(old);
                     }
                 }

@@ -3,11 +3,9 @@
 //! Both are sorted by name, so a document is judged in one walk over the two. The walk only says
 //! whether all is well; whoever needs to know what is wrong looks again. Tests: through `schema`.
 
-use std::cmp::Ordering;
-
 use super::constraints::Rule;
 use super::{Field, Openness};
-use crate::FieldType;
+use crate::encoding::{put_name, split_name};
 use crate::raw::{RawMap, RawValue};
 
 /// A schema's fields, sorted by name.
@@ -18,7 +16,10 @@ pub(super) struct Plan(Vec<Slot>);
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
     name: Box<str>,
-    kind: FieldType,
+    /// How the field's entry in a document begins.
+    head: Box<[u8]>,
+    /// [`FieldType::tags`] of its type.
+    tags: u32,
     required: bool,
     has_default: bool,
     rules: Box<[Rule]>,
@@ -26,9 +27,12 @@ pub(super) struct Slot {
 
 impl Slot {
     pub(super) fn new(field: &Field, rules: Vec<Rule>) -> Self {
+        let mut head = Vec::new();
+        put_name(&field.name, &mut head);
         Self {
             name: field.name.as_str().into(),
-            kind: field.kind,
+            head: head.into(),
+            tags: field.kind.tags(),
             required: field.required,
             has_default: field.default.is_some(),
             rules: rules.into(),
@@ -45,7 +49,8 @@ impl Slot {
     pub(super) fn fits(&self, value: Option<RawValue<'_>>) -> bool {
         match value {
             Some(value) if !value.is_null() => {
-                self.kind.accepts(value) && (self.rules.is_empty() || self.broken(value).is_none())
+                self.tags & 1_u32.wrapping_shl(value.tag().into()) != 0
+                    && (self.rules.is_empty() || self.broken(value).is_none())
             }
             _ => !self.required,
         }
@@ -87,23 +92,24 @@ impl Plan {
         if !strict && map.len() / WALK_RATIO > self.0.len() {
             return self.0.iter().all(|slot| judge(slot, map.get(&slot.name)));
         }
-        let mut entries = map.entries();
+        let mut entries = map.entry_bytes();
         let mut next = entries.next();
         for slot in &self.0 {
             let mut value = None;
-            while let Some((name, found)) = next {
-                let order = name.cmp(slot.name.as_bytes());
-                if order == Ordering::Greater {
+            while let Some(entry) = next {
+                if let Some(found) = entry.strip_prefix(&*slot.head) {
+                    value = Some(RawValue::trusted(found));
+                    next = entries.next();
                     break;
                 }
-                next = entries.next();
-                if order == Ordering::Equal {
-                    value = Some(found);
+                let (name, _) = split_name(entry).unwrap_or_default();
+                if name > slot.name.as_bytes() {
                     break;
                 }
                 if strict {
                     return false;
                 }
+                next = entries.next();
             }
             if !judge(slot, value) {
                 return false;

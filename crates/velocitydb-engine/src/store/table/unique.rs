@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crossbeam_epoch::{Guard, pin};
+use parking_lot::RwLockReadGuard;
+use smallvec::SmallVec;
 use velocitydb_types::{Path, RawMap, Timestamp, encode_value_key};
 
 use super::{Newest, Table};
@@ -22,6 +24,9 @@ pub(crate) struct UniqueIndex {
     pub(super) entries: HashIndex<RowId>,
 }
 
+/// Room for most keys.
+const KEY_BYTES: usize = 32;
+
 impl UniqueIndex {
     pub(crate) fn new(fields: Vec<Path>) -> UniqueIndex {
         UniqueIndex {
@@ -32,12 +37,18 @@ impl UniqueIndex {
 
     /// The key of a document in this index; `None` when it is not in it.
     pub(crate) fn key_of(&self, fields: RawMap<'_>) -> Option<Vec<u8>> {
-        let mut key = Vec::new();
+        let mut key = Vec::with_capacity(KEY_BYTES);
         for path in &self.fields {
             let value = fields.get_path(path).filter(|value| !value.is_null())?;
             encode_value_key(value, &mut key);
         }
         Some(key)
+    }
+
+    /// Whether a document that stands at `present` has no entry under `key` yet.
+    pub(crate) fn is_new(&self, present: Option<&Newest>, key: &[u8]) -> bool {
+        let before = present.and_then(|newest| self.key_of_version(&newest.version));
+        before.as_deref() != Some(key)
     }
 
     pub(super) fn key_of_version(&self, version: &Document) -> Option<Vec<u8>> {
@@ -50,77 +61,127 @@ impl UniqueIndex {
     }
 }
 
+/// What a version gets in unique indexes.
+pub(crate) type NewKeys = SmallVec<[NewKey; 2]>;
+
+/// An entry that a version's document gets in a unique index when it is published.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewKey {
+    /// The index's place among those of the table.
+    pub(crate) unique: u32,
+    /// The [`Table::hash`] of the key.
+    pub(crate) hash: u32,
+}
+
 impl Table {
-    pub(super) fn unique_bytes(&self) -> usize {
-        if !self.has_uniques.load(Ordering::Relaxed) {
-            return 0;
-        }
-        self.uniques
-            .read()
-            .iter()
-            .map(|unique| unique.entries.bytes())
-            .sum()
+    /// Whether there are any unique indexes.
+    #[inline]
+    pub(crate) fn has_uniques(&self) -> bool {
+        self.has_uniques.load(Ordering::Relaxed)
     }
 
-    /// The unique indexes; `None` when there are none.
-    pub(crate) fn uniques(&self) -> Option<Arc<[Arc<UniqueIndex>]>> {
-        self.has_uniques
-            .load(Ordering::Relaxed)
-            .then(|| self.uniques.read().clone())
+    /// The unique indexes; `None` when there are none. They change under the writer lock alone.
+    pub(crate) fn uniques(&self) -> Option<RwLockReadGuard<'_, Vec<Arc<UniqueIndex>>>> {
+        self.has_uniques().then(|| self.uniques.read())
     }
 
-    fn set_uniques(&self, change: impl FnOnce(&[Arc<UniqueIndex>]) -> Arc<[Arc<UniqueIndex>]>) {
+    fn set_uniques(&self, change: impl FnOnce(&mut Vec<Arc<UniqueIndex>>)) {
         self.accounted(|| {
             let mut uniques = self.uniques.write();
-            *uniques = change(&uniques);
+            change(&mut uniques);
+            let bytes = uniques.iter().map(|unique| unique.entries.bytes()).sum();
+            self.unique_bytes.store(bytes, Ordering::Relaxed);
             self.has_uniques
                 .store(!uniques.is_empty(), Ordering::Relaxed);
         });
     }
 
-    /// The row, other than `own`, whose newest version has `key` in a unique index.
+    /// The row, other than those ignored, whose newest version has `key` (and its
+    /// [`Table::hash`]) in a unique index.
     pub(crate) fn unique_holder(
         &self,
         unique: &UniqueIndex,
-        key: &[u8],
+        (key, hash): (&[u8], u32),
         time: Timestamp,
+        guard: &Guard,
         mut ignored: impl FnMut(RowId) -> bool,
     ) -> Option<Document> {
-        let guard = &pin();
-        unique.entries.find(self.hash(key), guard, |row| {
+        unique.entries.find(hash, guard, |row| {
             let head = self.rows.head(row, guard)?;
             let holds = unique.key_of_version(&head).is_some_and(|held| held == key);
             (holds && head.is_live(time) && !ignored(row)).then(|| head.to_owned())
         })
     }
 
-    /// The unique indexes in which `version` has another key than the one before it.
-    pub(super) fn new_unique_keys(
+    /// The keys in unique indexes that `version` has and the one before it has not.
+    pub(in crate::store) fn new_keys(
         &self,
         present: Option<&Newest>,
         version: &Document,
-    ) -> Vec<(Arc<UniqueIndex>, Vec<u8>)> {
-        let Some(uniques) = self.uniques() else {
-            return Vec::new();
-        };
-        let keys = uniques.iter().filter_map(|unique| {
-            let new = unique.key_of_version(version)?;
-            let old = present.and_then(|newest| unique.key_of_version(&newest.version));
-            (old.as_ref() != Some(&new)).then(|| (Arc::clone(unique), new))
+    ) -> NewKeys {
+        let uniques = self.uniques();
+        let uniques = uniques.iter().flat_map(|uniques| uniques.iter());
+        let keys = uniques.enumerate().filter_map(|(at, unique)| {
+            let key = unique.key_of_version(version)?;
+            let hash = self.hash(&key);
+            unique.is_new(present, &key).then_some(NewKey {
+                unique: at as u32,
+                hash,
+            })
         });
         keys.collect()
     }
 
-    pub(super) fn chain_has(
+    /// Adds the entries of a version that has just been published in this row.
+    pub(super) fn add_keys(&self, keys: &[NewKey], row: RowId, fresh: bool, guard: &Guard) {
+        if keys.is_empty() {
+            return;
+        }
+        let uniques = self.uniques.read();
+        for &NewKey { unique, hash } in keys {
+            let entries = &uniques[unique as usize].entries;
+            let before = entries.bytes();
+            if fresh {
+                entries.insert(hash, row, |_| hash, guard);
+            } else {
+                add_entry(entries, hash, row, guard);
+            }
+            self.count_unique_bytes(before, entries.bytes());
+        }
+    }
+
+    /// Removes what a version that goes leaves in the unique indexes, unless a version of the
+    /// same row that stays has the same key.
+    pub(super) fn remove_keys(&self, version: &Document, row: RowId, guard: &Guard) {
+        let uniques = self.uniques();
+        for unique in uniques.iter().flat_map(|uniques| uniques.iter()) {
+            if let Some(key) = unique.key_of_version(version)
+                && !self.chain_has(row, unique, &key, version, guard)
+            {
+                let before = unique.entries.bytes();
+                unique.entries.remove(self.hash(&key), row, |_| 0, guard);
+                self.count_unique_bytes(before, unique.entries.bytes());
+            }
+        }
+    }
+
+    fn count_unique_bytes(&self, before: usize, after: usize) {
+        let bytes = self.unique_bytes.load(Ordering::Relaxed) + after - before;
+        self.unique_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    fn chain_has(
         &self,
         row: RowId,
         unique: &UniqueIndex,
         key: &[u8],
+        gone: &Document,
         guard: &Guard,
     ) -> bool {
         let mut version = self.rows.head(row, guard);
         while let Some(this) = version {
-            if unique.key_of_version(&this).is_some_and(|held| held == key) {
+            let stays = this.pointer() != gone.pointer();
+            if stays && unique.key_of_version(&this).is_some_and(|held| held == key) {
                 return true;
             }
             version = Rows::previous(&this, guard);
@@ -145,14 +206,16 @@ impl Table {
             if head.is_live(time)
                 && let Some(key) = unique.key_of_version(&head)
                 && twice.as_ref().is_none_or(|twice| key < *twice)
-                && self.unique_holder(unique, &key, time, |_| false).is_some()
+                && self
+                    .unique_holder(unique, (&key, self.hash(&key)), time, guard, |_| false)
+                    .is_some()
             {
                 twice = Some(key);
             }
             let mut version = Some(head);
             while let Some(this) = version {
                 if let Some(key) = unique.key_of_version(&this) {
-                    self.add_entry(unique, &key, row, guard);
+                    add_entry(&unique.entries, self.hash(&key), row, guard);
                 }
                 version = Rows::previous(&this, guard);
             }
@@ -176,31 +239,26 @@ impl Table {
         }
     }
 
-    /// Adds a row under a key, unless it is there: a value that came back while an old version
-    /// with it is still kept has its entry already.
-    pub(super) fn add_entry(&self, unique: &UniqueIndex, key: &[u8], row: RowId, guard: &Guard) {
-        let hash = self.hash(key);
-        if unique
-            .entries
-            .find(hash, guard, |held| (held == row).then_some(()))
-            .is_none()
-        {
-            unique.entries.insert(hash, row, |_| hash, guard);
-        }
-    }
-
     /// Puts a filled index in use.
     pub(crate) fn attach_unique(&self, unique: Arc<UniqueIndex>) {
-        self.set_uniques(|uniques| uniques.iter().cloned().chain([unique]).collect());
+        self.set_uniques(|uniques| uniques.push(unique));
     }
 
     /// Drops the unique index over these fields.
     pub(crate) fn drop_unique(&self, fields: &[Path]) {
         self.set_uniques(|uniques| {
-            let dropped = uniques.iter().position(|unique| unique.fields == fields);
-            let kept = uniques.iter().enumerate();
-            let kept = kept.filter(|(at, _)| Some(*at) != dropped);
-            kept.map(|(_, unique)| unique.clone()).collect()
+            if let Some(dropped) = uniques.iter().position(|unique| unique.fields == fields) {
+                uniques.remove(dropped);
+            }
         });
+    }
+}
+
+/// Adds a row under a hash, unless it is there: a value that came back while an old version with
+/// it is still kept has its entry already.
+fn add_entry(entries: &HashIndex<RowId>, hash: u32, row: RowId, guard: &Guard) {
+    let held = entries.find(hash, guard, |held| (held == row).then_some(()));
+    if held.is_none() {
+        entries.insert(hash, row, |_| hash, guard);
     }
 }
