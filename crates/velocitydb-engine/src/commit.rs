@@ -11,8 +11,8 @@
 //!   visible     41 ─┘  42 waits for its fsync, 43 and 44 wait behind it
 //! ```
 //!
-//! Whoever waits helps: it flushes for the entry in the way. Nothing here knows documents.
-//! Tests: below, and `engine::tests`.
+//! Whoever waits helps: it flushes for what is in its way. Nothing here knows documents.
+//! Tests: below, and the embedded library's `visibility`.
 
 use std::collections::VecDeque;
 
@@ -82,6 +82,32 @@ struct Pending {
     applied: u64,
 }
 
+impl Pending {
+    /// All up to `written` was handed over, all up to `synced` is on the disk: the newest index
+    /// that may be seen.
+    fn meet(&mut self, written: u64, synced: u64) -> u64 {
+        for (level, done) in [(&mut self.written, written), (&mut self.synced, synced)] {
+            while level.front().is_some_and(|&entry| entry <= done) {
+                level.pop_front();
+            }
+        }
+        let oldest = [self.written.front(), self.synced.front()];
+        let oldest = oldest.into_iter().flatten().min();
+        oldest.map_or(self.applied, |entry| entry - 1)
+    }
+
+    /// What has to be flushed before `index` may be seen: the newest entry in its way, because
+    /// who flushed for the oldest alone would have to come again.
+    fn in_the_way(&self, index: u64) -> Option<(u64, FlushLevel)> {
+        let newest = |level: &VecDeque<u64>| {
+            let until = level.partition_point(|&entry| entry <= index);
+            until.checked_sub(1).map(|last| level[last])
+        };
+        let synced = newest(&self.synced).map(|entry| (entry, FlushLevel::Synced));
+        synced.or_else(|| newest(&self.written).map(|entry| (entry, FlushLevel::Written)))
+    }
+}
+
 /// The answer to whoever waits for an entry that is not there.
 pub(crate) fn not_written(index: u64) -> Error {
     Error::Invalid(format!("there is no entry {index} in the log yet"))
@@ -109,34 +135,18 @@ impl Commits {
         }
     }
 
-    /// Moves the visible index as far as the levels allow; the entry in the way, if any.
-    pub(crate) fn advance(&self, log: &Log, visible: &Visible) -> Option<(u64, FlushLevel)> {
+    /// Moves the visible index as far as the levels allow. The answer is what has to be flushed
+    /// before `index` is visible, if anything.
+    pub(crate) fn advance(
+        &self,
+        index: u64,
+        log: &Log,
+        visible: &Visible,
+    ) -> Option<(u64, FlushLevel)> {
         let mut pending = self.0.lock();
-        let (written, synced) = (log.written(), log.synced());
-        while pending
-            .written
-            .front()
-            .is_some_and(|&index| index <= written)
-        {
-            pending.written.pop_front();
-        }
-        while pending.synced.front().is_some_and(|&index| index <= synced) {
-            pending.synced.pop_front();
-        }
-        let written = pending
-            .written
-            .front()
-            .map(|&index| (index, FlushLevel::Written));
-        let synced = pending
-            .synced
-            .front()
-            .map(|&index| (index, FlushLevel::Synced));
-        let blocker = match (written, synced) {
-            (Some(written), Some(synced)) if written.0 < synced.0 => Some(written),
-            (written, synced) => synced.or(written),
-        };
-        visible.advance(blocker.map_or(pending.applied, |(index, _)| index - 1));
-        blocker
+        let reached = pending.meet(log.written(), log.synced());
+        visible.advance(reached);
+        pending.in_the_way(index)
     }
 
     /// Returns once `index` is visible; an error when there is no entry of this index yet.
@@ -145,17 +155,39 @@ impl Commits {
             if visible.index() >= index {
                 return Ok(());
             }
-            match self.advance(log, visible) {
-                Some((blocker, level)) if blocker <= index => {
-                    log.flush(blocker, level)
+            match self.advance(index, log, visible) {
+                Some((entry, level)) => {
+                    log.flush(entry, level)
                         .map_err(|error| Error::OutcomeUnknown {
                             cause: error.to_string().into(),
                         })?;
                 }
                 // Nothing stops what is applied.
-                _ if visible.index() < index => return Err(not_written(index)),
-                _ => {}
+                None if visible.index() < index => return Err(not_written(index)),
+                None => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_seen_before_its_level_and_one_flush_is_enough() {
+        let mut pending = Pending {
+            written: [41, 43].into(),
+            synced: [42, 44].into(),
+            applied: 45,
+        };
+        assert_eq!(pending.meet(40, 40), 40);
+        assert_eq!(pending.in_the_way(41), Some((41, FlushLevel::Written)));
+        assert_eq!(pending.in_the_way(43), Some((42, FlushLevel::Synced)));
+        assert_eq!(pending.in_the_way(99), Some((44, FlushLevel::Synced)));
+        assert_eq!(pending.meet(45, 41), 41);
+        assert_eq!(pending.meet(45, 43), 43);
+        assert_eq!(pending.in_the_way(43), None);
+        assert_eq!(pending.meet(45, 44), 45);
     }
 }

@@ -485,7 +485,7 @@ impl Engine {
             match &self.files {
                 Some(files) => {
                     self.commits
-                        .advance(&files.log, &self.shared.logged.visible);
+                        .advance(staged.index, &files.log, &self.shared.logged.visible);
                 }
                 None => self.shared.logged.visible.advance(staged.index),
             }
@@ -553,7 +553,7 @@ impl Engine {
             files.log.flush(last, level)?;
         }
         self.commits
-            .advance(&files.log, &self.shared.logged.visible);
+            .advance(last, &files.log, &self.shared.logged.visible);
         Ok(())
     }
 

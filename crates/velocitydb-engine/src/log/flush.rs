@@ -121,10 +121,6 @@ struct Parker {
     wake: AtomicU8,
 }
 
-/// How often a leader that took over gives way to those who are about to append. Each time costs
-/// a microsecond when nobody is.
-const GATHER_YIELDS_MAX: usize = 8;
-
 const ASLEEP: u8 = 0;
 const DONE: u8 = 1;
 const LEAD: u8 = 2;
@@ -363,10 +359,7 @@ impl Log {
         };
         match parker {
             None => self.lead(),
-            Some(parker) if parker.sleep() == LEAD => {
-                self.gather();
-                self.lead();
-            }
+            Some(parker) if parker.sleep() == LEAD => self.lead(),
             Some(_) => {}
         }
         if self.progress.synced_ticket.load(Ordering::Acquire) >= ticket {
@@ -375,18 +368,6 @@ impl Log {
         // A leader wakes those it did not cover only when the log is closed.
         self.check_open()?;
         unreachable!("a sync covers all that was appended before it")
-    }
-
-    /// Lets those whom the last sync has woken append before the disk is asked again: with more
-    /// writers than cores the next leader runs first, and would sync for a few of them only.
-    fn gather(&self) {
-        for _ in 0..GATHER_YIELDS_MAX {
-            let before = self.progress.last_next.load(Ordering::Acquire);
-            thread::yield_now();
-            if self.progress.last_next.load(Ordering::Acquire) == before {
-                return;
-            }
-        }
     }
 
     /// Writes and syncs for everyone, then hands over.
