@@ -14,6 +14,7 @@ use velocitydb::disk::{Disk, DiskLock, RealDisk};
 use velocitydb_engine::log::{CheckReport, RepairMode, SegmentReport};
 use velocitydb_engine::offline::{self, CheckpointReport, DirectoryRepair, DirectoryReport};
 
+use crate::encryption::KeyFiles;
 use crate::failure::Failure;
 use crate::text::{Bytes, count, thousands};
 
@@ -22,6 +23,9 @@ use crate::text::{Bytes, count, thousands};
 pub struct CheckArguments {
     /// Directory of the data
     dir: PathBuf,
+
+    #[command(flatten)]
+    keys: KeyFiles,
 }
 
 /// What to repair.
@@ -29,6 +33,9 @@ pub struct CheckArguments {
 pub struct RepairArguments {
     /// Directory of the data
     dir: PathBuf,
+
+    #[command(flatten)]
+    keys: KeyFiles,
 
     /// Do it; without this nothing is changed
     #[arg(long)]
@@ -39,7 +46,8 @@ pub struct RepairArguments {
 pub fn check(arguments: &CheckArguments, out: &mut dyn Write) -> Result<(), Failure> {
     let dir = &arguments.dir;
     database_in(dir)?;
-    let report = offline::check(&RealDisk, dir).map_err(|error| Failure::of(&error, dir))?;
+    let report = offline::check(&RealDisk, dir, &arguments.keys.read()?)
+        .map_err(|error| Failure::of(&error, dir))?;
     writeln!(out, "{}", dir.display())?;
     if !report.locked {
         writeln!(
@@ -158,10 +166,11 @@ fn entries(range: Option<(u64, u64)>) -> String {
 /// Runs `velocitydb repair`.
 pub fn repair(arguments: &RepairArguments, out: &mut dyn Write) -> Result<(), Failure> {
     let dir = &arguments.dir;
+    let keys = arguments.keys.read()?;
     let _lock = lock(dir)?;
     let run = |mode| {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        offline::repair(&disk, dir, mode, Box::new(rand::random))
+        offline::repair(&disk, dir, mode, Box::new(rand::random), &keys)
             .map_err(|error| Failure::of(&error, dir))
     };
     let plan = run(RepairMode::DryRun)?;

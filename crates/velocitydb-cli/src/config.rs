@@ -17,6 +17,7 @@ use serde_saphyr::Spanned;
 use velocitydb::{Durability, Options, StorageMode};
 use velocitydb_server::{Change, LogFormat, ReadConfig, Reloaded, ServerConfig, set_log_filter};
 
+use crate::encryption::KeyFiles;
 use crate::failure::Failure;
 use crate::text::Bytes;
 use keys::{KEYS, Key, Kind, nearest};
@@ -88,6 +89,8 @@ pub struct Settings {
     pub durability: Option<Durability>,
     /// Memory that the data may take.
     pub memory_limit: Option<Bytes>,
+    /// The keys that encrypt the data.
+    pub keys: KeyFiles,
     /// How often the log is forced to the disk.
     pub sync_every: Duration,
     /// How often a checkpoint is written.

@@ -16,6 +16,7 @@ use velocitydb::Database;
 use velocitydb_import::{Compression, Compressor, Export, ExportError, Layout};
 
 use crate::config::DATA_DEFAULT;
+use crate::encryption::KeyFiles;
 use crate::failure::Failure;
 use crate::import::open_database;
 use crate::text::count;
@@ -29,6 +30,9 @@ pub struct Arguments {
     /// Directory of the data
     #[arg(long, value_name = "DIR", env = "VELOCITYDB_DATA", default_value = DATA_DEFAULT)]
     data: PathBuf,
+
+    #[command(flatten)]
+    keys: KeyFiles,
 
     /// A server, such as http://127.0.0.1:7480, instead of a directory
     #[arg(long, value_name = "URL")]
@@ -155,7 +159,7 @@ fn write<W: Write>(arguments: &Arguments, target: W) -> Result<(W, String), Fail
 
 fn from_directory(arguments: &Arguments, target: &mut dyn Write) -> Result<String, Failure> {
     let dir = &arguments.data;
-    let Some(db) = open_database(dir)? else {
+    let Some(db) = open_database(dir, &arguments.keys)? else {
         return Err(Failure::new(format!(
             "there is no database in {}",
             dir.display()

@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use velocitydb::Error;
+use velocitydb::{Error, KeyError};
 
 /// Why a command ended early.
 #[derive(Debug)]
@@ -61,7 +61,17 @@ impl Failure {
                 "Nothing was changed. `velocitydb check {dir}` says exactly what is damaged, and \
                  `velocitydb repair {dir}` what a repair would lose."
             ),
-            Error::UnsupportedFormat(_) => "Use the version of the program that wrote the data.".to_owned(),
+            Error::UnsupportedFormat(_) => {
+                "Use the version of the program that wrote the data.".to_owned()
+            }
+            Error::Key(KeyError::Missing { .. }) => {
+                "Give the key with --encryption-key-file FILE. Nothing was changed.".to_owned()
+            }
+            Error::Key(KeyError::Wrong { .. }) => {
+                "Give that key with --encryption-key-file FILE; or, to change from it to the key given, with \
+                 --encryption-previous-key-file FILE. Nothing was changed."
+                    .to_owned()
+            }
             Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "Give this user the right to read and write there, or another directory with \
                  --data."

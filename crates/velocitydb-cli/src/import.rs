@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use velocitydb::{Database, Definition, Error, FieldType, Options};
+use velocitydb::{Database, Definition, Error, FieldType};
 use velocitydb_import::{
     BadRows, Ids, LoadError, LoadOptions, Loader, Met, OnBadRow, Opened, Options as ReaderOptions,
     Present, Progress, Reader, Widening, with_id_type,
 };
 
 use crate::config::DATA_DEFAULT;
+use crate::encryption::KeyFiles;
 use crate::failure::Failure;
 use crate::restore;
 use crate::text::{count, thousands};
@@ -40,6 +41,9 @@ pub struct Arguments {
     /// Directory of the data; created when it is missing
     #[arg(long, value_name = "DIR", env = "VELOCITYDB_DATA", default_value = DATA_DEFAULT)]
     pub data: PathBuf,
+
+    #[command(flatten)]
+    pub keys: KeyFiles,
 
     /// Format [default: by the file's name, else by its first character]
     #[arg(long)]
@@ -183,7 +187,7 @@ fn import(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let name = definition.name.clone();
-    let opened = open_database(&arguments.data)?;
+    let opened = open_database(&arguments.data, &arguments.keys)?;
     let mut loader = loader(arguments, definition, &mut reader, opened.as_ref())?;
     let started = Instant::now();
     let bar = progress_bar(&reader.progress());
@@ -205,11 +209,11 @@ fn import(
 }
 
 /// Opens the database, if there is one.
-pub fn open_database(dir: &Path) -> Result<Option<Database>, Failure> {
+pub fn open_database(dir: &Path, keys: &KeyFiles) -> Result<Option<Database>, Failure> {
     match is_database(dir) {
         false => Ok(None),
         true => {
-            let opened = Database::open(Options::at(dir));
+            let opened = Database::open(keys.options(dir)?);
             opened.map(Some).map_err(|error| Failure::of(&error, dir))
         }
     }
@@ -304,9 +308,10 @@ fn loader(
         // It is declared with its type, to which later rows are held.
         reader.keep_type(id);
     }
-    let (opened, dir) = (opened.cloned(), arguments.data.clone());
+    let opened = opened.cloned();
+    let options_of_new = arguments.keys.options(&arguments.data)?;
     let create = move |id_type: Option<FieldType>| {
-        let db = opened.map_or_else(|| Database::open(Options::at(dir)), Ok)?;
+        let db = opened.map_or_else(|| Database::open(options_of_new), Ok)?;
         let definition = with_id_type(definition, id_type)?;
         db.create_collection(definition)?;
         Ok(db)

@@ -1,8 +1,9 @@
 //! The program `velocitydb`: reads its arguments and calls the module that does the work.
 //!
 //! One module for each command: [`serve`] (with [`sample`]), [`demo`], [`shell`] (with status and
-//! top), [`import`] (with [`restore`]), [`export`], [`check`] (and repair), [`mod@bench`],
-//! [`torture`] (the load of the kill tests). What they share: [`config`], [`failure`] (how a
+//! top), [`import`] (with [`restore`]), [`export`], [`schema`], [`check`]
+//! (and repair), [`mod@bench`],
+//! [`torture`] (the load of the kill tests). What they share: [`config`], [`encryption`] (key files), [`failure`] (how a
 //! command ends), [`output`], [`text`], [`version`].
 //!
 //! Invariants: answers go to standard output, failures and logs to standard error; the exit
@@ -14,12 +15,14 @@ mod bench;
 mod check;
 mod config;
 mod demo;
+mod encryption;
 mod export;
 mod failure;
 mod import;
 mod output;
 mod restore;
 mod sample;
+mod schema;
 mod serve;
 mod shell;
 mod text;
@@ -71,6 +74,9 @@ enum Command {
     Import(import::Arguments),
     /// Export collections from a server, or from a data directory that none uses
     Export(export::Arguments),
+    /// Load a schema file, or show what was loaded
+    #[command(subcommand)]
+    Schema(schema::Action),
     /// Verify every file of a data directory that no server uses; exit status 1 when damaged
     Check(check::CheckArguments),
     /// Say what repairing a damaged data directory would lose; with --yes, repair it
@@ -104,6 +110,7 @@ fn run(command: Command) -> Result<(), Failure> {
         Command::Top(arguments) => shell::top(&arguments, &mut out),
         Command::Import(arguments) => import::run(&arguments, &mut out),
         Command::Export(arguments) => export::run(&arguments, &mut out),
+        Command::Schema(action) => schema::run(&action, &mut out),
         Command::Check(arguments) => check::check(&arguments, &mut out),
         Command::Repair(arguments) => check::repair(&arguments, &mut out),
         Command::Bench(arguments) => bench::run(arguments, &mut out),

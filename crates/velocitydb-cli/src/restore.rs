@@ -8,7 +8,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use velocitydb::{Database, Definition, Options};
+use velocitydb::{Database, Definition};
 use velocitydb_import::{ExportReader, Ids, Item, Loader};
 
 use crate::failure::Failure;
@@ -20,7 +20,7 @@ pub fn run(
     mut reader: ExportReader,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let mut db = open_database(&arguments.data)?;
+    let mut db = open_database(&arguments.data, &arguments.keys)?;
     let restored = restore(arguments, &mut reader, &mut db, out);
     let closed = db.map_or(Ok(()), |db| db.sync().and_then(|()| db.close()));
     let closed = closed.map_err(|error| Failure::of(&error, &arguments.data));
@@ -80,7 +80,7 @@ fn begin(
     let db = match &*opened {
         Some(db) => db.clone(),
         None => {
-            let db = Database::open(Options::at(dir)).map_err(of_database)?;
+            let db = Database::open(arguments.keys.options(dir)?).map_err(of_database)?;
             opened.insert(db).clone()
         }
     };

@@ -53,7 +53,11 @@ async fn serve(flags: Flags, settings: &Settings) -> Result<(), Failure> {
     let mut config = settings.server.clone();
     config.read_again = reloads.then(|| config::reader(flags, settings.clone()));
     let bound = Server::bind(config).map_err(|error| failed(&error))?;
-    let (options, data) = (settings.options(), settings.data.clone());
+    let options = match settings.mode {
+        StorageMode::MemoryOnly => settings.options(),
+        _ => settings.options().encryption(settings.keys.read()?),
+    };
+    let data = settings.data.clone();
     let opening = tokio::task::spawn_blocking(move || Database::open(options));
     let db = opening
         .await

@@ -15,20 +15,22 @@ use velocitydb_shell::{
     run_interactive, run_script,
 };
 
+use crate::encryption::KeyFiles;
 use crate::failure::Failure;
 
 const URL_DEFAULT: &str = "http://127.0.0.1:7480";
 
 /// Which server.
 #[derive(Debug, Args)]
-struct Server {
+pub struct Server {
     /// The server
     #[arg(long, value_name = "URL", env = "VELOCITYDB_URL", default_value = URL_DEFAULT)]
     url: String,
 }
 
 impl Server {
-    fn target(&self) -> Result<Http, Failure> {
+    /// The way to it.
+    pub fn target(&self) -> Result<Http, Failure> {
         Http::at(&self.url).map_err(|error| Failure::Usage(format!("--url {error}")))
     }
 }
@@ -43,6 +45,9 @@ pub struct ShellArguments {
     /// created when it is missing
     #[arg(long, value_name = "DIR", conflicts_with = "memory")]
     data: Option<PathBuf>,
+
+    #[command(flatten)]
+    keys: KeyFiles,
 
     /// Use an empty database in memory instead of asking a server
     #[arg(long)]
@@ -114,7 +119,8 @@ fn every(text: &str) -> Result<Duration, String> {
     }
 }
 
-fn failed(error: &TargetError) -> Failure {
+/// The failure of a target.
+pub fn failed(error: &TargetError) -> Failure {
     let help = match error.code.as_str() {
         "unreachable" => {
             "Start a server with `velocitydb serve`, or name another one with --url. \
@@ -128,7 +134,10 @@ fn failed(error: &TargetError) -> Failure {
 /// Runs `shell`.
 pub fn shell(arguments: ShellArguments) -> Result<(), Failure> {
     let mut target: Box<dyn Target> = match (&arguments.data, arguments.memory) {
-        (Some(dir), _) => Box::new(Embedded::open(dir).map_err(|error| Failure::of(&error, dir))?),
+        (Some(dir), _) => {
+            let opened = Embedded::open(dir, arguments.keys.read()?);
+            Box::new(opened.map_err(|error| Failure::of(&error, dir))?)
+        }
         (None, true) => Box::new(Embedded::in_memory()?),
         (None, false) => Box::new(arguments.server.target()?),
     };

@@ -1,10 +1,12 @@
-//! Numbers as people write them: sizes in bytes, time spans, thousands.
+//! Numbers as people write them: sizes in bytes, time spans.
 //!
-//! Tests: below.
+//! Counts and thousands are shown as the shell shows them. Tests: below.
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
+
+pub use velocitydb_shell::{count, thousands};
 
 /// A number of bytes, written as `4GiB`, `512 MiB`, `1048576`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,12 +55,7 @@ impl FromStr for Bytes {
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match UNITS.iter().find(|(_, shift)| self.0 >= 1 << shift) {
-            Some((name, shift)) => {
-                write!(f, "{:.1} {name}", self.0 as f64 / (1u64 << shift) as f64)
-            }
-            None => write!(f, "{} bytes", self.0),
-        }
+        f.write_str(&velocitydb_shell::bytes(self.0))
     }
 }
 
@@ -105,25 +102,6 @@ pub fn exact_bytes(bytes: u64) -> String {
     })
 }
 
-/// A number with a comma between thousands.
-pub fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// A number and its noun: `1 row`, `2 rows`.
-pub fn count(number: u64, noun: &str) -> String {
-    let ending = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{ending}", thousands(number))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,11 +136,7 @@ mod tests {
 
     #[test]
     fn sizes_are_shown() {
-        for (bytes, text) in [
-            (1023, "1023 bytes"),
-            (1024, "1.0 KiB"),
-            (3 << 29, "1.5 GiB"),
-        ] {
+        for (bytes, text) in [(1023, "1023 B"), (1024, "1.0 KiB"), (3 << 29, "1.5 GiB")] {
             assert_eq!(Bytes(bytes).to_string(), text);
         }
     }
@@ -195,22 +169,5 @@ mod tests {
         ] {
             assert_eq!(exact_bytes(bytes), shown);
         }
-    }
-
-    #[test]
-    fn thousands_are_set_apart() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1_000, "1,000"),
-            (336_776, "336,776"),
-            (u64::MAX, "18,446,744,073,709,551,615"),
-        ] {
-            assert_eq!(thousands(number), text);
-        }
-        assert_eq!(
-            (count(1, "row"), count(2_000, "row")),
-            ("1 row".into(), "2,000 rows".into())
-        );
     }
 }

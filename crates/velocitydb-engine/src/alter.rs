@@ -17,8 +17,8 @@ use velocitydb_types::{Fields, Migration, Timestamp};
 use crate::catalog::{Alteration, Collection};
 use crate::command::Refusal;
 use crate::memory::Memory;
-use crate::stage::build_unique;
-use crate::store::{Document, Table, UniqueIndex};
+use crate::stage::{build_unique, duplicate};
+use crate::store::{Document, Table};
 
 /// Documents copied between two looks at what writers have changed.
 const STEP: usize = 1024;
@@ -61,25 +61,42 @@ impl<'a> Builder<'a> {
         self.memory.used() as usize
     }
 
-    /// Copies all documents; `pause` is called now and then.
+    /// Copies all documents; `pause` is called now and then. Of those that do not fit, the one with
+    /// the smallest id is named, whatever the order of rows: it is the same on each node.
     pub(crate) fn copy<E: From<Refusal>>(
         &mut self,
         mut pause: impl FnMut(&mut Self) -> Result<(), E>,
     ) -> Result<(), E> {
         let old = Arc::clone(&self.old);
         let mut from = Some(0);
+        let mut misfit: Option<(Document, Refusal)> = None;
         while let Some(row) = from {
             let mut step = Vec::with_capacity(STEP);
             from = old.table.scan(row, u64::MAX, |document| {
                 step.push(document);
                 step.len() < STEP
             });
-            for document in &step {
-                self.take(document)?;
+            for document in step {
+                let taken = match &misfit {
+                    None => self.take(&document),
+                    // Nothing is made any more: there is only to see whether it fits.
+                    Some((first, _)) => match document.key_bytes() < first.key_bytes() {
+                        true if document.is_live(self.time) => self.migrate(&document).map(|_| ()),
+                        _ => Ok(()),
+                    },
+                };
+                if let Err(refusal) = taken {
+                    misfit = Some((document, refusal));
+                }
             }
-            pause(self)?;
+            if misfit.is_none() {
+                pause(self)?;
+            }
         }
-        Ok(())
+        match misfit {
+            None => Ok(()),
+            Some((_, refusal)) => Err(refusal.into()),
+        }
     }
 
     /// Takes over what writers have changed since the last time.
@@ -152,15 +169,11 @@ impl<'a> Builder<'a> {
             let own = |row| row == present.row;
             let key = (&*value, self.new.hash(&value));
             if let Some(other) = self.new.unique_holder(unique, key, self.time, guard, own) {
-                return Err(duplicate(unique, &present.version, &other));
+                return Err(duplicate(unique, &(present.version, other)));
             }
         }
         Ok(())
     }
-}
-
-fn duplicate(unique: &UniqueIndex, one: &Document, other: &Document) -> Refusal {
-    crate::stage::duplicate(unique, &(one.clone(), other.clone()))
 }
 
 /// A table that was made for an alteration of this collection.
@@ -178,9 +191,7 @@ impl Watch {
         let started = collection.table.watch();
         started.then(|| Watch(Arc::clone(collection)))
     }
-}
 
-impl Watch {
     pub(crate) fn collection(&self) -> Arc<Collection> {
         Arc::clone(&self.0)
     }

@@ -27,6 +27,8 @@ pub struct CollectionId(pub u32);
 pub const COLLECTIONS: CollectionId = CollectionId(0);
 /// The collection of the outcomes of requests with an idempotency key.
 pub const RETRIES: CollectionId = CollectionId(1);
+/// The collection of the schemas that were loaded, by name.
+pub const SCHEMAS: CollectionId = CollectionId(2);
 /// Collections that users create are numbered from here.
 pub(crate) const FIRST_USER_COLLECTION: CollectionId = CollectionId(16);
 
@@ -54,20 +56,27 @@ pub enum Persistence {
     Volatile,
 }
 
-/// What a collection is. Built by [`Definition::new`] and the methods that follow it.
+/// What a collection is. Built by [`Definition::new`] and the methods that follow it, or read from
+/// JSON, where everything but the name may be left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a definition, an object")]
 pub struct Definition {
     /// The name: 1 to [`NAME_BYTES_MAX`] bytes of letters, digits, `_`, `-` and `.`.
     pub name: String,
     /// What it is for.
+    #[serde(default)]
     pub kind: Kind,
     /// Whether it survives a restart.
+    #[serde(default)]
     pub persistence: Persistence,
     /// The field that is the id; `None`: ids stand beside the fields.
+    #[serde(default)]
     pub primary_key: Option<String>,
     /// The fields.
+    #[serde(default)]
     pub schema: Schema,
     /// Indexes besides those of unique fields.
+    #[serde(default)]
     pub indexes: Vec<IndexDefinition>,
     /// When documents expire that do not say it themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,7 +109,7 @@ impl TimeToLive {
 
 /// What an index is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(expecting = "an index, an object")]
+#[serde(deny_unknown_fields, expecting = "an index, an object")]
 pub struct IndexDefinition {
     /// The name, unique within the collection.
     pub name: String,

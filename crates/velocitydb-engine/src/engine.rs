@@ -10,6 +10,9 @@
 //!
 //! Tests: `engine::tests`; with faults and crashes in `velocitydb-sim`.
 
+mod rekey;
+mod stats;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -18,14 +21,17 @@ use crossbeam_epoch::Guard;
 use parking_lot::{Mutex, MutexGuard};
 use velocitydb_types::Timestamp;
 
+pub use rekey::Rekey;
+pub use stats::EngineStats;
+
 use crate::alter::{Builder, Prepared, Watch};
 use crate::catalog::{Alteration, Catalog, Collection, CollectionId, Persistence};
-use crate::checkpoint::{CheckpointStats, Checkpoints};
+use crate::checkpoint::Checkpoints;
 use crate::command::{Command, Results};
 use crate::commit::{self, Commits, Durability};
 use crate::disk::{Disk, DiskLock};
 use crate::error::Error;
-use crate::log::{FlushLevel, Log, LogStats};
+use crate::log::{FlushLevel, Log};
 use crate::recovery::{self, Recovery};
 use crate::snapshot::{Deadlines, Snapshot};
 use crate::stage::Refused;
@@ -115,33 +121,6 @@ pub struct Written {
     pub results: Results,
     /// Whether it was answered from an earlier request with the same idempotency key.
     pub repeated: bool,
-}
-
-/// Figures for metrics, since the engine was opened.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct EngineStats {
-    /// The newest visible log index.
-    pub visible_index: u64,
-    /// Entries logged and published.
-    pub entries: u64,
-    /// Requests that the state refused.
-    pub refusals: u64,
-    /// Bytes that the data takes.
-    pub memory_used: u64,
-    /// Bytes that it may take.
-    pub memory_limit: Option<u64>,
-    /// Snapshots in use.
-    pub snapshots: usize,
-    /// The oldest index that a snapshot holds.
-    pub oldest_snapshot: Option<u64>,
-    /// Snapshots given up at their deadline.
-    pub snapshots_given_up: u64,
-    /// Expired documents removed.
-    pub expired: u64,
-    /// The log's figures; `None` in memory-only mode.
-    pub log: Option<LogStats>,
-    /// The checkpoints' figures.
-    pub checkpoints: CheckpointStats,
 }
 
 /// What a data directory has besides memory.
@@ -644,7 +623,16 @@ impl Engine {
     /// Figures for metrics.
     pub fn stats(&self) -> EngineStats {
         let (snapshots, oldest_snapshot) = self.shared.logged.snapshots.in_use();
+        let log = self.files.as_ref().map(|files| files.log.stats());
+        let checkpoints = self.files.as_ref().map(|files| files.checkpoints.stats());
+        let checkpoints = checkpoints.unwrap_or_default();
+        let rekey = Rekey {
+            files: checkpoints.rekey_files + log.map_or(0, |log| log.rekey_segments),
+            bytes: checkpoints.rekey_bytes + log.map_or(0, |log| log.rekey_bytes),
+        };
         EngineStats {
+            key: self.files.as_ref().and_then(|files| files.log.key()),
+            rekey,
             visible_index: self.visible_index(),
             entries: self.entries.load(Ordering::Relaxed),
             refusals: self.refusals.load(Ordering::Relaxed),
@@ -654,12 +642,8 @@ impl Engine {
             oldest_snapshot,
             snapshots_given_up: self.given_up.load(Ordering::Relaxed),
             expired: self.expired.load(Ordering::Relaxed),
-            log: self.files.as_ref().map(|files| files.log.stats()),
-            checkpoints: self
-                .files
-                .as_ref()
-                .map(|files| files.checkpoints.stats())
-                .unwrap_or_default(),
+            log,
+            checkpoints,
         }
     }
 

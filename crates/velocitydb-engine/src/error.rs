@@ -10,6 +10,7 @@ use std::sync::Arc;
 use velocitydb_types::ErrorClass;
 
 use crate::command::{EntryError, Refusal};
+use crate::crypt::KeyError;
 use crate::log::LogError;
 
 /// An error of the engine.
@@ -91,6 +92,9 @@ pub enum Error {
     /// Written by a program of another version.
     #[error("{0}")]
     UnsupportedFormat(String),
+    /// Stored data is encrypted with a key that was not given, or what was given is no key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// A file operation failed.
     #[error("cannot {action}: {source}")]
     Io {
@@ -126,6 +130,7 @@ impl Error {
             Error::InUse { .. } => ("in_use", Class::Unavailable),
             Error::Damaged(_) => ("damaged", Class::Corrupt),
             Error::UnsupportedFormat(_) => ("unsupported_format", Class::Unavailable),
+            Error::Key(_) => ("encryption_key", Class::Unavailable),
             Error::Io { .. } => ("io", Class::Io),
         }
     }
@@ -190,6 +195,7 @@ impl From<LogError> for Error {
             LogError::TooLarge { bytes, max } => Error::Invalid(format!(
                 "a write of {bytes} bytes; at most {max} fit one log entry"
             )),
+            LogError::Key(error) => Error::Key(error),
             LogError::Io { action, source } => Error::Io { action, source },
             LogError::NewerFormat { .. } => Error::UnsupportedFormat(error.to_string()),
             error => Error::Damaged(error.to_string()),

@@ -9,6 +9,7 @@
 //! - [`store`]: documents in memory, in versions; [`memory`](self): their account;
 //! - `stage` decides what an entry would do, `state` is the fold of the log;
 //! - [`disk`], [`log`], [`checkpoint`](self), [`recovery`](self): files, and back from them;
+//! - [`crypt`]: the encryption of both;
 //! - `commit`: when a change is visible and its answer may go out;
 //! - [`engine`]: all of it together; [`snapshot`], [`transaction`]: reads and writes over time.
 
@@ -17,6 +18,7 @@ pub mod catalog;
 mod checkpoint;
 pub mod command;
 mod commit;
+pub mod crypt;
 pub mod disk;
 pub mod engine;
 mod error;
@@ -36,7 +38,7 @@ mod tests;
 pub use checkpoint::CheckpointStats;
 pub use command::Results;
 pub use commit::Durability;
-pub use engine::{Engine, EngineOptions, EngineStats, StorageMode, Written};
+pub use engine::{Engine, EngineOptions, EngineStats, Rekey, StorageMode, Written};
 pub use error::Error;
 pub use recovery::Recovery;
 pub use store::{Document, Meta};

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::checkpoint::{self, Part};
+use crate::crypt::EncryptionKeys;
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::log::{self, Base, CheckReport, RepairMode, RepairReport, Salts};
@@ -50,7 +51,7 @@ impl DirectoryReport {
 
 /// Checks the data directory `dir`. An error means that it could not be read, or is in use;
 /// damage is part of the report.
-pub fn check(disk: &dyn Disk, dir: &Path) -> Result<DirectoryReport, Error> {
+pub fn check(disk: &dyn Disk, dir: &Path, keys: &EncryptionKeys) -> Result<DirectoryReport, Error> {
     let (wal_dir, checkpoint_dir) = recovery::directories(dir);
     let listed = disk
         .list(dir)
@@ -66,8 +67,8 @@ pub fn check(disk: &dyn Disk, dir: &Path) -> Result<DirectoryReport, Error> {
     }
     let lock = disk.lock_to_read(&dir.join("LOCK"));
     let lock = lock.map_err(|error| recovery::lock_error(dir, error))?;
-    let checkpoints = checkpoints(disk, &checkpoint_dir)?;
-    let log = log::check(disk, &wal_dir)?;
+    let checkpoints = checkpoints(disk, &checkpoint_dir, keys)?;
+    let log = log::check(disk, &wal_dir, keys)?;
     let first = log.entries.map_or(log.purged + 1, |(first, _)| first);
     let last = log.entries.map_or(log.purged, |(_, last)| last);
     let newest = checkpoints.last().map_or(0, |one| one.index);
@@ -81,12 +82,17 @@ pub fn check(disk: &dyn Disk, dir: &Path) -> Result<DirectoryReport, Error> {
 }
 
 /// Reads all checkpoints through, oldest first.
-fn checkpoints(disk: &dyn Disk, dir: &Path) -> Result<Vec<CheckpointReport>, Error> {
+fn checkpoints(
+    disk: &dyn Disk,
+    dir: &Path,
+    keys: &EncryptionKeys,
+) -> Result<Vec<CheckpointReport>, Error> {
+    checkpoint::under_other_keys(disk, dir, keys)?;
     let mut checkpoints = Vec::new();
     for index in checkpoint::list(disk, dir)? {
         let (mut documents, mut term) = (0, 0);
         let path = checkpoint::path(dir, index);
-        let read = checkpoint::read(disk, &path, |part| {
+        let read = checkpoint::read(disk, &path, keys, |part| {
             match part {
                 Part::Meta(meta) => term = meta.term,
                 Part::Documents {
@@ -132,11 +138,12 @@ pub fn repair(
     dir: &Path,
     mode: RepairMode,
     salts: Salts,
+    keys: &EncryptionKeys,
 ) -> Result<DirectoryRepair, Error> {
     let (wal_dir, checkpoint_dir) = recovery::directories(dir);
-    let checkpoints = checkpoints(&**disk, &checkpoint_dir)?;
+    let checkpoints = checkpoints(&**disk, &checkpoint_dir, keys)?;
     let base = base(&checkpoints);
-    let mut log = log::repair(disk, &wal_dir, base, mode, salts)?;
+    let mut log = log::repair(disk, &wal_dir, base, mode, salts, keys)?;
     let ends = log.ends;
     let beyond = checkpoints
         .iter()

@@ -30,6 +30,7 @@ use velocitydb_types::RawMap;
 use crate::catalog::{COLLECTIONS, Collection, CollectionId, Definition};
 use crate::checkpoint::{self, Checkpoints, Part};
 use crate::command::Entry;
+use crate::crypt::EncryptionKeys;
 use crate::disk::{Disk, DiskLock};
 use crate::engine::EngineOptions;
 use crate::error::Error;
@@ -76,6 +77,9 @@ pub(crate) fn open(
     disk.sync_dir(&dir)
         .map_err(|error| Error::io(format!("sync {}", dir.display()), error))?;
     let lock = lock(&*disk, &dir)?;
+    let keys = options.log.keys.clone();
+    // A wrong key is named before anything else is read.
+    let rekey = checkpoint::under_other_keys(&*disk, &checkpoint_dir, &keys)?;
     let mut report = Recovery::default();
     let Loaded {
         mut state,
@@ -109,7 +113,7 @@ pub(crate) fn open(
     report.entries_replayed = replay(&log, &mut state)?;
     report.last_index = state.logged.last_index;
     let (kept, last) = (options.checkpoints_kept, report.checkpoint_index);
-    let checkpoints = Checkpoints::new(disk, checkpoint_dir, kept, source(), last);
+    let checkpoints = Checkpoints::new(disk, checkpoint_dir, kept, source(), last, keys, rekey);
     Ok(Opened {
         state,
         log,
@@ -183,7 +187,7 @@ fn load_newest(
     };
     for index in indexes.into_iter().rev() {
         let path = checkpoint::path(dir, index);
-        match load(&**disk, &path, &mut loaded.state) {
+        match load(&**disk, &path, &options.log.keys, &mut loaded.state) {
             Ok(documents) => {
                 report.checkpoint_index = index;
                 report.checkpoint_documents = documents;
@@ -212,9 +216,14 @@ pub(crate) fn put_aside(disk: &dyn Disk, dir: &Path, damaged: &[u64]) -> Result<
     Ok(())
 }
 
-fn load(disk: &dyn Disk, path: &Path, state: &mut State) -> Result<u64, Error> {
+fn load(
+    disk: &dyn Disk,
+    path: &Path,
+    keys: &EncryptionKeys,
+    state: &mut State,
+) -> Result<u64, Error> {
     let (mut meta, mut documents) = (None, 0);
-    checkpoint::read(disk, path, |part| match part {
+    checkpoint::read(disk, path, keys, |part| match part {
         Part::Meta(found) => {
             meta = Some(found);
             Ok(())

@@ -25,7 +25,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::alter::{Builder, Prepared};
 use crate::catalog::{
     Alteration, COLLECTIONS, Catalog, Collection, CollectionId, Definition, FIRST_USER_COLLECTION,
-    IndexDefinition, Persistence, RETRIES, check_name,
+    IndexDefinition, Persistence, RETRIES, SCHEMAS, check_name,
 };
 use crate::command::{Command, Effect, Entry, Expires, Outcome, Refusal, Results, Retry, Write};
 use crate::memory::Memory;
@@ -156,7 +156,12 @@ impl State {
     pub(crate) fn new(seed: u64, memory_limit: Option<u64>) -> State {
         let memory = Arc::new(Memory::new(memory_limit));
         let mut catalog = Catalog::default();
-        for (id, name) in [(COLLECTIONS, "_collections"), (RETRIES, "_retries")] {
+        let system = [
+            (COLLECTIONS, "_collections"),
+            (RETRIES, "_retries"),
+            (SCHEMAS, "_schemas"),
+        ];
+        for (id, name) in system {
             let table = Arc::new(Table::new(seed, Arc::clone(&memory)));
             catalog.put(Collection::new(id, Definition::new(name), 0, table));
         }

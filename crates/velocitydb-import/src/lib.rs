@@ -20,6 +20,8 @@
 //! whatever the input; no input causes a panic; a row is given whole or not at all; each error
 //! names its line.
 //!
+//! Beside it, `schema_file` reads what a database is to hold, from YAML or JSON.
+//!
 //! What is not here: names of files and directories, HTTP, threads.
 //!
 //! Tests: in each module; whole inputs, the sample data and arbitrary bytes in `reader/tests.rs`;
@@ -41,6 +43,7 @@ mod load;
 mod ndjson;
 mod options;
 mod reader;
+mod schema_file;
 mod table;
 mod tagged;
 mod typed;
@@ -57,4 +60,5 @@ pub use load::{
 };
 pub use options::{BadRows, Format, Header, Missing, Options};
 pub use reader::{Opened, Reader, Row, open};
+pub use schema_file::{SchemaFileError, nearest, read_schema_file};
 pub use table::{Column, TypeOrigin, Widening};

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use velocitydb::{
     Batch, Call, Collection, Database, Definition, Error, Expiry, Field, FieldType, Fields, Key,
-    Openness, Schema, Uuid, Value,
+    METADATA, Openness, Schema, Uuid, Value,
 };
 use velocitydb_types::FieldsBuilder;
 use xxhash_rust::xxh3::Xxh3;
@@ -35,15 +35,6 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// Bad rows that are told one by one; the others are only counted.
 pub const BAD_ROWS_KEPT: usize = 100;
-
-/// Metadata that a listed document carries beside its `_id`; the database makes it anew.
-const METADATA: [&str; 5] = [
-    "_version",
-    "_index",
-    "_created_at",
-    "_updated_at",
-    "_expires_at",
-];
 
 /// Where the ids come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -467,7 +458,8 @@ impl Loader {
             what,
         };
         for (name, value) in &row.fields {
-            if name.starts_with('_') && (&**name == "_id" || METADATA.contains(&&**name)) {
+            if name.starts_with('_') && METADATA.contains(&&**name) {
+                // The database makes it anew; the id is taken elsewhere.
                 continue;
             }
             if let Err(error) = self.builder.push_value(name, value) {

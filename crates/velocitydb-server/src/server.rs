@@ -126,6 +126,9 @@ impl Server {
         listener: TcpListener,
         local_addr: SocketAddr,
     ) -> Result<Server, ServerError> {
+        if database.stats().rekey.files > 0 {
+            tokio::spawn(report_rekeyed(database.clone()));
+        }
         report_start(&config, &database, local_addr);
         let metrics = Arc::new(Metrics::new(&database));
         let app = Arc::new(App::new(config, database, metrics, local_addr));
@@ -189,6 +192,18 @@ impl Server {
             _ = &mut self.accepting => Err(ServerError::Panicked),
         }
     }
+}
+
+/// Logs when the previous key is not needed any more.
+async fn report_rekeyed(database: Database) {
+    let mut every = tokio::time::interval(std::time::Duration::from_secs(1));
+    while database.stats().rekey.files > 0 {
+        every.tick().await;
+        if database.health().closed {
+            return;
+        }
+    }
+    info!("all data is encrypted with the present key: the previous one is not needed any more");
 }
 
 fn report_start(config: &ServerConfig, database: &Database, local_addr: SocketAddr) {

@@ -51,7 +51,7 @@ pub fn complete(line: &str, target: &mut dyn Target) -> Vec<Completion> {
         ["\\json" | "\\timing" | "\\x"] => keywords(&["on", "off"]),
         [
             "describe" | "get" | "list" | "count" | "insert" | "put" | "patch" | "delete" | "swap"
-            | "drop",
+            | "alter" | "drop",
         ] => {
             let all = target.collections().unwrap_or_default();
             all.iter()
@@ -61,6 +61,9 @@ pub fn complete(line: &str, target: &mut dyn Target) -> Vec<Completion> {
         ["list", _] => keywords(&["limit", "after"]),
         ["list", _, "limit", _] => keywords(&["after"]),
         ["list", _, "after", _] => keywords(&["limit"]),
+        ["alter", _, _] => keywords(&["rename", "drop"]),
+        ["alter", _, _, "rename", _] => keywords(&["drop"]),
+        ["alter", _, _, "drop", _] => keywords(&["rename"]),
         ["swap", _, _] => keywords(&["expected"]),
         ["swap", _, _, "expected", _] => keywords(&["update"]),
         _ => Vec::new(),
@@ -169,6 +172,8 @@ mod tests {
             completed("swap tasks t1 expected {} "),
             ["swap tasks t1 expected {} update"]
         );
+        assert_eq!(completed("alter ta"), ["alter tasks"]);
+        assert_eq!(completed("alter tasks {} re"), ["alter tasks {} rename"]);
         let none: [&str; 0] = [];
         assert_eq!(completed("get tasks t"), none);
         assert_eq!(completed("get nothing"), none);

@@ -30,14 +30,14 @@ pub use complaint::Complaint;
 pub use complete::{Completion, complete};
 pub use figures::{Figures, Sample};
 pub use interactive::run as run_interactive;
-pub use render::escape;
+pub use render::{bytes, count, escape, thousands};
 pub use script::{Ended, OnError, run as run_script};
 pub use session::{Confirm, Flow, Format, Session, SharedTarget, Stop};
 pub use statement::{COMMANDS, CommandRow, Json, Setting, Statement, is_open, parse};
 pub use status::{
     CheckpointStatus, CollectionStatus, HealthAnswer, LogStatus, ServerStatus, Status,
 };
-pub use targets::{Embedded, Http, Page, Target, TargetError};
+pub use targets::{Embedded, Http, LoadMode, Page, Target, TargetError};
 pub use top::Top;
 
 /// Columns of the terminal; `None` where there is none.

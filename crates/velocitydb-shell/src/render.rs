@@ -295,10 +295,17 @@ mod tests {
             (bytes(1023), bytes(3 << 29)),
             ("1023 B".into(), "1.5 GiB".into())
         );
-        assert_eq!(thousands(336_776), "336,776");
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (u64::MAX, "18,446,744,073,709,551,615"),
+        ] {
+            assert_eq!(thousands(number), text);
+        }
         assert_eq!(
-            (count(1, "row"), count(2, "row")),
-            ("1 row".into(), "2 rows".into())
+            (count(1, "row"), count(2_000, "row")),
+            ("1 row".into(), "2,000 rows".into())
         );
     }
 }

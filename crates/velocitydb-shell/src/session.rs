@@ -199,6 +199,17 @@ impl Session {
                 let definition = json.map_or("{}", |json| json.text);
                 target.create(name, definition).map(|()| done())
             }
+            Statement::Alter(name, definition, rename, drop) => {
+                let done = || Answer::Done(format!("{} altered", escape(name)));
+                target
+                    .alter(
+                        name,
+                        definition.text,
+                        rename.map(|json| json.text),
+                        drop.map(|json| json.text),
+                    )
+                    .map(|()| done())
+            }
             Statement::Drop(name) => {
                 drop(target);
                 return self.drop_collection(name);

@@ -50,6 +50,8 @@ pub const COMMANDS: &[CommandRow] = &[
     row("swap", "C ID expected {json} update {json}", "change a document if it is as expected",
         "swap tasks t1 expected {\"state\": \"new\"} update {\"state\": \"done\"}"),
     row("create", "C [{definition}]", "create a collection", "create tasks"),
+    row("alter", "C {definition} [rename {json}] [drop [json]]", "give a collection another definition",
+        "alter tasks {\"schema\": {\"fields\": []}} rename {\"old\": \"new\"} drop [\"gone\"]"),
     row("drop", "C", "drop a collection with all its documents", "drop tasks"),
     row("status", "", "how the database is", "status"),
     row("help", "[COMMAND]", "this list, or one command", "help swap"),
@@ -114,6 +116,8 @@ pub enum Statement<'t> {
     Swap(&'t str, &'t str, Json<'t>, Json<'t>),
     /// `create C [{…}]`
     Create(&'t str, Option<Json<'t>>),
+    /// `alter C {…} [rename {…}] [drop […]]`
+    Alter(&'t str, Json<'t>, Option<Json<'t>>, Option<Json<'t>>),
     /// `drop C`
     Drop(&'t str),
     /// `status`
@@ -135,6 +139,10 @@ impl<'t> Statement<'t> {
             | Statement::Patch(_, _, json) => vec![json],
             Statement::Swap(_, _, expected, update) => vec![expected, update],
             Statement::Create(_, json) => json.into_iter().collect(),
+            Statement::Alter(_, definition, rename, drop) => [Some(definition), rename, drop]
+                .into_iter()
+                .flatten()
+                .collect(),
             Statement::Nothing
             | Statement::Collections
             | Statement::Describe(_)
@@ -327,6 +335,24 @@ impl<'t> Words<'t> {
         Ok(Statement::List(name, limit, after))
     }
 
+    fn alter(&mut self) -> Result<Statement<'t>, Complaint> {
+        let (name, definition) = (self.collection()?, self.json("a definition {…}")?);
+        let (mut rename, mut drop) = (None, None);
+        while let Some(token) = self.tokens.next() {
+            match token.text {
+                "rename" if rename.is_none() => {
+                    rename = Some(self.json("names {\"old\": \"new\"}")?);
+                }
+                "drop" if drop.is_none() => drop = Some(self.json("fields [\"…\"]")?),
+                other => {
+                    let what = format!("expected `rename` or `drop`, found `{other}`");
+                    return Err(self.wrong(what, token.start));
+                }
+            }
+        }
+        Ok(Statement::Alter(name, definition, rename, drop))
+    }
+
     fn switch(&mut self, setting: Setting) -> Result<Statement<'t>, Complaint> {
         let Some(token) = self.tokens.next() else {
             return Ok(Statement::Set(setting, None));
@@ -429,6 +455,7 @@ pub fn parse(text: &str) -> Result<Statement<'_>, Complaint> {
             };
             Statement::Create(name, definition)
         }
+        "alter" => words.alter()?,
         "drop" => Statement::Drop(words.collection()?),
         "status" => Statement::Status,
         "help" => words.help()?,

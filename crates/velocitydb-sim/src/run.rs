@@ -11,7 +11,7 @@
 
 use std::io;
 
-use velocitydb::Durability;
+use velocitydb::{Durability, EncryptionKey, EncryptionKeys};
 use velocitydb_engine::log::WritePath;
 
 use crate::disk::CrashMode;
@@ -44,7 +44,12 @@ pub struct Report {
 pub fn run(seed: u64) -> Report {
     let mut random = Random::new(seed);
     let mut workload = Workload::new(random.bits());
-    let mut node = Node::new(seed, settings(&mut random), "a random run");
+    let mut settings = settings(&mut random);
+    if seed % 3 == 1 {
+        let key = EncryptionKey::from_content(vec![seed as u8; 32]);
+        settings.keys = EncryptionKeys::new(key.expect("it has 32 bytes"));
+    }
+    let mut node = Node::new(seed, settings, "a random run");
     let mut worst = CrashMode::Process;
     for life in 0..LIVES {
         open(&mut node, &mut random, worst);

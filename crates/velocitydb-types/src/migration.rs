@@ -147,15 +147,11 @@ impl<'a> Migration<'a> {
                     old.map(|_| value.to_value())
                 }
                 (_, Some(value)) => Some(convert(field.kind, value.to_value())),
-                (_, None) if self.added.contains(name) => match &field.default {
-                    Some(DefaultValue::Constant(value)) => Some(value.clone()),
-                    Some(DefaultValue::Now) if field.kind == FieldType::Date => {
-                        Some(now.date().into())
-                    }
-                    Some(DefaultValue::Now) => Some(now.into()),
-                    // A new id for each document is chance, which a migration has none of.
-                    Some(DefaultValue::Uuid) | None => None,
-                },
+                // A new id for each document is chance, which a migration has none of.
+                (_, None) if field.default == Some(DefaultValue::Uuid) => None,
+                (_, None) if self.added.contains(name) => {
+                    field.default_value(now, &mut || unreachable!("no default is a new id"))
+                }
                 (_, None) => None,
             };
             if let Some(value) = value {

@@ -268,7 +268,11 @@ impl Schema {
 
 impl Field {
     /// What the field gets when it is absent, if it has a default.
-    fn default_value(&self, now: Timestamp, new_uuid: &mut dyn FnMut() -> Uuid) -> Option<Value> {
+    pub(crate) fn default_value(
+        &self,
+        now: Timestamp,
+        new_uuid: &mut dyn FnMut() -> Uuid,
+    ) -> Option<Value> {
         Some(match (self.default.as_ref()?, self.kind) {
             (DefaultValue::Constant(value), _) => value.clone(),
             (DefaultValue::Now, FieldType::Date) => now.date().into(),

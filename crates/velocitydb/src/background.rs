@@ -3,7 +3,8 @@
 //! The first forces the log to the disk every second, gives back old versions and prepares log
 //! space. The second writes a checkpoint when time, log size or the number of entries says so, and
 //! when the disk gets full: that lets go of the log. As long as that fails it waits for 1 s, 2 s, …
-//! 64 s before it tries again.
+//! 64 s before it tries again. As long as files are under another key than the present one, it
+//! writes checkpoints one after the other, which replace them.
 //! Neither ever holds the writer lock for longer than a few steps. What fails is kept for
 //! [`crate::Database::health`]; a failed checkpoint is tried again at the next turn.
 
@@ -162,6 +163,18 @@ fn write_checkpoints(engine: &Engine, options: &Options, alarm: &Alarm, bell: &B
     let (mut entries_then, mut bytes_then) = (engine.stats().entries, log_bytes());
     let (mut pause, mut failed) = (FREE_EVERY, false);
     while !bell.wait(LOOK_EVERY) {
+        if engine.stats().rekey.files > 0 && (!failed || last.elapsed() >= pause) {
+            let written = engine.rekey(options.clock.now()).map(|_| ());
+            failed = written.is_err();
+            pause = if failed {
+                (pause * 2).min(FREE_EVERY_MAX)
+            } else {
+                FREE_EVERY
+            };
+            note(&alarm.checkpoint, written);
+            last = Instant::now();
+            continue;
+        }
         let short = engine.stats().log.is_some_and(|log| log.short_of_space);
         let (entries, bytes) = (
             engine.stats().entries - entries_then,

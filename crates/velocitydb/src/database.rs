@@ -11,7 +11,7 @@ use velocitydb_engine::log::FlushLevel;
 use velocitydb_engine::snapshot::Snapshot;
 use velocitydb_engine::transaction::{Isolation, Transaction};
 use velocitydb_engine::{
-    Durability, Engine, EngineOptions, EngineStats, Error, Recovery, StorageMode, Written,
+    Durability, Engine, EngineOptions, EngineStats, Error, Recovery, Rekey, StorageMode, Written,
 };
 use velocitydb_types::Timestamp;
 
@@ -24,7 +24,7 @@ use crate::options::{Background, Call, Consistency, Options};
 
 /// A database. Cheap to clone: all clones are the same one, closed when the last goes.
 #[derive(Clone)]
-pub struct Database(Arc<Inner>);
+pub struct Database(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) engine: Arc<Engine>,
@@ -101,11 +101,13 @@ impl Database {
     pub fn open(options: Options) -> Result<Database, Error> {
         let random = Random::new(options.seed);
         let salts_from = Random::new(options.seed.map(|seed| seed ^ 0x5a17));
+        let mut log = options.log.clone();
+        log.keys = options.keys.clone();
         let engine_options = EngineOptions {
             mode: options.mode,
             durability: options.durability,
             memory_limit: options.memory_limit,
-            log: options.log.clone(),
+            log,
             checkpoints_kept: options.checkpoints_kept,
             seed: random.number(),
             salts: Box::new(move || salts_from.bytes()),
@@ -263,6 +265,12 @@ impl Database {
     /// Writes a checkpoint now; the answer is its log index. Without a directory nothing is done.
     pub fn checkpoint(&self) -> Result<u64, Error> {
         self.0.engine.checkpoint()
+    }
+
+    /// One step of bringing all files under the present key, for owners that chose
+    /// [`Background::Owner`]: writes a checkpoint. The answer is what is left.
+    pub fn rekey(&self) -> Result<Rekey, Error> {
+        self.0.engine.rekey(self.now())
     }
 
     /// One round of background work, for owners that chose [`Background::Owner`].

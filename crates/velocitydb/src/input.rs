@@ -216,6 +216,26 @@ impl Expected {
         Expected::Fields(vec![(path.to_owned(), value.into())])
     }
 
+    /// As it is written in JSON: `{"_version": n}`, or values by their paths.
+    ///
+    /// # Errors
+    /// It expects nothing, or both.
+    pub fn read(mut map: BTreeMap<String, Value>) -> Result<Expected, Error> {
+        let invalid = |what: &str| Error::Invalid(what.to_owned());
+        let Some(version) = map.remove("_version") else {
+            return match map.is_empty() {
+                true => Err(invalid("\"expected\" expects nothing")),
+                false => Ok(Expected::Fields(map.into_iter().collect())),
+            };
+        };
+        let version = version.as_int().and_then(|it| u64::try_from(it).ok());
+        let version = version.ok_or_else(|| invalid("\"_version\" is a whole number"))?;
+        match map.is_empty() {
+            true => Ok(Expected::Version(version)),
+            false => Err(invalid("\"expected\" has either \"_version\" or fields")),
+        }
+    }
+
     pub(crate) fn condition(&self) -> Result<Condition, Error> {
         Ok(match self {
             Expected::Version(version) => Condition::Version(*version),

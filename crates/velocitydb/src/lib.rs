@@ -30,9 +30,13 @@ mod batch;
 mod clock;
 mod collection;
 mod database;
+mod doors;
+mod encryption;
+mod id_text;
 mod ids;
 mod input;
 mod options;
+mod schemas;
 mod transaction;
 mod view;
 
@@ -40,8 +44,15 @@ pub use batch::{Batch, BatchAnswer, BatchOutcome};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use collection::{Collection, CollectionStats, Swap};
 pub use database::{Answer, Database, Health, View};
+pub use doors::{AskedAlteration, Described, DescribedBytes, METADATA, take_metadata};
+pub use encryption::{KeyFile, read_key_file};
+pub use id_text::{IdError, id_must_be, id_of_text, id_of_value};
 pub use input::{Expected, Id, Input, Update};
 pub use options::{Background, Call, Consistency, Expiry, IDEMPOTENCY_KEPT, Options};
+pub use schemas::{
+    CollectionSchema, DatabaseSchema, LoadSchemaError, LoadedSchema, PlanStep, SchemaPlan,
+    SchemaRow, ShownPlan,
+};
 pub use transaction::Transaction;
 pub use view::{CollectionView, Page, PageRequest};
 
@@ -49,12 +60,13 @@ pub use velocitydb_engine::catalog::{
     Alteration, Definition, IndexDefinition, Kind, Persistence, TimeToLive,
 };
 pub use velocitydb_engine::command::{Effect, Outcome, Refusal};
+pub use velocitydb_engine::crypt::{EncryptionKey, EncryptionKeys, KeyError, KeyId};
 pub use velocitydb_engine::disk;
 pub use velocitydb_engine::log::{Compression, LogOptions, LogStats, WritePath};
 pub use velocitydb_engine::store::TableBytes;
 pub use velocitydb_engine::transaction::{Isolation, Savepoint};
 pub use velocitydb_engine::{
-    CheckpointStats, Document, Durability, EngineStats, Error, Meta, Recovery, StorageMode,
+    CheckpointStats, Document, Durability, EngineStats, Error, Meta, Recovery, Rekey, StorageMode,
 };
 pub use velocitydb_query as query;
 pub use velocitydb_types::{

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use velocitydb_engine::command::Expires;
+use velocitydb_engine::crypt::EncryptionKeys;
 use velocitydb_engine::disk::{Disk, RealDisk};
 use velocitydb_engine::log::LogOptions;
 use velocitydb_engine::{Durability, Error, StorageMode};
@@ -38,6 +39,7 @@ pub struct Options {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) background: Background,
     pub(crate) seed: Option<u64>,
+    pub(crate) keys: EncryptionKeys,
 }
 
 /// Who does the work that no call waits for.
@@ -79,6 +81,7 @@ impl Options {
             clock: Arc::new(SystemClock),
             background: Background::Threads,
             seed: None,
+            keys: EncryptionKeys::default(),
         }
     }
 
@@ -106,6 +109,12 @@ impl Options {
     /// Sizes and compression of the log.
     pub fn log(self, log: LogOptions) -> Options {
         Options { log, ..self }
+    }
+
+    /// Encrypts the log and the checkpoints with AES-256-GCM. Files that are plain or under the
+    /// previous key are read, and replaced in the background: see [`crate::EngineStats::rekey`].
+    pub fn encryption(self, keys: EncryptionKeys) -> Options {
+        Options { keys, ..self }
     }
 
     /// How many checkpoints are kept (2 by default, at least 1): the log goes only up to the
@@ -174,7 +183,8 @@ impl Options {
         Options { background, ..self }
     }
 
-    /// Makes ids, salts and hashes follow from a number: for simulations, never in production.
+    /// Makes ids, salts and hashes follow from a number: for simulations, never in
+    /// production: with encryption a salt that comes again would give a key away.
     pub fn seed(self, seed: u64) -> Options {
         Options {
             seed: Some(seed),

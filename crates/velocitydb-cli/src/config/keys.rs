@@ -84,6 +84,12 @@ pub const KEYS: &[Key] = &[
             |s, v| set(&mut s.mode, v.parse::<StorageMode>())),
         default: Value("memory-first"), change: Restart,
         about: "How much of the data lives where: memory-only (no files, empty after a restart), memory-first (in memory, logged) or persistent (logged and forced to the disk before each answer)" },
+    Key { name: "encryption-key-file", kind: Text("FILE", |s, v| s.keys.encryption_key_file = Some(v.into())),
+        default: Unset("no encryption"), change: Restart,
+        about: "File with the key that encrypts the log and the checkpoints: 32 random bytes, or 64 hexadecimal digits" },
+    Key { name: "encryption-previous-key-file", kind: Text("FILE", |s, v| s.keys.encryption_previous_key_file = Some(v.into())),
+        default: Unset("none"), change: Restart,
+        about: "File with the key before that one, until everything is encrypted with the new one" },
     Key { name: "durability", kind: OneOf(&["none", "memory", "os", "full"],
             |s, v| set(&mut s.durability, v.parse().map(Some))),
         default: Unset("the mode's own"), change: Restart,
@@ -179,6 +185,7 @@ impl Key {
     pub fn values(&self) -> String {
         match &self.kind {
             Text("DIR", _) => "a directory".to_owned(),
+            Text("FILE", _) => "a file".to_owned(),
             Text(..) => "text".to_owned(),
             OneOf(names, _) => format!("one of {}", names.join(", ")),
             Address(_) => {
@@ -272,11 +279,7 @@ fn address(text: &str) -> Option<SocketAddr> {
 /// The key that a wrong one was probably meant to be.
 pub fn nearest(wrong: &str) -> Option<&'static str> {
     let wrong = wrong.to_lowercase().replace('_', "-");
-    let distances = KEYS
-        .iter()
-        .map(|key| (strsim::damerau_levenshtein(&wrong, key.name), key.name));
-    let nearest = distances.min()?;
-    (nearest.0 <= nearest.1.len() / 2).then_some(nearest.1)
+    velocitydb_import::nearest(&wrong, KEYS.iter().map(|key| key.name))
 }
 
 /// docs/reference/configuration.md.

@@ -39,6 +39,8 @@ fn every_key_is_read_from_the_file() {
         # where and how
         data: /var/lib/velocitydb
         mode: persistent
+        encryption-key-file: /keys/new
+        encryption-previous-key-file: /keys/old
         durability: os
         http: localhost:80
         insecure: true
@@ -67,6 +69,8 @@ fn every_key_is_read_from_the_file() {
     );
     assert_eq!(settings.data, Path::new("/var/lib/velocitydb"));
     assert_eq!(settings.mode, StorageMode::Persistent);
+    let key_files = format!("{:?}", settings.keys);
+    assert!(key_files.contains("/keys/new") && key_files.contains("/keys/old"));
     assert_eq!(settings.durability, Some(Durability::Os));
     assert_eq!(settings.memory_limit, Some(Bytes(4 << 30)));
     assert_eq!(settings.sync_every, Duration::from_millis(250));
@@ -129,7 +133,7 @@ fn an_unknown_key_is_an_error_that_names_the_nearest_and_the_line() {
         ("Slow-Operations: 1", "did you mean `slow-operation`?"),
         (
             "replication-factor: 3",
-            "the keys are data, mode, durability, http",
+            "the keys are data, mode, encryption-key-file",
         ),
         ("config: a", "there is no key `config`"),
     ] {

@@ -179,6 +179,11 @@ fn the_examples_about_exporting_do_what_they_say() {
 }
 
 #[test]
+fn the_examples_about_schema_files_do_what_they_say() {
+    check("operating/schema.md");
+}
+
+#[test]
 fn the_examples_about_checking_do_what_they_say() {
     check("operating/check-and-repair.md");
 }

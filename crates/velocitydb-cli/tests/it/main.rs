@@ -3,6 +3,7 @@
 //! - [`demo`], [`import`], [`check`], [`config`]: what a command prints and leaves;
 //! - [`serve`]: the server, its pasted lines, its end and its next start;
 //! - [`output`]: the server when nobody reads what it says;
+//! - [`schema`]: schema files;
 //! - [`shell`], [`terminal`]: the shell, status and top, without a terminal and through one;
 //! - [`docs`]: the examples of docs/operating;
 //! - [`kill`]: SIGKILL under load, again and again, and what is left.
@@ -13,12 +14,14 @@ mod check;
 mod config;
 mod demo;
 mod docs;
+mod encryption;
 mod export;
 mod http;
 mod import;
 mod kill;
 mod output;
 mod process;
+mod schema;
 mod serve;
 mod shell;
 #[cfg(unix)]
@@ -40,8 +43,8 @@ fn it_says_what_it_is() {
 fn help_names_every_command_but_the_hidden_one() {
     let help = velocitydb(&["--help"]).succeeds();
     for command in [
-        "serve", "demo", "shell", "status", "top", "import", "export", "check", "repair", "bench",
-        "version",
+        "serve", "demo", "shell", "status", "top", "import", "export", "schema", "check", "repair",
+        "bench", "version",
     ] {
         assert!(help.contains(&format!("\n  {command}")), "{help}");
     }

@@ -11,6 +11,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::crypt::{KeyId, TAG_BYTES};
+
 /// First bytes of every checkpoint.
 pub(crate) const MAGIC: [u8; 8] = *b"VELOCKPT";
 /// The format that this program writes and reads. Version 1 was never released.
@@ -73,11 +75,18 @@ pub(crate) struct EndBlock {
     pub(crate) documents: u64,
 }
 
-pub(crate) fn header(salt: &[u8; 16]) -> [u8; HEADER_BYTES] {
+/// Payloads are encrypted.
+const FLAG_ENCRYPTED: u32 = 1;
+
+pub(crate) fn header(salt: &[u8; 16], key: Option<KeyId>) -> [u8; HEADER_BYTES] {
     let mut bytes = [0; HEADER_BYTES];
     bytes[..8].copy_from_slice(&MAGIC);
     bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
     bytes[16..32].copy_from_slice(salt);
+    if let Some(KeyId(id)) = key {
+        bytes[12..16].copy_from_slice(&FLAG_ENCRYPTED.to_le_bytes());
+        bytes[32..40].copy_from_slice(&id);
+    }
     let crc = crc32fast::hash(&bytes[..60]);
     bytes[60..].copy_from_slice(&crc.to_le_bytes());
     bytes
@@ -90,8 +99,8 @@ pub(crate) enum Wrong {
     Damaged(String),
 }
 
-/// The salt in a header.
-pub(crate) fn parse_header(bytes: &[u8; HEADER_BYTES]) -> Result<[u8; 16], Wrong> {
+/// The salt in a header, and the id of the master key when payloads are encrypted.
+pub(crate) fn parse_header(bytes: &[u8; HEADER_BYTES]) -> Result<([u8; 16], Option<KeyId>), Wrong> {
     let number = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|i| bytes[at + i]));
     if bytes[..8] != MAGIC {
         return Err(Wrong::Damaged(
@@ -104,7 +113,16 @@ pub(crate) fn parse_header(bytes: &[u8; HEADER_BYTES]) -> Result<[u8; 16], Wrong
     if number(8) != VERSION {
         return Err(Wrong::Unsupported(number(8)));
     }
-    Ok(std::array::from_fn(|at| bytes[16 + at]))
+    let encrypted = number(12) == FLAG_ENCRYPTED;
+    let reserved = if encrypted { 40..60 } else { 32..60 };
+    if number(12) & !FLAG_ENCRYPTED != 0 || bytes[reserved].iter().any(|byte| *byte != 0) {
+        return Err(Wrong::Damaged(
+            "the header has fields unknown to its format".into(),
+        ));
+    }
+    let key = KeyId(std::array::from_fn(|at| bytes[32 + at]));
+    let salt = std::array::from_fn(|at| bytes[16 + at]);
+    Ok((salt, encrypted.then_some(key)))
 }
 
 fn block_crc(salt: &[u8; 16], offset: u64, head: &[u8], payload: &[u8]) -> u32 {
@@ -117,6 +135,9 @@ fn block_crc(salt: &[u8; 16], offset: u64, head: &[u8], payload: &[u8]) -> u32 {
 }
 
 impl BlockHeader {
+    /// What the tag of an encrypted payload also covers: the header but for its CRC.
+    pub(crate) const COVERED: usize = 20;
+
     /// The bytes of a block's header; fills in the CRC.
     pub(crate) fn encode(
         &self,
@@ -159,7 +180,7 @@ impl BlockHeader {
             raw_bytes: number(16),
             crc: number(20),
         };
-        if header.stored_bytes as usize > BLOCK_BYTES_MAX
+        if header.stored_bytes as usize > BLOCK_BYTES_MAX + TAG_BYTES
             || header.raw_bytes as usize > BLOCK_BYTES_MAX
         {
             return Err("a block larger than any document".into());
@@ -185,8 +206,12 @@ mod tests {
 
     #[test]
     fn a_header_of_another_format_is_named() {
-        let written = header(&[7; 16]);
-        assert_eq!(parse_header(&written), Ok([7; 16]));
+        let written = header(&[7; 16], None);
+        assert_eq!(parse_header(&written), Ok(([7; 16], None)));
+        let encrypted = header(&[7; 16], Some(KeyId([9; 8])));
+        assert_eq!((encrypted[12], &encrypted[32..40]), (1, &[9; 8][..]));
+        let parsed = parse_header(&encrypted);
+        assert_eq!(parsed, Ok(([7; 16], Some(KeyId([9; 8])))));
         for version in [VERSION - 1, VERSION + 1] {
             let mut bytes = written;
             bytes[8..12].copy_from_slice(&version.to_le_bytes());

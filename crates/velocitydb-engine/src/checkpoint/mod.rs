@@ -21,10 +21,12 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::crypt::{EncryptionKeys, Purpose};
 use crate::disk::Disk;
 use crate::error::Error;
 use crate::log::{FlushLevel, Log};
 
+use read::key_of;
 pub(crate) use read::{Part, read};
 pub(crate) use write::Source;
 
@@ -41,6 +43,10 @@ pub struct CheckpointStats {
     pub last_documents: u64,
     /// Its size in bytes.
     pub last_bytes: u64,
+    /// Checkpoints that another key than the present one encrypted, or none …
+    pub rekey_files: u64,
+    /// … and their bytes.
+    pub rekey_bytes: u64,
 }
 
 /// See the module.
@@ -52,6 +58,9 @@ pub(crate) struct Checkpoints {
     stats: Mutex<CheckpointStats>,
     /// The newest checkpoint when everything before it was let go for want of space.
     freed_at: Mutex<u64>,
+    keys: EncryptionKeys,
+    /// Index and bytes of those under another key.
+    rekey: Mutex<Vec<(u64, u64)>>,
 }
 
 const ENDING: &str = ".ckpt";
@@ -63,6 +72,8 @@ impl Checkpoints {
         kept: usize,
         salts: Box<dyn FnMut() -> [u8; 16] + Send>,
         last_index: u64,
+        keys: EncryptionKeys,
+        rekey: Vec<(u64, u64)>,
     ) -> Checkpoints {
         let stats = CheckpointStats {
             last_index,
@@ -76,11 +87,18 @@ impl Checkpoints {
             writing,
             stats,
             freed_at: Mutex::new(0),
+            keys,
+            rekey: Mutex::new(rekey),
         }
     }
 
     pub(crate) fn stats(&self) -> CheckpointStats {
-        *self.stats.lock()
+        let rekey = self.rekey.lock();
+        CheckpointStats {
+            rekey_files: rekey.len() as u64,
+            rekey_bytes: rekey.iter().map(|(_, bytes)| bytes).sum(),
+            ..*self.stats.lock()
+        }
     }
 
     /// Writes what `source` answers, unless nothing has changed since the last one, and lets go
@@ -128,7 +146,8 @@ impl Checkpoints {
             return Ok(());
         }
         let failed = |error| Error::io(format!("sync {}", self.dir.display()), error);
-        read(&*self.disk, &path(&self.dir, newest), |_| Ok(()))?;
+        let path = path(&self.dir, newest);
+        read(&*self.disk, &path, &self.keys, |_| Ok(()))?;
         // Its own name may have missed the sync, when that found no descriptor.
         self.disk.sync_dir(&self.dir).map_err(failed)?;
         self.let_go(log, 1)?;
@@ -140,7 +159,8 @@ impl Checkpoints {
         let aside = self.dir.join(format!("{:020}.tmp", source.index));
         let path = self.dir.join(format!("{:020}{ENDING}", source.index));
         let written = self.clear(&aside);
-        let written = written.and_then(|()| write::write(&*self.disk, &aside, salt, source));
+        let written =
+            written.and_then(|()| write::write(&*self.disk, &aside, salt, &self.keys, source));
         let written = written.and_then(|written| {
             // The log must not end before the checkpoint that stands for its beginning.
             if source.index > 0 {
@@ -149,6 +169,9 @@ impl Checkpoints {
             let failed = |error| Error::io(format!("finish {}", path.display()), error);
             self.disk.rename(&aside, &path).map_err(failed)?;
             self.disk.sync_dir(&self.dir).map_err(failed)?;
+            self.rekey
+                .lock()
+                .retain(|(index, _)| *index != source.index);
             Ok(written)
         });
         if written.is_err() {
@@ -176,12 +199,39 @@ impl Checkpoints {
             let oldest = indexes.remove(0);
             self.disk.remove(&path(&self.dir, oldest)).map_err(failed)?;
             self.disk.sync_dir(&self.dir).map_err(failed)?;
+            self.rekey.lock().retain(|(index, _)| *index != oldest);
         }
         if indexes.len() == kept && indexes[0] > 0 {
             log.purge(indexes[0])?;
         }
         Ok(())
     }
+}
+
+/// Index and bytes of the checkpoints in `dir` that another key than the present one encrypted,
+/// or none.
+///
+/// # Errors
+/// [`Error::Key`] when the keys do not do for one of them.
+pub(crate) fn under_other_keys(
+    disk: &dyn Disk,
+    dir: &Path,
+    keys: &EncryptionKeys,
+) -> Result<Vec<(u64, u64)>, Error> {
+    let mut found = Vec::new();
+    for index in list(disk, dir)? {
+        let path = path(dir, index);
+        let failed = |error| Error::io(format!("read the checkpoint {}", path.display()), error);
+        let Some((key, bytes)) = key_of(disk, &path).map_err(failed)? else {
+            continue;
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        keys.opening(key, &[0; 16], Purpose::Checkpoint, &name)?;
+        if key != keys.current() {
+            found.push((index, bytes));
+        }
+    }
+    Ok(found)
 }
 
 /// The file of the checkpoint at `index`.

@@ -11,6 +11,7 @@ use super::format::{
     self, BLOCK_HEADER_BYTES, BlockHeader, BlockKind, EndBlock, HEADER_BYTES, MetaBlock, Packing,
     Wrong,
 };
+use crate::crypt::{Cipher, EncryptionKeys, KeyError, KeyId, Purpose};
 use crate::disk::{Disk, DiskFile};
 use crate::error::Error;
 use crate::store::{Document, parse_body, varint};
@@ -34,6 +35,7 @@ struct Reader {
     salt: [u8; 16],
     stored: Vec<u8>,
     raw: Vec<u8>,
+    cipher: Option<Arc<Cipher>>,
 }
 
 impl Reader {
@@ -65,6 +67,14 @@ impl Reader {
         self.read(&mut stored, self.offset + BLOCK_HEADER_BYTES as u64)?;
         if !header.verify(&bytes, &self.salt, self.offset, &stored) {
             return Err(damaged("a block's checksum does not fit"));
+        }
+        if let Some(cipher) = &self.cipher {
+            let covered = &bytes[..BlockHeader::COVERED];
+            let opened = cipher.open(self.offset, covered, &mut stored);
+            let len = opened.ok_or_else(|| {
+                damaged("a block verifies, but does not decrypt: it is not what was written there")
+            })?;
+            stored.truncate(len);
         }
         self.raw.resize(header.raw_bytes as usize, 0);
         let raw_bytes = match header.packing {
@@ -147,7 +157,14 @@ impl Reader {
 
 enum Failure {
     Wrong(Wrong),
+    Key(KeyError),
     Io(std::io::Error),
+}
+
+impl From<KeyError> for Failure {
+    fn from(error: KeyError) -> Failure {
+        Failure::Key(error)
+    }
 }
 
 impl From<std::io::Error> for Failure {
@@ -160,11 +177,28 @@ fn damaged(what: impl Into<String>) -> Failure {
     Failure::Wrong(Wrong::Damaged(what.into()))
 }
 
+/// The key that the checkpoint at `path` names, and its length; `None` when its header cannot be
+/// read as one, which is found when it is loaded.
+pub(crate) fn key_of(disk: &dyn Disk, path: &Path) -> std::io::Result<Option<KeyAndLength>> {
+    let file = disk.open_to_read(path)?;
+    let mut header = [0; HEADER_BYTES];
+    if file.read_at(&mut header, 0)? < HEADER_BYTES {
+        return Ok(None);
+    }
+    let parsed = format::parse_header(&header);
+    let length = file.len()?;
+    Ok(parsed.ok().map(|(_, key)| (key, length)))
+}
+
+/// The id of a checkpoint's master key, if it has one, and the file's length in bytes.
+pub(crate) type KeyAndLength = (Option<KeyId>, u64);
+
 /// Verifies the checkpoint at `path` and hands its parts to `load` in their order. `load` runs
 /// on this thread, verification on another. On an error what was loaded must be thrown away.
 pub(crate) fn read(
     disk: &dyn Disk,
     path: &Path,
+    keys: &EncryptionKeys,
     mut load: impl FnMut(Part) -> Result<(), String>,
 ) -> Result<(), Error> {
     let named = |failure, offset: u64| match failure {
@@ -174,6 +208,7 @@ pub(crate) fn read(
             path.display(),
             format::VERSION
         )),
+        Failure::Key(error) => Error::Key(error),
         Failure::Wrong(Wrong::Damaged(what)) => Error::Damaged(format!(
             "checkpoint {} is damaged at byte {offset}: {what}",
             path.display()
@@ -191,10 +226,14 @@ pub(crate) fn read(
             salt: [0; 16],
             stored,
             raw,
+            cipher: None,
         };
         let mut header = [0; HEADER_BYTES];
         reader.read(&mut header, 0)?;
-        reader.salt = format::parse_header(&header).map_err(Failure::Wrong)?;
+        let (salt, key) = format::parse_header(&header).map_err(Failure::Wrong)?;
+        reader.salt = salt;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        reader.cipher = keys.opening(key, &salt, Purpose::Checkpoint, &name)?;
         Ok(reader)
     };
     let mut reader = open().map_err(|failure| named(failure, 0))?;

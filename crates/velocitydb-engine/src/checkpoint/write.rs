@@ -12,6 +12,7 @@ use super::format::{
     Packing,
 };
 use crate::catalog::{CollectionId, Persistence};
+use crate::crypt::{Cipher, EncryptionKeys, Purpose, TAG_BYTES};
 use crate::disk::{Disk, DiskFile};
 use crate::error::Error;
 use crate::snapshot::Snapshot;
@@ -41,17 +42,24 @@ struct Writer {
     raw: Vec<u8>,
     count: u32,
     stored: Vec<u8>,
+    cipher: Option<Arc<Cipher>>,
 }
 
 impl Writer {
     fn block(&mut self, kind: BlockKind, collection: u32, payload: &[u8]) -> std::io::Result<()> {
-        self.stored
-            .resize(lz4_flex::block::get_maximum_output_size(payload.len()), 0);
+        let room = lz4_flex::block::get_maximum_output_size(payload.len());
+        self.stored.resize(room.max(payload.len()) + TAG_BYTES, 0);
         let packed = lz4_flex::block::compress_into(payload, &mut self.stored);
-        let (packing, stored) = match packed {
-            Ok(bytes) if bytes < payload.len() / 8 * 7 => (Packing::Lz4, &self.stored[..bytes]),
-            _ => (Packing::Plain, payload),
+        let (packing, mut stored_bytes) = match packed {
+            Ok(bytes) if bytes < payload.len() / 8 * 7 => (Packing::Lz4, bytes),
+            _ => {
+                self.stored[..payload.len()].copy_from_slice(payload);
+                (Packing::Plain, payload.len())
+            }
         };
+        if self.cipher.is_some() {
+            stored_bytes += TAG_BYTES;
+        }
         assert!(
             payload.len() <= BLOCK_BYTES_MAX,
             "a block holds at least one document"
@@ -61,10 +69,16 @@ impl Writer {
             packing,
             collection,
             count: self.count,
-            stored_bytes: stored.len() as u32,
+            stored_bytes: stored_bytes as u32,
             raw_bytes: payload.len() as u32,
             crc: 0,
         };
+        if let Some(cipher) = &self.cipher {
+            let bytes = header.encode(&self.salt, self.offset, &[]);
+            let covered = &bytes[..BlockHeader::COVERED];
+            cipher.seal(self.offset, covered, &mut self.stored[..stored_bytes]);
+        }
+        let stored = &self.stored[..stored_bytes];
         let header = header.encode(&self.salt, self.offset, stored);
         self.file.write_all_at(&header, self.offset)?;
         self.file
@@ -109,11 +123,12 @@ pub(super) fn write(
     disk: &dyn Disk,
     path: &Path,
     salt: [u8; 16],
+    keys: &EncryptionKeys,
     source: &Source,
 ) -> Result<(u64, u64), Error> {
     let failed = |error| Error::io(format!("write the checkpoint {}", path.display()), error);
     let file = disk.create(path).map_err(failed)?;
-    file.write_all_at(&format::header(&salt), 0)
+    file.write_all_at(&format::header(&salt, keys.current()), 0)
         .map_err(failed)?;
     let mut writer = Writer {
         file,
@@ -125,6 +140,7 @@ pub(super) fn write(
         raw: Vec::with_capacity(BLOCK_BYTES),
         count: 0,
         stored: Vec::new(),
+        cipher: keys.sealing(&salt, Purpose::Checkpoint),
     };
     let meta = MetaBlock {
         index: source.index,

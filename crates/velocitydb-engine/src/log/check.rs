@@ -7,6 +7,7 @@ use std::path::Path;
 
 use super::error::LogError;
 use super::recovery::{Access, Recovery, TornTail, View, recover_partly};
+use crate::crypt::EncryptionKeys;
 use crate::disk::Disk;
 
 /// What a log's files hold.
@@ -44,15 +45,16 @@ pub struct SegmentReport {
 /// Reads every record of the log in `dir` and says what it finds.
 ///
 /// # Errors
-/// [`LogError::Io`] when it cannot be read; damage is part of the report.
-pub fn check(disk: &dyn Disk, dir: &Path) -> Result<CheckReport, LogError> {
+/// [`LogError::Io`] when it cannot be read, [`LogError::Key`] when another key is needed; damage is part of the report.
+pub fn check(disk: &dyn Disk, dir: &Path, keys: &EncryptionKeys) -> Result<CheckReport, LogError> {
     let view = View {
         access: Access::Read,
+        keys: keys.clone(),
         ..View::default()
     };
     match recover_partly(disk, dir, &view) {
         Ok((recovery, damage)) => Ok(report(recovery, damage)),
-        Err(error @ LogError::Io { .. }) => Err(error),
+        Err(error @ (LogError::Io { .. } | LogError::Key(_))) => Err(error),
         Err(error) => Ok(CheckReport {
             segments: Vec::new(),
             leftovers: Vec::new(),

@@ -160,6 +160,24 @@ impl Log {
         self.dispose(void)
     }
 
+    /// Begins a new segment when the newest is not under the present key, so that it can be purged
+    /// when nothing needs it any more. Durable on return.
+    ///
+    /// # Errors
+    /// As [`Log::reserve`] and [`Log::flush`].
+    pub fn begin_under_key(&self) -> Result<(), LogError> {
+        let key = self.options.keys.current();
+        let newest = {
+            let shared = self.shared.lock();
+            shared.segments.last().map(|newest| newest.header.key)
+        };
+        if newest.is_none_or(|newest| newest == key) {
+            return Ok(());
+        }
+        let ticket = self.roll_with(Link::Continues, |_| (), &[])?;
+        self.sync_until(ticket)
+    }
+
     /// Appends a record that is no entry, then applies it; answers its ticket.
     fn control(
         &self,

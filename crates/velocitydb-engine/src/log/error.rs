@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use crate::crypt::KeyError;
+
 /// An error of the log. Cloneable, because one failed sync fails every waiter.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -47,6 +49,10 @@ pub enum LogError {
         /// The newest version known here.
         known: u32,
     },
+
+    /// It is encrypted with a key that was not given. Not opened, nothing changed.
+    #[error(transparent)]
+    Key(#[from] KeyError),
 
     /// A file operation failed while opening, reading, purging or preparing space.
     #[error("log: cannot {action}: {source}")]

@@ -23,7 +23,7 @@ use std::thread::{self, Thread};
 use parking_lot::Mutex;
 
 use super::error::LogError;
-use super::record::TERMINATOR;
+use super::record::{Frame, TERMINATOR};
 use super::segment::{Position, Segment};
 use super::tail::{Chunk, Spare};
 use super::{Log, WritePath, segment};
@@ -233,8 +233,8 @@ impl Log {
     ) -> Result<(), LogError> {
         let len = chunk.bytes.len() as u64;
         chunk.bytes.extend_from_slice(&[0; TERMINATOR as usize]);
-        if let Some((header, spare)) = chunk.opens.take() {
-            self.begin_segment(writer, header, spare, &chunk.bytes)?;
+        if let Some((header, frame, spare)) = chunk.opens.take() {
+            self.begin_segment(writer, (header, frame), spare, &chunk.bytes)?;
         } else if len > 0 {
             let file = writer
                 .active
@@ -276,7 +276,7 @@ impl Log {
     fn begin_segment(
         &self,
         writer: &mut Writer,
-        header: segment::Header,
+        (header, frame): (segment::Header, Frame),
         spare: Spare,
         records: &[u8],
     ) -> Result<(), LogError> {
@@ -328,6 +328,7 @@ impl Log {
             end,
             capacity,
             landmarks,
+            frame,
         });
         shared.renames += 1;
         self.wants_care.store(true, Ordering::Release);

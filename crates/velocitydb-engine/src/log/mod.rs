@@ -129,7 +129,7 @@ impl Log {
     /// not hinder it.
     ///
     /// # Errors
-    /// [`LogError::Damaged`] and [`LogError::NewerFormat`], with nothing changed;
+    /// [`LogError::Damaged`], [`LogError::Key`] and [`LogError::NewerFormat`], with nothing changed;
     /// [`LogError::Io`].
     pub fn open(
         disk: Arc<dyn Disk>,
@@ -152,7 +152,11 @@ impl Log {
         salts: Salts,
         accept: impl FnOnce(&Recovered) -> Result<(), E>,
     ) -> Result<(Log, Recovered), E> {
-        Log::open_as(disk, dir, options, salts, &View::default(), accept)
+        let view = View {
+            keys: options.keys.clone(),
+            ..View::default()
+        };
+        Log::open_as(disk, dir, options, salts, &view, accept)
     }
 
     fn open_as<E: From<LogError>>(
@@ -180,7 +184,7 @@ impl Log {
             torn: found.torn.clone(),
         };
         accept(&recovered)?;
-        let spares = settle::settle(&*disk, dir, &mut found)?;
+        let spares = settle::settle(&*disk, dir, &mut found, options.keys.current())?;
         let state = found.state;
         let next = state.next.unwrap_or(0);
         let shared = Shared::new(found.segments, found.end, next);
@@ -191,6 +195,7 @@ impl Log {
             found.next_sequence,
             salts,
             packer,
+            options.keys.clone(),
         );
         let log = Log {
             disk,

@@ -1,5 +1,7 @@
 //! How a log is kept: the choices that its owner has.
 
+use crate::crypt::EncryptionKeys;
+
 /// How payloads are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Compression {
@@ -39,6 +41,8 @@ pub struct LogOptions {
     pub compress_above: usize,
     /// How records are handed to the operating system.
     pub write_path: WritePath,
+    /// The keys that encrypt entries; a database puts its own here.
+    pub keys: EncryptionKeys,
 }
 
 impl LogOptions {
@@ -67,6 +71,7 @@ impl Default for LogOptions {
             compression: Compression::None,
             compress_above: 512,
             write_path: WritePath::default(),
+            keys: EncryptionKeys::default(),
         }
     }
 }

@@ -52,11 +52,11 @@ impl Packer {
     }
 
     /// Replaces `buffer[from..]` by a length and its compressed form when that is shorter;
-    /// answers the flag for the tag.
-    pub(super) fn pack(&mut self, buffer: &mut Vec<u8>, from: usize) -> u8 {
+    /// answers the flag for the tag, and where the stored payload begins.
+    pub(super) fn pack(&mut self, buffer: &mut Vec<u8>, from: usize) -> (u8, usize) {
         let len = buffer.len() - from;
         if self.compression == Compression::None || len <= self.above {
-            return 0;
+            return (0, from);
         }
         let room =
             lz4_flex::block::get_maximum_output_size(len).max(zstd::zstd_safe::compress_bound(len));
@@ -71,19 +71,20 @@ impl Packer {
                 LZ4,
             ),
         };
-        let flag = match packed {
+        let stored = match packed {
             Some(packed) if packed + 5 < len => {
                 buffer.truncate(from);
                 push_varint(buffer, len as u64);
+                let stored = buffer.len();
                 buffer.extend_from_slice(&self.scratch[..packed]);
-                flag
+                (flag, stored)
             }
-            _ => 0,
+            _ => (0, from),
         };
         if self.scratch.len() > 1 << 20 {
             self.scratch = Vec::new();
         }
-        flag
+        stored
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::Ordering;
 use super::Log;
 use super::error::LogError;
 use super::pack::Payload;
-use super::record::{Check, Record};
+use super::record::{Frame, Record};
 use super::scan::{Found, Scanner};
 use crate::disk::DiskFile;
 
@@ -58,7 +58,7 @@ pub struct Entries {
 struct Part {
     file: Arc<dyn DiskFile>,
     name: String,
-    check: Check,
+    frame: Frame,
     from: u64,
     limit: u64,
     last: u64,
@@ -98,7 +98,7 @@ impl Log {
             (first < end && last >= start).then(|| Part {
                 file: Arc::clone(&segment.file),
                 name: segment.name.clone(),
-                check: segment.check(),
+                frame: segment.frame.clone(),
                 from: segment.seek(start),
                 limit: segment.end,
                 last,
@@ -176,14 +176,14 @@ impl Entries {
                     let Part {
                         file,
                         name,
-                        check,
+                        frame,
                         from,
                         limit,
                         ..
                     } = part;
                     match slot {
-                        Some(scanner) => scanner.restart(file, name, check, from, limit),
-                        None => *slot = Some(Scanner::new(file, name, check, from, limit)),
+                        Some(scanner) => scanner.restart(file, name, frame, from, limit),
+                        None => *slot = Some(Scanner::new(file, name, frame, from, limit)),
                     }
                     continue;
                 }

@@ -12,18 +12,24 @@
 //! in its own segment at its own place: bytes that an earlier use of the file left behind do
 //! not. Eight zero bytes where a record should start are the end of the log.
 //!
+//! In an encrypted segment the payload of an entry and a vote are encrypted, with the tag behind
+//! them; the CRC is over what is stored, so a torn or damaged record is found without a key.
+//!
 //! Knows nothing of files. Bytes in docs/formats/log.md. Tests: below.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::pack::{LZ4, Packer, Packing, Payload, ZSTD};
+use crate::crypt::{Cipher, TAG_BYTES};
 
 /// Bytes before the tag: CRC and length.
 pub(super) const PREFIX: usize = 8;
 /// Zero bytes that follow the last record.
 pub(super) const TERMINATOR: u64 = 8;
-/// The most bytes an entry's record has beside its payload: prefix, tag and three varints.
-pub(super) const ENTRY_OVERHEAD: u64 = PREFIX as u64 + 1 + 10 + 10 + 5;
+/// The most bytes an entry's record has beside its payload: prefix, tag, three varints, and the
+/// tag of its encryption.
+pub(super) const ENTRY_OVERHEAD: u64 = PREFIX as u64 + 1 + 10 + 10 + 5 + TAG_BYTES as u64;
 /// The largest payload of one record, in bytes.
 pub(super) const PAYLOAD_MAX: u64 = 1 << 30;
 /// Bytes of a whole `Synced` record.
@@ -40,8 +46,10 @@ const TRUNCATE: u8 = 4;
 const PURGE: u8 = 5;
 const SYNCED: u8 = 6;
 
-/// The tag's low bits are the kind, the others flags. Bit 6 is kept for encryption.
+/// The tag's low bits are the kind, the others flags.
 const KIND_MASK: u8 = 0x0f;
+/// What the record holds is encrypted.
+const SEALED: u8 = 0x40;
 
 /// Where a checksum starts: one per segment, from its salt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +66,56 @@ impl Check {
         let mut hasher = crc32fast::Hasher::new_with_initial(start);
         hasher.update(covered);
         hasher.finalize()
+    }
+}
+
+/// What the records of one segment are framed with: where checksums start, and the cipher.
+#[derive(Debug, Clone)]
+pub(super) struct Frame {
+    pub(super) check: Check,
+    pub(super) cipher: Option<Arc<Cipher>>,
+}
+
+impl Frame {
+    /// Of a segment that is not encrypted.
+    pub(super) fn plain(salt: &[u8; 16]) -> Frame {
+        Frame {
+            check: Check::new(salt),
+            cipher: None,
+        }
+    }
+
+    /// Decrypts in place what `record` holds, which was decoded at `buffer[at..]`, the segment's
+    /// byte `offset`.
+    ///
+    /// # Errors
+    /// It verifies, but is not what this segment's key encrypted there.
+    pub(super) fn open(
+        &self,
+        buffer: &mut [u8],
+        at: usize,
+        offset: u64,
+        record: &mut Record,
+    ) -> Result<(), &'static str> {
+        let range = match record {
+            Record::Entry { payload, .. } => &mut payload.range,
+            Record::Vote(range) => range,
+            _ => return Ok(()),
+        };
+        let sealed = buffer[at + PREFIX] & SEALED != 0;
+        match &self.cipher {
+            None if !sealed => Ok(()),
+            None => Err("the record is encrypted, its segment is not"),
+            Some(_) if !sealed => Err("the record is not encrypted, its segment is"),
+            Some(cipher) => {
+                let (before, body) = buffer[at + 4..range.end].split_at_mut(range.start - at - 4);
+                let len = cipher.open(offset, before, body).ok_or(
+                    "the record verifies, but does not decrypt: it is not what was written here",
+                )?;
+                range.end = range.start + len;
+                Ok(())
+            }
+        }
     }
 }
 
@@ -113,12 +171,30 @@ fn start(buffer: &mut Vec<u8>, tag: u8) -> usize {
     place
 }
 
-/// Fills in length and CRC of the record that starts at `place` and ends the buffer.
-fn finish(buffer: &mut [u8], place: usize, check: Check, offset: u64) {
+/// Encrypts `buffer[from..]`, when the segment is encrypted, and finishes the record that starts
+/// at `place`. All before `from` stays readable, and the tag covers it.
+fn seal(buffer: &mut Vec<u8>, place: usize, from: usize, frame: &Frame, offset: u64) {
+    if let Some(cipher) = &frame.cipher {
+        buffer[place + PREFIX] |= SEALED;
+        buffer.extend_from_slice(&[0; TAG_BYTES]);
+        put_length(buffer, place);
+        let (before, body) = buffer[place + 4..].split_at_mut(from - place - 4);
+        cipher.seal(offset, before, body);
+    }
+    finish(buffer, place, frame.check, offset);
+}
+
+/// Fills in the length of the record that starts at `place` and ends the buffer.
+fn put_length(buffer: &mut [u8], place: usize) {
     let len = buffer.len() - place - PREFIX;
     debug_assert!(len >= 1, "a record has a tag");
     let len = u32::try_from(len).expect("callers bound a record by PAYLOAD_MAX");
     buffer[place + 4..place + 8].copy_from_slice(&len.to_le_bytes());
+}
+
+/// Fills in length and CRC of the record that starts at `place` and ends the buffer.
+fn finish(buffer: &mut [u8], place: usize, check: Check, offset: u64) {
+    put_length(buffer, place);
     let crc = check.of(offset, &buffer[place + 4..]);
     buffer[place..place + 4].copy_from_slice(&crc.to_le_bytes());
 }
@@ -127,7 +203,7 @@ fn finish(buffer: &mut [u8], place: usize, check: Check, offset: u64) {
 /// position in the segment.
 pub(super) fn push_entry(
     buffer: &mut Vec<u8>,
-    check: Check,
+    frame: &Frame,
     offset: u64,
     (index, term): (u64, u64),
     packer: &mut Packer,
@@ -139,14 +215,15 @@ pub(super) fn push_entry(
     let payload = buffer.len();
     write(buffer);
     assert!(buffer.len() >= payload, "a payload writer only appends");
-    buffer[place + PREFIX] |= packer.pack(buffer, payload);
-    finish(buffer, place, check, offset);
+    let (flag, from) = packer.pack(buffer, payload);
+    buffer[place + PREFIX] |= flag;
+    seal(buffer, place, from, frame, offset);
 }
 
 /// Appends a record that is no entry. Its payloads are taken from `source`.
 pub(super) fn push_control(
     buffer: &mut Vec<u8>,
-    check: Check,
+    frame: &Frame,
     offset: u64,
     record: &Record,
     source: &[u8],
@@ -156,7 +233,9 @@ pub(super) fn push_control(
         Record::Entry { .. } => unreachable!("entries go through push_entry"),
         Record::Vote(range) => {
             place = start(buffer, VOTE);
+            let from = buffer.len();
             buffer.extend_from_slice(&source[range.clone()]);
+            return seal(buffer, place, from, frame, offset);
         }
         Record::Committed { index, term } => {
             place = start(buffer, COMMITTED);
@@ -176,7 +255,7 @@ pub(super) fn push_control(
             push_pair(buffer, *sequence, *offset);
         }
     }
-    finish(buffer, place, check, offset);
+    finish(buffer, place, frame.check, offset);
 }
 
 /// Says what stands at `buffer[at..]`, which is the segment's byte `offset`; no record there can
@@ -219,15 +298,21 @@ fn parse(body: &[u8], base: usize) -> Option<Record> {
     let (&tag, fields) = body.split_first()?;
     let base = base + 1;
     let flags = tag & !KIND_MASK;
-    if tag & KIND_MASK != ENTRY && flags != 0 {
+    let allowed = match tag & KIND_MASK {
+        ENTRY => LZ4 | ZSTD | SEALED,
+        VOTE => SEALED,
+        _ => 0,
+    };
+    if flags & !allowed != 0 {
         return None;
     }
+    let packing = flags & !SEALED;
     match tag & KIND_MASK {
         ENTRY => {
             let mut at = 0;
             let index = take_varint(fields, &mut at)?;
             let term = take_varint(fields, &mut at)?;
-            let packing = match flags {
+            let packing = match packing {
                 0 => Packing::Plain,
                 LZ4 | ZSTD => {
                     let len = take_varint(fields, &mut at)?;
@@ -235,7 +320,7 @@ fn parse(body: &[u8], base: usize) -> Option<Record> {
                         return None;
                     }
                     let len = len as usize;
-                    if flags == LZ4 {
+                    if packing == LZ4 {
                         Packing::Lz4 { len }
                     } else {
                         Packing::Zstd { len }
@@ -361,12 +446,16 @@ mod tests {
     use super::*;
 
     fn framed(payload: &[u8], compression: Compression, offset: u64) -> (Vec<u8>, Check) {
-        let check = Check::new(&[5; 16]);
+        let frame = Frame::plain(&[5; 16]);
+        (framed_by(&frame, payload, compression, offset), frame.check)
+    }
+
+    fn framed_by(frame: &Frame, payload: &[u8], compression: Compression, offset: u64) -> Vec<u8> {
         let mut packer = Packer::new(compression, 64).unwrap();
         let mut buffer = Vec::new();
         push_entry(
             &mut buffer,
-            check,
+            frame,
             offset,
             (900, 7),
             &mut packer,
@@ -374,7 +463,7 @@ mod tests {
                 buffer.extend_from_slice(payload);
             },
         );
-        (buffer, check)
+        buffer
     }
 
     fn payload_of(buffer: &[u8], step: &Step) -> Vec<u8> {
@@ -420,7 +509,7 @@ mod tests {
         );
         for (record, len) in controls {
             let mut buffer = Vec::new();
-            push_control(&mut buffer, check, 77, &record, b"abc");
+            push_control(&mut buffer, &Frame::plain(&[5; 16]), 77, &record, b"abc");
             assert_eq!(buffer.len() as u64, len, "{record:?}");
             let room = buffer.len() as u64;
             let read = decode(&buffer, 0, check, 77, room);
@@ -440,6 +529,66 @@ mod tests {
             entry[..4],
             0x0fe7_8238u32.to_le_bytes(),
             "the checksum is part of the format"
+        );
+    }
+
+    #[cfg(feature = "encryption")]
+    fn encrypted() -> Frame {
+        use crate::crypt::{EncryptionKey, EncryptionKeys, Purpose};
+        let key = EncryptionKey::from_content(vec![7; 32]).unwrap();
+        Frame {
+            cipher: EncryptionKeys::new(key).sealing(&[5; 16], Purpose::Log),
+            ..Frame::plain(&[5; 16])
+        }
+    }
+
+    #[cfg(feature = "encryption")]
+    #[test]
+    fn an_encrypted_record_is_16_bytes_longer_and_opens_in_its_place_alone() {
+        let (frame, offset) = (encrypted(), 128);
+        for compression in [Compression::None, Compression::Lz4, Compression::Zstd] {
+            let text = b"who can read this? ".repeat(20);
+            let plain = framed(&text, compression, offset).0;
+            let sealed = framed_by(&frame, &text, compression, offset);
+            assert_eq!(sealed.len(), plain.len() + TAG_BYTES);
+            assert!(!sealed.windows(8).any(|window| window == b"can read"));
+            let room = sealed.len() as u64;
+            let Step::Record { mut record, .. } = decode(&sealed, 0, frame.check, offset, room)
+            else {
+                panic!("it verifies");
+            };
+            let mut buffer = sealed.clone();
+            frame.open(&mut buffer, 0, offset, &mut record).unwrap();
+            let len = sealed.len();
+            assert_eq!(payload_of(&buffer, &Step::Record { record, len }), text);
+            // Each byte that the tag covers, with the checksum made right again.
+            for at in 8..sealed.len() {
+                let mut changed = sealed.clone();
+                changed[at] ^= 1;
+                finish(&mut changed, 0, frame.check, offset);
+                if let Step::Record { mut record, .. } =
+                    decode(&changed, 0, frame.check, offset, room)
+                    && matches!(record, Record::Entry { .. } | Record::Vote(_))
+                {
+                    let opened = frame.open(&mut changed, 0, offset, &mut record);
+                    assert!(opened.is_err(), "byte {at}");
+                }
+            }
+        }
+        let mut vote = Vec::new();
+        push_control(&mut vote, &frame, 77, &Record::Vote(0..3), b"abc");
+        assert_eq!(vote.len(), 8 + 1 + 3 + TAG_BYTES);
+        let step = decode(&vote, 0, frame.check, 77, vote.len() as u64);
+        let Step::Record { mut record, .. } = step else {
+            panic!("it verifies");
+        };
+        let mut plain = record.clone();
+        frame.open(&mut vote, 0, 77, &mut record).unwrap();
+        assert_eq!((record, &vote[9..12]), (Record::Vote(9..12), &b"abc"[..]));
+        assert!(
+            Frame::plain(&[5; 16])
+                .open(&mut vote, 0, 77, &mut plain)
+                .is_err()
         );
     }
 

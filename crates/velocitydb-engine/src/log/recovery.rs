@@ -25,13 +25,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use super::error::LogError;
-use super::record::{Check, Record};
+use super::record::{Check, Frame, Record};
 use super::scan::{Found, Scanner, search};
 use super::segment::{
     FORMAT, HEADER_LEN, Header, HeaderError, LANDMARK_EVERY, Position, Segment, parse_name,
     parse_spare_name,
 };
 use super::state::State;
+use crate::crypt::{EncryptionKeys, Purpose};
 use crate::disk::Disk;
 
 /// A tail that was never synced and did not survive the crash whole.
@@ -94,6 +95,7 @@ pub(super) struct View {
     pub(super) ignored: BTreeSet<String>,
     /// The segment of this sequence is taken to be this long.
     pub(super) cut: Option<Position>,
+    pub(super) keys: EncryptionKeys,
 }
 
 /// Reads everything in `dir`; any damage is an error.
@@ -134,7 +136,7 @@ pub(super) fn recover_partly(
     let taken = |name: &String| parse_name(name.split(".cut").next()?);
     let newest = names.iter().filter_map(taken).map(|(sequence, _)| sequence);
     let next_sequence = newest.max().map_or(1, |newest| newest + 1);
-    let (mut segments, missing) = chain(disk, dir, &files, view.access)?;
+    let (mut segments, missing) = chain(disk, dir, &files, view)?;
     if let Some((sequence, offset)) = view.cut {
         let cut = segments
             .iter_mut()
@@ -181,13 +183,13 @@ fn chain(
     disk: &dyn Disk,
     dir: &Path,
     files: &BTreeMap<u64, String>,
-    access: Access,
+    view: &View,
 ) -> Result<(Vec<Segment>, Option<u64>), LogError> {
     let mut segments = Vec::new();
     let mut next = files.last_key_value();
     let mut missing = None;
     while let Some((&sequence, name)) = next {
-        let segment = open_segment(disk, dir, (sequence, name), access)?;
+        let segment = open_segment(disk, dir, (sequence, name), view)?;
         let previous = segment.header.previous.0;
         segments.push(segment);
         if previous == 0 {
@@ -206,12 +208,12 @@ fn open_segment(
     disk: &dyn Disk,
     dir: &Path,
     (sequence, name): (u64, &str),
-    access: Access,
+    view: &View,
 ) -> Result<Segment, LogError> {
     let io = |action: &str, error| LogError::io(format!("{action} {name}"), error);
     let first = parse_name(name).map_or(0, |(_, first)| first);
     let path = dir.join(name);
-    let file = match access {
+    let file = match view.access {
         Access::ReadAndWrite => disk.open(&path),
         Access::Read => disk.open_to_read(&path),
     };
@@ -248,6 +250,7 @@ fn open_segment(
         ));
     }
     let capacity = file.len().map_err(|error| io("stat", error))?;
+    let frame = frame_of(&header, name, &view.keys)?;
     Ok(Segment {
         header,
         name: name.into(),
@@ -256,6 +259,20 @@ fn open_segment(
         end: HEADER_LEN,
         capacity,
         landmarks: Vec::new(),
+        frame,
+    })
+}
+
+/// What the records of a segment are framed with.
+pub(super) fn frame_of(
+    header: &Header,
+    name: &str,
+    keys: &EncryptionKeys,
+) -> Result<Frame, LogError> {
+    let cipher = keys.opening(header.key, &header.salt, Purpose::Log, name)?;
+    Ok(Frame {
+        check: Check::new(&header.salt),
+        cipher,
     })
 }
 
@@ -373,11 +390,11 @@ impl Reading {
         let limit = self.limit();
         let segment = self.segment();
         let (file, name) = (segment.file.clone(), segment.name.clone());
-        let (check, capacity) = (segment.check(), segment.capacity);
+        let (frame, capacity) = (segment.frame.clone(), segment.capacity);
         let mut scanner = Scanner::new(
             file,
             name,
-            check,
+            frame,
             HEADER_LEN,
             limit.unwrap_or(capacity).min(capacity),
         );

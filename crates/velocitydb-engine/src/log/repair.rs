@@ -17,13 +17,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::error::LogError;
-use super::record::{Check, Record, find_last_entry};
-use super::recovery::{Access, Beginning, Recovery, View, list, recover_partly};
+use super::record::{Record, find_last_entry};
+use super::recovery::{Access, Beginning, Recovery, View, frame_of, list, recover_partly};
 use super::scan::{Found, Scanner};
 use super::segment::{HEADER_LEN, Header, parse_name};
 use super::spares::sync_dir;
 use super::tail::Link;
 use super::{Log, LogOptions, Salts, shorten};
+use crate::crypt::EncryptionKeys;
 use crate::disk::Disk;
 
 /// Whether a repair changes anything.
@@ -78,7 +79,7 @@ struct Plan {
 /// damage that follows `base` is left alone. `salts` as for [`Log::open`].
 ///
 /// # Errors
-/// [`LogError::NewerFormat`]; [`LogError::Io`]; [`LogError::DiskFull`] when the cut bytes cannot
+/// [`LogError::NewerFormat`]; [`LogError::Key`]; [`LogError::Io`]; [`LogError::DiskFull`] when the cut bytes cannot
 /// be kept. Damage that no cut removes is returned as it is.
 pub fn repair(
     disk: &Arc<dyn Disk>,
@@ -86,8 +87,9 @@ pub fn repair(
     base: Base,
     mode: RepairMode,
     salts: Salts,
+    keys: &EncryptionKeys,
 ) -> Result<RepairReport, LogError> {
-    let Plan { view, mut report } = plan(&**disk, dir, base)?;
+    let Plan { view, mut report } = plan(&**disk, dir, base, keys)?;
     let nothing = report.damage.is_empty() || report.hopeless.is_some();
     if mode == RepairMode::DryRun || nothing {
         return Ok(report);
@@ -97,9 +99,13 @@ pub fn repair(
         // The new beginning is stated by a new segment.
         let as_found = View {
             beginning: view.beginning,
+            keys: keys.clone(),
             ..View::default()
         };
-        let mut options = LogOptions::default();
+        let mut options = LogOptions {
+            keys: keys.clone(),
+            ..LogOptions::default()
+        };
         (options.first_segment_bytes, options.segment_bytes) = (64 * 1024, 64 * 1024);
         let accept = |_: &_| Ok::<_, LogError>(());
         let (log, _) = Log::open_as(Arc::clone(disk), dir, options, salts, &as_found, accept)?;
@@ -115,10 +121,11 @@ pub fn repair(
 }
 
 /// Finds what can be kept.
-fn plan(disk: &dyn Disk, dir: &Path, base: Base) -> Result<Plan, LogError> {
+fn plan(disk: &dyn Disk, dir: &Path, base: Base, keys: &EncryptionKeys) -> Result<Plan, LogError> {
     let names = list(disk, dir)?;
     let mut view = View {
         access: Access::Read,
+        keys: keys.clone(),
         ..View::default()
     };
     let mut report = RepairReport::default();
@@ -132,7 +139,9 @@ fn plan(disk: &dyn Disk, dir: &Path, base: Base) -> Result<Plan, LogError> {
         };
         report.damage.push(damage.to_string());
         let sequence = sequence_of(segment);
-        if let Some((without, recovery)) = without_beginning(disk, dir, base, &names, sequence)? {
+        if let Some((without, recovery)) =
+            without_beginning(disk, dir, base, &names, sequence, keys)?
+        {
             let begins = begins(&recovery);
             report.in_checkpoint = first_entry(&names, &without)
                 .filter(|first| *first < begins)
@@ -176,6 +185,7 @@ fn without_beginning(
     base: Base,
     names: &[String],
     damaged: u64,
+    keys: &EncryptionKeys,
 ) -> Result<Option<(View, Recovery)>, LogError> {
     // The segment that is named may itself be whole and only follow a gap.
     let mut upto = damaged.saturating_sub(1);
@@ -186,6 +196,7 @@ fn without_beginning(
             beginning: Beginning::OldestSegment,
             ignored: names.iter().filter(old).cloned().collect(),
             cut: None,
+            keys: keys.clone(),
         };
         let damage = match recover_partly(disk, dir, &view) {
             Ok((recovery, None)) => {
@@ -266,6 +277,7 @@ fn finish(
         let segments = names.iter().filter(|name| parse_name(name).is_some());
         view = View {
             ignored: segments.cloned().collect(),
+            keys: view.keys,
             ..View::default()
         };
         cut = None;
@@ -278,12 +290,12 @@ fn finish(
     }
     let mut newest = None;
     if let Some((name, offset)) = cut {
-        let (bytes, last) = look_into(disk, dir, &name, offset, next)?;
+        let (bytes, last) = look_into(disk, dir, &name, offset, next, &view.keys)?;
         report.lost_bytes += bytes;
         newest = newest.max(last);
     }
     for name in &view.ignored {
-        let (bytes, last) = look_into(disk, dir, name, 0, next)?;
+        let (bytes, last) = look_into(disk, dir, name, 0, next, &view.keys)?;
         report.lost_bytes += bytes;
         newest = newest.max(last);
     }
@@ -333,6 +345,7 @@ fn look_into(
     name: &str,
     offset: u64,
     next: u64,
+    keys: &EncryptionKeys,
 ) -> Result<(u64, Option<u64>), LogError> {
     let bytes = read_all(disk, dir, name)?;
     let used = bytes
@@ -343,15 +356,15 @@ fn look_into(
     let Ok(header) = Header::decode(&bytes) else {
         return Ok((lost, None));
     };
-    let check = Check::new(&header.salt);
+    let frame = frame_of(&header, name, keys)?;
     let from = offset.max(HEADER_LEN).min(bytes.len() as u64);
     let rest = &bytes[from as usize..];
-    let mut newest = find_last_entry(rest, from, check, next);
+    let mut newest = find_last_entry(rest, from, frame.check, next);
     // Also record by record, as long as that goes: the search believes only near indexes.
     let file = disk
         .open_to_read(&dir.join(name))
         .map_err(|error| LogError::io(format!("open {name}"), error))?;
-    let mut scanner = Scanner::new(file, name.into(), check, from, bytes.len() as u64);
+    let mut scanner = Scanner::new(file, name.into(), frame, from, bytes.len() as u64);
     while let Found::Record(record) = scanner.next()? {
         if let Record::Entry { index, .. } = record {
             newest = newest.max(Some(index));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::error::LogError;
 use super::pack::Payload;
-use super::record::{Check, Record, SYNCED_LEN, Step, decode, find_synced};
+use super::record::{Check, Frame, Record, SYNCED_LEN, Step, decode, find_synced};
 use crate::disk::DiskFile;
 
 /// Bytes read at once.
@@ -18,7 +18,7 @@ pub(super) const PIECE: usize = 256 * 1024;
 pub(super) struct Scanner {
     file: Arc<dyn DiskFile>,
     name: String,
-    check: Check,
+    frame: Frame,
     /// File bytes `base..base + filled` stand in `buffer`.
     buffer: Vec<u8>,
     base: u64,
@@ -40,7 +40,7 @@ pub(super) enum Found {
     Limit,
     /// No valid record.
     Bad,
-    /// A valid record that this version cannot read.
+    /// A valid record that this version, or this segment's key, cannot read.
     Unknown(&'static str),
 }
 
@@ -49,7 +49,7 @@ impl Scanner {
     pub(super) fn new(
         file: Arc<dyn DiskFile>,
         name: String,
-        check: Check,
+        frame: Frame,
         from: u64,
         limit: u64,
     ) -> Scanner {
@@ -57,7 +57,7 @@ impl Scanner {
         Scanner {
             file,
             name,
-            check,
+            frame,
             buffer,
             base: from,
             filled: 0,
@@ -72,12 +72,12 @@ impl Scanner {
         &mut self,
         file: Arc<dyn DiskFile>,
         name: String,
-        check: Check,
+        frame: Frame,
         from: u64,
         limit: u64,
     ) {
-        (self.file, self.name, self.check, self.base, self.limit) =
-            (file, name, check, from, limit);
+        (self.file, self.name, self.frame, self.base, self.limit) =
+            (file, name, frame, from, limit);
         (self.filled, self.at) = (0, 0);
     }
 
@@ -90,7 +90,7 @@ impl Scanner {
         &self.name
     }
 
-    /// Steps over the next record.
+    /// Steps over the next record; what was encrypted is decrypted in the buffer.
     pub(super) fn next(&mut self) -> Result<Found, LogError> {
         loop {
             let offset = self.offset();
@@ -101,11 +101,16 @@ impl Scanner {
             match decode(
                 &self.buffer[..self.filled],
                 self.at,
-                self.check,
+                self.frame.check,
                 offset,
                 room,
             ) {
-                Step::Record { record, len } => {
+                Step::Record { mut record, len } => {
+                    let buffer = &mut self.buffer[..self.filled];
+                    let opened = self.frame.open(buffer, self.at, offset, &mut record);
+                    if let Err(what) = opened {
+                        return Ok(Found::Unknown(what));
+                    }
                     self.at += len;
                     return Ok(Found::Record(record));
                 }

@@ -9,17 +9,20 @@
 
 use std::sync::Arc;
 
-use super::record::Check;
+use super::record::{Check, Frame};
+use crate::crypt::KeyId;
 use crate::disk::DiskFile;
 
 /// Bytes of a segment's header; records follow.
 pub(super) const HEADER_LEN: u64 = 128;
 /// The newest format this code reads, and the one it writes.
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 
 const MAGIC: [u8; 8] = *b"VDB-WAL\n";
 /// The file held other records before: what follows the last record is not all zeros.
 const FLAG_RECYCLED: u32 = 1;
+/// Entries and votes are encrypted.
+const FLAG_ENCRYPTED: u32 = 2;
 
 /// A position in the log: segment sequence, then byte offset in it.
 pub(super) type Position = (u64, u64);
@@ -44,6 +47,8 @@ pub(super) struct Header {
     /// Bytes of the file when it was made; not stated before format 2.
     pub(super) capacity: Option<u64>,
     pub(super) salt: [u8; 16],
+    /// The master key; `None` when the segment is plain.
+    pub(super) key: Option<KeyId>,
 }
 
 /// Why a header cannot be used.
@@ -58,7 +63,11 @@ impl Header {
         let mut bytes = [0; HEADER_LEN as usize];
         bytes[0..8].copy_from_slice(&MAGIC);
         bytes[8..12].copy_from_slice(&FORMAT.to_le_bytes());
-        let flags = if self.recycled { FLAG_RECYCLED } else { 0 };
+        let mut flags = if self.recycled { FLAG_RECYCLED } else { 0 };
+        if let Some(KeyId(id)) = self.key {
+            flags |= FLAG_ENCRYPTED;
+            bytes[104..112].copy_from_slice(&id);
+        }
         bytes[12..16].copy_from_slice(&flags.to_le_bytes());
         let numbers = [
             self.sequence,
@@ -103,9 +112,17 @@ impl Header {
         if half(8) > FORMAT {
             return Err(HeaderError::Newer(half(8)));
         }
-        let reserved = if half(8) < 2 { 96..124 } else { 104..124 };
-        if half(8) == 0 || half(12) & !FLAG_RECYCLED != 0 || bytes[reserved].iter().any(|b| *b != 0)
-        {
+        let encrypted = half(8) >= 3 && half(12) & FLAG_ENCRYPTED != 0;
+        let reserved = match half(8) {
+            0 | 1 => 96..124,
+            _ if encrypted => 112..124,
+            _ => 104..124,
+        };
+        let mut known = FLAG_RECYCLED;
+        if encrypted {
+            known |= FLAG_ENCRYPTED;
+        }
+        if half(8) == 0 || half(12) & !known != 0 || bytes[reserved].iter().any(|b| *b != 0) {
             return Err(HeaderError::Bad(
                 "the segment's header has fields unknown to its format",
             ));
@@ -122,6 +139,7 @@ impl Header {
             recycled: half(12) & FLAG_RECYCLED != 0,
             capacity: Some(word(96)).filter(|bytes| *bytes > 0),
             salt,
+            key: encrypted.then(|| KeyId(std::array::from_fn(|at| bytes[104 + at]))),
         })
     }
 
@@ -164,6 +182,7 @@ pub(super) struct Segment {
     pub(super) capacity: u64,
     /// Some entries and their offsets, ascending, so that a read need not start at the top.
     pub(super) landmarks: Vec<(u64, u64)>,
+    pub(super) frame: Frame,
 }
 
 /// Bytes between two landmarks, at least.
@@ -171,7 +190,7 @@ pub(super) const LANDMARK_EVERY: u64 = 64 * 1024;
 
 impl Segment {
     pub(super) fn check(&self) -> Check {
-        Check::new(&self.header.salt)
+        self.frame.check
     }
 
     /// Where to start looking for entry `index`.
@@ -212,6 +231,7 @@ mod tests {
             recycled: true,
             capacity: Some(4 << 20),
             salt: [0xab; 16],
+            key: None,
         }
     }
 
@@ -220,7 +240,7 @@ mod tests {
         let bytes = header().encode();
         assert_eq!(bytes.len(), 128);
         assert_eq!(&bytes[..8], b"VDB-WAL\n");
-        assert_eq!(bytes[8..16], [2, 0, 0, 0, 1, 0, 0, 0]);
+        assert_eq!(bytes[8..16], [3, 0, 0, 0, 1, 0, 0, 0]);
         assert_eq!(bytes[16..24], 3u64.to_le_bytes());
         assert_eq!(bytes[24..32], 961u64.to_le_bytes());
         assert_eq!(bytes[32..40], 4u64.to_le_bytes());
@@ -259,7 +279,7 @@ mod tests {
             bytes[124..].copy_from_slice(&crc.to_le_bytes());
             Header::decode(&bytes).unwrap_err()
         };
-        assert_eq!(sealed(|bytes| bytes[8] = 3), HeaderError::Newer(3));
+        assert_eq!(sealed(|bytes| bytes[8] = 4), HeaderError::Newer(4));
         assert!(
             matches!(sealed(|bytes| bytes[8] = 1), HeaderError::Bad(_)),
             "format 1 states no length"
@@ -272,6 +292,27 @@ mod tests {
             matches!(sealed(|bytes| bytes[104] = 1), HeaderError::Bad(_)),
             "a reserved byte"
         );
+    }
+
+    #[test]
+    fn an_encrypted_header_names_its_key() {
+        let key = KeyId([9; 8]);
+        let encrypted = Header {
+            key: Some(key),
+            ..header()
+        };
+        let mut bytes = encrypted.encode();
+        assert_eq!(bytes[12..16], 3u32.to_le_bytes());
+        assert_eq!(
+            (&bytes[104..112], &bytes[112..124]),
+            (&[9; 8][..], &[0; 12][..])
+        );
+        assert_eq!(Header::decode(&bytes).unwrap(), encrypted);
+        // Format 2 knew no encryption.
+        bytes[8] = 2;
+        let crc = crc32fast::hash(&bytes[..124]);
+        bytes[124..].copy_from_slice(&crc.to_le_bytes());
+        assert!(matches!(Header::decode(&bytes), Err(HeaderError::Bad(_))));
     }
 
     #[test]

@@ -11,10 +11,11 @@ use std::path::Path;
 
 use super::error::LogError;
 use super::recovery::Recovery;
-use super::segment::{HEADER_LEN, Segment, parse_spare_name};
+use super::segment::{HEADER_LEN, Header, Segment, parse_spare_name};
 use super::shorten;
 use super::spares::{Spares, remove, sync_dir};
 use super::tail::Spare;
+use crate::crypt::KeyId;
 use crate::disk::Disk;
 
 /// Bytes rewritten at once.
@@ -25,6 +26,7 @@ pub(super) fn settle(
     disk: &dyn Disk,
     dir: &Path,
     recovery: &mut Recovery,
+    key: Option<KeyId>,
 ) -> Result<Spares, LogError> {
     for name in recovery.cut.iter().rev() {
         remove(disk, dir, name)?;
@@ -45,7 +47,7 @@ pub(super) fn settle(
     for name in &recovery.leftovers {
         remove(disk, dir, name)?;
     }
-    take_spares(disk, dir, &recovery.spares)
+    take_spares(disk, dir, &recovery.spares, key)
 }
 
 /// Writes the records above the last position known to be synced once more, and syncs them.
@@ -83,8 +85,14 @@ fn rewrite(segment: &Segment, from: u64) -> std::io::Result<()> {
     segment.file.sync_data()
 }
 
-/// Keeps the newest spare for reuse and removes the others.
-fn take_spares(disk: &dyn Disk, dir: &Path, names: &[String]) -> Result<Spares, LogError> {
+/// Keeps the newest spare for reuse and removes the others. With a key, one that is not known to
+/// have held only what this key encrypted goes too.
+fn take_spares(
+    disk: &dyn Disk,
+    dir: &Path,
+    names: &[String],
+    key: Option<KeyId>,
+) -> Result<Spares, LogError> {
     let mut spares = Spares {
         next_number: 1,
         ..Spares::default()
@@ -101,6 +109,16 @@ fn take_spares(disk: &dyn Disk, dir: &Path, names: &[String]) -> Result<Spares, 
         let io = |error| LogError::io(format!("open {name}"), error);
         let file = disk.open(&dir.join(name)).map_err(io)?;
         let capacity = file.len().map_err(io)?;
+        if key.is_some() {
+            let mut header = [0; HEADER_LEN as usize];
+            let count = file.read_at(&mut header, 0).map_err(io)?;
+            let ours = Header::decode(&header[..count]).is_ok_and(|header| header.key == key);
+            if !ours {
+                drop(file);
+                remove(disk, dir, name)?;
+                continue;
+            }
+        }
         // The length may never have reached the disk, when a sync failed before the crash: it is
         // set again, and durable with the sync that begins a segment here.
         file.set_len(capacity).map_err(io)?;

@@ -188,6 +188,7 @@ impl Log {
         let mut recycled = Vec::new();
         for segment in segments {
             let Segment {
+                header,
                 name,
                 file,
                 capacity,
@@ -198,7 +199,9 @@ impl Log {
             let kept = spares.free.len() + recycled.len();
             // What space there is is not given away while it is short.
             let large = capacity >= self.options.segment_bytes || short;
-            if unused && large && kept < KEPT {
+            // What another key encrypted, or none, goes from the disk.
+            let ours = header.key == self.options.keys.current();
+            if unused && large && ours && kept < KEPT {
                 let spare = spare_name(spares.next_number);
                 spares.next_number += 1;
                 self.disk

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Log;
+use crate::crypt::KeyId;
 
 /// What the log has done since it was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,6 +30,11 @@ pub struct LogStats {
     /// Whether the disk has less space than the log takes, or none for the next segment: a
     /// checkpoint would let the log go that it stands for.
     pub short_of_space: bool,
+    /// Segments that another key than the present one encrypted, or none; a database lets them go
+    /// by and by …
+    pub rekey_segments: u64,
+    /// … and their bytes.
+    pub rekey_bytes: u64,
 }
 
 #[derive(Debug, Default)]
@@ -42,12 +48,22 @@ pub(super) struct Counters {
 }
 
 impl Log {
+    /// The key that encrypts new segments.
+    pub fn key(&self) -> Option<KeyId> {
+        self.options.keys.current()
+    }
+
     /// The counters now. Each is exact, together they are no snapshot.
     pub fn stats(&self) -> LogStats {
-        let (segments, segment_bytes) = {
+        let key = self.options.keys.current();
+        let (segments, segment_bytes, rekey_segments, rekey_bytes) = {
             let shared = self.shared.lock();
             let bytes = shared.segments.iter().map(|segment| segment.capacity).sum();
-            (shared.segments.len() as u64, bytes)
+            let old = shared.segments.iter().filter(|one| one.header.key != key);
+            let (count, old_bytes) = old.fold((0, 0), |(count, bytes), one| {
+                (count + 1, bytes + one.capacity)
+            });
+            (shared.segments.len() as u64, bytes, count, old_bytes)
         };
         let counters = &self.stats;
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -62,6 +78,8 @@ impl Log {
             segment_bytes,
             buffered_bytes: self.tail.lock().buffered(),
             short_of_space: self.is_short_of_space(),
+            rekey_segments,
+            rekey_bytes,
         }
     }
 }

@@ -10,17 +10,18 @@
 use std::sync::Arc;
 
 use super::pack::Packer;
-use super::record::{self, Check, ENTRY_OVERHEAD, PREFIX, Record, TERMINATOR};
+use super::record::{self, ENTRY_OVERHEAD, Frame, PREFIX, Record, TERMINATOR};
 use super::segment::{HEADER_LEN, Header, LANDMARK_EVERY, Position};
 use super::state::State;
+use crate::crypt::{EncryptionKeys, Purpose, TAG_BYTES};
 use crate::disk::DiskFile;
 
 /// The largest vote, in bytes.
 pub(super) const VOTE_MAX: usize = 1024;
 /// The longest record that is no entry, in bytes.
-pub(super) const CONTROL_MAX: u64 = (PREFIX + 1 + VOTE_MAX) as u64;
+pub(super) const CONTROL_MAX: u64 = (PREFIX + 1 + VOTE_MAX + TAG_BYTES) as u64;
 /// The most bytes that a new segment restates: vote, commit position, purge position.
-const RESTATED_MAX: u64 = (PREFIX + 1 + VOTE_MAX) as u64 + 2 * record::POSITION_LEN;
+const RESTATED_MAX: u64 = CONTROL_MAX + 2 * record::POSITION_LEN;
 
 /// A prepared file that the next segment will use.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ pub(super) struct Spare {
 #[derive(Debug, Default)]
 pub(super) struct Chunk {
     /// Set when these are the first records of a new segment.
-    pub(super) opens: Option<(Header, Spare)>,
+    pub(super) opens: Option<(Header, Frame, Spare)>,
     /// Offset of the first byte in the segment.
     pub(super) start: u64,
     pub(super) bytes: Vec<u8>,
@@ -77,7 +78,8 @@ pub(super) struct Tail {
     position: Position,
     /// Bytes the current segment can hold; 0 until there is one.
     capacity: u64,
-    check: Check,
+    frame: Frame,
+    keys: EncryptionKeys,
     /// Bytes that the next append may use.
     reserved: u64,
     /// The newest position known to be synced.
@@ -106,6 +108,7 @@ impl Tail {
         next_sequence: u64,
         salts: Box<dyn FnMut() -> [u8; 16] + Send>,
         packer: Packer,
+        keys: EncryptionKeys,
     ) -> Tail {
         Tail {
             state,
@@ -115,7 +118,8 @@ impl Tail {
             current: Chunk::default(),
             position: end,
             capacity: 0,
-            check: Check::new(&[0; 16]),
+            frame: Frame::plain(&[0; 16]),
+            keys,
             reserved: 0,
             synced,
             marked: synced,
@@ -201,17 +205,23 @@ impl Tail {
         let before = self.current.bytes.len();
         record::push_entry(
             &mut self.current.bytes,
-            self.check,
+            &self.frame,
             offset,
             (index, term),
             &mut self.packer,
-            write,
+            |buffer| {
+                let payload = buffer.len();
+                write(buffer);
+                let len = (buffer.len() - payload) as u64;
+                // Before it is encrypted: a place is used once.
+                assert!(
+                    len + ENTRY_OVERHEAD <= reserved,
+                    "entry {index} has {len} bytes, {reserved} were reserved"
+                );
+            },
         );
         let len = (self.current.bytes.len() - before) as u64;
-        assert!(
-            len <= reserved,
-            "entry {index} takes {len} bytes, {reserved} were reserved"
-        );
+        debug_assert!(len <= reserved, "a record adds at most its overhead");
         self.position.1 += len;
         if offset - self.last_landmark >= LANDMARK_EVERY {
             self.current.landmarks.push((index, offset));
@@ -280,16 +290,20 @@ impl Tail {
             recycled: spare.recycled,
             capacity: Some(spare.capacity),
             salt: (self.salts)(),
+            key: self.keys.current(),
         };
         self.next_sequence += 1;
         self.position = (header.sequence, HEADER_LEN);
         self.capacity = spare.capacity;
-        self.check = Check::new(&header.salt);
+        self.frame = Frame {
+            cipher: self.keys.sealing(&header.salt, Purpose::Log),
+            ..Frame::plain(&header.salt)
+        };
         self.last_landmark = HEADER_LEN;
         self.marked = self.synced;
         let opened = Chunk {
             start: HEADER_LEN,
-            opens: Some((header, spare)),
+            opens: Some((header, self.frame.clone(), spare)),
             ..Chunk::default()
         };
         let full = std::mem::replace(&mut self.current, opened);
@@ -307,7 +321,7 @@ impl Tail {
         if let Some((index, term)) = self.state.purged {
             self.push(&Record::Purge { index, term }, &[]);
         }
-        let (header, _) = self
+        let (header, ..) = self
             .current
             .opens
             .as_mut()
@@ -319,16 +333,15 @@ impl Tail {
         let before = self.current.bytes.len();
         record::push_control(
             &mut self.current.bytes,
-            self.check,
+            &self.frame,
             self.position.1,
             record,
             source,
         );
         let len = (self.current.bytes.len() - before) as u64;
-        debug_assert_eq!(
-            len,
-            control_len(record),
-            "control_len states what push_control writes"
+        debug_assert!(
+            len <= control_len(record),
+            "control_len bounds what push_control writes"
         );
         self.position.1 += len;
         debug_assert!(
@@ -355,11 +368,11 @@ impl Tail {
     }
 }
 
-/// Bytes of a whole record that is no entry.
+/// Bytes of a whole record that is no entry, at most: a vote may be encrypted.
 fn control_len(record: &Record) -> u64 {
     match record {
         Record::Entry { .. } => unreachable!("entries are no control records"),
-        Record::Vote(range) => (PREFIX + 1 + range.len()) as u64,
+        Record::Vote(range) => (PREFIX + 1 + range.len() + TAG_BYTES) as u64,
         Record::Committed { .. } | Record::Purge { .. } => record::POSITION_LEN,
         Record::Truncate { .. } => record::TRUNCATE_LEN,
         Record::Synced { .. } => record::SYNCED_LEN,

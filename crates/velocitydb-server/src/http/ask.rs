@@ -13,7 +13,7 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Uri};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
-use velocitydb::{Call, Collection, Expiry, Timestamp};
+use velocitydb::{Call, Collection, Durability, Expiry, Timestamp};
 
 use super::headers::{Asked, Preconditions};
 use super::problem::Problem;
@@ -59,6 +59,22 @@ impl Ask {
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         self.slot.blocking(work).await?
+    }
+
+    /// Does work that takes as long as it takes, such as an import: without the request's
+    /// deadline, which is for requests whose work is short.
+    pub(super) async fn long<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let syncing = (self.asked.durability == Some(Durability::Full)).then(|| self.app.syncing());
+        let slot = self.slot.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            let (_slot, _syncing) = (slot, syncing);
+            work()
+        });
+        let done = work.await;
+        done.map_err(|_| Problem::new("internal", "the work on the request panicked"))?
     }
 
     /// Refuses `If-Match` and `If-None-Match` where they have no meaning.
@@ -171,58 +187,88 @@ impl FromRequest<Arc<App>> for JsonText {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<JsonText, Problem> {
-        let (parts, body) = request.into_parts();
-        let slot = slot(&parts)?;
-        check_type(&parts.headers)?;
-        let bytes_max = app.config.body_bytes_max;
-        let too_large = || {
-            Problem::new(
-                "body_too_large",
-                format!("the server takes bodies of {bytes_max} bytes"),
-            )
-        };
-        let announced = parts
-            .headers
-            .get(CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-        if announced.is_some_and(|bytes| bytes > bytes_max as u64) {
-            return Err(too_large());
-        }
-        let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
-        slot.room(announced.unwrap_or(0))?;
-        let reading = read_body(body, announced.unwrap_or(0), |bytes| {
-            match bytes > bytes_max {
-                true => Err(too_large()),
-                false => slot.room(bytes),
-            }
-        });
-        let bytes = tokio::time::timeout_at(slot.deadline, reading)
-            .await
-            .map_err(|_| {
-                Problem::new(
-                    "body_timeout",
-                    "the body did not arrive within the request's time",
-                )
-            })??;
-        String::from_utf8(bytes).map(JsonText).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            let line = error.as_bytes()[..at]
-                .iter()
-                .filter(|byte| **byte == b'\n')
-                .count()
-                + 1;
-            let column = error.as_bytes()[..at]
-                .iter()
-                .rev()
-                .take_while(|b| **b != b'\n')
-                .count();
-            Problem::new(
-                "invalid_json",
-                format!("byte {at} of the body is not UTF-8"),
-            )
-            .place(line, column + 1)
-        })
+        let text = text(request, app, "application/json", is_json).await;
+        text.map(JsonText)
     }
+}
+
+/// A whole body of YAML or JSON text, not yet read as such.
+pub(super) struct YamlText(pub(super) String);
+
+impl FromRequest<Arc<App>> for YamlText {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<YamlText, Problem> {
+        let known = [
+            "application/yaml",
+            "application/x-yaml",
+            "text/yaml",
+            "application/json",
+        ];
+        let check = |kind: &str| known.contains(&kind);
+        let text = text(request, app, "application/yaml or application/json", check).await;
+        text.map(YamlText)
+    }
+}
+
+/// Reads the whole of a body whose type `check` lets through.
+async fn text(
+    request: Request,
+    app: &Arc<App>,
+    expected: &str,
+    check: impl Fn(&str) -> bool,
+) -> Result<String, Problem> {
+    let (parts, body) = request.into_parts();
+    let slot = slot(&parts)?;
+    check_type(&parts.headers, expected, check)?;
+    let bytes_max = app.config.body_bytes_max;
+    let too_large = || {
+        Problem::new(
+            "body_too_large",
+            format!("the server takes bodies of {bytes_max} bytes"),
+        )
+    };
+    let announced = parts
+        .headers
+        .get(CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|bytes| bytes > bytes_max as u64) {
+        return Err(too_large());
+    }
+    let announced = announced.and_then(|bytes| usize::try_from(bytes).ok());
+    slot.room(announced.unwrap_or(0))?;
+    let reading = read_body(body, announced.unwrap_or(0), |bytes| {
+        match bytes > bytes_max {
+            true => Err(too_large()),
+            false => slot.room(bytes),
+        }
+    });
+    let bytes = tokio::time::timeout_at(slot.deadline, reading)
+        .await
+        .map_err(|_| {
+            Problem::new(
+                "body_timeout",
+                "the body did not arrive within the request's time",
+            )
+        })??;
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..at]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count()
+            + 1;
+        let column = error.as_bytes()[..at]
+            .iter()
+            .rev()
+            .take_while(|b| **b != b'\n')
+            .count();
+        Problem::new(
+            "invalid_json",
+            format!("byte {at} of the body is not UTF-8"),
+        )
+        .place(line, column + 1)
+    })
 }
 
 /// Reads a body whole. `admit` judges each length before memory is taken for it.
@@ -247,8 +293,17 @@ async fn read_body(
     Ok(bytes)
 }
 
-/// `application/json`, or a type built on JSON; in UTF-8, not compressed.
-fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+/// `application/json`, or a type built on JSON.
+fn is_json(kind: &str) -> bool {
+    kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
+}
+
+/// A type that `known` lets through; in UTF-8, not compressed.
+fn check_type(
+    headers: &HeaderMap,
+    expected: &str,
+    known: impl Fn(&str) -> bool,
+) -> Result<(), Problem> {
     let refused = |what: String| Err(Problem::new("unsupported_media_type", what));
     for coding in headers.get_all(CONTENT_ENCODING) {
         if !coding.as_bytes().eq_ignore_ascii_case(b"identity") {
@@ -259,21 +314,22 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
         }
     }
     let Some(value) = headers.get(CONTENT_TYPE) else {
-        return refused("the body needs the header content-type: application/json".into());
+        return refused(format!(
+            "the body needs the header content-type: {expected}"
+        ));
     };
     let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
     let (kind, parameters) = value.split_once(';').unwrap_or((&value, ""));
     let kind = kind.trim();
-    if kind != "application/json" && !(kind.starts_with("application/") && kind.ends_with("+json"))
-    {
-        return refused(format!("the body is {kind:?}; expected application/json"));
+    if !known(kind) {
+        return refused(format!("the body is {kind:?}; expected {expected}"));
     }
     let charset = parameters
         .split(';')
         .find_map(|one| one.trim().strip_prefix("charset="));
     match charset.map(|charset| charset.trim_matches('"')) {
         None | Some("utf-8" | "utf8" | "us-ascii") => Ok(()),
-        Some(other) => refused(format!("the body is in {other:?}; JSON is UTF-8")),
+        Some(other) => refused(format!("the body is in {other:?}; expected UTF-8")),
     }
 }
 
@@ -303,7 +359,7 @@ mod tests {
         let check = |kind: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
-            check_type(&headers)
+            check_type(&headers, "JSON", is_json)
         };
         for good in [
             "application/json",
@@ -332,8 +388,18 @@ mod tests {
             let value = hyper::header::HeaderValue::from_static;
             headers.insert(CONTENT_TYPE, value("application/json"));
             headers.insert(CONTENT_ENCODING, value(coding));
-            assert_eq!(check_type(&headers).is_ok(), taken, "{coding}");
+            assert_eq!(
+                check_type(&headers, "JSON", is_json).is_ok(),
+                taken,
+                "{coding}"
+            );
         }
-        assert_eq!(check_type(&HeaderMap::new()).unwrap_err().row.status, 415);
+        assert_eq!(
+            check_type(&HeaderMap::new(), "JSON", is_json)
+                .unwrap_err()
+                .row
+                .status,
+            415
+        );
     }
 }

@@ -8,96 +8,36 @@ use axum::body::Body;
 use axum::response::Response;
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, LOCATION};
-use serde::{Deserialize, Serialize};
-use velocitydb::{
-    Collection, CollectionStats, Definition, Error, IndexDefinition, Kind, Persistence, Schema,
-    TimeToLive,
-};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use velocitydb::{AskedAlteration, Definition, Described, Error};
 
 use super::ask::{Ask, JsonText, Params};
 use super::headers::answer_write;
 use super::json;
 use super::problem::Problem;
 
-/// What creates a collection.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a definition, an object")]
-struct NewCollection {
-    name: String,
-    #[serde(default)]
-    kind: Kind,
-    #[serde(default)]
-    persistence: Persistence,
-    #[serde(default)]
-    primary_key: Option<String>,
-    #[serde(default)]
-    schema: Schema,
-    #[serde(default)]
-    indexes: Vec<IndexDefinition>,
-    #[serde(default)]
-    ttl: Option<TimeToLive>,
-}
-
-impl NewCollection {
-    fn read(text: &str) -> Result<Definition, Problem> {
-        if text.trim_start().starts_with('[') {
-            let what = "expected a definition, an object such as {\"name\": \"tasks\"}";
-            return Err(Problem::new("invalid_definition", what).place(1, 1));
-        }
-        let new: NewCollection = serde_json::from_str(text).map_err(|error| {
-            let code = if error.is_data() {
-                "invalid_definition"
-            } else {
-                "invalid_json"
-            };
-            Problem::new(code, error.to_string()).place(error.line(), error.column())
-        })?;
-        let mut definition = Definition::new(new.name);
-        definition.kind = new.kind;
-        definition.persistence = new.persistence;
-        definition.primary_key = new.primary_key;
-        definition.schema = new.schema;
-        definition.indexes = new.indexes;
-        definition.ttl = new.ttl;
-        Ok(definition)
+/// Reads a definition, or what is built on one. `example` is one to copy.
+fn read<T: DeserializeOwned>(text: &str, example: &str) -> Result<T, Problem> {
+    // An array of its parts in their order, which serde would take.
+    if text.trim_start().starts_with('[') {
+        let what = format!("expected {example}");
+        return Err(Problem::new("invalid_definition", what).place(1, 1));
     }
-}
-
-/// What a collection is and has.
-#[derive(Serialize)]
-struct Shown {
-    #[serde(flatten)]
-    definition: Definition,
-    documents: u64,
-    bytes: Bytes,
-}
-
-/// What a collection takes from memory.
-#[derive(Serialize)]
-struct Bytes {
-    total: usize,
-    documents: usize,
-    old_versions: usize,
-    primary: usize,
-    indexes: usize,
-}
-
-impl Shown {
-    fn of(collection: &Collection) -> Result<Shown, Error> {
-        let CollectionStats { documents, bytes } = collection.stats()?;
-        let bytes = Bytes {
-            total: bytes.total(),
-            documents: bytes.documents,
-            old_versions: bytes.old_versions,
-            primary: bytes.primary,
-            indexes: bytes.indexes,
+    serde_json::from_str(text).map_err(|error| {
+        let code = match error.is_data() {
+            true => "invalid_definition",
+            false => "invalid_json",
         };
-        Ok(Shown {
-            definition: collection.definition()?,
-            documents,
-            bytes,
-        })
-    }
+        Problem::new(code, error.to_string()).place(error.line(), error.column())
+    })
+}
+
+fn definition(text: &str) -> Result<Definition, Problem> {
+    read(
+        text,
+        "a definition, an object such as {\"name\": \"tasks\"}",
+    )
 }
 
 fn to_json(value: &impl Serialize) -> Vec<u8> {
@@ -107,14 +47,14 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
 pub(super) async fn list(ask: Ask) -> Result<Response, Problem> {
     #[derive(Serialize)]
     struct List {
-        collections: Vec<Shown>,
+        collections: Vec<Described>,
     }
     let (database, call) = (ask.app.database.clone(), ask.call());
     let body = ask.blocking(move || {
         let mut collections = Vec::new();
         for definition in database.collections() {
             let collection = database.collection(&definition.name);
-            match collection.and_then(|found| Shown::of(&found.with(call.clone()))) {
+            match collection.and_then(|found| found.with(call.clone()).describe()) {
                 Ok(shown) => collections.push(shown),
                 Err(Error::UnknownCollection(_)) => {} // dropped meanwhile
                 Err(error) => return Err(error.into()),
@@ -131,9 +71,9 @@ pub(super) async fn create(ask: Ask, JsonText(text): JsonText) -> Result<Respons
     ask.no_idempotency_key()?;
     let (database, call) = (ask.app.database.clone(), ask.call());
     ask.blocking(move || {
-        let answer = database.create_collection_with(NewCollection::read(&text)?, &call)?;
+        let answer = database.create_collection_with(definition(&text)?, &call)?;
         let collection = &answer.value;
-        let mut response = json::response(StatusCode::CREATED, to_json(&Shown::of(collection)?));
+        let mut response = json::response(StatusCode::CREATED, to_json(&collection.describe()?));
         let path = percent_encoding::utf8_percent_encode(
             collection.name(),
             percent_encoding::NON_ALPHANUMERIC,
@@ -150,7 +90,7 @@ pub(super) async fn create(ask: Ask, JsonText(text): JsonText) -> Result<Respons
 pub(super) async fn get(ask: Ask, Params(name): Params<String>) -> Result<Response, Problem> {
     let collection = ask.collection(&name)?;
     let body = ask
-        .blocking(move || Ok(to_json(&Shown::of(&collection)?)))
+        .blocking(move || Ok(to_json(&collection.describe()?)))
         .await?;
     Ok(json::response(StatusCode::OK, body))
 }
@@ -163,6 +103,29 @@ pub(super) async fn remove(ask: Ask, Params(name): Params<String>) -> Result<Res
         let answer = database.drop_collection_with(&name, &call)?;
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
+        answer_write(&mut response, &answer);
+        Ok(response)
+    })
+    .await
+}
+
+/// Gives a collection another definition. Its documents are brought to it, however many they are.
+pub(super) async fn alter(
+    ask: Ask,
+    Params(name): Params<String>,
+    JsonText(text): JsonText,
+) -> Result<Response, Problem> {
+    ask.no_preconditions()?;
+    ask.no_expiry()?;
+    ask.no_idempotency_key()?;
+    let collection = ask.app.database.collection(&name)?;
+    let collection = collection.with(ask.asked.call());
+    ask.long(move || {
+        let example = "an alteration, an object such as {\"definition\": {\"name\": \"tasks\"}}";
+        let asked: AskedAlteration = read(&text, example)?;
+        let answer = collection.alter(asked.into())?;
+        let described = collection.describe()?;
+        let mut response = json::response(StatusCode::OK, to_json(&described));
         answer_write(&mut response, &answer);
         Ok(response)
     })

@@ -19,7 +19,7 @@ use hyper::header::{ETAG, HeaderValue, LOCATION};
 use hyper::{StatusCode, Uri};
 use velocitydb::{
     Answer, Collection, CollectionView, Document, Effect, Error, Expected, Input, Key, Outcome,
-    PageRequest, Refusal, Swap, Update, Value,
+    PageRequest, Refusal, Swap, Update, Value, id_must_be, id_of_text, id_of_value, take_metadata,
 };
 
 use super::ask::{Ask, JsonText, Params, query};
@@ -118,7 +118,7 @@ pub(super) async fn get(
     Params((name, id)): Params<(String, String)>,
 ) -> Result<Response, Problem> {
     let view = ask.collection(&name)?.view()?;
-    let key = ids::from_path(view.definition(), &id)?;
+    let key = id_of_text(view.definition(), &id)?;
     let (found, index) = (view.get(&key)?, view.index());
     drop(view);
     let conditions = &ask.preconditions;
@@ -192,7 +192,7 @@ pub(super) async fn insert(
         let (id, input) = json::read_document(&text)?;
         let made = match id {
             Some(id) => {
-                let key = ids::from_body(&collection.definition()?, id)?;
+                let key = id_of_value(&collection.definition()?, id)?;
                 let made = collection.insert_with_id(&key, input);
                 let made = made.map_err(|error| named(error, &collection, &key))?;
                 Made::of(key, made)
@@ -213,7 +213,7 @@ pub(super) async fn put(
     ask.write(text.len(), move || {
         let (named, input) = json::read_document(&text)?;
         if let Some(named) = named {
-            ids::must_name(&collection.definition()?, named, &key)?;
+            id_must_be(&collection.definition()?, named, &key)?;
         }
         when.put(&collection, key, input)?.response(&collection)
     })
@@ -230,9 +230,9 @@ pub(super) async fn patch(
     ask.write(text.len(), move || {
         let mut patch = json::read_value(&text)?;
         if let Value::Map(patch) = &mut patch
-            && let Some(named) = json::take_metadata(patch)
+            && let Some(named) = take_metadata(patch)
         {
-            ids::must_name(&collection.definition()?, named, &key)?;
+            id_must_be(&collection.definition()?, named, &key)?;
         }
         let update = Update::merge(&patch);
         when.patch(&collection, key, update)?.response(&collection)
@@ -258,7 +258,7 @@ pub(super) async fn delete(
 /// What a write of one named document is about.
 fn target(ask: &Ask, name: &str, id: &str) -> Result<(Collection, Key, When), Problem> {
     let collection = ask.collection(name)?;
-    let key = ids::from_path(&collection.definition()?, id)?;
+    let key = id_of_text(&collection.definition()?, id)?;
     Ok((collection, key, When::read(ask)?))
 }
 
@@ -484,7 +484,7 @@ pub(super) async fn compare_and_swap(
 ) -> Result<Response, Problem> {
     ask.no_preconditions()?;
     let collection = ask.collection(&name)?;
-    let key = ids::from_path(&collection.definition()?, &id)?;
+    let key = id_of_text(&collection.definition()?, &id)?;
     room_for_present(&ask, &collection, &key)?;
     ask.write(text.len(), move || {
         let (expected, update) = read_swap(&text)?;
@@ -509,24 +509,11 @@ fn read_swap(text: &str) -> Result<(Expected, Update), Problem> {
         return Err(invalid(shape));
     };
     let (expected, update) = (body.remove("expected"), body.remove("update"));
-    let (Some(Value::Map(mut expected)), Some(update @ Value::Map(_)), true) =
+    let (Some(Value::Map(expected)), Some(update @ Value::Map(_)), true) =
         (expected, update, body.is_empty())
     else {
         return Err(invalid(shape));
     };
-    let expected = match expected.remove("_version") {
-        Some(version) => {
-            let version = version
-                .as_int()
-                .and_then(|version| u64::try_from(version).ok());
-            let version = version.ok_or_else(|| invalid("\"_version\" is a whole number"))?;
-            if !expected.is_empty() {
-                return Err(invalid("\"expected\" has either \"_version\" or fields"));
-            }
-            Expected::Version(version)
-        }
-        None if expected.is_empty() => return Err(invalid("\"expected\" expects nothing")),
-        None => Expected::Fields(expected.into_iter().collect()),
-    };
+    let expected = Expected::read(expected).map_err(|error| invalid(&error.to_string()))?;
     Ok((expected, Update::merge(&update)))
 }

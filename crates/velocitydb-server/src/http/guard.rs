@@ -76,6 +76,7 @@ fn has_parameters(request: &Request) -> bool {
     route.is_none_or(|route| match *request.method() {
         Method::GET | Method::HEAD => super::WITH_PARAMETERS.contains(&route.as_str()),
         Method::POST => route.as_str() == super::IMPORT,
+        Method::PUT => route.as_str() == super::SCHEMA,
         _ => false,
     })
 }

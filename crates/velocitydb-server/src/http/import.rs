@@ -17,7 +17,7 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use hyper::{StatusCode, Uri};
 use serde::Serialize;
 use tokio::sync::mpsc;
-use velocitydb::{Call, Database, Definition, Durability, Error};
+use velocitydb::{Call, Database, Definition, Error};
 use velocitydb_import::{
     BadRow, BadRows, ExportReader, Format, Ids, Item, LoadError, LoadOptions, Loader, Met,
     OnBadRow, Opened, Options, with_id_type,
@@ -115,19 +115,11 @@ pub(super) async fn import(
     };
     let within = ask.app.config.request_timeout;
     let pump = tokio::spawn(pump(request.into_body(), parts, within));
-    // Without the request's deadline: it is for requests whose work is short.
     let (database, call) = (ask.app.database.clone(), ask.asked.call());
-    let syncing = (ask.asked.durability == Some(Durability::Full)).then(|| ask.app.syncing());
-    let slot = ask.slot.clone();
-    let work = tokio::task::spawn_blocking(move || {
-        let (_slot, _syncing) = (slot, syncing);
-        load(&database, name, call, wanted, format, source)
-    });
-    let imported = work.await;
+    let work = move || load(&database, name, call, wanted, format, source);
+    let imported = ask.long(work).await;
     pump.abort();
-    let imported =
-        imported.map_err(|_| Problem::new("internal", "the work on the request panicked"))??;
-    Ok(json::response(StatusCode::OK, to_json(&imported)))
+    Ok(json::response(StatusCode::OK, to_json(&imported?)))
 }
 
 fn to_json(value: &impl Serialize) -> Vec<u8> {

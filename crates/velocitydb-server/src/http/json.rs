@@ -5,26 +5,14 @@
 //! form. A body with metadata (one that was read before, or that names its `_id`) takes the
 //! longer way over values; all but `_id` is left out. Tests: below.
 
-use std::collections::BTreeMap;
-
 use axum::body::Body;
 use axum::response::Response;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use velocitydb::types::write_json;
-use velocitydb::{Document, Input, Key, Value};
+use velocitydb::{Document, Input, Key, METADATA, Value, take_metadata};
 
 use super::problem::Problem;
-
-/// What the server says about a document, in the order in which it is written.
-const METADATA: [&str; 6] = [
-    "_id",
-    "_version",
-    "_index",
-    "_created_at",
-    "_updated_at",
-    "_expires_at",
-];
 
 /// A response of JSON text.
 pub(super) fn response(status: StatusCode, body: Vec<u8>) -> Response {
@@ -102,16 +90,6 @@ pub(super) fn read_document(text: &str) -> Result<(Option<Value>, Input<'static>
             Err(Problem::new("invalid_json", detail).place(1, 1))
         }
     }
-}
-
-/// Takes the metadata out of what was read before: it is the server's to say. The answer is the
-/// `_id`.
-pub(super) fn take_metadata(map: &mut BTreeMap<String, Value>) -> Option<Value> {
-    let [id, rest @ ..] = METADATA;
-    for name in rest {
-        map.remove(name);
-    }
-    map.remove(id)
 }
 
 /// Reads any JSON text.

@@ -14,8 +14,11 @@
 //! | `/v1/collections` | GET, POST |
 //! | `/v1/collections/{name}` | GET, DELETE |
 //! | `/v1/collections/{name}/count` | GET |
+//! | `/v1/collections/{name}/alter` | POST |
 //! | `/v1/collections/{name}/import` | POST |
 //! | `/v1/collections/{name}/export`, `/v1/export` | GET |
+//! | `/v1/schemas` | GET |
+//! | `/v1/schemas/{name}` | GET, PUT |
 //! | `/v1/collections/{name}/documents` | GET, POST |
 //! | `/v1/collections/{name}/documents/{id}` | GET, PUT, PATCH, DELETE |
 //! | `/v1/collections/{name}/documents/{id}/compare-and-swap` | POST |
@@ -36,6 +39,7 @@ mod import;
 mod json;
 mod observe;
 mod problem;
+mod schemas;
 mod unread;
 
 use std::sync::Arc;
@@ -65,6 +69,9 @@ const WITH_PARAMETERS: [&str; 4] = [LIST, SLOW, EXPORT, EXPORT_ONE];
 /// The route whose POST takes them.
 const IMPORT: &str = "/v1/collections/{name}/import";
 
+/// The route whose PUT takes them.
+const SCHEMA: &str = "/v1/schemas/{name}";
+
 /// The service behind the HTTP port.
 pub(crate) fn router(app: Arc<App>) -> Router {
     Router::new()
@@ -81,6 +88,9 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             get(collections::get).delete(collections::remove),
         )
         .route("/v1/collections/{name}/count", get(collections::count))
+        .route("/v1/collections/{name}/alter", post(collections::alter))
+        .route("/v1/schemas", get(schemas::list))
+        .route(SCHEMA, get(schemas::get).put(schemas::load))
         .route(IMPORT, post(import::import))
         .route(EXPORT_ONE, get(export::one))
         .route(EXPORT, get(export::many))

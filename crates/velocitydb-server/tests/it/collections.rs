@@ -160,3 +160,60 @@ fn a_drop_is_as_durable_as_it_is_asked_to_be() {
     assert_eq!(dropped.status, 204);
     assert_eq!(dropped.header("velocity-durability"), "full");
 }
+
+#[test]
+fn a_collection_is_altered() {
+    let dir = tempfile::tempdir().unwrap();
+    let served = crate::harness::Served::at(dir.path());
+    let schema = r#"{"fields":[{"name":"old","type":"string"},{"name":"gone","type":"int"}]}"#;
+    served.post(
+        "/v1/collections",
+        &format!(r#"{{"name":"things","schema":{schema}}}"#),
+    );
+    served.put(&format!("{THINGS}/a"), r#"{"old":"7","gone":1}"#);
+    let alter = "/v1/collections/things/alter";
+    let asked = r#"{"definition": {"name": "things", "schema": {"fields": [
+            {"name": "new", "type": "int"},
+            {"name": "state", "type": "string", "default": {"constant": "waiting"}}]}},
+        "rename": {"old": "new"}, "drop": ["gone"]}"#;
+    let level = [("velocity-durability", "full")];
+    let altered = served.ask("POST", alter, &level, asked);
+    assert_eq!(altered.status, 200, "{altered:?}");
+    assert_eq!(altered.header("velocity-durability"), "full");
+    assert_eq!(altered.json()["schema"]["fields"][0]["name"], "new");
+    assert_eq!(altered.json()["documents"], 1);
+    let document = served.get(&format!("{THINGS}/a")).json();
+    assert_eq!(document["new"], 7);
+    assert_eq!(document["state"], "waiting");
+    assert!(document.get("gone").is_none(), "{document}");
+
+    let misfit = r#"{"definition":{"name":"things","schema":{"fields":[
+        {"name":"new","type":"int","minimum":8},{"name":"state","type":"string"}]}}}"#;
+    let problem = served.post(alter, misfit).problem(422, "migration_refused");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("minimum is 8, got int 7"), "{detail}");
+    assert!(detail.contains("document a:"), "{detail}");
+    for (body, what) in [
+        (
+            r#"{"definition":{"name":"other"}}"#,
+            "the name of a collection",
+        ),
+        (
+            r#"{"definition":{"name":"things"},"at":1}"#,
+            "unknown field `at`",
+        ),
+        (r#"{}"#, "missing field `definition`"),
+        (r#"[]"#, "expected an alteration"),
+    ] {
+        let problem = served.post(alter, body).problem(422, "invalid_definition");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains(what), "{detail}");
+    }
+    let body = r#"{"definition":{"name":"nothing"}}"#;
+    served
+        .post("/v1/collections/nothing/alter", body)
+        .problem(404, "unknown_collection");
+    let key = [("idempotency-key", "k")];
+    let keyed = served.ask("POST", alter, &key, asked);
+    keyed.problem(400, "invalid_header");
+}

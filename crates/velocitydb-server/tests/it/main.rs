@@ -13,6 +13,7 @@ mod health;
 mod lifecycle;
 mod problems;
 mod reload;
+mod schemas;
 mod slow;
 mod slow_operations;
 mod transfer;

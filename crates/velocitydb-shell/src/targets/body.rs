@@ -19,13 +19,34 @@ impl Body {
 
     /// A definition with the name before what the user wrote, on the same line.
     pub(super) fn definition(collection: &str, definition: &str) -> Body {
+        Body::default().with_definition(collection, definition)
+    }
+
+    /// An alteration.
+    pub(super) fn alteration(
+        collection: &str,
+        definition: &str,
+        rename: Option<&str>,
+        drop: Option<&str>,
+    ) -> Body {
+        let body = Body::default().with("{\"definition\":");
+        let mut body = body.with_definition(collection, definition);
+        for (name, json) in [("rename", rename), ("drop", drop)] {
+            if let Some(json) = json {
+                body = body.with(&format!(",\"{name}\":")).argument(json);
+            }
+        }
+        body.with("}")
+    }
+
+    fn with_definition(self, collection: &str, definition: &str) -> Body {
         let name = serde_json::Value::from(collection);
         let inner = definition.strip_prefix('{').unwrap_or(definition);
         let comma = match inner.trim_start().starts_with('}') {
             true => "",
             false => ",",
         };
-        let mut body = Body::default().with(&format!("{{\"name\":{name}{comma}"));
+        let mut body = self.with(&format!("{{\"name\":{name}{comma}"));
         // The brace that the user wrote stands for the byte before.
         let start = body.text.len() - (definition.len() - inner.len());
         body = body.with(inner);

@@ -1,17 +1,15 @@
 //! A database that this process opens itself.
 //!
-//! Ids in text become keys as the HTTP API makes them: of the declared primary key's type, or as
-//! [`Key::parse`] reads them. Tests: tests/it.
+//! Ids in text become keys as at all doors ([`id_of_text`]). Tests: tests/it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::de::DeserializeOwned;
 use velocitydb::types::JsonError;
 use velocitydb::{
-    Collection, Database, Definition, Document, Error, Expected, FieldType, IndexDefinition, Input,
-    Key, Kind, Options, PageRequest, Persistence, Refusal, Schema, Swap, TimeToLive, Update, Uuid,
-    Value,
+    AskedAlteration, Collection, Database, Document, EncryptionKeys, Error, Expected, IdError,
+    Input, Key, Options, PageRequest, Refusal, Swap, Update, Value, id_must_be, id_of_text,
+    id_of_value, take_metadata,
 };
 
 use super::body::{Body, byte_at, without_place};
@@ -26,9 +24,9 @@ pub struct Embedded {
 
 impl Embedded {
     /// Opens the database in a directory that no server uses.
-    pub fn open(dir: &Path) -> Result<Embedded, Error> {
+    pub fn open(dir: &Path, keys: EncryptionKeys) -> Result<Embedded, Error> {
         Ok(Embedded {
-            database: Database::open(Options::at(dir))?,
+            database: Database::open(Options::at(dir).encryption(keys))?,
             dir: Some(dir.to_owned()),
         })
     }
@@ -47,7 +45,7 @@ impl Embedded {
 
     fn target(&self, name: &str, id: &str) -> Result<(Collection, Key), TargetError> {
         let collection = self.collection(name)?;
-        let key = key(&collection.definition()?, id)?;
+        let key = id_of_text(&collection.definition()?, id)?;
         Ok((collection, key))
     }
 
@@ -60,96 +58,11 @@ impl Embedded {
     }
 }
 
-/// What creates a collection: the same as the HTTP API takes (tests/it compares the two).
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a definition, an object")]
-struct NewCollection {
-    name: String,
-    #[serde(default)]
-    kind: Kind,
-    #[serde(default)]
-    persistence: Persistence,
-    #[serde(default)]
-    primary_key: Option<String>,
-    #[serde(default)]
-    schema: Schema,
-    #[serde(default)]
-    indexes: Vec<IndexDefinition>,
-    #[serde(default)]
-    ttl: Option<TimeToLive>,
-}
-
-/// A definition with what it holds, as the HTTP API shows it.
-#[derive(Serialize)]
-struct Described {
-    #[serde(flatten)]
-    definition: Definition,
-    documents: u64,
-    bytes: BTreeMap<&'static str, usize>,
-}
-
 fn described(collection: &Collection) -> Result<Value, TargetError> {
-    let stats = collection.stats()?;
-    let described = Described {
-        definition: collection.definition()?,
-        documents: stats.documents,
-        bytes: BTreeMap::from([("total", stats.bytes.total())]),
-    };
-    let text = serde_json::to_string(&described);
+    let text = serde_json::to_string(&collection.describe()?);
     let value = text.ok().and_then(|text| Value::from_json(&text).ok());
     value.ok_or_else(|| TargetError::new("internal", "the definition cannot be shown as JSON"))
 }
-
-/// The key that an id in text stands for.
-fn key(definition: &Definition, text: &str) -> Result<Key, TargetError> {
-    let wrong = |what: String| TargetError::new("invalid_id", format!("the id {text:?}: {what}"));
-    let parse = || Key::parse(text).map_err(|error| wrong(error.to_string()));
-    let primary = definition.primary_key.as_deref();
-    let Some(field) = primary.and_then(|name| definition.schema.field(name)) else {
-        return parse();
-    };
-    if text.starts_with('"') {
-        return parse();
-    }
-    let value = match field.kind {
-        FieldType::Json | FieldType::Array | FieldType::Map | FieldType::Point => return parse(),
-        FieldType::String => Some(Value::from(text)),
-        FieldType::Int => text.parse().ok().map(Value::Int),
-        FieldType::Float => text.parse().ok().map(Value::Float),
-        FieldType::Bool => text.parse().ok().map(Value::Bool),
-        kind => Some(kind.coerce(Value::from(text))).filter(|value| value.as_str().is_none()),
-    };
-    let value = value.ok_or_else(|| wrong(format!("the primary key is of type {}", field.kind)))?;
-    Key::from_value(&value).map_err(|error| wrong(error.to_string()))
-}
-
-/// The key that an `_id` in a document stands for.
-fn named_key(definition: &Definition, named: Value) -> Result<Key, TargetError> {
-    let primary = definition.primary_key.as_deref();
-    let named = match (
-        primary.and_then(|name| definition.schema.field(name)),
-        named,
-    ) {
-        (Some(field), named) => field.kind.coerce(named),
-        (None, Value::String(text)) if text.len() == 36 => {
-            Uuid::try_parse(&text).map_or(Value::String(text), Value::Uuid)
-        }
-        (None, named) => named,
-    };
-    Key::from_value(&named).map_err(|error| {
-        let what = format!("the id {:?}: {error}", named.to_json());
-        TargetError::new("invalid_id", what)
-    })
-}
-
-/// What the database says of a document: left out when one that was read is written again.
-const METADATA: [&str; 5] = [
-    "_version",
-    "_index",
-    "_created_at",
-    "_updated_at",
-    "_expires_at",
-];
 
 /// A document: its `_id`, if it has one, and its fields.
 fn input(text: &str) -> Result<(Option<Value>, Input<'static>), TargetError> {
@@ -159,8 +72,8 @@ fn input(text: &str) -> Result<(Option<Value>, Input<'static>), TargetError> {
     }
     match value(0, text)? {
         Value::Map(mut map) => {
-            METADATA.iter().for_each(|name| _ = map.remove(*name));
-            Ok((map.remove("_id"), Input::from(map)))
+            let named = take_metadata(&mut map);
+            Ok((named, Input::from(map)))
         }
         other => Err(TargetError {
             place: Some((0, 0)),
@@ -175,12 +88,7 @@ fn input(text: &str) -> Result<(Option<Value>, Input<'static>), TargetError> {
 /// Refuses an `_id` in a document that is not the one that is written.
 fn must_name(collection: &Collection, named: Option<Value>, key: &Key) -> Result<(), TargetError> {
     let Some(named) = named else { return Ok(()) };
-    let shown = named.to_json();
-    if shown == key.to_value().to_json() || named_key(&collection.definition()?, named)? == *key {
-        return Ok(());
-    }
-    let what = format!("\"_id\" is {shown} but the path names {key}");
-    Err(TargetError::new("invalid_id", what))
+    Ok(id_must_be(&collection.definition()?, named, key)?)
 }
 
 /// A document with its metadata beside the fields.
@@ -215,8 +123,26 @@ fn wrong_json(argument: usize, text: &str, error: &JsonError) -> TargetError {
     }
 }
 
+/// Reads a definition, or what is built on one.
+fn read<T: DeserializeOwned>(body: &Body) -> Result<T, TargetError> {
+    serde_json::from_str(&body.text).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let what = without_place(&error.to_string(), line, column);
+        TargetError {
+            place: body.place(line, column),
+            ..TargetError::new("invalid_definition", what)
+        }
+    })
+}
+
 fn value(argument: usize, text: &str) -> Result<Value, TargetError> {
     Value::from_json(text).map_err(|error| wrong_json(argument, text, &error))
+}
+
+impl From<IdError> for TargetError {
+    fn from(error: IdError) -> TargetError {
+        TargetError::new("invalid_id", error.to_string())
+    }
 }
 
 impl From<Error> for TargetError {
@@ -274,22 +200,21 @@ impl Target for Embedded {
 
     fn create(&mut self, collection: &str, definition: &str) -> Result<(), TargetError> {
         let body = Body::definition(collection, definition);
-        let new: NewCollection = serde_json::from_str(&body.text).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            let what = without_place(&error.to_string(), line, column);
-            TargetError {
-                place: body.place(line, column),
-                ..TargetError::new("invalid_definition", what)
-            }
-        })?;
-        let mut definition = Definition::new(new.name);
-        definition.kind = new.kind;
-        definition.persistence = new.persistence;
-        definition.primary_key = new.primary_key;
-        definition.schema = new.schema;
-        definition.indexes = new.indexes;
-        definition.ttl = new.ttl;
+        let definition = read(&body)?;
         self.database.create_collection(definition)?;
+        Ok(())
+    }
+
+    fn alter(
+        &mut self,
+        collection: &str,
+        definition: &str,
+        rename: Option<&str>,
+        drop: Option<&str>,
+    ) -> Result<(), TargetError> {
+        let altered = self.collection(collection)?;
+        let asked: AskedAlteration = read(&Body::alteration(collection, definition, rename, drop))?;
+        altered.alter(asked.into())?;
         Ok(())
     }
 
@@ -340,13 +265,13 @@ impl Target for Embedded {
             (None, None) => collection.insert(input)?.value,
             (None, Some(named)) => {
                 let id = named.to_json();
-                let key = named_key(&collection.definition()?, named)?;
+                let key = id_of_value(&collection.definition()?, named)?;
                 let inserted = collection.insert_with_id(&key, input);
                 inserted.map_err(|error| present(error, &collection, &id))?;
                 key
             }
             (Some(id), named) => {
-                let key = key(&collection.definition()?, id)?;
+                let key = id_of_text(&collection.definition()?, id)?;
                 must_name(&collection, named, &key)?;
                 let inserted = collection.insert_with_id(&key, input);
                 inserted.map_err(|error| present(error, &collection, id))?;
@@ -368,8 +293,7 @@ impl Target for Embedded {
         let (collection, key) = self.target(collection, id)?;
         let mut patch = value(0, patch)?;
         if let Value::Map(patch) = &mut patch {
-            METADATA.iter().for_each(|name| _ = patch.remove(*name));
-            must_name(&collection, patch.remove("_id"), &key)?;
+            must_name(&collection, take_metadata(patch), &key)?;
         }
         let update = Update::merge(&patch);
         collection
@@ -428,17 +352,9 @@ impl Target for Embedded {
 
 /// `{"_version": n}`, or fields by their paths.
 fn expectation(value: Value) -> Result<Expected, TargetError> {
-    let invalid = |what: &str| TargetError::new("invalid_request", what);
-    let Value::Map(mut map) = value else {
-        return Err(invalid("what is expected must be an object"));
-    };
-    match map.remove("_version") {
-        Some(version) => match (version.as_int().map(u64::try_from), map.is_empty()) {
-            (Some(Ok(version)), true) => Ok(Expected::Version(version)),
-            (_, true) => Err(invalid("\"_version\" is a whole number")),
-            (_, false) => Err(invalid("\"expected\" has either \"_version\" or fields")),
-        },
-        None if map.is_empty() => Err(invalid("\"expected\" expects nothing")),
-        None => Ok(Expected::Fields(map.into_iter().collect())),
+    let invalid = |what: String| TargetError::new("invalid_request", what);
+    match value {
+        Value::Map(map) => Expected::read(map).map_err(|error| invalid(error.to_string())),
+        _ => Err(invalid("what is expected must be an object".to_owned())),
     }
 }

@@ -1,13 +1,14 @@
 //! A running server, asked over its HTTP API.
 //!
-//! One blocking client with a pool of connections; every wait is bounded. Tests: tests/it.
+//! One blocking client with a pool of connections; every wait is bounded, but for the answer to
+//! work that takes as long as it takes. Tests: tests/it.
 
 use std::time::Duration;
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use ureq::http::{Method, Request, Uri};
-use velocitydb::Value;
+use velocitydb::{SchemaRow, ShownPlan, Value};
 
 use super::body::{Body, without_place};
 use super::embedded::already_exists;
@@ -28,6 +29,15 @@ pub struct Http {
     base: String,
 }
 
+/// Whether a schema is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadMode {
+    /// It is.
+    Load,
+    /// Only what that would do is said.
+    Plan,
+}
+
 /// An error as the server writes it (RFC 9457).
 #[derive(Deserialize)]
 struct Problem {
@@ -36,6 +46,14 @@ struct Problem {
     line: Option<usize>,
     column: Option<usize>,
     current: Option<serde_json::Value>,
+}
+
+fn agent(answer_timeout: Option<Duration>) -> ureq::Agent {
+    let config = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_connect(Some(CONNECT_TIMEOUT))
+        .timeout_global(answer_timeout);
+    config.build().into()
 }
 
 fn segment(text: &str) -> String {
@@ -85,14 +103,8 @@ impl Http {
             return Err(format!("{url:?} has a path; {example}"));
         }
         let authority = uri.authority().ok_or(example)?;
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(ANSWER_TIMEOUT))
-            .build()
-            .into();
         Ok(Http {
-            agent,
+            agent: agent(Some(ANSWER_TIMEOUT)),
             base: format!("http://{authority}"),
         })
     }
@@ -108,8 +120,54 @@ impl Http {
         serde_json::from_str(&text).map_err(|error| strange(&error.to_string()))
     }
 
+    /// The same server, for work that takes as long as it takes.
+    fn patient(&self) -> Http {
+        Http {
+            agent: agent(None),
+            base: self.base.clone(),
+        }
+    }
+
+    /// Loads the text of a schema file, or says what that would do.
+    pub fn load_schema(
+        &self,
+        name: &str,
+        text: &str,
+        mode: LoadMode,
+    ) -> Result<ShownPlan, TargetError> {
+        let query = match mode {
+            LoadMode::Load => "",
+            LoadMode::Plan => "?dry_run=true",
+        };
+        let path = format!("/v1/schemas/{}{query}", segment(name));
+        let body = Body::of(text);
+        let kind = [("content-type", "application/yaml")];
+        let plan = self
+            .patient()
+            .ask_with(Method::PUT, &path, Some(&body), &kind)?;
+        serde_json::from_str(&plan).map_err(|error| strange(&error.to_string()))
+    }
+
+    /// The schemas that were loaded.
+    pub fn schemas(&self) -> Result<Vec<SchemaRow>, TargetError> {
+        #[derive(Deserialize)]
+        struct List {
+            schemas: Vec<SchemaRow>,
+        }
+        let text = self.ask(Method::GET, "/v1/schemas", None)?;
+        let list = serde_json::from_str(&text);
+        list.map(|List { schemas }| schemas)
+            .map_err(|error| strange(&error.to_string()))
+    }
+
+    /// One of them, as JSON.
+    pub fn schema(&self, name: &str) -> Result<String, TargetError> {
+        let path = format!("/v1/schemas/{}", segment(name));
+        self.ask(Method::GET, &path, None)
+    }
+
     fn ask(&self, method: Method, path: &str, body: Option<&Body>) -> Result<String, TargetError> {
-        self.ask_with(method, path, body, None)
+        self.ask_with(method, path, body, &[])
     }
 
     fn ask_with(
@@ -117,22 +175,23 @@ impl Http {
         method: Method,
         path: &str,
         body: Option<&Body>,
-        if_none_match: Option<&str>,
+        headers: &[(&str, &str)],
     ) -> Result<String, TargetError> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base));
-        if let Some(tags) = if_none_match {
-            request = request.header("if-none-match", tags);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if body.is_some() && headers.iter().all(|(name, _)| *name != "content-type") {
+            request = request.header("content-type", "application/json");
         }
         let invalid =
             |error: ureq::http::Error| TargetError::new("", format!("the request: {error}"));
         let sent = match body {
-            Some(body) => {
-                let request = request.header("content-type", "application/json");
-                self.agent
-                    .run(request.body(body.text.as_str()).map_err(invalid)?)
-            }
+            Some(body) => self
+                .agent
+                .run(request.body(body.text.as_str()).map_err(invalid)?),
             None => self.agent.run(request.body(()).map_err(invalid)?),
         };
         let mut reply = sent.map_err(|error| self.unanswered(&error))?;
@@ -214,6 +273,19 @@ impl Target for Http {
         Ok(())
     }
 
+    fn alter(
+        &mut self,
+        collection: &str,
+        definition: &str,
+        rename: Option<&str>,
+        drop: Option<&str>,
+    ) -> Result<(), TargetError> {
+        let body = Body::alteration(collection, definition, rename, drop);
+        let path = format!("{}/alter", collection_path(collection));
+        self.patient().ask(Method::POST, &path, Some(&body))?;
+        Ok(())
+    }
+
     fn drop_collection(&mut self, collection: &str) -> Result<(), TargetError> {
         self.ask(Method::DELETE, &collection_path(collection), None)?;
         Ok(())
@@ -265,7 +337,7 @@ impl Target for Http {
             return self.value(Method::POST, &path, Some(&body));
         };
         let path = document_path(collection, id);
-        let text = self.ask_with(Method::PUT, &path, Some(&body), Some("*"));
+        let text = self.ask_with(Method::PUT, &path, Some(&body), &[("if-none-match", "*")]);
         let text = text.map_err(|error| match error.code.as_str() {
             "precondition_failed" => already_exists(collection, id),
             _ => error,

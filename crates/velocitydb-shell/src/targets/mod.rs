@@ -12,7 +12,7 @@ mod http;
 use velocitydb::Value;
 
 pub use embedded::Embedded;
-pub use http::Http;
+pub use http::{Http, LoadMode};
 
 use crate::status::Status;
 
@@ -29,6 +29,16 @@ pub trait Target: Send {
 
     /// Creates a collection from its definition: an object, in which the name is left out.
     fn create(&mut self, collection: &str, definition: &str) -> Result<(), TargetError>;
+
+    /// Gives a collection another definition. Arguments of an error: the definition, then those of
+    /// `rename` (an object) and `drop` (an array) that there are.
+    fn alter(
+        &mut self,
+        collection: &str,
+        definition: &str,
+        rename: Option<&str>,
+        drop: Option<&str>,
+    ) -> Result<(), TargetError>;
 
     /// Drops a collection.
     fn drop_collection(&mut self, collection: &str) -> Result<(), TargetError>;

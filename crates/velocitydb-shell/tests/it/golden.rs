@@ -81,6 +81,7 @@ macro_rules! scripts {
 
 scripts!(
     answers_as_json,
+    collections_are_altered,
     documents_come_and_go,
     errors_point_at_their_place,
     escape_sequences_are_shown_not_obeyed,
@@ -98,4 +99,4 @@ fn every_script_is_run() {
     assert_eq!(files.count(), SCRIPTS);
 }
 
-const SCRIPTS: usize = 9;
+const SCRIPTS: usize = 10;

@@ -18,8 +18,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use velocitydb::{
-    Background, Database, Durability, Error, LogOptions, ManualClock, Options, Recovery, Timestamp,
-    View,
+    Background, Database, Durability, EncryptionKeys, Error, LogOptions, ManualClock, Options,
+    Recovery, Timestamp, View,
 };
 
 use crate::disk::{CrashMode, SimDisk};
@@ -43,6 +43,8 @@ pub struct Settings {
     pub checkpoints_kept: usize,
     /// The level of writes that name none.
     pub durability: Durability,
+    /// Its keys.
+    pub keys: EncryptionKeys,
 }
 
 impl Settings {
@@ -55,6 +57,7 @@ impl Settings {
             log,
             checkpoints_kept: 2,
             durability: Durability::Os,
+            keys: EncryptionKeys::default(),
         }
     }
 }
@@ -237,6 +240,7 @@ impl Node {
         let options = Options::at(PathBuf::from(DIR))
             .durability(self.settings.durability)
             .log(self.settings.log.clone())
+            .encryption(self.settings.keys.clone())
             .checkpoints_kept(self.settings.checkpoints_kept)
             .snapshot_deadline(SNAPSHOT_KEPT)
             .disk(Arc::new(disk.clone()))

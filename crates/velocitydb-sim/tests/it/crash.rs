@@ -110,17 +110,17 @@ fn crash_everywhere(mode: CrashMode, usual_seeds: u64) {
 }
 
 #[test]
-fn nothing_written_is_lost_when_the_process_dies() {
+pub fn nothing_written_is_lost_when_the_process_dies() {
     crash_everywhere(CrashMode::Process, 12);
 }
 
 #[test]
-fn nothing_synced_is_lost_when_power_is_lost() {
+pub fn nothing_synced_is_lost_when_power_is_lost() {
     crash_everywhere(CrashMode::PowerLoss, 24);
 }
 
 #[test]
-fn a_crash_while_recovering_is_recovered() {
+pub fn a_crash_while_recovering_is_recovered() {
     for seed in seeds(16) {
         let disk = SimDisk::new(seed);
         let mut model = Model::default();
@@ -144,7 +144,7 @@ fn a_crash_while_recovering_is_recovered() {
 }
 
 #[test]
-fn reused_files_never_show_old_records() {
+pub fn reused_files_never_show_old_records() {
     // Every payload is unique, so an old record in a reused file would not be explained.
     let mut recycled = 0;
     for seed in seeds(40) {
@@ -217,7 +217,7 @@ fn log_in_a_reused_file(seed: u64) -> (SimDisk, u64) {
 }
 
 #[test]
-fn an_old_record_behind_a_lost_end_mark_is_not_taken() {
+pub fn an_old_record_behind_a_lost_end_mark_is_not_taken() {
     for seed in seeds(60) {
         let (disk, last) = log_in_a_reused_file(seed);
         let copy = disk.copy(seed);

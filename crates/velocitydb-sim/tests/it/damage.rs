@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use velocitydb_engine::log::{LogError, check};
 use velocitydb_sim::{CrashMode, Random, SimDisk, seeds};
 
-use crate::model::{Content, DIR, Model, open, step};
+use crate::model::{Content, DIR, Model, keys, open, step};
 
 /// A log of a few segments; what it holds.
 fn small_log(seed: u64, ending: Ending) -> (SimDisk, Model) {
@@ -49,7 +49,7 @@ fn segments(disk: &SimDisk) -> Vec<PathBuf> {
 /// The log either opens with a prefix of at least `floor` events, or says that it is damaged.
 /// What it holds when it opens.
 fn open_or_damaged(disk: &SimDisk, model: &Model, floor: usize, context: &str) -> Option<Content> {
-    let report = check(disk, Path::new(DIR)).unwrap();
+    let report = check(disk, Path::new(DIR), &keys()).unwrap();
     match open(disk, 0) {
         Ok((log, recovered)) => {
             assert!(
@@ -70,7 +70,7 @@ fn open_or_damaged(disk: &SimDisk, model: &Model, floor: usize, context: &str) -
 }
 
 #[test]
-fn a_flipped_bit_is_named_or_harmless() {
+pub fn a_flipped_bit_is_named_or_harmless() {
     let (mut named, mut harmless) = (0, 0);
     for seed in seeds(6) {
         for ending in [Ending::Closed, Ending::Killed] {
@@ -98,7 +98,7 @@ fn a_flipped_bit_is_named_or_harmless() {
 }
 
 #[test]
-fn a_cut_file_gives_a_prefix_or_is_named() {
+pub fn a_cut_file_gives_a_prefix_or_is_named() {
     for seed in seeds(4) {
         let (disk, model) = small_log(seed, Ending::Closed);
         let segments = segments(&disk);
@@ -115,7 +115,7 @@ fn a_cut_file_gives_a_prefix_or_is_named() {
 }
 
 #[test]
-fn a_lost_segment_is_named_unless_it_is_the_newest() {
+pub fn a_lost_segment_is_named_unless_it_is_the_newest() {
     for seed in seeds(30) {
         let (disk, model) = small_log(seed, Ending::Closed);
         let segments = segments(&disk);
@@ -136,7 +136,7 @@ fn a_lost_segment_is_named_unless_it_is_the_newest() {
 }
 
 #[test]
-fn segments_of_another_log_are_refused() {
+pub fn segments_of_another_log_are_refused() {
     let (disk, _) = small_log(1, Ending::Closed);
     let (other, _) = small_log(2, Ending::Closed);
     let (mine, theirs) = (segments(&disk), segments(&other));

@@ -82,17 +82,17 @@ fn fail_everywhere(kind: io::ErrorKind, operation: Option<Operation>, usual_seed
 }
 
 #[test]
-fn any_operation_may_fail_once() {
+pub fn any_operation_may_fail_once() {
     fail_everywhere(io::ErrorKind::Other, None, 12);
 }
 
 #[test]
-fn any_operation_may_find_the_disk_full_once() {
+pub fn any_operation_may_find_the_disk_full_once() {
     fail_everywhere(io::ErrorKind::StorageFull, None, 6);
 }
 
 #[test]
-fn a_failed_sync_closes_the_log_for_everyone_and_is_not_retried() {
+pub fn a_failed_sync_closes_the_log_for_everyone_and_is_not_retried() {
     let disk = SimDisk::new(3);
     let (log, _) = open(&disk, 4).unwrap();
     for index in 1..=3 {

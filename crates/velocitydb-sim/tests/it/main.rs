@@ -8,6 +8,7 @@
 
 mod crash;
 mod damage;
+mod encryption;
 mod fault;
 mod found;
 mod model;

@@ -1,10 +1,12 @@
 //! The oracle: a log is a list of events, and what is recovered must be the effect of a prefix
 //! of them that holds all that was acknowledged.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 
 use velocitydb::Timestamp;
+use velocitydb_engine::crypt::{EncryptionKey, EncryptionKeys};
 use velocitydb_engine::log::{FlushLevel, Log, LogError, LogOptions, Recovered, WritePath};
 use velocitydb_sim::{Random, SimDisk};
 
@@ -153,7 +155,27 @@ pub fn options(write_path: WritePath) -> LogOptions {
     options.compression = velocitydb_engine::log::Compression::Lz4;
     options.compress_above = 100;
     options.write_path = write_path;
+    options.keys = keys();
     options
+}
+
+thread_local! {
+    static ENCRYPTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a test with logs that are encrypted.
+pub fn encrypted(test: impl FnOnce()) {
+    ENCRYPTED.set(true);
+    test();
+    ENCRYPTED.set(false);
+}
+
+/// What logs are opened with.
+pub fn keys() -> EncryptionKeys {
+    match ENCRYPTED.get() {
+        true => EncryptionKeys::new(EncryptionKey::from_content(vec![7; 32]).unwrap()),
+        false => EncryptionKeys::default(),
+    }
 }
 
 pub fn open(disk: &SimDisk, seed: u64) -> Result<(Log, Recovered), LogError> {

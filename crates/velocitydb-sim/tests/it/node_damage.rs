@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use velocitydb::disk::Disk;
 use velocitydb::{Durability, Error, Recovery};
+use velocitydb_engine::crypt::EncryptionKeys;
 use velocitydb_engine::log::{RepairMode, check};
 use velocitydb_engine::offline::{self, DirectoryRepair};
 use velocitydb_sim::operation::Operation;
@@ -86,7 +87,7 @@ fn assert_named(path: &Path, text: &str, context: &str) {
 
 /// Opens a damaged copy, of which `velocitydb check` says beforehand whether it opens.
 fn examine(node: &Node, disk: &SimDisk, context: &str) -> Result<Recovery, Error> {
-    let report = offline::check(disk, Path::new("/data")).unwrap();
+    let report = offline::check(disk, Path::new("/data"), &EncryptionKeys::default()).unwrap();
     let refused = report.log.damage.is_some() || report.gap.is_some();
     let opened = node.examine(disk);
     assert_eq!(
@@ -197,7 +198,7 @@ fn every_cut_file_is_named_unless_it_ends_between_two_records() {
             let disk = node.disk().copy(cut);
             assert!(disk.truncate(&path, cut));
             let context = format!("{} cut to {cut}", path.display());
-            let report = check(&disk, Path::new("/data/wal")).unwrap();
+            let report = check(&disk, Path::new("/data/wal"), &EncryptionKeys::default()).unwrap();
             let Some(recovery) = open(&node, &disk, &path, &context) else {
                 continue;
             };
@@ -306,7 +307,14 @@ fn without_any_whole_checkpoint_the_missing_entries_are_named() {
 fn repaired(disk: &SimDisk, mode: RepairMode) -> DirectoryRepair {
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let salts = Random::new(disk.operations()).salts();
-    offline::repair(&shared, Path::new("/data"), mode, salts).unwrap()
+    offline::repair(
+        &shared,
+        Path::new("/data"),
+        mode,
+        salts,
+        &EncryptionKeys::default(),
+    )
+    .unwrap()
 }
 
 /// The log is lost from some segment on, or all of it: a checkpoint that is newer than what is
@@ -368,7 +376,7 @@ fn loses_its_end(node: &Node, left: usize, damaged: bool) -> bool {
         (done.log.ends, done.log.lost),
         (plan.log.ends, plan.log.lost)
     );
-    let report = offline::check(&disk, Path::new("/data")).unwrap();
+    let report = offline::check(&disk, Path::new("/data"), &EncryptionKeys::default()).unwrap();
     assert!(report.is_whole(), "{context}: {report:?}");
     let recovery = node.examine(&disk).unwrap();
     assert_eq!(recovery.last_index, done.log.ends, "{context}");
@@ -421,7 +429,7 @@ fn a_check_needs_no_right_to_write() {
     let node = small_node(Ending::Synced);
     let disk = node.disk().copy(1);
     disk.set_read_only(true);
-    let report = offline::check(&disk, Path::new("/data")).unwrap();
+    let report = offline::check(&disk, Path::new("/data"), &EncryptionKeys::default()).unwrap();
     assert!(report.is_whole() && report.locked, "{report:?}");
     assert!(matches!(node.examine(&disk), Err(Error::Io { .. })));
 }

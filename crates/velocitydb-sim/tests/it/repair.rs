@@ -7,7 +7,7 @@ use velocitydb_engine::disk::Disk;
 use velocitydb_engine::log::{Base, FlushLevel, Log, RepairMode, WritePath, check, repair};
 use velocitydb_sim::{Random, SimDisk};
 
-use crate::model::{DIR, open, options};
+use crate::model::{DIR, keys, open, options};
 
 /// Entries 1 to 30 in several segments, purged up to `purged`.
 fn log_of_thirty(purged: u64) -> (SimDisk, Vec<PathBuf>) {
@@ -47,7 +47,7 @@ fn repaired_behind(
 ) -> velocitydb_engine::log::RepairReport {
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let (base, salts) = (Base { index, term: 0 }, Random::new(77).salts());
-    repair(&shared, Path::new(DIR), base, mode, salts).unwrap()
+    repair(&shared, Path::new(DIR), base, mode, salts, &keys()).unwrap()
 }
 
 /// A change of the files that nobody ordered; whether there was something to change.
@@ -60,7 +60,7 @@ fn first_of(segment: &Path) -> u64 {
 }
 
 #[test]
-fn a_whole_log_is_left_alone() {
+pub fn a_whole_log_is_left_alone() {
     let (disk, _) = log_of_thirty(0);
     let before: Vec<_> = disk.paths();
     let report = repaired(&disk, RepairMode::CarryOut);
@@ -72,10 +72,10 @@ fn a_whole_log_is_left_alone() {
 }
 
 #[test]
-fn damage_in_the_middle_cuts_there() {
+pub fn damage_in_the_middle_cuts_there() {
     let (disk, segments) = log_of_thirty(0);
     assert!(disk.flip_bit(&segments[1], 8 * 700));
-    let damage = check(&disk, Path::new(DIR)).unwrap().damage;
+    let damage = check(&disk, Path::new(DIR), &keys()).unwrap().damage;
     assert!(damage.is_some());
     assert!(open(&disk, 1).is_err());
 
@@ -114,7 +114,7 @@ fn damage_in_the_middle_cuts_there() {
 }
 
 #[test]
-fn a_damaged_header_takes_its_segment_along() {
+pub fn a_damaged_header_takes_its_segment_along() {
     let (disk, segments) = log_of_thirty(0);
     assert!(disk.flip_bit(segments.last().unwrap(), 8 * 20));
     let report = repaired(&disk, RepairMode::CarryOut);
@@ -124,7 +124,7 @@ fn a_damaged_header_takes_its_segment_along() {
 }
 
 #[test]
-fn a_lost_beginning_is_said_and_accepted() {
+pub fn a_lost_beginning_is_said_and_accepted() {
     let (disk, segments) = log_of_thirty(0);
     assert!(disk.lose(&segments[0]));
     assert!(open(&disk, 1).is_err());
@@ -148,7 +148,7 @@ fn a_lost_beginning_is_said_and_accepted() {
 }
 
 #[test]
-fn a_hole_keeps_what_is_before_it() {
+pub fn a_hole_keeps_what_is_before_it() {
     let (disk, segments) = log_of_thirty(0);
     assert!(disk.lose(&segments[1]));
     assert!(open(&disk, 1).is_err());
@@ -161,7 +161,7 @@ fn a_hole_keeps_what_is_before_it() {
 }
 
 #[test]
-fn a_purge_position_that_is_cut_off_is_stated_again() {
+pub fn a_purge_position_that_is_cut_off_is_stated_again() {
     let (disk, segments) = log_of_thirty(6);
     // The purge was recorded in the newest segment; only the oldest is whole.
     assert!(disk.flip_bit(&segments[1], 8 * 20));
@@ -175,7 +175,7 @@ fn a_purge_position_that_is_cut_off_is_stated_again() {
 }
 
 #[test]
-fn damage_that_a_checkpoint_stands_for_costs_no_entry() {
+pub fn damage_that_a_checkpoint_stands_for_costs_no_entry() {
     let (whole, segments) = log_of_thirty(0);
     assert!(segments.len() >= 4, "{segments:?}");
     // A record, a header, a whole file, in the oldest segment or one behind it.
@@ -217,7 +217,7 @@ fn damage_that_a_checkpoint_stands_for_costs_no_entry() {
 }
 
 #[test]
-fn damage_behind_the_checkpoint_is_cut_as_without_one() {
+pub fn damage_behind_the_checkpoint_is_cut_as_without_one() {
     let (disk, segments) = log_of_thirty(0);
     let last = segments.last().unwrap();
     assert!(disk.flip_bit(last, 8 * 700));
@@ -231,7 +231,7 @@ fn damage_behind_the_checkpoint_is_cut_as_without_one() {
 }
 
 #[test]
-fn a_log_that_is_missing_or_ends_too_early_begins_anew_behind_the_checkpoint() {
+pub fn a_log_that_is_missing_or_ends_too_early_begins_anew_behind_the_checkpoint() {
     let (whole, segments) = log_of_thirty(0);
     // All of it, all but the oldest, and damage near the beginning of what is left.
     for lost in [0, 1, 2] {

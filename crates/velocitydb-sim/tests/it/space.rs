@@ -63,14 +63,17 @@ fn a_full_disk_refuses_entries_and_loses_none() {
         });
         // A file that was prepared before the crash serves as long as it lasts.
         let next = log.last_index() + 1;
-        let full = (next..next + 100).find_map(|index| {
+        let full = (next..next + 1000).find_map(|index| {
             let reserved = log.reserve(300);
             if reserved.is_ok() {
                 log.append(index, 1, &[7; 300]).unwrap();
             }
             reserved.err()
         });
-        assert!(matches!(full, Some(LogError::DiskFull { .. })), "{full:?}");
+        assert!(
+            matches!(full, Some(LogError::DiskFull { .. })),
+            "seed {seed}: {full:?}"
+        );
         disk.set_capacity(None);
         log.reserve(1).unwrap();
     }

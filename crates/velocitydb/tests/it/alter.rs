@@ -278,3 +278,19 @@ fn replay_makes_the_same_of_alterations_beside_writers() {
     assert_eq!(a.count().unwrap(), count);
     assert!(count > 0);
 }
+
+/// Whichever was inserted first: the name is the same on each node.
+#[test]
+fn of_documents_that_do_not_fit_the_one_with_the_smallest_id_is_named() {
+    let db = Database::in_memory().unwrap();
+    let a = db.create_collection(Definition::new("a")).unwrap().value;
+    for id in ["b", "fits", "c", "a", "d"] {
+        let n = if id == "fits" { 7.into() } else { "x".into() };
+        a.insert_with_id(id, [("n", n)]).unwrap();
+    }
+    let n = Field::new("n", FieldType::Int);
+    let schema = Schema::new(Openness::Open, vec![n]).unwrap();
+    let alteration = Alteration::to(a.definition().unwrap().schema(schema));
+    let error = a.alter(alteration).unwrap_err().to_string();
+    assert!(error.contains("document a: field \"n\""), "{error}");
+}

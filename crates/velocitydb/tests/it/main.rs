@@ -10,6 +10,7 @@
 mod alter;
 mod batches;
 mod documents;
+mod encryption;
 mod errors;
 mod expiry;
 mod futures;
@@ -24,6 +25,7 @@ mod readme;
 mod reopen;
 mod retries;
 mod schema;
+mod schemas;
 mod scripts;
 mod snapshots;
 mod support;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use velocitydb::disk::Disk;
 use velocitydb::{
-    Batch, Call, Database, Definition, Error, Field, FieldType, IndexDefinition, Openness, Options,
-    Schema, StorageMode, Timestamp, Update,
+    Batch, Call, Database, Definition, EncryptionKeys, Error, Field, FieldType, IndexDefinition,
+    Openness, Options, Schema, StorageMode, Timestamp, Update,
 };
 use velocitydb_engine::log::RepairMode;
 use velocitydb_engine::offline::repair;
@@ -155,7 +155,14 @@ fn from_a_checkpoint_alone_after_a_repair() {
     let refused = Database::open(on_disk(&disk));
     assert!(matches!(refused, Err(Error::Damaged(_))), "{refused:?}");
     let (shared, salts): (Arc<dyn Disk>, _) = (Arc::new(disk.clone()), Box::new(|| [7; 16]));
-    let done = repair(&shared, Path::new("/data"), RepairMode::CarryOut, salts).unwrap();
+    let done = repair(
+        &shared,
+        Path::new("/data"),
+        RepairMode::CarryOut,
+        salts,
+        &EncryptionKeys::default(),
+    )
+    .unwrap();
     assert!(done.log.begins_anew, "{done:?}");
     let db = opened_again(&disk, digest);
     assert_eq!(

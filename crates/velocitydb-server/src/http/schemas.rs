@@ -1,0 +1,98 @@
+//! `/v1/schemas…`: the schemas of databases that were loaded, and loading one.
+//!
+//! Loading takes as long as it takes: documents are brought to what their collections are to be.
+//! Tests: tests/it/schemas.rs.
+
+use std::ops::ControlFlow;
+
+use axum::response::Response;
+use hyper::{StatusCode, Uri};
+use serde::Serialize;
+use velocitydb::{LoadSchemaError, SchemaRow};
+use velocitydb_import::{SchemaFileError, read_schema_file};
+
+use super::ask::{Ask, Params, YamlText, query};
+use super::json;
+use super::problem::Problem;
+
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("names are strings and memory takes all bytes")
+}
+
+pub(super) async fn list(ask: Ask) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct List {
+        schemas: Vec<SchemaRow>,
+    }
+    let database = ask.app.database.clone();
+    let schemas = ask.blocking(move || Ok(database.schemas()?)).await?;
+    let schemas = schemas.iter().map(velocitydb::LoadedSchema::row).collect();
+    Ok(json::response(StatusCode::OK, to_json(&List { schemas })))
+}
+
+pub(super) async fn get(ask: Ask, Params(name): Params<String>) -> Result<Response, Problem> {
+    match ask.app.database.schema(&name)? {
+        Some(schema) => Ok(json::response(StatusCode::OK, to_json(&schema))),
+        None => {
+            let what = format!("no schema {name:?} was loaded");
+            Err(Problem::new("unknown_schema", what))
+        }
+    }
+}
+
+pub(super) async fn load(
+    ask: Ask,
+    Params(name): Params<String>,
+    uri: Uri,
+    YamlText(text): YamlText,
+) -> Result<Response, Problem> {
+    ask.no_preconditions()?;
+    ask.no_expiry()?;
+    ask.no_idempotency_key()?;
+    let [dry_run] = query(&uri, ["dry_run"])?;
+    let dry_run = match dry_run.as_deref() {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => return Err(Problem::new("invalid_query", "dry_run: true or false")),
+    };
+    let (database, call) = (ask.app.database.clone(), ask.asked.call());
+    ask.long(move || {
+        let schema = read_schema_file(&text)?;
+        if schema.name != name {
+            let what = format!(
+                "the schema is {:?} but the path names {name:?}",
+                schema.name
+            );
+            return Err(Problem::new("invalid_schema", what));
+        }
+        let plan = database.plan_schema(schema)?;
+        if !dry_run {
+            let _whole = plan.run(&database, &call, |_| ControlFlow::Continue(()))?;
+        }
+        Ok(json::response(StatusCode::OK, to_json(&plan.shown())))
+    })
+    .await
+}
+
+impl From<SchemaFileError> for Problem {
+    fn from(error: SchemaFileError) -> Problem {
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        let (line, column) = (place(error.line), place(error.column));
+        Problem::new("invalid_schema", error.what).place(line, column)
+    }
+}
+
+impl From<LoadSchemaError> for Problem {
+    fn from(error: LoadSchemaError) -> Problem {
+        let detail = error.to_string();
+        match error {
+            LoadSchemaError::Step { error, done, .. } => {
+                let mut problem = Problem::from(*error).member("done", to_json(&done));
+                problem.detail = detail;
+                problem
+            }
+            LoadSchemaError::Database(error) => error.into(),
+            other => Problem::new(other.code().0, detail),
+        }
+    }
+}

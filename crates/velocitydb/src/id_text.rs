@@ -1,0 +1,176 @@
+//! Ids as people and JSON write them, by what a collection's primary key declares.
+//!
+//! Where the id is a declared field, text and JSON become that field's type: `42` is the string
+//! `"42"` in a collection whose key is a string. Elsewhere the rule is that of [`Key::parse`]:
+//! integer text is an integer, a hyphenated UUID is one, `date:2013-01-01` is a date, the rest is a
+//! string; `"42"` in quotes is the string. In JSON, `"_id": "42"` is a string, as JSON has said so.
+//!
+//! One place for all doors. Tests: below.
+
+use velocitydb_engine::catalog::Definition;
+use velocitydb_types::{FieldType, Key, Uuid, Value};
+
+/// Why a text or a value is not the id of a document.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct IdError(String);
+
+impl IdError {
+    fn new(text: &str, what: impl std::fmt::Display) -> IdError {
+        IdError(format!("the id {text:?}: {what}"))
+    }
+}
+
+fn declared(definition: &Definition) -> Option<FieldType> {
+    let name = definition.primary_key.as_deref()?;
+    definition.schema.field(name).map(|field| field.kind)
+}
+
+/// The id that a text stands for.
+///
+/// # Errors
+/// It is none, or not one of the declared type.
+pub fn id_of_text(definition: &Definition, text: &str) -> Result<Key, IdError> {
+    let parse = || Key::parse(text).map_err(|error| IdError::new(text, error));
+    let Some(kind) = declared(definition) else {
+        return parse();
+    };
+    let value = match kind {
+        FieldType::Json | FieldType::Array | FieldType::Map | FieldType::Point => return parse(),
+        FieldType::String if text.starts_with('"') => return parse(),
+        FieldType::Bool => text.parse().map(Value::Bool).ok(),
+        FieldType::Int => text.parse().map(Value::Int).ok(),
+        FieldType::Float => text.parse().map(Value::Float).ok(),
+        FieldType::String => Some(Value::from(text)),
+        FieldType::Decimal
+        | FieldType::Time
+        | FieldType::Date
+        | FieldType::Uuid
+        | FieldType::Bytes => Some(typed(definition, Value::from(text)))
+            .filter(|value| !matches!(value, Value::String(_))),
+    };
+    // What is not written as the type may be the text of a key: `date:2013-01-01`.
+    let value = value.or_else(|| {
+        let value = Key::parse(text).ok()?.to_value();
+        (!matches!(value, Value::String(_) | Value::Int(_) | Value::Uuid(_))).then_some(value)
+    });
+    let expected = || IdError::new(text, format!("the primary key is of type {kind}"));
+    Key::from_value(&value.ok_or_else(expected)?).map_err(|error| IdError::new(text, error))
+}
+
+/// The id that the `_id` of a document in JSON stands for.
+///
+/// # Errors
+/// It is none.
+pub fn id_of_value(definition: &Definition, value: Value) -> Result<Key, IdError> {
+    let value = match value {
+        Value::String(text) if declared(definition).is_none() && text.len() == 36 => {
+            Uuid::try_parse(&text).map_or(Value::String(text), Value::Uuid)
+        }
+        value => typed(definition, value),
+    };
+    Key::from_value(&value).map_err(|error| IdError::new(&value.to_json(), error))
+}
+
+/// Refuses the `_id` of a document that is not the id under which it is written. What a document
+/// shows as its `_id` names it, also where JSON does not have the type.
+///
+/// # Errors
+/// It is another one, or none.
+pub fn id_must_be(definition: &Definition, named: Value, key: &Key) -> Result<(), IdError> {
+    let shown = named.to_json();
+    if shown == key.to_value().to_json() || id_of_value(definition, named)? == *key {
+        return Ok(());
+    }
+    Err(IdError(format!(
+        "\"_id\" is {shown} but the path names {key}"
+    )))
+}
+
+/// The value as the primary key's field would have it.
+fn typed(definition: &Definition, value: Value) -> Value {
+    match declared(definition) {
+        Some(kind) => kind.coerce(value),
+        None => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use velocitydb_types::{Field, Openness, Schema};
+
+    use super::*;
+
+    fn with_key(kind: FieldType) -> Definition {
+        let schema = Schema::new(Openness::Open, vec![Field::new("k", kind)]).unwrap();
+        Definition::new("c").schema(schema).primary_key("k")
+    }
+
+    fn key(value: impl Into<Value>) -> Key {
+        Key::from_value(&value.into()).unwrap()
+    }
+
+    const UUID: &str = "01234567-89ab-7fff-bfff-ffffffffffff";
+
+    #[test]
+    fn ids_without_a_declared_type() {
+        let free = Definition::new("c");
+        let uuid = Uuid::try_parse(UUID).unwrap();
+        assert_eq!(id_of_text(&free, "42").unwrap(), key(42));
+        assert_eq!(id_of_text(&free, "\"42\"").unwrap(), key("42"));
+        assert_eq!(id_of_text(&free, UUID).unwrap(), key(uuid));
+        assert_eq!(id_of_value(&free, UUID.into()).unwrap(), key(uuid));
+        assert_eq!(id_of_value(&free, "42".into()).unwrap(), key("42"));
+        assert_eq!(id_of_value(&free, 42.into()).unwrap(), key(42));
+        assert!(id_of_text(&free, "\"a").is_err());
+        assert!(id_of_value(&free, Value::Null).is_err());
+    }
+
+    #[test]
+    fn ids_of_a_declared_type() {
+        let uuid = Uuid::try_parse(UUID).unwrap();
+        let day: velocitydb_types::Date = "2026-11-30".parse().unwrap();
+        let decimal: velocitydb_types::Decimal = "1.5".parse().unwrap();
+        for (kind, text, id) in [
+            (FieldType::String, "42", key("42")),
+            (FieldType::String, "\"42\"", key("42")),
+            (FieldType::String, UUID, key(UUID)),
+            (FieldType::Int, "42", key(42)),
+            (FieldType::Float, "1.5", key(1.5)),
+            (FieldType::Decimal, "1.50", key(decimal)),
+            (FieldType::Bool, "true", key(true)),
+            (FieldType::Uuid, UUID, key(uuid)),
+            (FieldType::Date, "2026-11-30", key(day)),
+            (FieldType::Json, "42", key(42)),
+        ] {
+            let found = id_of_text(&with_key(kind), text).unwrap();
+            assert_eq!(found, id, "{kind} {text}");
+        }
+        for kind in [
+            FieldType::Int,
+            FieldType::Uuid,
+            FieldType::Bool,
+            FieldType::Time,
+        ] {
+            let error = id_of_text(&with_key(kind), "x").unwrap_err().to_string();
+            let expected = format!("the id \"x\": the primary key is of type {kind}");
+            assert_eq!(error, expected);
+        }
+        let of_uuid = with_key(FieldType::Uuid);
+        assert_eq!(id_of_value(&of_uuid, UUID.into()).unwrap(), key(uuid));
+        let of_string = with_key(FieldType::String);
+        assert_eq!(id_of_value(&of_string, UUID.into()).unwrap(), key(UUID));
+    }
+
+    #[test]
+    fn a_document_names_its_own_id() {
+        let of_date = with_key(FieldType::Date);
+        let day = key("2026-11-30".parse::<velocitydb_types::Date>().unwrap());
+        assert_eq!(id_must_be(&of_date, "2026-11-30".into(), &day), Ok(()));
+        let other = id_must_be(&of_date, "2026-12-01".into(), &day).unwrap_err();
+        assert_eq!(
+            other.to_string(),
+            "\"_id\" is \"2026-12-01\" but the path names date:2026-11-30"
+        );
+    }
+}

@@ -1,0 +1,358 @@
+//! Schemas of whole databases: plans, refusals, interruptions.
+
+use std::ops::ControlFlow;
+
+use velocitydb::types::{Check, OnDelete};
+use velocitydb::{
+    Call, Database, DatabaseSchema, DefaultValue, Definition, Field, FieldType, LoadSchemaError,
+    Openness, Options, Schema,
+};
+
+fn definition(name: &str, fields: &[Field]) -> Definition {
+    Definition::new(name).schema(Schema::new(Openness::Open, fields.to_vec()).unwrap())
+}
+
+/// Customers, carts and orders; the second version has none of the carts.
+fn first() -> DatabaseSchema {
+    DatabaseSchema::new("shop", 1)
+        .collection(definition("carts", &[]))
+        .collection(definition(
+            "customers",
+            &[Field::new("mail", FieldType::String)],
+        ))
+        .collection(definition(
+            "orders",
+            &[
+                Field::new("amount", FieldType::Int),
+                Field::new("color", FieldType::String),
+                Field::new("no", FieldType::String),
+            ],
+        ))
+}
+
+fn second() -> DatabaseSchema {
+    let orders = Schema::new(
+        Openness::Open,
+        vec![
+            Field::new("amount", FieldType::Decimal),
+            Field::new("number", FieldType::String).required(),
+            Field::new("state", FieldType::String)
+                .with_default(DefaultValue::Constant("new".into())),
+        ],
+    );
+    let check = Check::new("positive", "amount > 0").unwrap();
+    let orders = orders.unwrap().with_checks(vec![check]).unwrap();
+    let mail = Field::new("mail", FieldType::String).unique();
+    let mut schema = DatabaseSchema::new("shop", 2)
+        .collection(definition("customers", &[mail]))
+        .collection(Definition::new("orders").schema(orders))
+        .collection(definition("returns", &[]));
+    let orders = schema.collections.get_mut("orders").unwrap();
+    orders.renamed.insert("no".into(), "number".into());
+    orders.dropped.push("color".into());
+    schema.dropped.push("carts".into());
+    schema
+}
+
+fn refused(db: &Database, schema: DatabaseSchema) -> String {
+    db.plan_schema(schema).unwrap_err().to_string()
+}
+
+fn insert(db: &Database, collection: &str, id: &str, json: &str) {
+    let input = velocitydb::Input::json(json).unwrap();
+    db.collection(collection)
+        .unwrap()
+        .insert_with_id(id, input)
+        .unwrap();
+}
+
+#[test]
+fn a_newer_version_is_planned_and_made() {
+    let db = Database::in_memory().unwrap();
+    let plan = db.load_schema(first()).unwrap();
+    assert_eq!(
+        plan.to_string(),
+        "schema shop: version 1, the first\n  create carts\n  create customers\n  create orders"
+    );
+    insert(
+        &db,
+        "orders",
+        "a",
+        r#"{"amount": 7, "no": "A-1", "color": "red"}"#,
+    );
+    let plan = db.plan_schema(second()).unwrap();
+    assert_eq!(
+        plan.to_string(),
+        "schema shop: version 1 to 2\n  create returns\n  \
+         alter customers: make mail unique\n  \
+         alter orders: rename no to number, retype amount from int to decimal, require number, \
+         add field state (string), drop field color, add check positive\n  \
+         drop carts with its documents"
+    );
+    assert_eq!(
+        db.schema("shop").unwrap().unwrap().schema,
+        first(),
+        "a plan changes nothing"
+    );
+    db.load_schema(second()).unwrap();
+    let order = db.collection("orders").unwrap().get("a").unwrap().unwrap();
+    let fields = velocitydb::Value::Map(order.fields().to_map()).to_json();
+    assert_eq!(fields, r#"{"amount":"7","number":"A-1","state":"new"}"#);
+    assert!(db.collection("carts").is_err());
+    let again = db.load_schema(second()).unwrap();
+    assert_eq!(
+        again.to_string(),
+        "schema shop: version 2 is loaded, nothing to do"
+    );
+    assert_eq!(db.schemas().unwrap().len(), 1);
+}
+
+#[test]
+fn versions_that_cannot_follow_are_refused() {
+    let db = Database::in_memory().unwrap();
+    db.load_schema(first()).unwrap();
+    let other = first().collection(definition("more", &[]));
+    assert_eq!(
+        refused(&db, other),
+        "schema shop: version 1 is loaded with other content: give the changed one a version above 1"
+    );
+    db.load_schema(second()).unwrap();
+    let error = db.plan_schema(first()).unwrap_err();
+    assert_eq!(error.code().0, "schema_version");
+    assert_eq!(
+        error.to_string(),
+        "schema shop: version 2 is loaded, which is newer than 1"
+    );
+    assert_eq!(
+        refused(&db, DatabaseSchema::new("other", 0)),
+        "schema other: the version is 0; the first is 1"
+    );
+}
+
+#[test]
+fn nothing_is_lost_by_leaving_it_out() {
+    let db = Database::in_memory().unwrap();
+    db.load_schema(first()).unwrap();
+    let mut without = second();
+    without.dropped.clear();
+    assert_eq!(
+        refused(&db, without),
+        "carts is no longer there: list it under `dropped`, and its documents go"
+    );
+    let mut without = second();
+    without
+        .collections
+        .get_mut("orders")
+        .unwrap()
+        .dropped
+        .clear();
+    assert_eq!(
+        refused(&db, without),
+        "orders: the field \"color\" is no longer there: list it under `dropped`, and its values \
+         go, or under `renamed`"
+    );
+    let mut without = second();
+    without
+        .collections
+        .get_mut("orders")
+        .unwrap()
+        .renamed
+        .clear();
+    let error = refused(&db, without);
+    assert!(
+        error.starts_with("orders: the field \"no\" is no longer there"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_document_that_does_not_fit_is_named_and_its_collection_is_as_it_was() {
+    let db = Database::in_memory().unwrap();
+    db.load_schema(first()).unwrap();
+    insert(&db, "orders", "a", r#"{"amount": 0, "no": "A-1"}"#);
+    let before = db.collection("orders").unwrap().definition().unwrap();
+    let error = db.load_schema(second()).unwrap_err();
+    assert!(matches!(error, LoadSchemaError::Step { .. }));
+    let error = error.to_string();
+    assert!(error.starts_with("alter orders: "), "{error}");
+    assert!(
+        error.contains("document a: check \"positive\": `amount > 0` is false"),
+        "{error}"
+    );
+    let done = "; done before: create returns; alter customers: make mail unique";
+    assert!(error.ends_with(done), "{error}");
+    assert_eq!(
+        db.collection("orders").unwrap().definition().unwrap(),
+        before
+    );
+    assert_eq!(db.schema("shop").unwrap().unwrap().schema.version, 1);
+}
+
+/// Stopped before each of its steps, opened again, and loaded again.
+#[test]
+fn a_load_that_was_interrupted_goes_on() {
+    let fresh = Database::in_memory().unwrap();
+    fresh.load_schema(second()).unwrap();
+    let steps = 5; // four, and the version
+    for stop in 0..=steps {
+        let dir = tempfile::tempdir().unwrap();
+        let db = Database::open(Options::at(dir.path())).unwrap();
+        db.load_schema(first()).unwrap();
+        insert(
+            &db,
+            "orders",
+            "a",
+            r#"{"amount": 7, "no": "A-1", "color": "red"}"#,
+        );
+        let plan = db.plan_schema(second()).unwrap();
+        let mut left = stop;
+        let ended = plan.run(&db, &Call::new(), |_| match left {
+            0 => ControlFlow::Break(()),
+            _ => {
+                left -= 1;
+                ControlFlow::Continue(())
+            }
+        });
+        assert_eq!(ended.unwrap().is_break(), stop < steps, "{stop}");
+        db.close().unwrap();
+        drop((plan, db));
+        let db = Database::open(Options::at(dir.path())).unwrap();
+        let loaded = db.schema("shop").unwrap().unwrap().schema.version;
+        assert_eq!(loaded, if stop < steps { 1 } else { 2 });
+        let left = db.plan_schema(second()).unwrap().steps.len();
+        assert_eq!(left, 4_usize.saturating_sub(stop));
+        db.load_schema(second()).unwrap();
+        assert_eq!(db.collections(), fresh.collections());
+        let order = db.collection("orders").unwrap().get("a").unwrap().unwrap();
+        let fields = velocitydb::Value::Map(order.fields().to_map()).to_json();
+        assert_eq!(fields, r#"{"amount":"7","number":"A-1","state":"new"}"#);
+        assert_eq!(db.schema("shop").unwrap().unwrap().schema, second());
+    }
+}
+
+#[test]
+fn collections_that_no_schema_made_are_adopted() {
+    let db = Database::in_memory().unwrap();
+    db.create_collection(definition("carts", &[])).unwrap();
+    db.create_collection(definition("orders", &[])).unwrap();
+    let plan = db.load_schema(first()).unwrap().to_string();
+    assert_eq!(
+        plan,
+        "schema shop: version 1, the first\n  adopt carts, which no schema made, as it is\n  \
+         create customers\n  alter orders, which no schema made: add field amount (int), \
+         add field color (string), add field no (string)"
+    );
+}
+
+#[test]
+fn a_collection_belongs_to_one_schema() {
+    let db = Database::in_memory().unwrap();
+    db.load_schema(first()).unwrap();
+    let other = DatabaseSchema::new("other", 1).collection(definition("orders", &[]));
+    assert_eq!(
+        refused(&db, other),
+        "orders is a collection of the schema shop already"
+    );
+}
+
+/// Of two that load at once, one is told.
+#[test]
+fn a_schema_that_was_loaded_meanwhile_is_not_overwritten() {
+    let db = Database::in_memory().unwrap();
+    let plan = db.plan_schema(DatabaseSchema::new("shop", 2)).unwrap();
+    db.load_schema(DatabaseSchema::new("shop", 1)).unwrap();
+    let run = plan.run(&db, &Call::new(), |_| ControlFlow::Continue(()));
+    assert_eq!(run.unwrap_err().code().0, "conflict");
+    assert_eq!(db.schema("shop").unwrap().unwrap().schema.version, 1);
+}
+
+/// References are refused where a definition is: as soon as they are kept, this is `Ok`.
+#[test]
+fn references_go_to_the_engine() {
+    let db = Database::in_memory().unwrap();
+    let to = Field::new("customer", FieldType::String).references("customers", OnDelete::Cascade);
+    let schema = DatabaseSchema::new("shop", 1)
+        .collection(definition("a", &[to]))
+        .collection(definition("customers", &[]));
+    let direct = schema.collections["a"].definition.check();
+    assert_eq!(db.load_schema(schema).is_ok(), direct.is_ok());
+}
+
+mod random {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Some of five fields, each with a type, required or not, unique or not.
+    fn collection(name: &'static str) -> impl Strategy<Value = Definition> {
+        let kind = prop_oneof![
+            Just(FieldType::Int),
+            Just(FieldType::String),
+            Just(FieldType::Decimal)
+        ];
+        let field = (kind, any::<bool>(), any::<bool>());
+        let fields = proptest::collection::btree_map(0..5_u8, field, 0..5);
+        fields.prop_map(move |fields| {
+            let field = |(at, (kind, required, unique)): (u8, (FieldType, bool, bool))| {
+                let mut field = Field::new(format!("f{at}"), kind);
+                (field.required, field.unique) = (required, unique);
+                field
+            };
+            let fields: Vec<_> = fields.into_iter().map(field).collect();
+            definition(name, &fields)
+        })
+    }
+
+    fn schema(version: u64) -> impl Strategy<Value = DatabaseSchema> {
+        let one = |name| proptest::option::of(collection(name));
+        (one("a"), one("b"), one("c")).prop_map(move |(a, b, c)| {
+            let all = [a, b, c].into_iter().flatten();
+            all.fold(
+                DatabaseSchema::new("s", version),
+                DatabaseSchema::collection,
+            )
+        })
+    }
+
+    /// The second with all that it has not of the first named as dropped.
+    fn follows(first: &DatabaseSchema, mut second: DatabaseSchema) -> DatabaseSchema {
+        let names = |definition: &Definition| -> Vec<String> {
+            let fields = definition.schema.fields().iter();
+            fields.map(|field| field.name.clone()).collect()
+        };
+        for (name, former) in &first.collections {
+            match second.collections.get_mut(name) {
+                None => second.dropped.push(name.clone()),
+                Some(collection) => {
+                    let kept = names(&collection.definition);
+                    let former = names(&former.definition).into_iter();
+                    collection.dropped = former.filter(|name| !kept.contains(name)).collect();
+                }
+            }
+        }
+        second
+    }
+
+    fn definitions(db: &Database) -> BTreeMap<String, Definition> {
+        let all = db.collections().into_iter();
+        all.map(|definition| (definition.name.clone(), definition))
+            .collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// One version after the other leads where the last one alone does.
+        #[test]
+        fn versions_lead_to_the_last(first in schema(1), second in schema(2)) {
+            let second = follows(&first, second);
+            let (one, both) = (Database::in_memory().unwrap(), Database::in_memory().unwrap());
+            both.load_schema(first).unwrap();
+            both.load_schema(second.clone()).unwrap();
+            one.load_schema(second).unwrap();
+            prop_assert_eq!(definitions(&one), definitions(&both));
+        }
+    }
+}
