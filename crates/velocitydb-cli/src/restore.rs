@@ -8,7 +8,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use velocitydb::{Database, Definition};
+use velocitydb::{Alteration, Collection, Database, Definition};
 use velocitydb_import::{ExportReader, Ids, Item, Loader};
 
 use crate::failure::Failure;
@@ -37,7 +37,7 @@ fn restore(
     let of_file = |error: &dyn std::fmt::Display| {
         Failure::new(format!("{}: {error}", arguments.file.display()))
     };
-    let mut collections = 0;
+    let (mut collections, mut referring) = (0, Vec::new());
     while let Some(item) = reader.next_item().map_err(|error| of_file(&error))? {
         let Item::Collection(definition) = item else {
             continue;
@@ -47,7 +47,7 @@ fn restore(
             let what = "it holds several collections: they cannot all have the name of --into";
             return Err(of_file(&what));
         }
-        let (db, name) = begin(arguments, *definition, db)?;
+        let (db, name) = begin(arguments, *definition, db, &mut referring)?;
         let options = arguments.load_options(&name, Ids::ExportedOrNew);
         let mut loader = Loader::new(&db, options);
         let started = Instant::now();
@@ -62,6 +62,11 @@ fn restore(
         })?;
     }
     bar.finish_and_clear();
+    // Only now is everything there that documents refer to.
+    for (collection, definition) in referring {
+        let altered = collection.alter(Alteration::to(definition));
+        altered.map_err(|error| Failure::of(&error, &arguments.data))?;
+    }
     Ok(())
 }
 
@@ -70,6 +75,7 @@ fn begin(
     arguments: &Arguments,
     mut definition: Definition,
     opened: &mut Option<Database>,
+    referring: &mut Vec<(Collection, Definition)>,
 ) -> Result<(Database, String), Failure> {
     let dir = &arguments.data;
     if let Some(name) = &arguments.collection {
@@ -84,8 +90,13 @@ fn begin(
             opened.insert(db).clone()
         }
     };
-    if !db.collections().iter().any(|present| present.name == name) {
-        db.create_collection(definition).map_err(of_database)?;
+    let plain = definition.clone().without_references();
+    let present = db
+        .collections()
+        .into_iter()
+        .find(|present| present.name == name);
+    if present.is_none() {
+        db.create_collection(plain.clone()).map_err(of_database)?;
     } else if !(arguments.upsert || arguments.resume || arguments.collection.is_some()) {
         let help = format!(
             "Its documents would mix with those of the file. --into NAME restores it under another \
@@ -93,6 +104,9 @@ fn begin(
              ids, --resume goes on with an import that was interrupted."
         );
         return Err(Failure::new(format!("the collection {name} exists already")).help(help));
+    }
+    if plain != definition && present.is_none_or(|present| present == plain) {
+        referring.push((db.collection(&name).map_err(of_database)?, definition));
     }
     Ok((db, name))
 }

@@ -17,8 +17,8 @@ use velocitydb_types::{Fields, Migration, Timestamp};
 use crate::catalog::{Alteration, Collection};
 use crate::command::Refusal;
 use crate::memory::Memory;
-use crate::stage::{build_unique, duplicate};
-use crate::store::{Document, Table};
+use crate::stage::{duplicate, fill_index};
+use crate::store::{Document, FieldIndex, Table};
 
 /// Documents copied between two looks at what writers have changed.
 const STEP: usize = 1024;
@@ -114,9 +114,9 @@ impl<'a> Builder<'a> {
 
     /// Makes the indexes of the new definition; from here on they are kept.
     pub(crate) fn index(&mut self) -> Result<(), Refusal> {
-        for fields in self.alteration.definition.unique_fields() {
-            let unique = build_unique(&self.new, fields, self.time)?;
-            self.new.attach_unique(unique);
+        for index in self.alteration.definition.field_indexes() {
+            let index = fill_index(&self.new, FieldIndex::over(index), self.time)?;
+            self.new.attach_index(index);
         }
         Ok(())
     }
@@ -124,7 +124,7 @@ impl<'a> Builder<'a> {
     /// The table: the old one when it has all that the new one would have.
     pub(crate) fn finish(mut self, memory: &Arc<Memory>) -> Arc<Table> {
         let (old, new) = (&self.old.definition, &self.alteration.definition);
-        if !self.changed && old.unique_fields().eq(new.unique_fields()) {
+        if !self.changed && old.field_indexes().eq(new.field_indexes()) {
             return Arc::clone(&self.old.table);
         }
         self.new.set_changed(self.old.table.changed());
@@ -162,7 +162,9 @@ impl<'a> Builder<'a> {
         let Some(present) = self.new.newest(self.new.hash(key), key, guard) else {
             return Ok(());
         };
-        for unique in self.new.uniques().iter().flat_map(|uniques| uniques.iter()) {
+        let indexes = self.new.indexes();
+        let indexes = indexes.iter().flat_map(|indexes| indexes.iter());
+        for unique in indexes.filter(|index| index.is_unique()) {
             let Some(value) = unique.key_of(present.version.fields()) else {
                 continue;
             };

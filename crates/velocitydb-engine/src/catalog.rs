@@ -13,9 +13,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
-use velocitydb_types::{Fields, Key, Migration, Path, RawMap, Schema, Timestamp, Value};
+use velocitydb_types::{
+    Field, FieldType, Fields, Key, Migration, OnDelete, Path, RawMap, Reference, Schema, Timestamp,
+    Value,
+};
 
-use crate::command::Refusal;
+use crate::command::{ReferenceError, Refusal};
 use crate::store::{Table, TableBytes};
 
 /// Number of a collection. Never used again, also after a drop.
@@ -208,6 +211,8 @@ pub struct Collection {
     /// Log index of the entry that made this definition.
     pub defined_at: u64,
     pub(crate) table: Arc<Table>,
+    /// Fields whose values are ids of another collection's documents, and its name.
+    pub(crate) references: Vec<(Path, String)>,
     /// Set once another definition, or none, stands in the visible catalog.
     pub(crate) superseded: AtomicBool,
 }
@@ -219,6 +224,17 @@ pub struct Catalog {
     pub(crate) changed_at: u64,
     pub(crate) by_id: BTreeMap<CollectionId, Arc<Collection>>,
     pub(crate) by_name: BTreeMap<String, CollectionId>,
+    /// Who refers to a collection, by its name.
+    referrers: BTreeMap<String, Vec<Referrer>>,
+}
+
+/// A field whose values are ids of another collection's documents, seen from there.
+#[derive(Debug, Clone)]
+pub(crate) struct Referrer {
+    /// The collection that has the field.
+    pub(crate) collection: CollectionId,
+    pub(crate) field: Path,
+    pub(crate) on_delete: OnDelete,
 }
 
 /// A name that may be a collection's or an index's.
@@ -305,14 +321,6 @@ impl Definition {
     /// Whether everything in it is sound.
     pub fn check(&self) -> Result<(), Refusal> {
         check_name("collection", &self.name)?;
-        let mut fields = self.schema.fields().iter();
-        if let Some(field) = fields.find(|field| field.references.is_some()) {
-            return Err(Refusal::BadDefinition(format!(
-                "the field {:?} has a reference: this version does not keep references, leave it \
-                 out",
-                field.name
-            )));
-        }
         if let Some(field) = self.primary_key.as_deref()
             && (field.is_empty() || field.starts_with('_'))
         {
@@ -333,12 +341,38 @@ impl Definition {
         Ok(())
     }
 
-    /// The field lists of all unique indexes: of unique fields first, then of [`Self::indexes`].
-    pub(crate) fn unique_fields(&self) -> impl Iterator<Item = Vec<Path>> {
-        let fields = self.schema.fields().iter().filter(|field| field.unique);
+    /// The fields of all indexes over fields, and whether each is unique: of fields that are
+    /// unique or refer first, then [`Self::indexes`].
+    pub(crate) fn field_indexes(&self) -> impl Iterator<Item = (Vec<Path>, bool)> {
+        let fields = self.schema.fields().iter();
+        let fields = fields.filter(|field| field.unique || field.references.is_some());
         fields
-            .map(|field| vec![Path::field(&field.name)])
-            .chain(self.indexes.iter().map(|index| index.fields.clone()))
+            .map(|field| (vec![Path::field(&field.name)], field.unique))
+            .chain(
+                self.indexes
+                    .iter()
+                    .map(|index| (index.fields.clone(), true)),
+            )
+    }
+
+    /// The fields that refer to other collections.
+    fn references(&self) -> impl Iterator<Item = (&Field, &Reference)> {
+        let fields = self.schema.fields().iter();
+        fields.filter_map(|field| Some((field, field.references.as_ref()?)))
+    }
+
+    /// The same, with fields that refer to nothing: for documents that come before those that they
+    /// refer to.
+    #[must_use]
+    pub fn without_references(mut self) -> Definition {
+        self.schema = self.schema.without_references();
+        self
+    }
+
+    /// The declared type of the id.
+    fn id_type(&self) -> Option<FieldType> {
+        let field = self.schema.field(self.primary_key.as_deref()?)?;
+        Some(field.kind).filter(|kind| *kind != FieldType::Json)
     }
 
     /// The id that a document's fields name, when the primary key is a field.
@@ -388,8 +422,13 @@ impl Collection {
         defined_at: u64,
         table: Arc<Table>,
     ) -> Collection {
+        let references = definition.references();
+        let references = references
+            .map(|(field, reference)| (Path::field(&field.name), reference.collection.clone()))
+            .collect();
         Collection {
             id,
+            references,
             definition,
             defined_at,
             table,
@@ -465,9 +504,119 @@ impl Catalog {
         self.changed_at
     }
 
+    /// Whether any collection refers to another, or to itself.
+    #[inline]
+    pub(crate) fn has_references(&self) -> bool {
+        !self.referrers.is_empty()
+    }
+
+    /// The fields that refer to a collection.
+    pub(crate) fn referrers(&self, name: &str) -> &[Referrer] {
+        self.referrers.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    fn forget_referrer(&mut self, id: CollectionId) {
+        self.referrers.retain(|_, referrers| {
+            referrers.retain(|referrer| referrer.collection != id);
+            !referrers.is_empty()
+        });
+    }
+
+    /// Whether a definition, new or of the collection `id`, and those that refer to it fit the
+    /// others.
+    pub(crate) fn check_references(
+        &self,
+        id: Option<CollectionId>,
+        definition: &Definition,
+    ) -> Result<(), Refusal> {
+        let bad = |what| Err(Refusal::BadDefinition(what));
+        let name = &definition.name;
+        for (
+            Field {
+                name: field, kind, ..
+            },
+            Reference { collection, .. },
+        ) in definition.references()
+        {
+            let present = self.get(collection).map(|parent| &parent.definition);
+            let Some(parent) = (if collection == name {
+                Some(definition)
+            } else {
+                present
+            }) else {
+                return bad(format!(
+                    "the field {field:?} refers to {collection:?}, and there is no such collection: \
+                     create it first"
+                ));
+            };
+            if parent.persistence != definition.persistence {
+                return bad(format!(
+                    "the field {field:?} refers to {collection:?}: both must be logged, or both volatile"
+                ));
+            }
+            if parent.ttl.is_some() {
+                return bad(format!(
+                    "the field {field:?} refers to {collection:?}, whose documents expire"
+                ));
+            }
+            match parent.id_type() {
+                Some(expected) if *kind != expected && *kind != FieldType::Json => {
+                    return bad(format!(
+                        "the field {field:?} is {kind}, but the ids of {collection:?} are {expected}"
+                    ));
+                }
+                _ => {}
+            }
+        }
+        let Some(referrer) = self.referrers(name).first() else {
+            return Ok(());
+        };
+        let by = &self.by_id[&referrer.collection].definition.name;
+        if definition.ttl.is_some() {
+            return bad(format!(
+                "documents of {name:?} cannot expire: {by:?} refers to them by {}",
+                referrer.field
+            ));
+        }
+        let before = id
+            .and_then(|id| self.by_id(id))
+            .map(|old| old.definition.id_type());
+        if before.is_some_and(|before| before != definition.id_type()) {
+            return bad(format!(
+                "the primary key of {name:?} cannot have another type: {by:?} refers to it by {}",
+                referrer.field
+            ));
+        }
+        Ok(())
+    }
+
+    /// Refuses what would take documents from those who refer to them.
+    pub(crate) fn check_unreferenced(&self, collection: &Collection) -> Result<(), Refusal> {
+        let name = &collection.definition.name;
+        let mut referrers = self.referrers(name).iter();
+        let Some(other) = referrers.find(|referrer| referrer.collection != collection.id) else {
+            return Ok(());
+        };
+        Err(ReferenceError::CollectionReferenced {
+            collection: name.clone(),
+            by: self.by_id[&other.collection].definition.name.clone(),
+            field: other.field.to_string(),
+        }
+        .into())
+    }
+
     /// Adds a collection, or replaces the one of the same number.
     pub(crate) fn put(&mut self, collection: Collection) {
         self.changed_at = self.changed_at.max(collection.defined_at);
+        self.forget_referrer(collection.id);
+        for (field, reference) in collection.definition.references() {
+            let referrers = self.referrers.entry(reference.collection.clone());
+            referrers.or_default().push(Referrer {
+                collection: collection.id,
+                field: Path::field(&field.name),
+                on_delete: reference.on_delete,
+            });
+        }
         if collection.id >= FIRST_USER_COLLECTION {
             self.by_name
                 .insert(collection.definition.name.clone(), collection.id);
@@ -477,6 +626,7 @@ impl Catalog {
 
     pub(crate) fn remove(&mut self, id: CollectionId, index: u64) {
         self.changed_at = index;
+        self.forget_referrer(id);
         if let Some(collection) = self.by_id.remove(&id) {
             self.by_name.remove(&collection.definition.name);
         }

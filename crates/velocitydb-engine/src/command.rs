@@ -222,6 +222,12 @@ pub enum Refusal {
         /// The id of the other.
         second: String,
     },
+    /// A reference would not be kept.
+    #[error(transparent)]
+    Reference(Box<ReferenceError>),
+    /// What follows from a deletion is too much for one write.
+    #[error("the write would change more than {0} documents through references: delete them first")]
+    TooManyChanges(usize),
     /// The document does not fit the schema.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -280,6 +286,63 @@ pub enum Refusal {
     /// Volatile and logged data in one write.
     #[error("volatile and logged collections cannot be changed in one write")]
     MixedPersistence,
+}
+
+/// Why a reference between documents would not be kept.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ReferenceError {
+    /// A document refers to one that is not there.
+    #[error("document {document}: {field} refers to {collection:?}, which has no document {value}")]
+    Missing {
+        /// The id of the document that refers.
+        document: String,
+        /// Its field.
+        field: String,
+        /// The collection that it refers to.
+        collection: String,
+        /// The field's value, as JSON.
+        value: String,
+    },
+    /// A document that is to go is referred to.
+    #[error(
+        "document {id} of {collection:?} stays: document {holder} of {by:?} refers to it by {field}"
+    )]
+    Referenced {
+        /// Its collection.
+        collection: String,
+        /// Its id.
+        id: String,
+        /// The collection of the document that refers to it.
+        by: String,
+        /// The id of that document.
+        holder: String,
+        /// Its field.
+        field: String,
+    },
+    /// A collection whose documents others may refer to was to be dropped or truncated.
+    #[error("{by:?} refers to {collection:?} by {field}: drop or alter that first")]
+    CollectionReferenced {
+        /// The collection.
+        collection: String,
+        /// The collection that refers to it.
+        by: String,
+        /// Its field.
+        field: String,
+    },
+    /// A document that others may refer to was given an expiry.
+    #[error("documents of {collection:?} cannot expire: {by:?} refers to them")]
+    CannotExpire {
+        /// Its collection.
+        collection: String,
+        /// The collection that refers to it.
+        by: String,
+    },
+}
+
+impl From<ReferenceError> for Refusal {
+    fn from(error: ReferenceError) -> Refusal {
+        Refusal::Reference(Box::new(error))
+    }
 }
 
 impl Refusal {

@@ -158,6 +158,8 @@ impl Refusal {
             Refusal::Unique { .. } | Refusal::Duplicate { .. } => {
                 ("unique_violation", Class::Conflict)
             }
+            Refusal::Reference(_) => ("reference_violation", Class::Conflict),
+            Refusal::TooManyChanges(_) => ("too_many_changes", Class::Limit),
             Refusal::Schema(_) => ("schema_violation", Class::Invalid),
             Refusal::Migration { .. } => ("migration_refused", Class::Invalid),
             Refusal::Update(_) => ("invalid_update", Class::Invalid),

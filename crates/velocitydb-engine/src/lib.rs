@@ -19,6 +19,7 @@ mod checkpoint;
 pub mod command;
 mod commit;
 pub mod crypt;
+mod define;
 pub mod disk;
 pub mod engine;
 mod error;

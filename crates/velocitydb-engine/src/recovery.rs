@@ -31,11 +31,12 @@ use crate::catalog::{COLLECTIONS, Collection, CollectionId, Definition};
 use crate::checkpoint::{self, Checkpoints, Part};
 use crate::command::Entry;
 use crate::crypt::EncryptionKeys;
+use crate::define::new_table;
 use crate::disk::{Disk, DiskLock};
 use crate::engine::EngineOptions;
 use crate::error::Error;
 use crate::log::{Log, Recovered, TornTail, missing_beginning, missing_end};
-use crate::state::{State, new_table};
+use crate::state::State;
 
 /// What a start found and did.
 #[derive(Debug, Clone, Default)]

@@ -23,7 +23,9 @@ use crate::catalog::{Catalog, Collection, CollectionId, Persistence};
 use crate::command::{
     Change, Condition, Effect, Expires, Mode, Operation, Outcome, Refusal, Results, Write,
 };
-use crate::store::{Document, Link, Meta, NewKey, NewKeys, Newest, RowId, Table, UniqueIndex};
+use crate::store::{Document, FieldIndex, Link, Meta, NewKey, NewKeys, Newest, RowId, Table};
+
+mod references;
 
 /// The most documents of one collection: fewer than there are row numbers, so that documents
 /// that are deleted and not yet reclaimed have theirs.
@@ -62,8 +64,10 @@ pub(crate) struct Stager<'s> {
     pub(crate) versions: &'s mut SmallVec<[StagedVersion; 1]>,
     /// Newest index read so far.
     pub(crate) read: u64,
-    /// Whether a staged version's collection has unique indexes.
-    unique: bool,
+    /// Whether a staged version's collection has indexes over fields.
+    indexed: bool,
+    /// Whether any collection refers to another.
+    linked: bool,
     /// Only of entries with several operations.
     many: Option<Box<Many>>,
 }
@@ -75,6 +79,9 @@ struct Place<'k> {
     staged: Option<usize>,
     present: Option<Newest>,
 }
+
+/// A staged version that another took the place of, and its operation.
+type Before = Option<(Document, usize)>;
 
 /// What operations need to know of those before them.
 #[derive(Default)]
@@ -101,7 +108,8 @@ impl<'s> Stager<'s> {
             guard,
             versions,
             read: 0,
-            unique: false,
+            indexed: false,
+            linked: catalog.has_references(),
             many: None,
         }
     }
@@ -122,10 +130,53 @@ impl<'s> Stager<'s> {
                 result => results.push(result),
             }
         }
-        if write.mode == Mode::Atomic && self.unique {
+        if write.mode == Mode::Atomic {
+            self.judge_all()?;
+        }
+        Ok(())
+    }
+
+    /// Judges what all operations together leave.
+    fn judge_all(&mut self) -> Result<(), Refused> {
+        if self.linked {
             for at in 0..self.versions.len() {
-                if let Err(refusal) = self.check_unique(at) {
-                    return Err(self.refused(self.versions[at].operation, refusal));
+                self.follow_deletion(at, &mut Vec::new())
+                    .map_err(|refusal| self.refused(self.versions[at].operation, refusal))?;
+            }
+        }
+        if self.indexed {
+            for at in 0..self.versions.len() {
+                self.check_unique(at)
+                    .map_err(|refusal| self.refused(self.versions[at].operation, refusal))?;
+            }
+        }
+        if self.linked {
+            for at in 0..self.versions.len() {
+                self.check_references(at)
+                    .map_err(|refusal| self.refused(self.versions[at].operation, refusal))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Judges what an operation leaves that stands or falls by itself; `changed` notes what
+    /// follows from it.
+    fn judge(&mut self, at: usize, changed: &mut Vec<(usize, Before)>) -> Result<(), Refusal> {
+        if self.linked {
+            self.follow_deletion(at, changed)?;
+        }
+        if self.indexed {
+            self.check_unique(at)?;
+            for (followed, _) in &*changed {
+                self.check_unique(*followed)?;
+            }
+        }
+        if self.linked {
+            self.check_references(at)?;
+            // What was staged before it may refer to a document that goes now.
+            if self.versions[at].version.is_tombstone() {
+                for other in 0..self.versions.len() {
+                    self.check_references(other)?;
                 }
             }
         }
@@ -159,7 +210,7 @@ impl<'s> Stager<'s> {
                 Err(Refusal::Conflict.into())
             };
         }
-        self.unique |= collection.table.has_uniques();
+        self.indexed |= collection.table.has_indexes();
         let place = self.find(collection, &operation.key);
         let newest = match (place.staged, &place.present) {
             (Some(at), _) => Some(&self.versions[at].version),
@@ -179,12 +230,7 @@ impl<'s> Stager<'s> {
             let version = live.as_ref().map_or(0, |live| live.meta().version);
             return Ok(Outcome::checked(version, live));
         }
-        let before = place.staged.map(|at| {
-            (
-                self.versions[at].version.clone(),
-                self.versions[at].operation,
-            )
-        });
+        let before = self.before(place.staged);
         let kept = matches!(operation.change, Change::Patch(_));
         let expires = match (operation.expires, &live) {
             (Expires::Default, Some(live)) if kept => Expires::kept(collection, live),
@@ -192,11 +238,15 @@ impl<'s> Stager<'s> {
         };
         let (staged, document) =
             self.stage(at, collection, place, live.as_ref(), fields, expires)?;
-        if write.mode == Mode::Each
-            && let Err(refusal) = self.check_unique(staged)
-        {
-            self.unstage(staged, before);
-            return Err(refusal.into());
+        if write.mode == Mode::Each {
+            let mut changed = Vec::new();
+            if let Err(refusal) = self.judge(staged, &mut changed) {
+                for (followed, before) in changed.into_iter().rev() {
+                    self.unstage(followed, before);
+                }
+                self.unstage(staged, before);
+                return Err(refusal.into());
+            }
         }
         let before = live.as_ref().map_or(0, |live| live.meta().version);
         let (effect, version, document) = match (fields, live) {
@@ -219,10 +269,16 @@ impl<'s> Stager<'s> {
 
     fn find<'k>(&self, collection: &Collection, key: &'k [u8]) -> Place<'k> {
         let hash = collection.table.hash(key);
-        let staged = self.many.as_ref().and_then(|many| {
-            let staged = many.by_key.get(&(collection.id, Box::from(key)));
-            staged.copied()
-        });
+        let staged = match &self.many {
+            Some(many) => {
+                let staged = many.by_key.get(&(collection.id, Box::from(key)));
+                staged.copied()
+            }
+            // One at most.
+            None => self.versions.iter().position(|staged| {
+                staged.collection == collection.id && staged.version.key_bytes() == key
+            }),
+        };
         let present = match staged {
             Some(_) => None,
             None => collection.table.newest(hash, key, self.guard),
@@ -292,8 +348,30 @@ impl<'s> Stager<'s> {
         Ok((self.versions.len() - 1, document))
     }
 
+    /// What is staged there, to be put back.
+    fn before(&self, staged: Option<usize>) -> Before {
+        let staged = &self.versions[staged?];
+        Some((staged.version.clone(), staged.operation))
+    }
+
+    /// From now on operations know of those before them, also where there was one only.
+    fn note_all(&mut self) {
+        if self.many.is_some() {
+            return;
+        }
+        let mut many = Many::default();
+        for (at, staged) in self.versions.iter().enumerate() {
+            let id = staged.collection;
+            many.by_key
+                .insert((id, Box::from(staged.version.key_bytes())), at);
+            many.rows
+                .extend(staged.present.as_ref().map(|present| (id, present.row)));
+        }
+        self.many = Some(Box::new(many));
+    }
+
     /// Puts back what was staged before an operation that turned out to be refused.
-    fn unstage(&mut self, at: usize, before: Option<(Document, usize)>) {
+    fn unstage(&mut self, at: usize, before: Before) {
         if let Some((version, operation)) = before {
             self.versions[at].version = version;
             self.versions[at].operation = operation;
@@ -318,28 +396,29 @@ impl<'s> Stager<'s> {
         }
     }
 
-    /// Whether the values of a staged version are free in each unique index; claims them.
+    /// Notes the keys of a staged version in each index, and whether they are free in each unique
+    /// one; claims them.
     fn check_unique(&mut self, at: usize) -> Result<(), Refusal> {
         self.versions[at].keys.clear();
         let staged = &self.versions[at];
         let id = staged.collection;
         let table = &self.collection(id)?.table;
-        let Some(uniques) = table.uniques().filter(|_| !staged.version.is_tombstone()) else {
+        let Some(indexes) = table.indexes().filter(|_| !staged.version.is_tombstone()) else {
             return Ok(());
         };
         let live = staged.version.is_live(self.time);
         let own = staged.present.as_ref().map(|present| present.row);
-        for (position, unique) in uniques.iter().enumerate() {
+        for (position, unique) in indexes.iter().enumerate() {
             let staged = &mut self.versions[at];
             let Some(key) = unique.key_of(staged.version.fields()) else {
                 continue;
             };
             let hash = table.hash(&key);
             if unique.is_new(staged.present.as_ref(), &key) {
-                let unique = position as u32;
-                staged.keys.push(NewKey { unique, hash });
+                let index = position as u32;
+                staged.keys.push(NewKey { index, hash });
             }
-            if !live {
+            if !live || !unique.is_unique() {
                 continue;
             }
             let many = self.many.as_ref();
@@ -402,26 +481,26 @@ impl<'s> Stager<'s> {
     }
 }
 
-fn holds(version: &Document, unique: &UniqueIndex, key: &[u8], time: Timestamp) -> bool {
+fn holds(version: &Document, unique: &FieldIndex, key: &[u8], time: Timestamp) -> bool {
     version.is_live(time)
         && unique
             .key_of(version.fields())
             .is_some_and(|held| held == key)
 }
 
-fn fields_of(unique: &UniqueIndex) -> String {
+fn fields_of(unique: &FieldIndex) -> String {
     let fields: Vec<_> = unique.fields.iter().map(|path| path.to_string()).collect();
     fields.join(", ")
 }
 
-fn taken(unique: &UniqueIndex, holder: &Document) -> Refusal {
+fn taken(unique: &FieldIndex, holder: &Document) -> Refusal {
     Refusal::Unique {
         fields: fields_of(unique),
         holder: holder.id().to_string(),
     }
 }
 
-pub(crate) fn duplicate(unique: &UniqueIndex, both: &(Document, Document)) -> Refusal {
+pub(crate) fn duplicate(unique: &FieldIndex, both: &(Document, Document)) -> Refusal {
     Refusal::Duplicate {
         fields: fields_of(unique),
         first: both.0.id().to_string(),
@@ -571,15 +650,14 @@ impl Outcome {
     }
 }
 
-/// Builds the unique index of a definition over a table, detached.
-pub(crate) fn build_unique(
+/// Fills an index over a table, detached.
+pub(crate) fn fill_index(
     table: &Table,
-    fields: Vec<velocitydb_types::Path>,
+    index: FieldIndex,
     time: Timestamp,
-) -> Result<Arc<UniqueIndex>, Refusal> {
-    let unique = UniqueIndex::new(fields);
+) -> Result<Arc<FieldIndex>, Refusal> {
     table
-        .fill_unique(&unique, time)
-        .map_err(|both| duplicate(&unique, &both))?;
-    Ok(Arc::new(unique))
+        .fill_index(&index, time)
+        .map_err(|both| duplicate(&index, &both))?;
+    Ok(Arc::new(index))
 }

@@ -22,15 +22,16 @@ use smallvec::SmallVec;
 use velocitydb_types::{Fields, Key, Timestamp, Value};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::alter::{Builder, Prepared};
+use crate::alter::Prepared;
 use crate::catalog::{
-    Alteration, COLLECTIONS, Catalog, Collection, CollectionId, Definition, FIRST_USER_COLLECTION,
-    IndexDefinition, Persistence, RETRIES, SCHEMAS, check_name,
+    COLLECTIONS, Catalog, Collection, CollectionId, Definition, FIRST_USER_COLLECTION, Persistence,
+    RETRIES, SCHEMAS,
 };
 use crate::command::{Command, Effect, Entry, Expires, Outcome, Refusal, Results, Retry, Write};
+use crate::define::Definitions;
 use crate::memory::Memory;
-use crate::stage::{Refused, StagedVersion, Stager, build_unique};
-use crate::store::{Document, GarbageQueue, Meta, Snapshots, Table, UniqueIndex, Visible};
+use crate::stage::{Refused, StagedVersion, Stager};
+use crate::store::{Document, GarbageQueue, Meta, Snapshots, Table, Visible};
 
 /// Replaced versions looked at after each entry: twice what it added, but no more than this.
 const GARBAGE_STEP_MAX: usize = 64;
@@ -87,18 +88,6 @@ pub(crate) struct State {
     next_collection: CollectionId,
     /// Made for the alteration that is staged next.
     pub(crate) prepared: Option<Prepared>,
-}
-
-/// A change of the catalog that goes with an entry.
-enum Definitions {
-    Put(Collection),
-    Attach(Collection, Arc<UniqueIndex>),
-    Detach(Collection, Vec<velocitydb_types::Path>),
-    /// The same collection without its documents.
-    Empty(Collection),
-    /// The same collection; its table may be another one.
-    Altered(Collection),
-    Remove(CollectionId),
 }
 
 /// An entry that is decided: what it will do.
@@ -310,86 +299,12 @@ impl State {
         Ok(())
     }
 
-    fn known(&self, id: CollectionId) -> Result<&Arc<Collection>, Refusal> {
+    pub(crate) fn known(&self, id: CollectionId) -> Result<&Arc<Collection>, Refusal> {
         let found = self
             .catalog
             .by_id(id)
             .filter(|_| id >= FIRST_USER_COLLECTION);
         found.ok_or_else(|| Refusal::UnknownCollection(format!("number {}", id.0)))
-    }
-
-    /// What a command that defines something changes.
-    fn define(
-        &self,
-        command: &Command<'_>,
-        index: u64,
-        time: Timestamp,
-    ) -> Result<Definitions, Refusal> {
-        Ok(match command {
-            Command::Write(_) | Command::Tick => unreachable!("it defines nothing"),
-            Command::CreateCollection(definition) => {
-                definition.check()?;
-                if self.catalog.get(&definition.name).is_some() {
-                    return Err(Refusal::CollectionExists(definition.name.clone()));
-                }
-                let table = new_table(self, definition);
-                let (id, definition) = (self.next_collection, (**definition).clone());
-                Definitions::Put(Collection::new(id, definition, index, table))
-            }
-            Command::Alter(id, alteration) => {
-                let old = self.known(*id)?;
-                let table = self.altered(old, alteration, time)?;
-                let definition = alteration.definition.clone();
-                Definitions::Altered(Collection::new(*id, definition, index, table))
-            }
-            Command::DropCollection(id) => {
-                self.known(*id)?;
-                Definitions::Remove(*id)
-            }
-            Command::Truncate(id) => {
-                let old = self.known(*id)?;
-                let table = new_table(self, &old.definition);
-                Definitions::Empty(Collection::new(*id, old.definition.clone(), index, table))
-            }
-            Command::CreateIndex(id, index_definition) => {
-                let old = self.known(*id)?;
-                let mut definition = old.definition.clone();
-                definition.indexes.push(index_definition.clone());
-                definition.check()?;
-                let unique = build_unique(&old.table, index_definition.fields.clone(), time)?;
-                Definitions::Attach(redefined(old, definition, index), unique)
-            }
-            Command::DropIndex(id, name) => {
-                let old = self.known(*id)?;
-                check_name("index", name)?;
-                let mut definition = old.definition.clone();
-                let at = definition
-                    .indexes
-                    .iter()
-                    .position(|held| held.name == *name);
-                let at = at.ok_or_else(|| Refusal::UnknownIndex(name.clone()))?;
-                let IndexDefinition { fields, .. } = definition.indexes.remove(at);
-                Definitions::Detach(redefined(old, definition, index), fields)
-            }
-        })
-    }
-
-    /// The table of an alteration: made beside the writers, or now.
-    fn altered(
-        &self,
-        old: &Arc<Collection>,
-        alteration: &Alteration,
-        time: Timestamp,
-    ) -> Result<Arc<Table>, Refusal> {
-        if let Some(prepared) = &self.prepared
-            && Arc::ptr_eq(&prepared.old, old)
-        {
-            return Ok(Arc::clone(&prepared.table));
-        }
-        let mut builder = Builder::new(old, alteration, time, self.shared.seed)?;
-        builder.copy(|_| Ok::<_, Refusal>(()))?;
-        builder.index()?;
-        Ok(builder.finish(&self.shared.memory))
     }
 
     /// Publishes what was staged in the same critical section. Readers see it once its index is
@@ -439,7 +354,7 @@ impl State {
                 catalog.put(collection);
             }
             Definitions::Attach(collection, unique) => {
-                collection.table.attach_unique(unique);
+                collection.table.attach_index(unique);
                 catalog.put(collection);
             }
             Definitions::Detach(collection, fields) => {
@@ -659,19 +574,6 @@ impl Shared {
             Persistence::Volatile => &self.volatile,
         }
     }
-}
-
-/// An empty table with the unique indexes of a definition.
-pub(crate) fn new_table(state: &State, definition: &Definition) -> Arc<Table> {
-    let table = state.table();
-    for fields in definition.unique_fields() {
-        table.attach_unique(Arc::new(UniqueIndex::new(fields)));
-    }
-    table
-}
-
-fn redefined(old: &Collection, definition: Definition, index: u64) -> Collection {
-    Collection::new(old.id, definition, index, Arc::clone(&old.table))
 }
 
 fn retry_key(retry: &Retry<'_>) -> Result<Key, Refusal> {

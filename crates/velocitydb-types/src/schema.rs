@@ -140,6 +140,15 @@ impl Schema {
         Self::default()
     }
 
+    /// The same, with fields that refer to nothing.
+    #[must_use]
+    pub fn without_references(mut self) -> Self {
+        for field in &mut self.fields {
+            field.references = None;
+        }
+        self
+    }
+
     /// Whether fields that are not declared are allowed.
     pub fn openness(&self) -> Openness {
         self.openness

@@ -71,5 +71,5 @@ pub use velocitydb_engine::{
 pub use velocitydb_query as query;
 pub use velocitydb_types::{
     self as types, Date, Decimal, DefaultValue, ErrorClass, Field, FieldType, Fields, Key,
-    Openness, Path, Point, RawMap, RawValue, Schema, Timestamp, Uuid, Value,
+    OnDelete, Openness, Path, Point, RawMap, RawValue, Schema, Timestamp, Uuid, Value,
 };

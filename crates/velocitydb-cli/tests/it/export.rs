@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 use velocitydb::{
-    Batch, Database, Date, Decimal, Definition, Expiry, Field, FieldType, Key, Openness, Options,
-    Point, Schema, TimeToLive, Timestamp, Uuid, Value,
+    Batch, Database, Date, Decimal, Definition, Expiry, Field, FieldType, Key, OnDelete, Openness,
+    Options, Point, Schema, TimeToLive, Timestamp, Uuid, Value,
 };
 
 use crate::process::{Ended, Served, command, velocitydb, velocitydb_with_input};
@@ -524,4 +524,44 @@ fn a_server_is_exported_while_it_serves() {
     served.stop();
     place.import("all.ndjson.zst", "restored", &[]).succeeds();
     assert_eq!(contents(&place.open("restored")), expected);
+}
+
+#[test]
+fn references_come_back_whatever_comes_first() {
+    let place = Place::new();
+    let db = place.open("data");
+    let parent = Field::new("parent", FieldType::Int).references("a_tree", OnDelete::Restrict);
+    let owner = Field::new("owner", FieldType::Int).references("z_owners", OnDelete::Restrict);
+    let id = Field::new("n", FieldType::Int);
+    let with = |name: &str, fields| {
+        let schema = Schema::new(Openness::Open, fields).unwrap();
+        Definition::new(name).schema(schema).primary_key("n")
+    };
+    db.create_collection(with("z_owners", vec![id.clone()]))
+        .unwrap();
+    db.create_collection(with("a_tree", vec![id, parent, owner]))
+        .unwrap();
+    let document = |n: i64, parent: i64| {
+        [
+            ("n", n.into()),
+            ("parent", parent.into()),
+            ("owner", 1.into()),
+        ]
+    };
+    // The first refers to the last.
+    let batch = Batch::atomic()
+        .insert("a_tree", document(1, 2))
+        .insert("a_tree", document(2, 2))
+        .insert("z_owners", [("n", Value::from(1))]);
+    db.batch(batch).unwrap();
+    let before = contents(&db);
+    drop(db);
+    place
+        .export("data", &["--all", "--out", &place.text("all")])
+        .succeeds();
+    place.import("all", "copy", &[]).succeeds();
+    let copy = place.open("copy");
+    assert_eq!(contents(&copy), before);
+    let refused = copy.collection("z_owners").unwrap().delete(1).unwrap_err();
+    assert_eq!(refused.code().0, "reference_violation");
 }

@@ -28,9 +28,9 @@ use super::rows::Rows;
 use super::visible::Visible;
 use crate::memory::Memory;
 
-mod unique;
+mod field_index;
 
-pub(crate) use unique::{NewKey, NewKeys, UniqueIndex};
+pub(crate) use field_index::{FieldIndex, NewKey, NewKeys};
 
 /// The state that a read sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,11 +67,11 @@ const EXPIRING_BYTES: usize = 24;
 pub(crate) struct Table {
     rows: Rows,
     primary: HashIndex<VersionPointer>,
-    uniques: RwLock<Vec<Arc<UniqueIndex>>>,
+    indexes: RwLock<Vec<Arc<FieldIndex>>>,
     /// Their memory.
-    unique_bytes: AtomicUsize,
+    index_bytes: AtomicUsize,
     /// Whether there are any: most collections have none, and every write asks.
-    has_uniques: AtomicBool,
+    has_indexes: AtomicBool,
     hasher: foldhash::quality::FixedState,
     /// Documents in the newest state, expired ones that are not removed yet included.
     live: AtomicU64,
@@ -118,9 +118,9 @@ impl Table {
             memory,
             rows: Rows::new(),
             primary: HashIndex::new(),
-            uniques: RwLock::new(Vec::new()),
-            unique_bytes: AtomicUsize::new(0),
-            has_uniques: AtomicBool::new(false),
+            indexes: RwLock::new(Vec::new()),
+            index_bytes: AtomicUsize::new(0),
+            has_indexes: AtomicBool::new(false),
             hasher: foldhash::quality::FixedState::with_seed(seed),
             live: AtomicU64::new(0),
             expiring: Mutex::new(BTreeSet::new()),
@@ -138,8 +138,8 @@ impl Table {
     /// Bytes of the indexes and the row table.
     fn structure_bytes(&self) -> usize {
         let expiring = self.expiring_bytes.load(Ordering::Relaxed);
-        let uniques = self.unique_bytes.load(Ordering::Relaxed);
-        self.primary.bytes() + self.rows.bytes() + uniques + expiring
+        let indexes = self.index_bytes.load(Ordering::Relaxed);
+        self.primary.bytes() + self.rows.bytes() + indexes + expiring
     }
 
     /// Runs a change of the structures and keeps the account of their size.
@@ -206,7 +206,7 @@ impl Table {
             documents: self.versions_bytes.load(Ordering::Relaxed),
             old_versions: self.garbage_bytes.load(Ordering::Relaxed),
             primary: self.primary.bytes() + self.rows.bytes(),
-            indexes: self.unique_bytes.load(Ordering::Relaxed),
+            indexes: self.index_bytes.load(Ordering::Relaxed),
         }
     }
 

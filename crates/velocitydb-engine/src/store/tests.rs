@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use velocitydb_types::{Fields, Path, Timestamp, Value};
 
 use super::{
-    At, Document, GarbageQueue, Link, Meta, Newest, Snapshots, Table, UniqueIndex, Visible,
+    At, Document, FieldIndex, GarbageQueue, Link, Meta, Newest, Snapshots, Table, Visible,
 };
 use crate::memory::Memory;
 
@@ -223,10 +223,10 @@ fn a_hot_document_keeps_only_what_snapshots_need() {
 fn unique_values_follow_their_documents() {
     let mut world = World::new();
     world.change(1, Some(10));
-    let unique = UniqueIndex::new(vec![Path::field("v")]);
-    world.table.fill_unique(&unique, Timestamp(0)).unwrap();
+    let unique = FieldIndex::unique(vec![Path::field("v")]);
+    world.table.fill_index(&unique, Timestamp(0)).unwrap();
     let unique = Arc::new(unique);
-    world.table.attach_unique(Arc::clone(&unique));
+    world.table.attach_index(Arc::clone(&unique));
     let holder = |world: &World, value: u8| {
         let key = unique.key_of(fields(value).as_raw()).unwrap();
         let found = world.table.unique_holder(

@@ -14,6 +14,7 @@ mod found;
 mod model;
 mod node;
 mod node_damage;
+mod node_evolution;
 mod node_fault;
 mod node_space;
 mod node_threads;

@@ -22,6 +22,7 @@ mod memory;
 mod options;
 mod random;
 mod readme;
+mod references;
 mod reopen;
 mod retries;
 mod schema;

@@ -1,0 +1,170 @@
+//! What entries that define something do: collections and indexes come, change and go.
+//!
+//! Decided against the catalog and the documents that are there; carried out by
+//! [`State::publish`]. Tests: the embedded library's.
+
+use std::sync::Arc;
+
+use velocitydb_types::{Key, Timestamp};
+
+use crate::alter::Builder;
+use crate::catalog::{
+    Alteration, Collection, CollectionId, Definition, IndexDefinition, check_name,
+};
+use crate::command::{Command, ReferenceError, Refusal};
+use crate::stage::fill_index;
+use crate::state::State;
+use crate::store::{Document, FieldIndex, Table};
+
+/// A change of the catalog that goes with an entry.
+pub(crate) enum Definitions {
+    Put(Collection),
+    Attach(Collection, Arc<FieldIndex>),
+    Detach(Collection, Vec<velocitydb_types::Path>),
+    /// The same collection without its documents.
+    Empty(Collection),
+    /// The same collection; its table may be another one.
+    Altered(Collection),
+    Remove(CollectionId),
+}
+
+impl State {
+    /// What a command that defines something changes.
+    pub(crate) fn define(
+        &self,
+        command: &Command<'_>,
+        index: u64,
+        time: Timestamp,
+    ) -> Result<Definitions, Refusal> {
+        Ok(match command {
+            Command::Write(_) | Command::Tick => unreachable!("it defines nothing"),
+            Command::CreateCollection(definition) => {
+                definition.check()?;
+                if self.catalog.get(&definition.name).is_some() {
+                    return Err(Refusal::CollectionExists(definition.name.clone()));
+                }
+                self.catalog.check_references(None, definition)?;
+                let table = new_table(self, definition);
+                let (id, definition) = (self.next_collection(), (**definition).clone());
+                Definitions::Put(Collection::new(id, definition, index, table))
+            }
+            Command::Alter(id, alteration) => {
+                let old = self.known(*id)?;
+                let definition = alteration.definition.clone();
+                self.catalog.check_references(Some(*id), &definition)?;
+                let table = self.altered(old, alteration, time)?;
+                let altered = Collection::new(*id, definition, index, table);
+                if !Arc::ptr_eq(&altered.table, &old.table) || altered.references != old.references
+                {
+                    self.check_referring(&altered, time)?;
+                }
+                Definitions::Altered(altered)
+            }
+            Command::DropCollection(id) => {
+                self.catalog.check_unreferenced(self.known(*id)?)?;
+                Definitions::Remove(*id)
+            }
+            Command::Truncate(id) => {
+                let old = self.known(*id)?;
+                self.catalog.check_unreferenced(old)?;
+                let table = new_table(self, &old.definition);
+                Definitions::Empty(Collection::new(*id, old.definition.clone(), index, table))
+            }
+            Command::CreateIndex(id, index_definition) => {
+                let old = self.known(*id)?;
+                let mut definition = old.definition.clone();
+                definition.indexes.push(index_definition.clone());
+                definition.check()?;
+                let unique = FieldIndex::unique(index_definition.fields.clone());
+                let unique = fill_index(&old.table, unique, time)?;
+                Definitions::Attach(redefined(old, definition, index), unique)
+            }
+            Command::DropIndex(id, name) => {
+                let old = self.known(*id)?;
+                check_name("index", name)?;
+                let mut definition = old.definition.clone();
+                let at = definition
+                    .indexes
+                    .iter()
+                    .position(|held| held.name == *name);
+                let at = at.ok_or_else(|| Refusal::UnknownIndex(name.clone()))?;
+                let IndexDefinition { fields, .. } = definition.indexes.remove(at);
+                Definitions::Detach(redefined(old, definition, index), fields)
+            }
+        })
+    }
+
+    /// The table of an alteration: made beside the writers, or now.
+    fn altered(
+        &self,
+        old: &Arc<Collection>,
+        alteration: &Alteration,
+        time: Timestamp,
+    ) -> Result<Arc<Table>, Refusal> {
+        if let Some(prepared) = &self.prepared
+            && Arc::ptr_eq(&prepared.old, old)
+        {
+            return Ok(Arc::clone(&prepared.table));
+        }
+        let mut builder = Builder::new(old, alteration, time, self.shared.seed)?;
+        builder.copy(|_| Ok::<_, Refusal>(()))?;
+        builder.index()?;
+        Ok(builder.finish(&self.shared.memory))
+    }
+
+    /// Whether every document finds those that it refers to; of those that do not, the one with
+    /// the smallest id is named.
+    fn check_referring(&self, collection: &Collection, time: Timestamp) -> Result<(), Refusal> {
+        let guard = &crossbeam_epoch::pin();
+        let mut worst: Option<(Document, Refusal)> = None;
+        for (path, name) in &collection.references {
+            let parent = match *name == collection.definition.name {
+                true => Some(&collection.table),
+                false => self.catalog.get(name).map(|parent| &parent.table),
+            };
+            let finds = |key: &Key| {
+                let (key, parent) = (key.as_bytes(), parent?);
+                let newest = parent.newest(parent.hash(key), key, guard)?;
+                newest.version.is_live(time).then_some(())
+            };
+            collection.table.scan(0, u64::MAX, |document| {
+                let smaller =
+                    |(worst, _): &(Document, Refusal)| document.key_bytes() < worst.key_bytes();
+                let value = document.fields().get_path(path);
+                let value = value.filter(|value| !value.is_null());
+                if let Some(value) = value.map(|value| value.to_value())
+                    && document.is_live(time)
+                    && Key::from_value(&value)
+                        .ok()
+                        .as_ref()
+                        .and_then(finds)
+                        .is_none()
+                    && worst.as_ref().is_none_or(smaller)
+                {
+                    let refusal = ReferenceError::Missing {
+                        document: document.id().to_string(),
+                        field: path.to_string(),
+                        collection: name.clone(),
+                        value: value.to_json(),
+                    };
+                    worst = Some((document, refusal.into()));
+                }
+                true
+            });
+        }
+        worst.map_or(Ok(()), |(_, refusal)| Err(refusal))
+    }
+}
+
+/// An empty table with the indexes of a definition.
+pub(crate) fn new_table(state: &State, definition: &Definition) -> Arc<Table> {
+    let table = state.table();
+    for index in definition.field_indexes().map(FieldIndex::over) {
+        table.attach_index(Arc::new(index));
+    }
+    table
+}
+
+fn redefined(old: &Collection, definition: Definition, index: u64) -> Collection {
+    Collection::new(old.id, definition, index, Arc::clone(&old.table))
+}

@@ -1,0 +1,178 @@
+//! References: fields whose values are ids of another collection's documents.
+//!
+//! A write is judged by what it leaves: every document that it stages must find the documents
+//! that it refers to, and a document that goes takes those that refer to it along, makes their
+//! fields null, or stays because of them ([`OnDelete`]). The log has the deletion alone; what
+//! follows from it is a function of the state. Who refers to a document is found through the
+//! index that each such field has.
+//!
+//! Tests: `references` in the embedded library's tests/it, against a model.
+
+use velocitydb_types::update::apply as apply_update;
+use velocitydb_types::{FieldOperation, Key, OnDelete, Value};
+
+use super::{Before, Expires, Refusal, Stager};
+use crate::catalog::{Collection, Referrer};
+use crate::command::ReferenceError;
+use crate::store::Document;
+
+/// The most documents that one write may change: beyond it other writers would wait for seconds.
+const CHANGES_MAX: usize = 100_000;
+
+impl Stager<'_> {
+    /// Stages what follows from the deletion staged at `first`; `changed` notes it, so that it
+    /// can be taken back.
+    pub(super) fn follow_deletion(
+        &mut self,
+        first: usize,
+        changed: &mut Vec<(usize, Before)>,
+    ) -> Result<(), Refusal> {
+        let mut open = vec![first];
+        while let Some(at) = open.pop() {
+            let staged = &self.versions[at];
+            let parent = self.collection(staged.collection)?;
+            if !staged.version.is_tombstone() {
+                continue;
+            }
+            let deleted = staged.version.clone();
+            for referrer in self.catalog.referrers(&parent.definition.name) {
+                self.note_all();
+                let child = self.collection(referrer.collection)?;
+                for holder in self.who_refers(child, referrer, &deleted) {
+                    if referrer.on_delete == OnDelete::Restrict {
+                        return Err(ReferenceError::Referenced {
+                            collection: parent.definition.name.clone(),
+                            id: deleted.id().to_string(),
+                            by: child.definition.name.clone(),
+                            holder: holder.id().to_string(),
+                            field: referrer.field.to_string(),
+                        }
+                        .into());
+                    }
+                    let staged = self.follow(at, child, referrer, &holder, changed)?;
+                    open.push(staged);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The documents that refer to one that goes and are not to go themselves, in the order of
+    /// their ids. Documents that came to be in this write are judged afterwards.
+    fn who_refers(
+        &mut self,
+        child: &Collection,
+        referrer: &Referrer,
+        deleted: &Document,
+    ) -> Vec<Document> {
+        let path = std::slice::from_ref(&referrer.field);
+        let table = &child.table;
+        let index = table.indexes().and_then(|indexes| {
+            let mut indexes = indexes.iter();
+            indexes.find(|index| index.fields == path).cloned()
+        });
+        let index = index.expect("a field that refers has an index");
+        let key = deleted.key_bytes();
+        let mut holders = table.holders(&index, key, self.time, self.guard);
+        for holder in &holders {
+            self.read = self.read.max(holder.index());
+        }
+        holders.retain_mut(|holder| {
+            if let Some(at) = self.find(child, holder.key_bytes()).staged {
+                *holder = self.versions[at].version.clone();
+            }
+            let refers = || index.key_of(holder.fields());
+            holder.is_live(self.time) && refers().is_some_and(|refers| refers == key)
+        });
+        holders
+    }
+
+    /// Deletes a document that refers to one that goes, or makes its field null.
+    fn follow(
+        &mut self,
+        at: usize,
+        child: &Collection,
+        referrer: &Referrer,
+        holder: &Document,
+        changed: &mut Vec<(usize, Before)>,
+    ) -> Result<usize, Refusal> {
+        if self.versions.len() >= CHANGES_MAX {
+            return Err(Refusal::TooManyChanges(CHANGES_MAX));
+        }
+        let fields = match referrer.on_delete {
+            OnDelete::SetNull => {
+                let null = FieldOperation::Set {
+                    path: referrer.field.clone(),
+                    value: Value::Null,
+                };
+                let fields = apply_update(holder.fields(), &[null])?;
+                child.definition.schema.check(fields.as_raw())?;
+                Some(fields)
+            }
+            _ => None,
+        };
+        let operation = self.versions[at].operation;
+        let place = self.find(child, holder.key_bytes());
+        let before = self.before(place.staged);
+        let expires = match &fields {
+            Some(_) => Expires::kept(child, holder),
+            None => Expires::Default,
+        };
+        let fields = fields.as_ref().map(|fields| fields.as_bytes());
+        let (staged, _) = self.stage(operation, child, place, Some(holder), fields, expires)?;
+        self.indexed |= child.table.has_indexes();
+        changed.push((staged, before));
+        Ok(staged)
+    }
+
+    /// Whether a staged version finds the documents that it refers to, and may expire.
+    pub(super) fn check_references(&mut self, at: usize) -> Result<(), Refusal> {
+        let staged = &self.versions[at];
+        if !staged.version.is_live(self.time) {
+            return Ok(());
+        }
+        let collection = self.collection(staged.collection)?;
+        let name = &collection.definition.name;
+        if staged.version.expires_at().is_some()
+            && let Some(referrer) = self.catalog.referrers(name).first()
+        {
+            let by = self.collection(referrer.collection)?;
+            return Err(ReferenceError::CannotExpire {
+                collection: name.clone(),
+                by: by.definition.name.clone(),
+            }
+            .into());
+        }
+        for (path, parent) in &collection.references {
+            let fields = self.versions[at].version.fields();
+            let value = fields.get_path(path).filter(|value| !value.is_null());
+            let Some(value) = value.map(|value| value.to_value()) else {
+                continue;
+            };
+            let key = Key::from_value(&value).ok().zip(self.catalog.get(parent));
+            if !key.is_some_and(|(key, parent)| self.has(parent, &key)) {
+                return Err(ReferenceError::Missing {
+                    document: self.versions[at].version.id().to_string(),
+                    field: path.to_string(),
+                    collection: parent.clone(),
+                    value: value.to_json(),
+                }
+                .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether there is a document of this id once the write is done.
+    fn has(&mut self, collection: &Collection, key: &Key) -> bool {
+        let place = self.find(collection, key.as_bytes());
+        match (place.staged, place.present) {
+            (Some(at), _) => self.versions[at].version.is_live(self.time),
+            (None, Some(present)) => {
+                self.read = self.read.max(present.version.index());
+                present.version.is_live(self.time)
+            }
+            (None, None) => false,
+        }
+    }
+}
