@@ -55,6 +55,7 @@ pub const GROUPS: &[(&str, Figures)] = &[
     ("insert", writes::insert),
     ("log", writes::log),
     ("full", writes::full),
+    ("encryption", writes::encryption),
     ("memory", memory::memory),
     ("recovery", files::recovery),
     ("replay", files::replay),

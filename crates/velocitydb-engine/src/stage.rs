@@ -11,7 +11,7 @@
 //! Tests: `engine::tests`, and the simulator against a plain model.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections;
 use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
@@ -82,6 +82,10 @@ struct Place<'k> {
 
 /// A staged version that another took the place of, and its operation.
 type Before = Option<(Document, usize)>;
+
+/// Keys come from outside: seeded at random.
+type HashMap<K, V> = collections::HashMap<K, V, foldhash::fast::RandomState>;
+type HashSet<K> = collections::HashSet<K, foldhash::fast::RandomState>;
 
 /// What operations need to know of those before them.
 #[derive(Default)]

@@ -9,17 +9,20 @@
 //! an id that is in the collection is passed over. Rows without an id get one that depends on
 //! the source, the line and the fields, so that it is the same the next time.
 //!
-//! Invariants: memory is bounded by a batch and [`BAD_ROWS_KEPT`]; a row is kept once or not at
+//! While documents are written the next ones are read and made, by another thread (`ahead`).
+//!
+//! Invariants: memory is bounded by a batch, what is read ahead and [`BAD_ROWS_KEPT`]; a row is kept once or not at
 //! all; [`Loader::rows`] counts only what the database has acknowledged.
 //! Tests: `load/tests.rs`, and velocitydb-cli (tests/it/import.rs).
 
+use std::panic::resume_unwind;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use velocitydb::{
     Batch, Call, Collection, Database, Definition, Error, Expiry, Field, FieldType, Fields, Key,
-    METADATA, Openness, Schema, Uuid, Value,
+    Openness, Schema, Uuid, Value,
 };
-use velocitydb_types::FieldsBuilder;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::ImportError;
@@ -27,8 +30,13 @@ use crate::exported::{ExportReader, Exported, Item};
 use crate::options::BadRows;
 use crate::reader::{Reader, Row};
 
+mod ahead;
+mod rows;
 #[cfg(test)]
 mod tests;
+
+use ahead::{Ahead, CHUNKS_AHEAD, NoRow};
+use rows::{Made, Maker};
 
 /// A batch is written when its documents take this many bytes, however few they are.
 const BATCH_BYTES: usize = 4 << 20;
@@ -181,14 +189,12 @@ pub struct Loader {
     target: Target,
     /// Of the collection, when rows that are there are passed over.
     resumed: Option<Collection>,
-    /// The type of the field that is the id, where the collection declares it.
-    declared_id: Option<FieldType>,
+    maker: Maker,
+    /// The type of the ids that were read.
     id_type: Option<FieldType>,
     options: LoadOptions,
-    builder: FieldsBuilder,
     pending: Vec<Pending>,
     pending_bytes: usize,
-    taken: u64,
     rows: u64,
     passed: u64,
     bad_rows: Vec<BadRow>,
@@ -227,13 +233,11 @@ impl Loader {
         Loader {
             target,
             resumed,
-            declared_id,
+            maker: Maker::new(options.ids.clone(), declared_id),
             id_type: None,
             options,
-            builder: FieldsBuilder::new(),
             pending: Vec::new(),
             pending_bytes: 0,
-            taken: 0,
             rows: 0,
             passed: 0,
             bad_rows: Vec::new(),
@@ -266,7 +270,7 @@ impl Loader {
 
     /// Counts a row as taken without loading it.
     pub fn pass(&mut self) {
-        self.taken += 1;
+        self.maker.taken += 1;
     }
 
     /// Loads all rows of a reader, and calls `advanced` after each.
@@ -279,20 +283,30 @@ impl Loader {
         met: &Met,
         mut advanced: impl FnMut(),
     ) -> Result<(), LoadError> {
-        for row in reader.by_ref() {
-            self.take_met(met)?;
-            match row {
-                Ok(row) => self.push(row)?,
-                Err(error) if error.is_bad_row() => self.bad(BadRow::from(&error))?,
-                Err(error) => {
-                    self.flush()?;
-                    return Err(LoadError::Input(error));
-                }
-            }
-            advanced();
-        }
-        self.take_met(met)?;
-        self.flush()
+        let maker = std::mem::take(&mut self.maker);
+        std::thread::scope(|scope| {
+            let (to, rows) = sync_channel(CHUNKS_AHEAD);
+            let reading = scope.spawn(move || ahead::read(reader, met, maker, &to));
+            let loaded = rows
+                .into_iter()
+                .flatten()
+                .try_for_each(|Ahead { met, row }| {
+                    met.into_iter().try_for_each(|bad_row| self.bad(bad_row))?;
+                    match row {
+                        None => {}
+                        Some(Ok(made)) => self.push_made(made)?,
+                        Some(Err(NoRow::Bad(bad_row))) => self.bad(bad_row)?,
+                        Some(Err(NoRow::Input(error))) => {
+                            self.flush()?;
+                            return Err(LoadError::Input(error));
+                        }
+                    }
+                    advanced();
+                    Ok(())
+                });
+            self.maker = reading.join().unwrap_or_else(|panic| resume_unwind(panic));
+            loaded.and_then(|()| self.flush())
+        })
     }
 
     /// Loads the documents of the collection that a reader has begun, to its end, and calls
@@ -320,54 +334,12 @@ impl Loader {
         }
     }
 
-    fn take_met(&mut self, met: &Met) -> Result<(), LoadError> {
-        let met = std::mem::take(&mut *met.lock());
-        met.into_iter().try_for_each(|bad_row| self.bad(bad_row))
-    }
-
     /// The id that this row would get if it were the next one; `None` for a new one.
     ///
     /// # Errors
     /// Why it can have none.
     pub fn next_id(&self, row: &Row) -> Result<Option<Key>, BadRow> {
-        let bad = |what: String| BadRow {
-            line: row.line,
-            what,
-        };
-        let field = |name: &str| row.fields.iter().find(|(field, _)| &**field == name);
-        let (name, value) = match &self.options.ids {
-            Ids::RowNumber => {
-                let number = i64::try_from(self.taken + 1).expect("no input has 2^63 rows");
-                return Ok(Some(
-                    Key::from_value(&Value::Int(number)).expect("an integer is an id"),
-                ));
-            }
-            Ids::Field(name) => match field(name) {
-                Some((_, value)) => (name.as_str(), value),
-                None => return Err(bad(format!("it has no field `{name}`, which is the id"))),
-            },
-            Ids::ExportedOrNew => match field("_id") {
-                Some((_, value)) => ("_id", value),
-                None => return Ok(None),
-            },
-        };
-        let key = match value {
-            // As the server reads a body: of the ids that JSON writes as strings, UUIDs are known.
-            Value::String(text) if name == "_id" && text.len() == 36 => {
-                let uuid = Uuid::try_parse(text).map_or_else(|_| value.clone(), Value::Uuid);
-                Key::from_value(&uuid)
-            }
-            // A text in the input may be a date in the collection.
-            value => match self
-                .declared_id
-                .filter(|kind| kind.name() != value.type_name())
-            {
-                Some(kind) => Key::from_value(&kind.coerce(value.clone())),
-                None => Key::from_value(value),
-            },
-        };
-        key.map(Some)
-            .map_err(|error| bad(format!("the id in `{name}`: {error}")))
+        self.maker.next_id(row)
     }
 
     /// Takes a row. It is in the database after [`Loader::flush`] at the latest.
@@ -375,16 +347,8 @@ impl Loader {
     /// # Errors
     /// A bad row under [`OnBadRow::Stop`], which may be an earlier one; the database failed.
     pub fn push(&mut self, row: Row) -> Result<(), LoadError> {
-        let document = self.next_id(&row).and_then(|id| {
-            let expires = expiry(&row)?;
-            Ok((id, expires, self.fields(&row)?))
-        });
-        self.taken += 1;
-        match document {
-            Ok((id, expires, fields)) => {
-                self.id_type = self.id_type.or_else(|| self.type_of_id(&row));
-                self.push_fields(row.line, id, expires, fields)
-            }
+        match self.maker.make(&row) {
+            Ok(made) => self.push_made(made),
             Err(bad_row) => self.bad(bad_row),
         }
     }
@@ -400,18 +364,25 @@ impl Loader {
             expires_at,
             fields,
         } = exported;
-        self.taken += 1;
-        let expires = expires_at.map_or(Expiry::Never, Expiry::At);
-        self.push_fields(line, Some(id), expires, fields)
+        self.maker.taken += 1;
+        self.push_made(Made {
+            line,
+            id: Some(id),
+            expires: expires_at.map_or(Expiry::Never, Expiry::At),
+            fields,
+            id_type: None,
+        })
     }
 
-    fn push_fields(
-        &mut self,
-        line: u64,
-        id: Option<Key>,
-        expires: Expiry,
-        fields: Fields,
-    ) -> Result<(), LoadError> {
+    fn push_made(&mut self, made: Made) -> Result<(), LoadError> {
+        let Made {
+            line,
+            id,
+            expires,
+            fields,
+            id_type,
+        } = made;
+        self.id_type = self.id_type.or(id_type);
         let id = match &self.options.resume {
             None => id,
             Some(source) => {
@@ -442,35 +413,6 @@ impl Loader {
             None => Ok(false),
             Some(collection) => Ok(collection.get_by_key(id)?.is_some()),
         }
-    }
-
-    fn type_of_id(&self, row: &Row) -> Option<FieldType> {
-        let Ids::Field(name) = &self.options.ids else {
-            return None;
-        };
-        let (_, id) = row.fields.iter().find(|(field, _)| **field == **name)?;
-        id.type_name().parse().ok()
-    }
-
-    fn fields(&mut self, row: &Row) -> Result<Fields, BadRow> {
-        let bad = |what: String| BadRow {
-            line: row.line,
-            what,
-        };
-        for (name, value) in &row.fields {
-            if name.starts_with('_') && METADATA.contains(&&**name) {
-                // The database makes it anew; the id is taken elsewhere.
-                continue;
-            }
-            if let Err(error) = self.builder.push_value(name, value) {
-                // A builder is empty after this, whatever it answers.
-                let _ = self.builder.finish();
-                return Err(bad(format!("field `{name}`: {error}")));
-            }
-        }
-        self.builder
-            .finish()
-            .map_err(|error| bad(error.to_string()))
     }
 
     /// Notes a bad row, met in reading or in writing.
@@ -584,21 +526,6 @@ pub fn with_id_type(
             .map_err(|error| Error::Invalid(error.to_string()))?;
     }
     Ok(definition)
-}
-
-/// When a listed document expires.
-fn expiry(row: &Row) -> Result<Expiry, BadRow> {
-    let field = row.fields.iter().find(|(name, _)| &**name == "_expires_at");
-    let time = match field {
-        None | Some((_, Value::Null)) => return Ok(Expiry::Default),
-        Some((_, Value::Time(time))) => Some(*time),
-        Some((_, Value::String(text))) => text.parse().ok(),
-        Some(_) => None,
-    };
-    time.map(Expiry::At).ok_or_else(|| BadRow {
-        line: row.line,
-        what: "`_expires_at` is no time such as 2026-11-30T12:00:00Z".to_owned(),
-    })
 }
 
 /// The id of a row that has none: the same for the same row of the same source.

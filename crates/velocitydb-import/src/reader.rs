@@ -25,8 +25,8 @@ mod tests;
 pub struct Row {
     /// Line on which it begins, counted from 1 in the decompressed text.
     pub line: u64,
-    /// Names and values in the order of the input, each name once. Names are as the input has
-    /// them, also those that a document may not have.
+    /// Names and values, each name once; of a CSV in the order of the names. Names are as the input
+    /// has them, also those that a document may not have.
     pub fields: Vec<(Arc<str>, Value)>,
 }
 

@@ -10,6 +10,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use smallvec::SmallVec;
 use velocitydb_types::{FieldType, Value};
 
 use crate::delimited::{Delimited, TextRow};
@@ -82,6 +83,9 @@ pub(crate) struct Table {
     row: TextRow,
     sample: VecDeque<Result<TextRow, ImportError>>,
     columns: Vec<Column>,
+    /// The columns' places in the order of their names, which is that of a document's fields: so
+    /// that no document needs sorting.
+    by_name: Vec<usize>,
     /// At most two for each column.
     widened: Vec<Widening>,
     nulls: Vec<String>,
@@ -108,6 +112,8 @@ impl Table {
         };
         let columns = columns(names, options)
             .map_err(|message| ImportError::new(line, ErrorKind::Header(message)))?;
+        let mut by_name: Vec<usize> = (0..columns.len()).collect();
+        by_name.sort_by(|a, b| columns[*a].name.cmp(&columns[*b].name));
         let sample = VecDeque::new();
         let (nulls, missing) = (options.nulls.clone(), options.missing);
         let mut table = Self {
@@ -115,6 +121,7 @@ impl Table {
             row,
             sample,
             columns,
+            by_name,
             widened: Vec::new(),
             nulls,
             missing,
@@ -158,8 +165,10 @@ impl Table {
         if expected != found {
             return Err(bad(ErrorKind::FieldCount { expected, found }));
         }
+        let texts: SmallVec<[&str; 32]> = self.row.fields()?.collect();
         let mut fields = Vec::with_capacity(expected);
-        for (column, text) in self.columns.iter_mut().zip(self.row.fields()?) {
+        for &at in &self.by_name {
+            let (column, text) = (&mut self.columns[at], texts[at]);
             if !is_null(&self.nulls, text) {
                 let before = column.field_type;
                 fields.push((Arc::clone(&column.name), column.value(text).map_err(bad)?));

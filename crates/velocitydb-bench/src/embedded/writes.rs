@@ -5,7 +5,10 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use velocitydb::{Call, Collection, Database, Durability, Key, Options as DatabaseOptions};
+use velocitydb::{
+    Call, Collection, Database, Durability, EncryptionKey, EncryptionKeys, Key,
+    Options as DatabaseOptions,
+};
 
 use super::{Map, Options, in_memory, with_collection};
 use crate::BenchError;
@@ -67,10 +70,14 @@ pub(super) fn insert(options: &Options, data: &Data) -> Result<Vec<Row>, BenchEr
     ])
 }
 
-fn on_disk(options: &Options) -> Result<(tempfile::TempDir, Database, Collection), BenchError> {
+fn on_disk(
+    options: &Options,
+    keys: EncryptionKeys,
+) -> Result<(tempfile::TempDir, Database, Collection), BenchError> {
     let dir = tempfile::tempdir_in(&options.dir)?;
     // No checkpoint in between: its cost is measured by itself.
     let opened = DatabaseOptions::at(dir.path())
+        .encryption(keys)
         .checkpoint_every(None)
         .checkpoint_log_bytes(u64::MAX)
         .checkpoint_entries(u64::MAX);
@@ -83,7 +90,7 @@ pub(super) fn log(options: &Options, data: &Data) -> Result<Vec<Row>, BenchError
     let (_, ours, theirs) = alternate::<BenchError>(
         options.rounds,
         || {
-            let (_dir, _db, collection) = on_disk(options)?;
+            let (_dir, _db, collection) = on_disk(options, EncryptionKeys::default())?;
             Ok(insert_all(&collection, &data.keys(), data))
         },
         || {
@@ -136,7 +143,7 @@ pub(super) fn full(options: &Options, data: &Data) -> Result<Vec<Row>, BenchErro
     let (ratio, ours, theirs) = alternate::<BenchError>(
         options.rounds,
         || {
-            let (_dir, db, collection) = on_disk(options)?;
+            let (_dir, db, collection) = on_disk(options, EncryptionKeys::default())?;
             let collection = collection.with(Call::new().durability(Durability::Full));
             let syncs = |db: &Database| db.stats().log.map_or(0, |log| log.syncs);
             let before = syncs(&db);
@@ -178,5 +185,61 @@ pub(super) fn full(options: &Options, data: &Data) -> Result<Vec<Row>, BenchErro
             better: Better::Higher,
             detail: String::new(),
         },
+    ])
+}
+
+/// Inserts at `os`, and checkpoints, encrypted against plain.
+pub(super) fn encryption(options: &Options, data: &Data) -> Result<Vec<Row>, BenchError> {
+    let keys = || -> Result<EncryptionKeys, BenchError> {
+        let key = EncryptionKey::from_content(vec![7; 32]);
+        Ok(EncryptionKeys::new(key.map_err(velocitydb::Error::from)?))
+    };
+    let inserts = |keys: EncryptionKeys| {
+        let (_dir, _db, collection) = on_disk(options, keys)?;
+        Ok(insert_all(&collection, &data.keys(), data))
+    };
+    let row = |what: &str, (ratio, ours, theirs): (Spread, Spread, Spread), unit: &str| Row {
+        what: what.into(),
+        figure: ratio,
+        unit: "x",
+        bar: 0.85,
+        aim: 0.95,
+        better: Better::Higher,
+        detail: format!(
+            "{} against {} {unit}",
+            short(ours.median),
+            short(theirs.median)
+        ),
+    };
+    let log = alternate::<BenchError>(
+        options.rounds,
+        || inserts(keys()?),
+        || inserts(EncryptionKeys::default()),
+    )?;
+    let (_dir, encrypted, ours) = on_disk(options, keys()?)?;
+    let (_other, plain, theirs) = on_disk(options, EncryptionKeys::default())?;
+    for collection in [&ours, &theirs] {
+        insert_all(collection, &data.keys(), data);
+    }
+    let documents = data.ids.len();
+    let checkpoint = |db: &Database, collection: &Collection| {
+        // Without a change there is nothing to write.
+        collection.upsert("changed", data.document(0))?;
+        let start = Instant::now();
+        db.checkpoint()?;
+        Ok(rate(documents, start.elapsed()))
+    };
+    let checkpoints = alternate::<BenchError>(
+        options.rounds,
+        || checkpoint(&encrypted, &ours),
+        || checkpoint(&plain, &theirs),
+    )?;
+    Ok(vec![
+        row("insert at `os`, encrypted against plain", log, "/s"),
+        row(
+            "checkpoint, encrypted against plain",
+            checkpoints,
+            "documents/s",
+        ),
     ])
 }
