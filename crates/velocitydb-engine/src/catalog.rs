@@ -611,11 +611,15 @@ impl Catalog {
         self.forget_referrer(collection.id);
         for (field, reference) in collection.definition.references() {
             let referrers = self.referrers.entry(reference.collection.clone());
-            referrers.or_default().push(Referrer {
+            let referrers = referrers.or_default();
+            referrers.push(Referrer {
                 collection: collection.id,
                 field: Path::field(&field.name),
                 on_delete: reference.on_delete,
             });
+            // What a deletion does may depend on their order: the same after an alteration as
+            // after a start from a checkpoint.
+            referrers.sort_by_key(|referrer| referrer.collection);
         }
         if collection.id >= FIRST_USER_COLLECTION {
             self.by_name
