@@ -329,6 +329,13 @@ impl Definition {
                  metadata. Without a primary key a document's id is its \"_id\""
             )));
         }
+        let key = self.primary_key.as_deref();
+        let key = key.and_then(|key| self.schema.field(key)?.references.as_ref());
+        if key.is_some_and(|key| key.on_delete == OnDelete::SetNull) {
+            return Err(Refusal::BadDefinition(
+                "the primary key cannot refer with on_delete set_null: an id is never null".into(),
+            ));
+        }
         for (at, index) in self.indexes.iter().enumerate() {
             index.check()?;
             if self.indexes[..at]

@@ -151,6 +151,11 @@ fn definitions_that_could_not_be_kept_are_refused() {
         say(to("numbers")),
         "the field \"r\" is string, but the ids of \"numbers\" are int"
     );
+    let by_team = with_fields("a", vec![refers("r", "teams", OnDelete::SetNull)]);
+    assert_eq!(
+        say(by_team.primary_key("r")),
+        "the primary key cannot refer with on_delete set_null: an id is never null"
+    );
     assert_eq!(code(db.drop_collection("people")), "reference_violation");
     assert_eq!(
         teams.truncate().unwrap_err().to_string(),
