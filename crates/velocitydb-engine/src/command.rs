@@ -329,6 +329,21 @@ pub enum ReferenceError {
         /// Its field.
         field: String,
     },
+    /// A document refers to one that expires.
+    #[error(
+        "document {document}: {field} refers to document {value} of {collection:?}, which expires: \
+         let that one never expire"
+    )]
+    Expires {
+        /// The id of the document that refers.
+        document: String,
+        /// Its field.
+        field: String,
+        /// The collection that it refers to.
+        collection: String,
+        /// The field's value, as JSON.
+        value: String,
+    },
     /// A document that others may refer to was given an expiry.
     #[error("documents of {collection:?} cannot expire: {by:?} refers to them")]
     CannotExpire {

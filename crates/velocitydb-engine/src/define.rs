@@ -11,8 +11,8 @@ use crate::alter::Builder;
 use crate::catalog::{
     Alteration, Collection, CollectionId, Definition, IndexDefinition, check_name,
 };
-use crate::command::{Command, ReferenceError, Refusal};
-use crate::stage::fill_index;
+use crate::command::{Command, Refusal};
+use crate::stage::{check_found, fill_index};
 use crate::state::State;
 use crate::store::{Document, FieldIndex, Table};
 
@@ -122,10 +122,10 @@ impl State {
                 true => Some(&collection.table),
                 false => self.catalog.get(name).map(|parent| &parent.table),
             };
-            let finds = |key: &Key| {
+            let find = |key: Key| {
                 let (key, parent) = (key.as_bytes(), parent?);
                 let newest = parent.newest(parent.hash(key), key, guard)?;
-                newest.version.is_live(time).then_some(())
+                Some(newest.version)
             };
             collection.table.scan(0, u64::MAX, |document| {
                 let smaller =
@@ -134,20 +134,13 @@ impl State {
                 let value = value.filter(|value| !value.is_null());
                 if let Some(value) = value.map(|value| value.to_value())
                     && document.is_live(time)
-                    && Key::from_value(&value)
-                        .ok()
-                        .as_ref()
-                        .and_then(finds)
-                        .is_none()
                     && worst.as_ref().is_none_or(smaller)
                 {
-                    let refusal = ReferenceError::Missing {
-                        document: document.id().to_string(),
-                        field: path.to_string(),
-                        collection: name.clone(),
-                        value: value.to_json(),
-                    };
-                    worst = Some((document, refusal.into()));
+                    let found = Key::from_value(&value).ok().and_then(find);
+                    let kept = check_found(&document, (path, &value), name, found, time);
+                    if let Err(refusal) = kept {
+                        worst = Some((document, refusal));
+                    }
                 }
                 true
             });

@@ -27,6 +27,8 @@ use crate::store::{Document, FieldIndex, Link, Meta, NewKey, NewKeys, Newest, Ro
 
 mod references;
 
+pub(crate) use references::check_found;
+
 /// The most documents of one collection: fewer than there are row numbers, so that documents
 /// that are deleted and not yet reclaimed have theirs.
 const DOCUMENTS_MAX: u64 = 4_000_000_000;

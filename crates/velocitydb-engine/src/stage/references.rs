@@ -9,7 +9,7 @@
 //! Tests: `references` in the embedded library's tests/it, against a model.
 
 use velocitydb_types::update::apply as apply_update;
-use velocitydb_types::{FieldOperation, Key, OnDelete, Value};
+use velocitydb_types::{FieldOperation, Key, OnDelete, Path, Timestamp, Value};
 
 use super::{Before, Expires, Refusal, Stager};
 use crate::catalog::{Collection, Referrer};
@@ -150,29 +150,55 @@ impl Stager<'_> {
                 continue;
             };
             let key = Key::from_value(&value).ok().zip(self.catalog.get(parent));
-            if !key.is_some_and(|(key, parent)| self.has(parent, &key)) {
-                return Err(ReferenceError::Missing {
-                    document: self.versions[at].version.id().to_string(),
-                    field: path.to_string(),
-                    collection: parent.clone(),
-                    value: value.to_json(),
-                }
-                .into());
-            }
+            let found = key.and_then(|(key, parent)| self.newest(parent, &key));
+            let document = &self.versions[at].version;
+            check_found(document, (path, &value), parent, found, self.time)?;
         }
         Ok(())
     }
 
-    /// Whether there is a document of this id once the write is done.
-    fn has(&mut self, collection: &Collection, key: &Key) -> bool {
+    /// What there is of this id once the write is done.
+    fn newest(&mut self, collection: &Collection, key: &Key) -> Option<Document> {
         let place = self.find(collection, key.as_bytes());
-        match (place.staged, place.present) {
-            (Some(at), _) => self.versions[at].version.is_live(self.time),
-            (None, Some(present)) => {
-                self.read = self.read.max(present.version.index());
-                present.version.is_live(self.time)
-            }
-            (None, None) => false,
+        if let Some(at) = place.staged {
+            return Some(self.versions[at].version.clone());
         }
+        let present = place.present?.version;
+        self.read = self.read.max(present.index());
+        Some(present)
     }
+}
+
+/// Refuses that a document's field refers to one of which there is nothing, or that will not stay.
+pub(crate) fn check_found(
+    document: &Document,
+    (field, value): (&Path, &Value),
+    collection: &str,
+    found: Option<Document>,
+    time: Timestamp,
+) -> Result<(), Refusal> {
+    let found = found.filter(|found| found.is_live(time));
+    if found
+        .as_ref()
+        .is_some_and(|found| found.expires_at().is_none())
+    {
+        return Ok(());
+    }
+    let (document, field) = (document.id().to_string(), field.to_string());
+    let (collection, value) = (collection.to_owned(), value.to_json());
+    Err(match found {
+        Some(_) => ReferenceError::Expires {
+            document,
+            field,
+            collection,
+            value,
+        },
+        None => ReferenceError::Missing {
+            document,
+            field,
+            collection,
+            value,
+        },
+    }
+    .into())
 }

@@ -254,6 +254,33 @@ fn an_alteration_does_not_change_what_a_deletion_does_after_a_restart() {
     assert_eq!(db.digest(), digest);
 }
 
+#[test]
+fn nobody_refers_to_a_document_that_expires() {
+    let db = in_memory();
+    let (teams, people) = (create(&db, "teams"), create(&db, "people"));
+    let expiring = teams.with(Call::new().expires(Expiry::At(Timestamp(i64::MAX))));
+    expiring.insert_with_id("brief", json("{}")).unwrap();
+    let ada = json(r#"{"team":"brief"}"#);
+    people.insert_with_id("ada", ada.clone()).unwrap();
+    let refusal = |id: &str| {
+        format!(
+            "document {id}: team refers to document \"brief\" of \"teams\", which expires: let \
+             that one never expire"
+        )
+    };
+    let team = || vec![refers("team", "teams", OnDelete::Cascade)];
+    let alteration = || Alteration::to(with_fields("people", team()));
+    let refused = people.alter(alteration()).unwrap_err();
+    assert_eq!(refused.to_string(), refusal("ada"));
+    people.delete("ada").unwrap();
+    people.alter(alteration()).unwrap();
+    let refused = people.insert_with_id("bob", ada.clone()).unwrap_err();
+    assert_eq!(refused.to_string(), refusal("bob"));
+    let lasting = teams.with(Call::new().expires(Expiry::Never));
+    lasting.replace("brief", json("{}")).unwrap();
+    people.insert_with_id("bob", ada).unwrap();
+}
+
 #[derive(Debug, Clone)]
 enum Change {
     /// Collection, id, what each of its two fields refers to.
