@@ -11,7 +11,7 @@
 //! Tests: `engine::tests`, and the simulator against a plain model.
 
 use std::borrow::Cow;
-use std::collections;
+use std::collections::{self, BTreeSet};
 use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
@@ -70,6 +70,8 @@ pub(crate) struct Stager<'s> {
     indexed: bool,
     /// Whether any collection refers to another.
     linked: bool,
+    /// Whether each operation stands or falls by itself.
+    each: bool,
     /// Only of entries with several operations.
     many: Option<Box<Many>>,
 }
@@ -96,6 +98,8 @@ struct Many {
     rows: HashSet<(CollectionId, RowId)>,
     /// Which staged version has claimed a value of a unique index (named by its position).
     claims: HashMap<(CollectionId, usize, Vec<u8>), usize>,
+    /// Which staged versions have been found to refer to a document; some may no longer.
+    referring: HashMap<(CollectionId, Key), BTreeSet<usize>>,
 }
 
 impl<'s> Stager<'s> {
@@ -116,6 +120,7 @@ impl<'s> Stager<'s> {
             read: 0,
             indexed: false,
             linked: catalog.has_references(),
+            each: false,
             many: None,
         }
     }
@@ -126,6 +131,7 @@ impl<'s> Stager<'s> {
         write: &Write<'_>,
         results: &mut Results,
     ) -> Result<(), Refused> {
+        self.each = write.mode == Mode::Each;
         let expiring = write.retry.is_some();
         self.many = (write.operations.len() > 1 || expiring).then(Box::default);
         for (at, operation) in write.operations.iter().enumerate() {
@@ -179,11 +185,9 @@ impl<'s> Stager<'s> {
         }
         if self.linked {
             self.check_references(at)?;
-            // What was staged before it may refer to a document that goes now.
-            if self.versions[at].version.is_tombstone() {
-                for other in 0..self.versions.len() {
-                    self.check_references(other)?;
-                }
+            self.check_referring(at)?;
+            for (followed, _) in &*changed {
+                self.check_referring(*followed)?;
             }
         }
         Ok(())
@@ -244,7 +248,7 @@ impl<'s> Stager<'s> {
         };
         let (staged, document) =
             self.stage(at, collection, place, live.as_ref(), fields, expires)?;
-        if write.mode == Mode::Each {
+        if self.each {
             let mut changed = Vec::new();
             if let Err(refusal) = self.judge(staged, &mut changed) {
                 for (followed, before) in changed.into_iter().rev() {

@@ -150,9 +150,34 @@ impl Stager<'_> {
                 continue;
             };
             let key = Key::from_value(&value).ok().zip(self.catalog.get(parent));
-            let found = key.and_then(|(key, parent)| self.newest(parent, &key));
+            let found = key
+                .as_ref()
+                .and_then(|(key, parent)| self.newest(parent, key));
             let document = &self.versions[at].version;
             check_found(document, (path, &value), parent, found, self.time)?;
+            if let (true, Some(many), Some((key, parent))) = (self.each, &mut self.many, key) {
+                many.referring
+                    .entry((parent.id, key))
+                    .or_default()
+                    .insert(at);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether those that were staged before as referring to a document do so no longer, if it goes
+    /// now.
+    pub(super) fn check_referring(&mut self, at: usize) -> Result<(), Refusal> {
+        let gone = &self.versions[at];
+        let Some(many) = self.many.as_ref().filter(|_| gone.version.is_tombstone()) else {
+            return Ok(());
+        };
+        let gone = (gone.collection, gone.version.id());
+        let referring = many.referring.get(&gone).cloned();
+        for other in referring.into_iter().flatten() {
+            if other < self.versions.len() {
+                self.check_references(other)?;
+            }
         }
         Ok(())
     }
