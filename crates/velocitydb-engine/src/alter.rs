@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use velocitydb_types::{Fields, Migration, Timestamp};
+use velocitydb_types::{Fields, Key, Migration, Timestamp};
 
 use crate::catalog::{Alteration, Collection};
 use crate::command::Refusal;
@@ -153,6 +153,18 @@ impl<'a> Builder<'a> {
             id: version.id().to_string(),
             error: Box::new(error),
         })?;
+        if let (Some(fields), Some(name)) = (&fields, &self.old.definition.primary_key) {
+            let value = fields.as_raw().get(name).map(|value| value.to_value());
+            let value = value.unwrap_or_default();
+            let key = Key::from_value(&value).ok();
+            if key.is_none_or(|key| key.as_bytes() != version.key_bytes()) {
+                return Err(Refusal::AlteredKey {
+                    id: version.id().to_string(),
+                    field: name.clone(),
+                    value: format!("{} {}", value.type_name(), value.to_json()),
+                });
+            }
+        }
         self.changed |= fields.is_some();
         Ok(fields)
     }

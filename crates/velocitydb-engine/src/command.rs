@@ -283,6 +283,19 @@ pub enum Refusal {
         /// Why.
         error: Box<velocitydb_types::MigrationError>,
     },
+    /// A document's id would be another one under the collection's new definition.
+    #[error(
+        "document {id}: the primary key field {field:?} would become {value}, and with it the id: \
+         its type cannot be altered so"
+    )]
+    AlteredKey {
+        /// Its id.
+        id: String,
+        /// The field.
+        field: String,
+        /// What would be in it, as JSON with its type.
+        value: String,
+    },
     /// Volatile and logged data in one write.
     #[error("volatile and logged collections cannot be changed in one write")]
     MixedPersistence,

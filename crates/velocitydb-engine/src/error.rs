@@ -163,7 +163,9 @@ impl Refusal {
             Refusal::Schema(_) => ("schema_violation", Class::Invalid),
             Refusal::Migration { .. } => ("migration_refused", Class::Invalid),
             Refusal::Update(_) => ("invalid_update", Class::Invalid),
-            Refusal::PrimaryKeyChanged(_) => ("primary_key_changed", Class::Invalid),
+            Refusal::PrimaryKeyChanged(_) | Refusal::AlteredKey { .. } => {
+                ("primary_key_changed", Class::Invalid)
+            }
             Refusal::DefinitionChanged => ("definition_changed", Class::Retry),
             Refusal::UnknownCollection(_) => ("unknown_collection", Class::NotFound),
             Refusal::CollectionExists(_) => ("collection_exists", Class::Conflict),

@@ -294,3 +294,32 @@ fn of_documents_that_do_not_fit_the_one_with_the_smallest_id_is_named() {
     let error = a.alter(alteration).unwrap_err().to_string();
     assert!(error.contains("document a: field \"n\""), "{error}");
 }
+
+#[test]
+fn the_type_of_the_primary_key_is_altered_only_where_ids_stay() {
+    let db = in_memory();
+    let of = |kind| {
+        let field = Field::new("number", kind);
+        let schema = Schema::new(Openness::Open, vec![field]).unwrap();
+        Definition::new("orders")
+            .primary_key("number")
+            .schema(schema)
+    };
+    let orders = db.create_collection(of(FieldType::Int)).unwrap().value;
+    orders.insert(json(r#"{"number":7}"#)).unwrap();
+    let refused = orders.alter(Alteration::to(of(FieldType::String)));
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "document 7: the primary key field \"number\" would become string \"7\", and with it the \
+         id: its type cannot be altered so"
+    );
+    orders
+        .alter(Alteration::to(of(FieldType::Decimal)))
+        .unwrap();
+    orders
+        .update(7_i64, Update::new().set("paid", true))
+        .unwrap();
+    orders.truncate().unwrap();
+    orders.alter(Alteration::to(of(FieldType::String))).unwrap();
+    orders.insert(json(r#"{"number":"7"}"#)).unwrap();
+}
