@@ -575,7 +575,9 @@ impl Catalog {
                 _ => {}
             }
         }
-        let Some(referrer) = self.referrers(name).first() else {
+        // Its own references are those of the definition.
+        let mut referrers = self.referrers(name).iter();
+        let Some(referrer) = referrers.find(|referrer| Some(referrer.collection) != id) else {
             return Ok(());
         };
         let by = &self.by_id[&referrer.collection].definition.name;

@@ -142,9 +142,15 @@ impl Schema {
 
     /// The same, with fields that refer to nothing.
     #[must_use]
-    pub fn without_references(mut self) -> Self {
+    pub fn without_references(self) -> Self {
+        self.without_references_to(|_| true)
+    }
+
+    /// The same, with fields that do not refer to these collections.
+    #[must_use]
+    pub fn without_references_to(mut self, these: impl Fn(&str) -> bool) -> Self {
         for field in &mut self.fields {
-            field.references = None;
+            field.references.take_if(|to| these(&to.collection));
         }
         self
     }

@@ -7,9 +7,10 @@
 //!
 //! Nothing is lost by leaving it out: a collection or a field that is no longer there must be
 //! named under `dropped`. The text of a schema file, YAML or JSON, is read by `velocitydb-import`.
-//! Files: `plan` (what differs, and in which order it is made).
+//! Files: `plan` (what differs), `order` (in which order it is made).
 //! Tests: tests/it/schemas.rs, and the golden scripts of velocitydb-cli.
 
+mod order;
 mod plan;
 
 use std::borrow::Cow;

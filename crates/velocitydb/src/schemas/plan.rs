@@ -1,10 +1,10 @@
 //! What differs between a schema and the database, and the steps from the one to the other.
 //!
-//! Collections are made first, those that others refer to before them; then collections are
-//! altered, then dropped. Each step holds on its own, and a plan that is made again after some of
+//! Collections are made first, then altered, then dropped, as far as references between them allow:
+//! `order`. Each step holds on its own, and a plan that is made again after some of
 //! them has the others left. Tests: tests/it/schemas.rs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::ControlFlow;
 
@@ -13,6 +13,7 @@ use velocitydb_engine::Error;
 use velocitydb_engine::catalog::{Alteration, Definition, check_name};
 use velocitydb_types::{Field, Schema};
 
+use super::order::in_order;
 use super::{CollectionSchema, DatabaseSchema, LoadSchemaError, LoadedSchema};
 use crate::database::Database;
 use crate::options::Call;
@@ -259,17 +260,36 @@ impl SchemaPlan {
             }
             drops.extend(present.get(name));
         }
-        let drops = by_references(drops).into_iter().rev();
-        let drops: Vec<_> = drops.map(|one| PlanStep::Drop(one.name.clone())).collect();
-        let creates = by_references(creates).into_iter().cloned();
-        let creates = creates.map(|one| PlanStep::Create(Box::new(one)));
-        self.steps = creates.chain(alters).chain(drops).collect();
+        let creates = creates.into_iter().cloned().map(Box::new);
+        let creates = creates.map(PlanStep::Create);
+        let drops = drops
+            .into_iter()
+            .map(|one| PlanStep::Drop(one.name.clone()));
+        let steps = creates.chain(alters).chain(drops).collect();
+        self.steps = in_order(steps, present);
         self.adopted = adopted;
         Ok(())
     }
 }
 
 impl PlanStep {
+    pub(super) fn collection(&self) -> &str {
+        match self {
+            PlanStep::Create(definition) => &definition.name,
+            PlanStep::Alter { alteration, .. } => &alteration.definition.name,
+            PlanStep::Drop(name) => name,
+        }
+    }
+
+    /// What the collection is afterwards; `None` when it is no more.
+    pub(super) fn definition(&self) -> Option<&Definition> {
+        match self {
+            PlanStep::Create(definition) => Some(definition),
+            PlanStep::Alter { alteration, .. } => Some(&alteration.definition),
+            PlanStep::Drop(_) => None,
+        }
+    }
+
     fn run(&self, db: &Database, call: &Call) -> Result<(), Error> {
         match self {
             PlanStep::Create(definition) => {
@@ -287,25 +307,6 @@ impl PlanStep {
         }
         Ok(())
     }
-}
-
-/// Those that others refer to before them, as far as they do not refer to each other in a ring.
-fn by_references(mut left: Vec<&Definition>) -> Vec<&Definition> {
-    let mut ordered = Vec::with_capacity(left.len());
-    while !left.is_empty() {
-        let names: BTreeSet<&str> = left.iter().map(|one| one.name.as_str()).collect();
-        let waits = |one: &Definition| {
-            let mut references = one
-                .schema
-                .fields()
-                .iter()
-                .filter_map(|f| f.references.as_ref());
-            references.any(|to| to.collection != one.name && names.contains(&*to.collection))
-        };
-        let next = left.iter().position(|one| !waits(one)).unwrap_or(0);
-        ordered.push(left.remove(next));
-    }
-    ordered
 }
 
 /// The step that brings a collection to what a schema wants; `None` when it is so already.
@@ -377,7 +378,7 @@ fn alter(
 }
 
 /// What an alteration changes, in words. The order of fields is of no account.
-fn changes(present: &Definition, alteration: &Alteration) -> Vec<String> {
+pub(super) fn changes(present: &Definition, alteration: &Alteration) -> Vec<String> {
     let new = &alteration.definition;
     let mut changes = Vec::new();
     for (from, to) in &alteration.rename {

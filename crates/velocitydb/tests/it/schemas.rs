@@ -281,6 +281,72 @@ fn collections_come_after_those_that_they_refer_to() {
     assert_eq!(orders.count().unwrap(), 0);
 }
 
+/// Refers to each of `to` by a field of its name.
+fn referring(name: &str, to: &[&str]) -> Definition {
+    let field = |to: &&str| Field::new(*to, FieldType::String).references(*to, OnDelete::SetNull);
+    definition(name, &to.iter().map(field).collect::<Vec<_>>())
+}
+
+#[test]
+fn collections_may_refer_to_each_other_in_a_ring() {
+    let db = Database::in_memory().unwrap();
+    let ring = DatabaseSchema::new("firm", 1)
+        .collection(referring("people", &["teams"]))
+        .collection(referring("teams", &["people"]));
+    assert_eq!(
+        db.load_schema(ring).unwrap().to_string(),
+        "schema firm: version 1, the first\n  create people\n  create teams\n  \
+         alter people: change the reference of teams"
+    );
+    insert(&db, "people", "ada", "{}");
+    insert(&db, "teams", "red", r#"{"people": "ada"}"#);
+    let mut none = DatabaseSchema::new("firm", 2);
+    none.dropped = vec!["people".to_owned(), "teams".to_owned()];
+    assert_eq!(
+        db.load_schema(none).unwrap().to_string(),
+        "schema firm: version 1 to 2\n  alter people: change the reference of teams\n  \
+         drop teams with its documents\n  drop people with its documents"
+    );
+}
+
+#[test]
+fn steps_come_in_an_order_in_which_each_can_be_made() {
+    let db = Database::in_memory().unwrap();
+    let brief = |name| Definition::new(name).expire_after(10);
+    let versions = [
+        [referring("b", &[]), brief("a"), brief("c")],
+        // What expires no longer comes before who refers to it.
+        [
+            referring("b", &["c"]),
+            referring("a", &[]),
+            referring("c", &[]),
+        ],
+        // Who refers to it no longer comes before what expires from now on.
+        [referring("b", &["a"]), referring("a", &["a"]), brief("c")],
+        [referring("b", &["c"]), brief("a"), referring("c", &["b"])],
+    ];
+    for (version, collections) in (1..).zip(versions) {
+        let mut schema = DatabaseSchema::new("s", version);
+        for collection in &collections {
+            schema = schema.collection(collection.clone());
+        }
+        for (name, collection) in &mut schema.collections {
+            let gone = ["a", "b", "c"].into_iter();
+            let gone = gone.filter(|name| collection.definition.schema.field(name).is_none());
+            collection.dropped = gone.map(str::to_owned).collect();
+            assert_eq!(name, &collection.definition.name);
+        }
+        db.load_schema(schema).unwrap();
+        for collection in collections {
+            let name = collection.name.clone();
+            assert_eq!(
+                db.collection(&name).unwrap().definition().unwrap(),
+                collection
+            );
+        }
+    }
+}
+
 mod random {
     use std::collections::BTreeMap;
 
@@ -305,6 +371,34 @@ mod random {
             };
             let fields: Vec<_> = fields.into_iter().map(field).collect();
             definition(name, &fields)
+        })
+    }
+
+    const NAMES: [&str; 3] = ["a", "b", "c"];
+
+    /// Which of three collections there are, whether they expire, and to which they refer.
+    fn linked(version: u64) -> impl Strategy<Value = DatabaseSchema> {
+        let one = || proptest::option::weighted(0.8, (any::<bool>(), [any::<bool>(); 3]));
+        [one(), one(), one()].prop_map(move |all| {
+            let mut schema = DatabaseSchema::new("s", version);
+            let lasts = |at: &usize| all[*at].is_some_and(|(expires, _)| !expires);
+            for (at, name) in NAMES.iter().enumerate() {
+                let Some((expires, links)) = all[at] else {
+                    schema.dropped.push((*name).to_owned());
+                    continue;
+                };
+                let to: Vec<_> = (0..3).filter(|to| links[*to] && lasts(to)).collect();
+                let to: Vec<_> = to.into_iter().map(|to| NAMES[to]).collect();
+                let mut definition = referring(name, &to);
+                if expires {
+                    definition = definition.expire_after(10);
+                }
+                schema = schema.collection(definition);
+                let gone = NAMES.iter().filter(|name| !to.contains(name));
+                let made = schema.collections.get_mut(*name).unwrap();
+                made.dropped = gone.map(|name| (*name).to_owned()).collect();
+            }
+            schema
         })
     }
 
@@ -348,6 +442,26 @@ mod random {
         #![proptest_config(ProptestConfig::with_cases(64))]
 
         /// One version after the other leads where the last one alone does.
+        #[test]
+        fn any_references_follow_any_others(first in linked(1), second in linked(2), stop in 0..8_usize) {
+            let db = Database::in_memory().unwrap();
+            db.load_schema(first).unwrap();
+            let mut left = stop;
+            let plan = db.plan_schema(second.clone()).unwrap();
+            let shown = plan.to_string();
+            let _whole = plan.run(&db, &Call::new(), |_| match left {
+                0 => ControlFlow::Break(()),
+                _ => {
+                    left -= 1;
+                    ControlFlow::Continue(())
+                }
+            }).unwrap_or_else(|error| panic!("{error}: {shown}"));
+            db.load_schema(second.clone()).unwrap();
+            let held: Vec<_> = db.collections();
+            let wanted = second.collections.into_values().map(|wanted| wanted.definition);
+            prop_assert_eq!(held, wanted.collect::<Vec<_>>());
+        }
+
         #[test]
         fn versions_lead_to_the_last(first in schema(1), second in schema(2)) {
             let second = follows(&first, second);
