@@ -80,7 +80,7 @@ pub(crate) fn open(
     let lock = lock(&*disk, &dir)?;
     let keys = options.log.keys.clone();
     // A wrong key is named before anything else is read.
-    let rekey = checkpoint::under_other_keys(&*disk, &checkpoint_dir, &keys)?;
+    let mut rekey = checkpoint::under_other_keys(&*disk, &checkpoint_dir, &keys)?;
     let mut report = Recovery::default();
     let Loaded {
         mut state,
@@ -110,6 +110,7 @@ pub(crate) fn open(
         Log::open_if(Arc::clone(&disk), &wal_dir, options.log, source(), follows)?;
     remove_unfinished(&*disk, &checkpoint_dir)?;
     put_aside(&*disk, &checkpoint_dir, &damaged)?;
+    rekey.retain(|(index, _)| !damaged.contains(index));
     report.torn_tail = recovered.torn;
     report.entries_replayed = replay(&log, &mut state)?;
     report.last_index = state.logged.last_index;

@@ -4,7 +4,8 @@
 //! space. The second writes a checkpoint when time, log size or the number of entries says so, and
 //! when the disk gets full: that lets go of the log. As long as that fails it waits for 1 s, 2 s, …
 //! 64 s before it tries again. As long as files are under another key than the present one, it
-//! writes checkpoints one after the other, which replace them.
+//! writes checkpoints one after the other, which replace them; as soon as nothing gets less by it,
+//! with the same pauses.
 //! Neither ever holds the writer lock for longer than a few steps. What fails is kept for
 //! [`crate::Database::health`]; a failed checkpoint is tried again at the next turn.
 
@@ -162,11 +163,18 @@ fn write_checkpoints(engine: &Engine, options: &Options, alarm: &Alarm, bell: &B
     let log_bytes = || engine.stats().log.map_or(0, |log| log.bytes_written);
     let (mut entries_then, mut bytes_then) = (engine.stats().entries, log_bytes());
     let (mut pause, mut failed) = (FREE_EVERY, false);
+    let mut in_vain = 0;
     while !bell.wait(LOOK_EVERY) {
-        if engine.stats().rekey.files > 0 && (!failed || last.elapsed() >= pause) {
-            let written = engine.rekey(options.clock.now()).map(|_| ());
+        let before = engine.stats().rekey;
+        // As many as are kept may be needed until something goes.
+        let stuck = failed || in_vain > options.checkpoints_kept;
+        if before.files > 0 && (!stuck || last.elapsed() >= pause) {
+            let left = engine.rekey(options.clock.now());
+            let less = left.as_ref().is_ok_and(|left| left.files < before.files);
+            in_vain = if less { 0 } else { in_vain + 1 };
+            let written = left.map(|_| ());
             failed = written.is_err();
-            pause = if failed {
+            pause = if failed || in_vain > options.checkpoints_kept {
                 (pause * 2).min(FREE_EVERY_MAX)
             } else {
                 FREE_EVERY

@@ -224,6 +224,28 @@ fn a_change_of_key_may_be_interrupted_anywhere() {
 }
 
 #[test]
+fn a_damaged_checkpoint_does_not_keep_a_change_of_key_from_its_end() {
+    let disk = SimDisk::new(4);
+    let db = open(&disk, EncryptionKeys::new(key(1))).unwrap();
+    write(&db, 0);
+    db.sync().unwrap();
+    drop(db);
+    let paths = disk.paths().into_iter();
+    let newest = paths.filter(|path| path.extension().is_some_and(|ending| ending == "ckpt"));
+    let newest = newest.max().unwrap();
+    let bits = disk.content(&newest).unwrap().len() as u64 * 8;
+    assert!(disk.flip_bit(&newest, bits - 1));
+    let both = EncryptionKeys::new(key(2)).with_previous(key(1));
+    let db = open(&disk, both).unwrap();
+    assert_eq!(db.recovery().damaged_checkpoints.len(), 1);
+    rekey(&db).unwrap();
+    db.close().unwrap();
+    drop(db);
+    let db = open(&disk, EncryptionKeys::new(key(2))).unwrap();
+    assert_eq!(db.collection("notes").unwrap().count().unwrap(), 20);
+}
+
+#[test]
 fn a_file_that_is_no_key_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("key");
