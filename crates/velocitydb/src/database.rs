@@ -35,6 +35,8 @@ pub(crate) struct Inner {
     recovery: Recovery,
     /// Whether everything was saved and the owner said that it is enough.
     closed: AtomicBool,
+    /// Held while a schema is loaded.
+    pub(crate) loading: parking_lot::Mutex<()>,
     // Last: the threads end before what they use goes.
     workers: parking_lot::Mutex<Option<Workers>>,
 }
@@ -137,6 +139,7 @@ impl Database {
             alarm,
             recovery,
             closed: AtomicBool::new(false),
+            loading: parking_lot::Mutex::default(),
             workers: parking_lot::Mutex::new(workers),
         })))
     }

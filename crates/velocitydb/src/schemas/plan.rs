@@ -172,16 +172,29 @@ impl SchemaPlan {
     }
 
     /// Does it, and writes the version down when all is done. `before` is asked before each step
-    /// and may end it there.
+    /// and may end it there; it must not load a schema itself, for one is loaded at a time. Where
+    /// the same was loaded meanwhile, nothing is left to do.
     ///
     /// # Errors
-    /// A step was refused; what is done before it is said.
+    /// The plan does not hold any more; or a step was refused, and what is done before it is said.
     pub fn run(
         &self,
         db: &Database,
         call: &Call,
         mut before: impl FnMut(Option<&PlanStep>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, LoadSchemaError> {
+        let _one_at_a_time = db.0.loading.lock();
+        let now = SchemaPlan::new(db, self.schema.clone())?;
+        if !now.changes() {
+            return Ok(ControlFlow::Continue(()));
+        }
+        if (&now.former, &now.steps) != (&self.former, &self.steps) {
+            return Err(LoadSchemaError::Version(format!(
+                "schema {}: the database has changed since this was planned; nothing was changed: \
+                 load it again",
+                self.schema.name
+            )));
+        }
         let mut done: Vec<String> = Vec::new();
         for step in &self.steps {
             if before(Some(step)).is_break() {
@@ -194,17 +207,15 @@ impl SchemaPlan {
             })?;
             done.push(step.to_string());
         }
-        if self.changes() {
-            if before(None).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-            db.record_schema(&self.schema, self.former.as_ref(), call)
-                .map_err(|error| LoadSchemaError::Step {
-                    step: "write the version down".to_owned(),
-                    error: Box::new(error),
-                    done,
-                })?;
+        if before(None).is_break() {
+            return Ok(ControlFlow::Break(()));
         }
+        db.record_schema(&self.schema, self.former.as_ref(), call)
+            .map_err(|error| LoadSchemaError::Step {
+                step: "write the version down".to_owned(),
+                error: Box::new(error),
+                done,
+            })?;
         Ok(ControlFlow::Continue(()))
     }
 

@@ -262,8 +262,52 @@ fn a_schema_that_was_loaded_meanwhile_is_not_overwritten() {
     let plan = db.plan_schema(DatabaseSchema::new("shop", 2)).unwrap();
     db.load_schema(DatabaseSchema::new("shop", 1)).unwrap();
     let run = plan.run(&db, &Call::new(), |_| ControlFlow::Continue(()));
-    assert_eq!(run.unwrap_err().code().0, "conflict");
+    assert_eq!(run.unwrap_err().code().0, "schema_version");
     assert_eq!(db.schema("shop").unwrap().unwrap().schema.version, 1);
+}
+
+#[test]
+fn a_plan_that_does_not_hold_any_more_changes_nothing() {
+    let db = Database::in_memory().unwrap();
+    db.load_schema(first()).unwrap();
+    let stale = db.plan_schema(second()).unwrap();
+    let mut third = first();
+    third.version = 3;
+    db.load_schema(third.clone()).unwrap();
+    let run = stale.run(&db, &Call::new(), |_| ControlFlow::Continue(()));
+    assert_eq!(
+        run.unwrap_err().to_string(),
+        "schema shop: version 3 is loaded, which is newer than 2"
+    );
+    let wanted = third.collections.into_values().map(|one| one.definition);
+    assert_eq!(db.collections(), wanted.collect::<Vec<_>>());
+
+    // A collection that somebody else altered meanwhile.
+    let mut fourth = second();
+    fourth.version = 4;
+    let stale = db.plan_schema(fourth).unwrap();
+    let orders = db.collection("orders").unwrap();
+    let altered = orders.definition().unwrap().expire_after(10);
+    orders.alter(velocitydb::Alteration::to(altered)).unwrap();
+    let run = stale.run(&db, &Call::new(), |_| ControlFlow::Continue(()));
+    assert_eq!(
+        run.unwrap_err().to_string(),
+        "schema shop: the database has changed since this was planned; nothing was changed: load \
+         it again"
+    );
+}
+
+#[test]
+fn many_may_load_the_same_schema_at_once() {
+    let db = Database::in_memory().unwrap();
+    for schema in [first(), second()] {
+        std::thread::scope(|threads| {
+            for _ in 0..8 {
+                threads.spawn(|| db.load_schema(schema.clone()).unwrap());
+            }
+        });
+    }
+    assert_eq!(db.schema("shop").unwrap().unwrap().schema, second());
 }
 
 #[test]
