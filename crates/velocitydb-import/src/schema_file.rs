@@ -11,7 +11,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value as Json;
-use serde_saphyr::Spanned;
+use serde_saphyr::{MessageFormatter, Spanned, UserMessageFormatter};
 use velocitydb::types::{Check, Reference, SchemaError};
 use velocitydb::{CollectionSchema, DatabaseSchema, Definition, Field, Schema};
 
@@ -306,12 +306,25 @@ pub fn read_schema_file(text: &str) -> Result<DatabaseSchema, SchemaFileError> {
 }
 
 fn no_yaml(error: serde_saphyr::Error) -> SchemaFileError {
+    use serde_saphyr::Error;
     let place = error.location();
-    let text = error.without_snippet().to_string();
+    let error = error.without_snippet();
+    let what = match error {
+        Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("the key `{key}` is there already")
+        }
+        Error::MultipleDocuments { .. } => {
+            "a second document begins here: a file holds one schema".to_owned()
+        }
+        Error::Budget { .. } => {
+            "the file has too many parts, nests too deep, or repeats too much by aliases".to_owned()
+        }
+        error => UserMessageFormatter.format_message(error).into_owned(),
+    };
     SchemaFileError {
         line: place.map_or(1, |place| place.line()),
         column: place.map_or(1, |place| place.column()),
-        what: text,
+        what,
     }
 }
 
@@ -552,6 +565,18 @@ dropped: [carts]
             let error = read_schema_file(&SHOP.replacen(from, to, 1)).unwrap_err();
             assert_eq!(error.to_string(), expected);
         }
+        for (text, expected) in [
+            (
+                "name: a\nname: b\n",
+                "line 2, column 1: the key `name` is there already",
+            ),
+            (
+                "name: a\nversion: 1\n---\nname: b\n",
+                "line 4, column 1: a second document begins here: a file holds one schema",
+            ),
+        ] {
+            assert_eq!(read_schema_file(text).unwrap_err().to_string(), expected);
+        }
         let broken = read_schema_file("name: [").unwrap_err();
         assert_eq!(broken.line, 1, "{broken}");
     }
@@ -564,6 +589,12 @@ dropped: [carts]
             bomb += &format!("{name}: &{name} [{aliases}]\n");
         }
         let block = |depth: usize| (0..depth).map(|at| " ".repeat(at) + "a:\n").collect();
+        let refused = read_schema_file(&format!("[{}]", "1,".repeat(300_000)))
+            .unwrap_err()
+            .what;
+        let expected =
+            "the file has too many parts, nests too deep, or repeats too much by aliases";
+        assert_eq!(refused, expected);
         for text in [
             bomb,
             "[".repeat(100_000),

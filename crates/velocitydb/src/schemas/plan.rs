@@ -11,7 +11,7 @@ use std::ops::ControlFlow;
 use serde::{Deserialize, Serialize};
 use velocitydb_engine::Error;
 use velocitydb_engine::catalog::{Alteration, Definition, check_name};
-use velocitydb_types::{Field, Schema};
+use velocitydb_types::{DOCUMENT_BYTES_MAX, Field, Schema};
 
 use super::order::in_order;
 use super::{CollectionSchema, DatabaseSchema, LoadSchemaError, LoadedSchema};
@@ -111,6 +111,9 @@ impl fmt::Display for ShownPlan {
     }
 }
 
+/// The most bytes of a schema as JSON: with its name, version and time it is a document.
+const CONTENT_BYTES_MAX: usize = DOCUMENT_BYTES_MAX - (64 << 10);
+
 fn invalid<T>(what: String) -> Result<T, LoadSchemaError> {
     Err(LoadSchemaError::Invalid(what))
 }
@@ -126,6 +129,17 @@ impl SchemaPlan {
         }
         if *version == 0 {
             return invalid(format!("schema {name}: the version is 0; the first is 1"));
+        }
+        if i64::try_from(*version).is_err() {
+            return invalid(format!("schema {name}: the version {version} is too large"));
+        }
+        // It is written down last: what could not be is refused before anything is done.
+        let bytes = schema.content().len();
+        if bytes > CONTENT_BYTES_MAX {
+            return invalid(format!(
+                "schema {name}: it takes {bytes} bytes as JSON; at most {CONTENT_BYTES_MAX} are \
+                 allowed"
+            ));
         }
         let former = db.schema(name)?;
         if let Some(former) = &former {

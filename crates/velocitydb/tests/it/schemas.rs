@@ -127,6 +127,17 @@ fn versions_that_cannot_follow_are_refused() {
         refused(&db, DatabaseSchema::new("other", 0)),
         "schema other: the version is 0; the first is 1"
     );
+    assert_eq!(
+        refused(&db, DatabaseSchema::new("other", u64::MAX)),
+        "schema other: the version 18446744073709551615 is too large"
+    );
+    let text = velocitydb::Value::from("x".repeat(9 << 20));
+    let default = DefaultValue::Constant(text);
+    let long = |name: &str| Field::new(name, FieldType::String).with_default(default.clone());
+    let long = DatabaseSchema::new("other", 1)
+        .collection(definition("other", &[long("a")]))
+        .collection(definition("more", &[long("a")]));
+    assert!(refused(&db, long).contains("bytes as JSON; at most 16711680 are allowed"));
 }
 
 #[test]
