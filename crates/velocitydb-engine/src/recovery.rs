@@ -54,6 +54,9 @@ pub struct Recovery {
     pub last_index: u64,
     /// The end of the log that was cut, if any.
     pub torn_tail: Option<TornTail>,
+    /// Segments and checkpoints that another key than the present one encrypted, or none although
+    /// there is one.
+    pub rekey_files: u64,
 }
 
 pub(crate) struct Opened {
@@ -112,6 +115,7 @@ pub(crate) fn open(
     put_aside(&*disk, &checkpoint_dir, &damaged)?;
     rekey.retain(|(index, _)| !damaged.contains(index));
     report.torn_tail = recovered.torn;
+    report.rekey_files = rekey.len() as u64 + log.stats().rekey_segments;
     report.entries_replayed = replay(&log, &mut state)?;
     report.last_index = state.logged.last_index;
     let (kept, last) = (options.checkpoints_kept, report.checkpoint_index);

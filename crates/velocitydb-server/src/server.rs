@@ -126,7 +126,8 @@ impl Server {
         listener: TcpListener,
         local_addr: SocketAddr,
     ) -> Result<Server, ServerError> {
-        if database.stats().rekey.files > 0 {
+        // Few files may be done by now.
+        if database.recovery().rekey_files > 0 {
             tokio::spawn(report_rekeyed(database.clone()));
         }
         report_start(&config, &database, local_addr);
@@ -226,6 +227,12 @@ fn report_start(config: &ServerConfig, database: &Database, local_addr: SocketAd
         last_index = recovery.last_index,
         "recovered"
     );
+    if recovery.rekey_files > 0 {
+        info!(
+            files = recovery.rekey_files,
+            "encrypting with the present key what another key encrypted, or none"
+        );
+    }
     if !local_addr.ip().is_loopback() {
         warn!(%local_addr, "everybody who reaches this address can read and change everything");
     }

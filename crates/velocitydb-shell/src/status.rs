@@ -39,6 +39,8 @@ pub struct Status {
     pub log: Option<LogStatus>,
     /// The checkpoints; `None` in memory-only mode.
     pub checkpoints: Option<CheckpointStatus>,
+    /// The encryption; `None` without a key.
+    pub encryption: Option<EncryptionStatus>,
     /// Of a server.
     pub server: Option<ServerStatus>,
     /// The collections, by name.
@@ -73,6 +75,15 @@ pub struct CheckpointStatus {
     pub last_documents: u64,
     /// Its size.
     pub last_bytes: u64,
+}
+
+/// The encryption.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct EncryptionStatus {
+    /// Segments and checkpoints not yet encrypted with the present key.
+    pub left_files: u64,
+    /// Their size.
+    pub left_bytes: u64,
 }
 
 /// A server.
@@ -175,6 +186,12 @@ impl Status {
                 last_documents: whole("checkpoint_documents"),
                 last_bytes: whole("checkpoint_size_bytes"),
             }),
+            encryption: figures
+                .get("encryption_left_files")
+                .map(|_| EncryptionStatus {
+                    left_files: whole("encryption_left_files"),
+                    left_bytes: whole("encryption_left_bytes"),
+                }),
             server: Some(ServerStatus {
                 uptime_seconds: figures.get("uptime_seconds").unwrap_or(0.0),
                 connections: whole("http_connections"),
@@ -216,6 +233,10 @@ impl Status {
                 last_index: checkpoints.last_index,
                 last_documents: checkpoints.last_documents,
                 last_bytes: checkpoints.last_bytes,
+            }),
+            encryption: stats.key.map(|_| EncryptionStatus {
+                left_files: stats.rekey.files,
+                left_bytes: stats.rekey.bytes,
             }),
             server: None,
             collections,
@@ -274,6 +295,8 @@ impl Status {
         lines.extend(self.log.as_ref().map(|log| ("log", log.text())));
         let checkpoints = self.checkpoints.as_ref();
         lines.extend(checkpoints.map(|some| ("checkpoints", some.text(self.index))));
+        let encryption = self.encryption.as_ref();
+        lines.extend(encryption.map(|some| ("encryption", some.text())));
         let mut text: Vec<String> = lines
             .iter()
             .map(|(name, value)| format!("{name:<12} {}", escape(value)))
@@ -305,6 +328,19 @@ impl LogStatus {
             count(self.syncs, "sync"),
             bytes(self.buffered_bytes),
         )
+    }
+}
+
+impl EncryptionStatus {
+    fn text(&self) -> String {
+        match self.left_files {
+            0 => "all files are under the present key".to_owned(),
+            left => format!(
+                "{} of {} in all not yet under the present key",
+                count(left, "file"),
+                bytes(self.left_bytes)
+            ),
+        }
     }
 }
 
@@ -383,6 +419,8 @@ mod tests {
         let health = r#"{"reads": true, "writes": "the log\u001b failed", "warning": "w",
             "index": 12, "storage_mode": "memory-first", "durability": "os", "version": "1"}"#;
         let figures = "velocitydb_log_segments 1\nvelocitydb_checkpoint_index 10\n\
+                       velocitydb_encryption_left_files 2\n\
+                       velocitydb_encryption_left_bytes 2048\n\
                        velocitydb_memory_used_bytes 512\nvelocitydb_memory_limit_bytes 1024\n\
                        velocitydb_http_requests_total{status=\"200\"} 5\n\
                        velocitydb_http_requests_total{status=\"503\"} 2\n";
@@ -395,6 +433,7 @@ mod tests {
             "memory       512 B of 1.0 KiB (50 %)\n",
             "requests     7 answered, 2 with an error of the server,",
             "checkpoints  the last is at index 10, 2 entries ago;",
+            "encryption   2 files of 2.0 KiB in all not yet under the present key\n",
             "no collections",
         ] {
             assert!(text.contains(part), "{part}\n{text}");

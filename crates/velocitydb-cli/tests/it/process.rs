@@ -142,6 +142,18 @@ impl Served {
         text
     }
 
+    /// Waits until it has said `text` on standard error; answers what it said there.
+    pub fn logs_until(&mut self, text: &str) -> String {
+        let mut error = BufReader::new(self.error.take().unwrap());
+        let mut said = String::new();
+        while !said.contains(text) {
+            let ended = error.read_line(&mut said).unwrap() == 0;
+            assert!(!ended, "it ended: {said}");
+        }
+        self.error = Some(error.into_inner());
+        said
+    }
+
     /// Its process.
     pub fn id(&self) -> u32 {
         self.child.id()
