@@ -29,18 +29,70 @@ pub(super) enum Packing {
     Zstd { len: usize },
 }
 
+/// What a build without the feature `zstd` says of what needs it.
+#[cfg(not(feature = "zstd"))]
+fn without_zstd() -> std::io::Error {
+    let what = "an entry is compressed with zstd, and this program was built without it";
+    std::io::Error::new(std::io::ErrorKind::Unsupported, what)
+}
+
+#[cfg(feature = "zstd")]
+struct Zstd(zstd::bulk::Compressor<'static>);
+
+#[cfg(feature = "zstd")]
+impl Zstd {
+    fn new() -> std::io::Result<Zstd> {
+        zstd::bulk::Compressor::new(1).map(Zstd)
+    }
+
+    fn bound(len: usize) -> usize {
+        zstd::zstd_safe::compress_bound(len)
+    }
+
+    fn pack(&mut self, plain: &[u8], packed: &mut [u8]) -> Option<usize> {
+        self.0.compress_to_buffer(plain, packed).ok()
+    }
+
+    fn unpack(packed: &[u8], plain: &mut [u8]) -> Option<usize> {
+        zstd::bulk::decompress_to_buffer(packed, plain).ok()
+    }
+}
+
+/// Never one.
+#[cfg(not(feature = "zstd"))]
+enum Zstd {}
+
+#[cfg(not(feature = "zstd"))]
+impl Zstd {
+    fn new() -> std::io::Result<Zstd> {
+        Err(without_zstd())
+    }
+
+    fn bound(_len: usize) -> usize {
+        0
+    }
+
+    fn pack(&mut self, _plain: &[u8], _packed: &mut [u8]) -> Option<usize> {
+        match *self {}
+    }
+
+    fn unpack(_packed: &[u8], _plain: &mut [u8]) -> Option<usize> {
+        None
+    }
+}
+
 /// Compresses payloads; keeps the working memory between calls.
 pub(super) struct Packer {
     compression: Compression,
     above: usize,
     scratch: Vec<u8>,
-    zstd: Option<zstd::bulk::Compressor<'static>>,
+    zstd: Option<Zstd>,
 }
 
 impl Packer {
     pub(super) fn new(compression: Compression, above: usize) -> std::io::Result<Packer> {
         let zstd = match compression {
-            Compression::Zstd => Some(zstd::bulk::Compressor::new(1)?),
+            Compression::Zstd => Some(Zstd::new()?),
             Compression::None | Compression::Lz4 => None,
         };
         Ok(Packer {
@@ -58,15 +110,14 @@ impl Packer {
         if self.compression == Compression::None || len <= self.above {
             return (0, from);
         }
-        let room =
-            lz4_flex::block::get_maximum_output_size(len).max(zstd::zstd_safe::compress_bound(len));
+        let room = match &self.zstd {
+            Some(_) => Zstd::bound(len),
+            None => lz4_flex::block::get_maximum_output_size(len),
+        };
         self.scratch.resize(room.max(self.scratch.len()), 0);
-        let (packed, flag) = match (&mut self.zstd, self.compression) {
-            (Some(zstd), _) => {
-                let packed = zstd.compress_to_buffer(&buffer[from..], &mut self.scratch[..]);
-                (packed.ok(), ZSTD)
-            }
-            (None, _) => (
+        let (packed, flag) = match &mut self.zstd {
+            Some(zstd) => (zstd.pack(&buffer[from..], &mut self.scratch), ZSTD),
+            None => (
                 lz4_flex::block::compress_into(&buffer[from..], &mut self.scratch).ok(),
                 LZ4,
             ),
@@ -109,13 +160,19 @@ impl Payload {
             }
             Packing::Zstd { len } => {
                 scratch.resize(len, 0);
-                (
-                    len,
-                    zstd::bulk::decompress_to_buffer(stored, &mut scratch[..]).ok(),
-                )
+                (len, Zstd::unpack(stored, scratch))
             }
         };
         unpacked == Some(len)
+    }
+
+    /// Whether this build can unpack it.
+    pub(super) fn check_known(&self) -> std::io::Result<()> {
+        match self.packing {
+            #[cfg(not(feature = "zstd"))]
+            Packing::Zstd { .. } => Err(without_zstd()),
+            _ => Ok(()),
+        }
     }
 
     /// The payload's bytes; `scratch` holds what [`Payload::unpack`] left there.

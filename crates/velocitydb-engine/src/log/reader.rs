@@ -147,6 +147,8 @@ impl Entries {
             .scanner
             .as_mut()
             .expect("a step leaves its scanner in place");
+        let known = payload.check_known();
+        known.map_err(|error| LogError::io("unpack an entry of the log", error))?;
         if !scanner.unpack(&payload) {
             self.end = self.next;
             return Err(LogError::Damaged {
