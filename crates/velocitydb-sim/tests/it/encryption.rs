@@ -2,7 +2,7 @@
 //! files and repairs. Nodes are encrypted in a third of the random runs (`node`).
 
 use crate::model::encrypted;
-use crate::{crash, damage, fault, repair};
+use crate::{crash, damage, fault, node_damage, repair};
 
 #[test]
 fn an_encrypted_log_survives_crashes() {
@@ -34,4 +34,14 @@ fn an_encrypted_log_is_repaired() {
     encrypted(repair::a_hole_keeps_what_is_before_it);
     encrypted(repair::damage_that_a_checkpoint_stands_for_costs_no_entry);
     encrypted(repair::a_log_that_is_missing_or_ends_too_early_begins_anew_behind_the_checkpoint);
+}
+
+#[test]
+fn damage_of_an_encrypted_node_is_named() {
+    encrypted(node_damage::every_flipped_bit_of_a_checkpoint_is_named_and_an_older_one_used);
+    encrypted(node_damage::every_flipped_bit_of_the_log_is_named_or_harmless);
+    encrypted(node_damage::every_cut_file_is_named_unless_it_ends_between_two_records);
+    encrypted(node_damage::a_lost_file_is_named_or_not_needed);
+    encrypted(node_damage::without_any_whole_checkpoint_the_missing_entries_are_named);
+    encrypted(node_damage::damage_before_the_newest_checkpoint_costs_nothing);
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use velocitydb::disk::Disk;
 use velocitydb::{Durability, Error, Recovery};
-use velocitydb_engine::crypt::EncryptionKeys;
 use velocitydb_engine::log::{RepairMode, check};
 use velocitydb_engine::offline::{self, DirectoryRepair};
 use velocitydb_sim::operation::Operation;
 use velocitydb_sim::{CrashMode, Node, Random, Settings, SimDisk};
 
+use crate::model::keys;
 use crate::scenario::{create, put, run, tiny_lives};
 
 /// How the last life ended.
@@ -26,6 +26,7 @@ enum Ending {
 /// A node that was killed, with small files.
 fn small_node(ending: Ending) -> Node {
     let mut settings = Settings::small();
+    settings.keys = keys();
     (settings.log.first_segment_bytes, settings.log.segment_bytes) = (512, 512);
     let mut node = Node::new(1, settings, format!("damage, {ending:?}"));
     node.open().unwrap();
@@ -53,6 +54,7 @@ fn small_node(ending: Ending) -> Node {
 /// A node with several segments before and behind its newest checkpoint; `first` is done early.
 fn long_node(first: Operation) -> Node {
     let mut settings = Settings::small();
+    settings.keys = keys();
     (settings.log.first_segment_bytes, settings.log.segment_bytes) = (512, 512);
     let mut node = Node::new(1, settings, "many segments");
     node.open().unwrap();
@@ -87,7 +89,7 @@ fn assert_named(path: &Path, text: &str, context: &str) {
 
 /// Opens a damaged copy, of which `velocitydb check` says beforehand whether it opens.
 fn examine(node: &Node, disk: &SimDisk, context: &str) -> Result<Recovery, Error> {
-    let report = offline::check(disk, Path::new("/data"), &EncryptionKeys::default()).unwrap();
+    let report = offline::check(disk, Path::new("/data"), &keys()).unwrap();
     let refused = report.log.damage.is_some() || report.gap.is_some();
     let opened = node.examine(disk);
     assert_eq!(
@@ -121,7 +123,7 @@ fn open(node: &Node, disk: &SimDisk, path: &Path, context: &str) -> Option<Recov
 }
 
 #[test]
-fn every_flipped_bit_of_the_log_is_named_or_harmless() {
+pub fn every_flipped_bit_of_the_log_is_named_or_harmless() {
     for ending in [Ending::Synced, Ending::Written] {
         let node = small_node(ending);
         let segments = files(&node, ".wal");
@@ -163,7 +165,7 @@ fn every_flipped_bit_of_the_log_is_named_or_harmless() {
 }
 
 #[test]
-fn every_flipped_bit_of_a_checkpoint_is_named_and_an_older_one_used() {
+pub fn every_flipped_bit_of_a_checkpoint_is_named_and_an_older_one_used() {
     let node = small_node(Ending::Synced);
     let checkpoints = files(&node, ".ckpt");
     assert_eq!(checkpoints.len(), 2);
@@ -187,7 +189,7 @@ fn every_flipped_bit_of_a_checkpoint_is_named_and_an_older_one_used() {
 }
 
 #[test]
-fn every_cut_file_is_named_unless_it_ends_between_two_records() {
+pub fn every_cut_file_is_named_unless_it_ends_between_two_records() {
     let node = small_node(Ending::Synced);
     let segments = files(&node, ".wal");
     let newest = segments.last().unwrap();
@@ -198,7 +200,7 @@ fn every_cut_file_is_named_unless_it_ends_between_two_records() {
             let disk = node.disk().copy(cut);
             assert!(disk.truncate(&path, cut));
             let context = format!("{} cut to {cut}", path.display());
-            let report = check(&disk, Path::new("/data/wal"), &EncryptionKeys::default()).unwrap();
+            let report = check(&disk, Path::new("/data/wal"), &keys()).unwrap();
             let Some(recovery) = open(&node, &disk, &path, &context) else {
                 continue;
             };
@@ -224,7 +226,7 @@ fn every_cut_file_is_named_unless_it_ends_between_two_records() {
 }
 
 #[test]
-fn a_lost_file_is_named_or_not_needed() {
+pub fn a_lost_file_is_named_or_not_needed() {
     let node = small_node(Ending::Synced);
     let segments = files(&node, ".wal");
     for path in node.disk().paths() {
@@ -252,8 +254,9 @@ fn a_lost_file_is_named_or_not_needed() {
 /// With one checkpoint kept, the log behind it is empty: nothing but its purge position says that
 /// there was more.
 #[test]
-fn without_its_only_checkpoint_a_purged_log_is_not_taken_for_an_empty_one() {
+pub fn without_its_only_checkpoint_a_purged_log_is_not_taken_for_an_empty_one() {
     let mut settings = Settings::small();
+    settings.keys = keys();
     settings.checkpoints_kept = 1;
     let mut node = Node::new(1, settings, "a lost checkpoint");
     node.open().unwrap();
@@ -280,7 +283,7 @@ fn without_its_only_checkpoint_a_purged_log_is_not_taken_for_an_empty_one() {
 }
 
 #[test]
-fn without_any_whole_checkpoint_the_missing_entries_are_named() {
+pub fn without_any_whole_checkpoint_the_missing_entries_are_named() {
     let node = small_node(Ending::Synced);
     let checkpoints = files(&node, ".ckpt");
     let lost = node.disk().copy(1);
@@ -307,20 +310,13 @@ fn without_any_whole_checkpoint_the_missing_entries_are_named() {
 fn repaired(disk: &SimDisk, mode: RepairMode) -> DirectoryRepair {
     let shared: Arc<dyn Disk> = Arc::new(disk.clone());
     let salts = Random::new(disk.operations()).salts();
-    offline::repair(
-        &shared,
-        Path::new("/data"),
-        mode,
-        salts,
-        &EncryptionKeys::default(),
-    )
-    .unwrap()
+    offline::repair(&shared, Path::new("/data"), mode, salts, &keys()).unwrap()
 }
 
 /// The log is lost from some segment on, or all of it: a checkpoint that is newer than what is
 /// left shows it, and only a repair goes on from there.
 #[test]
-fn a_log_that_ends_before_a_checkpoint_is_not_taken_for_a_short_one() {
+pub fn a_log_that_ends_before_a_checkpoint_is_not_taken_for_a_short_one() {
     // With an older checkpoint the log was purged; without, it goes back to the first entry.
     for first in [Operation::Checkpoint, Operation::Sync] {
         let node = long_node(first);
@@ -376,7 +372,7 @@ fn loses_its_end(node: &Node, left: usize, damaged: bool) -> bool {
         (done.log.ends, done.log.lost),
         (plan.log.ends, plan.log.lost)
     );
-    let report = offline::check(&disk, Path::new("/data"), &EncryptionKeys::default()).unwrap();
+    let report = offline::check(&disk, Path::new("/data"), &keys()).unwrap();
     assert!(report.is_whole(), "{context}: {report:?}");
     let recovery = node.examine(&disk).unwrap();
     assert_eq!(recovery.last_index, done.log.ends, "{context}");
@@ -385,7 +381,7 @@ fn loses_its_end(node: &Node, left: usize, damaged: bool) -> bool {
 
 /// A repair keeps what the log has behind a checkpoint that stands for what is damaged.
 #[test]
-fn damage_before_the_newest_checkpoint_costs_nothing() {
+pub fn damage_before_the_newest_checkpoint_costs_nothing() {
     let node = long_node(Operation::Checkpoint);
     let segments = files(&node, ".wal");
     let mut free = 0;
@@ -407,7 +403,7 @@ fn damage_before_the_newest_checkpoint_costs_nothing() {
 
 /// Without a checkpoint the log may begin too late: nothing repairs that, and it is said.
 #[test]
-fn a_beginning_that_is_nowhere_is_named_and_nothing_changed() {
+pub fn a_beginning_that_is_nowhere_is_named_and_nothing_changed() {
     let node = small_node(Ending::Synced);
     let disk = node.disk().copy(1);
     for path in files(&node, ".ckpt") {
@@ -425,11 +421,11 @@ fn a_beginning_that_is_nowhere_is_named_and_nothing_changed() {
 }
 
 #[test]
-fn a_check_needs_no_right_to_write() {
+pub fn a_check_needs_no_right_to_write() {
     let node = small_node(Ending::Synced);
     let disk = node.disk().copy(1);
     disk.set_read_only(true);
-    let report = offline::check(&disk, Path::new("/data"), &EncryptionKeys::default()).unwrap();
+    let report = offline::check(&disk, Path::new("/data"), &keys()).unwrap();
     assert!(report.is_whole() && report.locked, "{report:?}");
     assert!(matches!(node.examine(&disk), Err(Error::Io { .. })));
 }
