@@ -5,8 +5,8 @@
 //! it is taken over while writers wait. The entry of the log then exchanges the tables: whoever
 //! reads sees all documents as they were or all as they are then. Replay does the same with
 //! nobody beside it. It looks at the documents that are live at the time of the entry, which are
-//! among those that were looked at before it was logged. What the entry does depends on the state before it alone: an entry whose
-//! documents do not fit is never logged.
+//! among those that were looked at before it was logged. What the entry does depends on the state
+//! before it alone: an entry whose documents do not fit is never logged.
 //!
 //! Tests: `alter` in the embedded library's tests/it, and `tests::replay`.
 

@@ -41,7 +41,7 @@ pub(crate) struct StagedVersion {
     /// Where the key stood before the entry.
     pub(crate) present: Option<Newest>,
     pub(crate) version: Document,
-    /// The entries that it gets in unique indexes.
+    /// The entries that it gets in indexes over fields.
     pub(crate) keys: NewKeys,
     /// The operation that made it: the last one on its key.
     operation: usize,

@@ -286,7 +286,13 @@ impl Loader {
         let maker = std::mem::take(&mut self.maker);
         std::thread::scope(|scope| {
             let (to, rows) = sync_channel(CHUNKS_AHEAD);
-            let reading = scope.spawn(move || ahead::read(reader, met, maker, &to));
+            let reading = std::thread::Builder::new()
+                .name("velocitydb-read".to_owned())
+                .spawn_scoped(scope, move || ahead::read(reader, met, maker, &to));
+            let reading = reading.map_err(|source| Error::Io {
+                action: "start a thread that reads".to_owned(),
+                source: Arc::new(source),
+            })?;
             let loaded = rows
                 .into_iter()
                 .flatten()

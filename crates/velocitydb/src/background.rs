@@ -138,17 +138,16 @@ struct Tender {
 
 impl Tender {
     fn run(&self, bell: &Bell) {
-        let mut synced = Instant::now();
-        while !bell.wait(TEND_EVERY) {
-            let mut result = Ok(true);
-            while matches!(result, Ok(true)) {
-                let begun = Instant::now();
-                result = self.engine.tend(self.clock.now(), TEND_STEP);
-                if bell.wait(begun.elapsed() * TEND_REST) {
-                    return;
-                }
-            }
-            let mut result = result.map(|_| ());
+        let (mut synced, mut rest) = (Instant::now(), TEND_EVERY);
+        while !bell.wait(rest) {
+            let begun = Instant::now();
+            let more = self.engine.tend(self.clock.now(), TEND_STEP);
+            rest = match more {
+                Ok(true) => begun.elapsed() * TEND_REST,
+                _ => TEND_EVERY,
+            };
+            let mut result = more.map(|_| ());
+            // Also between steps: there may be something to give back for as long as it runs.
             if synced.elapsed() >= self.sync_every {
                 synced = Instant::now();
                 result = result.and(self.engine.flush(FlushLevel::Synced));

@@ -8,7 +8,7 @@
 //! Nothing is lost by leaving it out: a collection or a field that is no longer there must be
 //! named under `dropped`. The text of a schema file, YAML or JSON, is read by `velocitydb-import`.
 //! Files: `plan` (what differs), `order` (in which order it is made).
-//! Tests: tests/it/schemas.rs, and the golden scripts of velocitydb-cli.
+//! Tests: tests/it/schemas.rs, and velocitydb-cli (tests/it/schema.rs).
 
 mod order;
 mod plan;

@@ -10,7 +10,7 @@ pub enum Compression {
     None,
     /// LZ4: fast.
     Lz4,
-    /// Zstandard, level 1: smaller.
+    /// Zstandard, level 1: smaller. Takes the cargo feature `zstd`.
     Zstd,
 }
 

@@ -27,6 +27,9 @@ impl Stager<'_> {
         first: usize,
         changed: &mut Vec<(usize, Before)>,
     ) -> Result<(), Refusal> {
+        if !self.versions[first].version.is_tombstone() {
+            return Ok(());
+        }
         let mut open = vec![first];
         while let Some(at) = open.pop() {
             let staged = &self.versions[at];

@@ -1,4 +1,4 @@
-//! One collection's documents: rows, the primary key's index, unique indexes, counts.
+//! One collection's documents: rows, the primary key's index, indexes over fields, counts.
 //!
 //! Reading: a key's hash proposes rows, the row whose key is equal gives its newest version,
 //! and from there the chain of versions leads to the one that the reader may see. Readers never
@@ -320,7 +320,7 @@ impl Table {
 
     /// Publishes a new version of the key with this hash: `present` is where the key stands
     /// (from [`Table::newest`] in the same critical section), `keys` the entries that it gets in
-    /// unique indexes. The answer is what it left behind.
+    /// indexes over fields. The answer is what it left behind.
     pub(crate) fn publish(
         self: &Arc<Self>,
         hash: u32,

@@ -119,7 +119,7 @@ fn a_schema_is_old_or_new_whenever_the_machine_stops() {
                     }
                 });
             }
-            scope.spawn(move || {
+            let altering = scope.spawn(move || {
                 let things = things.with(Call::new().durability(Durability::Full));
                 for n in 0.. {
                     if things.alter(alteration(n)).is_err() {
@@ -128,16 +128,23 @@ fn a_schema_is_old_or_new_whenever_the_machine_stops() {
                     promised.store(n + 1, Ordering::SeqCst);
                 }
             });
-            while promised.load(Ordering::SeqCst) < end || writes.load(Ordering::SeqCst) < 50 {
+            let enough =
+                || promised.load(Ordering::SeqCst) >= end && writes.load(Ordering::SeqCst) >= 50;
+            while !enough() && !altering.is_finished() {
                 db.checkpoint().unwrap();
                 db.tend().unwrap();
             }
             disk.crash(mode)
         });
+        let promised = promised.load(Ordering::SeqCst);
+        assert!(
+            promised >= end,
+            "seed {seed}: alteration {promised} was refused"
+        );
         drop((db, things));
         let db = Database::open(options(&next)).unwrap();
         let things = db.collection("things").unwrap();
-        let n = found(&things, promised.load(Ordering::SeqCst));
+        let n = found(&things, promised);
         let schema = &version(n).schema;
         let mut count = 0;
         things

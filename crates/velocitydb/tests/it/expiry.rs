@@ -11,7 +11,7 @@ use velocitydb::{
 };
 use velocitydb_sim::{CrashMode, SimDisk};
 
-use crate::support::{SECOND, START, clock, code, create, on_disk, read, still};
+use crate::support::{SECOND, START, clock, code, create, json, on_disk, read, still};
 
 fn seconds(count: u64) -> Expiry {
     Expiry::In(Duration::from_secs(count))
@@ -311,4 +311,31 @@ fn volatile_collections_expire_too() {
     assert!(ids(&cache).is_empty());
     while db.tend().unwrap() {}
     assert_eq!(db.stats().expired, 1000, "no log time to wait for");
+}
+
+#[test]
+fn the_log_is_synced_while_much_expires() {
+    const DOCUMENTS: i64 = 50_000;
+    let (dir, clock) = (tempfile::tempdir().unwrap(), clock());
+    let options = Options::at(dir.path()).clock(clock.clone());
+    let db = Database::open(options.sync_every(Duration::from_millis(1))).unwrap();
+    let a = create(&db, "a");
+    let brief = expiring(&a, 10);
+    for id in 0..DOCUMENTS {
+        brief.insert_with_id(id, json("{}")).unwrap();
+    }
+    clock.advance(20 * SECOND);
+    let expired = || db.stats().expired;
+    while expired() == 0 {
+        std::thread::yield_now();
+    }
+    let syncs = || db.stats().log.unwrap().syncs;
+    let before = syncs();
+    while syncs() == before && expired() < DOCUMENTS as u64 {
+        a.upsert("live", json("{}")).unwrap();
+    }
+    assert!(
+        expired() < DOCUMENTS as u64,
+        "nothing was synced until all were removed"
+    );
 }
