@@ -181,8 +181,8 @@ impl<'a> Builder<'a> {
                 continue;
             };
             let own = |row| row == present.row;
-            let key = (&*value, self.new.hash(&value));
-            if let Some(other) = self.new.unique_holder(unique, key, self.time, guard, own) {
+            let of = (present.version.fields(), self.new.hash(&value));
+            if let Some(other) = self.new.unique_holder(unique, of, self.time, guard, own) {
                 return Err(duplicate(unique, &(present.version, other)));
             }
         }

@@ -23,7 +23,7 @@ use crate::catalog::{Catalog, Collection, CollectionId, Persistence};
 use crate::command::{
     Change, Condition, Effect, Expires, Mode, Operation, Outcome, Refusal, Results, Write,
 };
-use crate::store::{Document, FieldIndex, Link, Meta, NewKey, NewKeys, Newest, RowId, Table};
+use crate::store::{Document, FieldIndex, Keys, Link, Meta, Newest, RowId, Table};
 
 mod references;
 
@@ -41,8 +41,8 @@ pub(crate) struct StagedVersion {
     /// Where the key stood before the entry.
     pub(crate) present: Option<Newest>,
     pub(crate) version: Document,
-    /// The entries that it gets in indexes over fields.
-    pub(crate) keys: NewKeys,
+    /// Its keys in indexes over fields.
+    pub(crate) keys: Keys,
     /// The operation that made it: the last one on its key.
     operation: usize,
 }
@@ -326,12 +326,18 @@ impl<'s> Stager<'s> {
             updated_at: self.time,
             expires_at: fields.and_then(|fields| expires.at(collection, fields, self.time)),
         };
-        let replaces = match staged {
-            Some(at) => self.versions[at].present.is_some(),
-            None => present.is_some(),
+        // Before the version is made, so that what the indexes will read is on its way.
+        let newest = match staged {
+            Some(at) => self.versions[at].present.as_ref(),
+            None => present.as_ref(),
         };
-        let (version, document) = Document::new_pair(key, &meta, fields, Link::of(replaces));
+        let keys = collection
+            .table
+            .keys(newest, fields.map(RawMap::trusted), self.guard);
+        let (version, document) =
+            Document::new_pair(key, &meta, fields, Link::of(newest.is_some()));
         if let Some(at) = staged {
+            self.versions[at].keys = keys;
             self.versions[at].version = version;
             self.versions[at].operation = operation;
             return Ok((at, document));
@@ -352,7 +358,7 @@ impl<'s> Stager<'s> {
             hash,
             present,
             version,
-            keys: NewKeys::new(),
+            keys,
             operation,
         });
         Ok((self.versions.len() - 1, document))
@@ -383,8 +389,12 @@ impl<'s> Stager<'s> {
     /// Puts back what was staged before an operation that turned out to be refused.
     fn unstage(&mut self, at: usize, before: Before) {
         if let Some((version, operation)) = before {
-            self.versions[at].version = version;
-            self.versions[at].operation = operation;
+            let table = &self.catalog.by_id(self.versions[at].collection);
+            let table = &table.expect("it has a staged document").table;
+            let staged = &mut self.versions[at];
+            staged.keys = table.keys_of_version(staged.present.as_ref(), &version, self.guard);
+            staged.version = version;
+            staged.operation = operation;
             // They were free when it was staged, and nothing has come between.
             let free = self.check_unique(at);
             assert!(free.is_ok(), "what was accepted before is taken back to");
@@ -406,40 +416,32 @@ impl<'s> Stager<'s> {
         }
     }
 
-    /// Notes the keys of a staged version in each index, and whether they are free in each unique
-    /// one; claims them.
+    /// Whether the keys of a staged version are free in each unique index; claims them.
     fn check_unique(&mut self, at: usize) -> Result<(), Refusal> {
-        self.versions[at].keys.clear();
         let staged = &self.versions[at];
         let id = staged.collection;
-        let table = &self.collection(id)?.table;
-        let Some(indexes) = table.indexes().filter(|_| !staged.version.is_tombstone()) else {
+        if staged.keys.is_empty() || !staged.version.is_live(self.time) {
             return Ok(());
-        };
-        let live = staged.version.is_live(self.time);
+        }
+        let table = &self.collection(id)?.table;
         let own = staged.present.as_ref().map(|present| present.row);
-        for (position, unique) in indexes.iter().enumerate() {
-            let staged = &mut self.versions[at];
-            let Some(key) = unique.key_of(staged.version.fields()) else {
+        let indexes = table.indexes();
+        let indexes = indexes.iter().flat_map(|indexes| indexes.iter());
+        for (position, unique) in indexes.enumerate().filter(|(_, index)| index.is_unique()) {
+            let staged = &self.versions[at];
+            let Some(key) = staged.keys.iter().find(|key| key.is_of(position)) else {
                 continue;
             };
-            let hash = table.hash(&key);
-            if unique.is_new(staged.present.as_ref(), &key) {
-                let index = position as u32;
-                staged.keys.push(NewKey { index, hash });
-            }
-            if !live || !unique.is_unique() {
-                continue;
-            }
-            let many = self.many.as_ref();
-            let held = table.unique_holder(unique, (&key, hash), self.time, self.guard, |row| {
+            let (fields, many) = (staged.version.fields(), self.many.as_ref());
+            let of = (fields, key.hash);
+            let held = table.unique_holder(unique, of, self.time, self.guard, |row| {
                 Some(row) == own || many.is_some_and(|many| many.rows.contains(&(id, row)))
             });
             if let Some(holder) = held {
                 self.read = self.read.max(holder.meta().index);
                 return Err(taken(unique, &holder));
             }
-            let Some(many) = &mut self.many else {
+            let (Some(many), Some(key)) = (&mut self.many, unique.key_of(fields)) else {
                 continue;
             };
             let claim = (id, position, key);

@@ -464,6 +464,25 @@ pub(crate) fn put_name(name: &str, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(name.as_bytes());
 }
 
+/// The first bytes as a word, as far as they go.
+#[inline]
+pub(crate) fn first_word(bytes: &[u8]) -> u64 {
+    match bytes.first_chunk::<8>() {
+        Some(word) => u64::from_le_bytes(*word),
+        None => {
+            let mut word = [0; 8];
+            word[..bytes.len()].copy_from_slice(bytes);
+            u64::from_le_bytes(word)
+        }
+    }
+}
+
+/// The bits of a [`first_word`] that so many bytes fill; at least one byte.
+#[inline]
+pub(crate) fn word_mask(bytes: usize) -> u64 {
+    u64::MAX >> (64 - 8 * bytes.min(8))
+}
+
 /// Splits a map entry into the bytes of its name and its encoded value.
 #[inline]
 pub(crate) fn split_name(entry: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -55,6 +55,9 @@ const BELOW: u8 = 0;
 const EXACT: u8 = 1;
 const ABOVE: u8 = 2;
 
+/// Every integer up to here, of either sign, is a float too.
+const EXACT_INT_MAX: u64 = 1 << f64::MANTISSA_DIGITS;
+
 /// Appends the order-preserving bytes of any value, owned or encoded.
 pub fn encode_value_key<'a>(value: impl Into<View<'a>>, out: &mut Vec<u8>) {
     encode(&value.into(), out);
@@ -160,7 +163,12 @@ fn encode_number(number: &Number<'_>, out: &mut Vec<u8>) {
         Number::Int(int) => {
             let nearest = *int as f64;
             out.extend_from_slice(&ordered_float(nearest));
-            match i128::from(*int).cmp(&(nearest as i128)) {
+            let side = if int.unsigned_abs() <= EXACT_INT_MAX {
+                Ordering::Equal
+            } else {
+                i128::from(*int).cmp(&(nearest as i128))
+            };
+            match side {
                 Ordering::Equal => out.push(EXACT),
                 side => encode_inexact(side, &Decimal::from(*int), out),
             }

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::encoding::{WIDTHS, decode_int, split_name, tag};
+use crate::encoding::{LONG_NAME, WIDTHS, decode_int, first_word, split_name, tag, word_mask};
 use crate::validate::{self, DecodeError};
 use crate::{Date, Decimal, Path, Point, Timestamp, Uuid, Value, ValueRef};
 
@@ -415,11 +415,8 @@ impl<'a> RawMap<'a> {
     /// The value of a name: by a walk in a small map, by binary search in others.
     pub fn get(self, name: &str) -> Option<RawValue<'a>> {
         let name = name.as_bytes();
-        if self.len() <= WALK_MAX {
-            let mut entries = self.entries();
-            return entries
-                .find(|(found, _)| *found == name)
-                .map(|(_, value)| value);
+        if self.len() <= WALK_MAX && name.len() < usize::from(LONG_NAME) {
+            return self.walk_to(name);
         }
         let (mut low, mut high) = (0, self.len());
         while low < high {
@@ -432,6 +429,23 @@ impl<'a> RawMap<'a> {
             }
         }
         None
+    }
+
+    /// [`Self::get`] of a short name: a word tells almost every other apart.
+    fn walk_to(self, name: &[u8]) -> Option<RawValue<'a>> {
+        let value_at = 1 + name.len();
+        let word = first_word(name) << 8 | name.len() as u64;
+        let mask = word_mask(value_at);
+        let mut found = None;
+        self.all_entries(|bytes, len| {
+            if (first_word(bytes) ^ word) & mask == 0
+                && (value_at <= 8 || bytes.get(1..value_at) == Some(name))
+            {
+                found = bytes.get(value_at..len);
+            }
+            found.is_none()
+        });
+        found.map(RawValue::trusted)
     }
 
     /// What a path leads to: names through maps, positions through arrays.
@@ -461,6 +475,36 @@ impl<'a> RawMap<'a> {
             ends: self.0.bytes.get(ends).unwrap_or_default(),
             width,
             start: 0,
+        }
+    }
+
+    /// Calls `judge` with the bytes from each entry on, and the entry's length, while it answers
+    /// `true`; whether it always did.
+    #[inline]
+    pub(crate) fn all_entries(self, mut judge: impl FnMut(&'a [u8], usize) -> bool) -> bool {
+        let EntryBytes {
+            entries,
+            ends,
+            width,
+            ..
+        } = self.entry_bytes();
+        let mut start = 0;
+        let mut next = |end: usize| {
+            let (bytes, len) = (entries.get(start..), end.wrapping_sub(start));
+            start = end;
+            judge(bytes.unwrap_or_default(), len)
+        };
+        match width {
+            1 => ends.iter().all(|&end| next(end.into())),
+            2 => {
+                let (ends, _) = ends.as_chunks::<2>();
+                ends.iter().all(|&end| next(u16::from_le_bytes(end).into()))
+            }
+            _ => {
+                let (ends, _) = ends.as_chunks::<4>();
+                ends.iter()
+                    .all(|&end| next(u32::from_le_bytes(end) as usize))
+            }
         }
     }
 

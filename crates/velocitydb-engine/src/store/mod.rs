@@ -28,5 +28,5 @@ pub use visible::Visible;
 
 pub(crate) use index::RowId;
 pub(crate) use record::{BODY_BYTES_MAX, Link, parse_body};
-pub(crate) use table::{FieldIndex, NewKey, NewKeys, Newest, Table};
+pub(crate) use table::{FieldIndex, Keys, Newest, Table};
 pub(crate) use visible::{GarbageQueue, Snapshots};

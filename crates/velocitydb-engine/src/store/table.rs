@@ -30,7 +30,7 @@ use crate::memory::Memory;
 
 mod field_index;
 
-pub(crate) use field_index::{FieldIndex, NewKey, NewKeys};
+pub(crate) use field_index::{FieldIndex, KeyIn, Keys};
 
 /// The state that a read sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -326,7 +326,7 @@ impl Table {
         hash: u32,
         present: Option<&Newest>,
         version: Document,
-        keys: &[NewKey],
+        keys: &[KeyIn],
         guard: &Guard,
     ) -> Option<Garbage> {
         self.accounted(|| self.publish_version(hash, present, version, keys, guard))
@@ -337,7 +337,7 @@ impl Table {
         hash: u32,
         present: Option<&Newest>,
         version: Document,
-        keys: &[NewKey],
+        keys: &[KeyIn],
         guard: &Guard,
     ) -> Option<Garbage> {
         let (index, tombstone) = (version.index(), version.is_tombstone());
@@ -401,7 +401,7 @@ impl Table {
                 self.changed.fetch_max(body.meta.index, Ordering::Release);
                 self.live.fetch_add(1, Ordering::Release);
                 let expires_at = document.expires_at();
-                let keys = self.new_keys(None, &document);
+                let keys = self.keys_of_version(None, &document, guard);
                 let new = document.pointer();
                 let row = self
                     .rows
@@ -427,7 +427,7 @@ impl Table {
         }
         let link = Link::of(present.is_some());
         let version = Document::new(body.key, &body.meta, fields, link);
-        let keys = self.new_keys(present.as_ref(), &version);
+        let keys = self.keys_of_version(present.as_ref(), &version, guard);
         if let Some(old) = self.publish(hash, present.as_ref(), version, &keys, guard) {
             self.reclaim(&old, guard);
         }

@@ -92,7 +92,9 @@ impl World {
         let bytes = fields.as_ref().map(|fields| fields.as_bytes());
         let replaces = present.is_some();
         let version = Document::new(&[key], &meta, bytes, Link::of(replaces));
-        let keys = self.table.new_keys(present.as_ref(), &version);
+        let keys = self
+            .table
+            .keys_of_version(present.as_ref(), &version, &pin());
         if let Some(garbage) = self
             .table
             .publish(hash, present.as_ref(), version, &keys, &pin())
@@ -228,10 +230,11 @@ fn unique_values_follow_their_documents() {
     let unique = Arc::new(unique);
     world.table.attach_index(Arc::clone(&unique));
     let holder = |world: &World, value: u8| {
-        let key = unique.key_of(fields(value).as_raw()).unwrap();
+        let fields = fields(value);
+        let key = unique.key_of(fields.as_raw()).unwrap();
         let found = world.table.unique_holder(
             &unique,
-            (&key, world.table.hash(&key)),
+            (fields.as_raw(), world.table.hash(&key)),
             Timestamp(0),
             &pin(),
             |_| false,
@@ -282,7 +285,7 @@ fn readers_beside_a_writer_see_whole_states() {
                     let bytes = Some(bytes.as_bytes());
                     let replaces = present.is_some();
                     let version = Document::new(&[key], &meta, bytes, Link::of(replaces));
-                    let keys = table.new_keys(present.as_ref(), &version);
+                    let keys = table.keys_of_version(present.as_ref(), &version, &pin());
                     if let Some(old) = table.publish(hash, present.as_ref(), version, &keys, &pin())
                     {
                         garbage.push(old);

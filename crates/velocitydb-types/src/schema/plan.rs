@@ -5,7 +5,7 @@
 
 use super::constraints::Rule;
 use super::{Field, Openness};
-use crate::encoding::{put_name, split_name};
+use crate::encoding::{first_word, put_name, split_name, tag, word_mask};
 use crate::raw::{RawMap, RawValue};
 
 /// A schema's fields, sorted by name.
@@ -18,8 +18,13 @@ pub(super) struct Slot {
     name: Box<str>,
     /// How the field's entry in a document begins.
     head: Box<[u8]>,
+    /// Its [`first_word`], and which bits of it count.
+    word: u64,
+    mask: u64,
     /// [`FieldType::tags`] of its type.
     tags: u32,
+    /// Those of them, null excepted, of which every value will do.
+    plain: u32,
     required: bool,
     has_default: bool,
     rules: Box<[Rule]>,
@@ -31,8 +36,15 @@ impl Slot {
         put_name(&field.name, &mut head);
         Self {
             name: field.name.as_str().into(),
+            word: first_word(&head),
+            mask: word_mask(head.len()),
             head: head.into(),
             tags: field.kind.tags(),
+            plain: if rules.is_empty() {
+                field.kind.tags() & !(1 << tag::NULL)
+            } else {
+                0
+            },
             required: field.required,
             has_default: field.default.is_some(),
             rules: rules.into(),
@@ -42,6 +54,17 @@ impl Slot {
     /// The constraint that a value of the field's type breaks.
     pub(super) fn broken(&self, value: RawValue<'_>) -> Option<&Rule> {
         self.rules.iter().find(|rule| !rule.allows(value))
+    }
+
+    /// Whether bytes begin with an entry of this field, whose value needs no second look.
+    #[inline]
+    fn is_plain(&self, bytes: &[u8]) -> bool {
+        let len = self.head.len();
+        (first_word(bytes) ^ self.word) & self.mask == 0
+            && (len <= 8 || bytes.starts_with(&self.head))
+            && bytes
+                .get(len)
+                .is_some_and(|&tag| self.plain & 1_u32.wrapping_shl(tag.into()) != 0)
     }
 
     /// Whether a document may have this, or nothing, here.
@@ -92,6 +115,9 @@ impl Plan {
         if !strict && map.len() / WALK_RATIO > self.0.len() {
             return self.0.iter().all(|slot| judge(slot, map.get(&slot.name)));
         }
+        if self.is_plain(map) {
+            return true;
+        }
         let mut entries = map.entry_bytes();
         let mut next = entries.next();
         for slot in &self.0 {
@@ -116,5 +142,15 @@ impl Plan {
             }
         }
         !strict || next.is_none()
+    }
+
+    /// Whether a document has exactly these fields, each with a value of its type that needs no
+    /// second look, as most documents do: whatever is asked, nothing is amiss.
+    #[inline]
+    fn is_plain(&self, map: RawMap<'_>) -> bool {
+        map.len() == self.0.len() && {
+            let mut slots = self.0.iter();
+            map.all_entries(|bytes, _| slots.next().is_some_and(|slot| slot.is_plain(bytes)))
+        }
     }
 }

@@ -146,16 +146,25 @@ impl FieldIndex {
     }
 }
 
-/// What a version gets in indexes over fields.
-pub(crate) type NewKeys = SmallVec<[NewKey; 2]>;
+/// A version's keys in indexes over fields.
+pub(crate) type Keys = SmallVec<[KeyIn; 2]>;
 
-/// An entry that a version's document gets in an index when it is published.
+/// A version's key in one index.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct NewKey {
+pub(crate) struct KeyIn {
     /// The index's place among those of the table.
-    pub(crate) index: u32,
+    index: u32,
     /// The [`Table::hash`] of the key.
     pub(crate) hash: u32,
+    /// Whether the version replaced has another, so that this one gets an entry.
+    is_new: bool,
+}
+
+impl KeyIn {
+    /// Whether it is the key in the index at this place.
+    pub(crate) fn is_of(&self, index: usize) -> bool {
+        self.index as usize == index
+    }
 }
 
 impl Table {
@@ -182,20 +191,21 @@ impl Table {
         });
     }
 
-    /// The document, in a row other than those ignored, whose newest version has `key` (and its
-    /// [`Table::hash`]) in a unique index.
+    /// The document, in a row other than those ignored, whose newest version has the key of these
+    /// fields (and its [`Table::hash`]) in a unique index.
     pub(crate) fn unique_holder(
         &self,
         unique: &FieldIndex,
-        (key, hash): (&[u8], u32),
+        (fields, hash): (RawMap<'_>, u32),
         time: Timestamp,
         guard: &Guard,
         mut ignored: impl FnMut(RowId) -> bool,
     ) -> Option<Document> {
         unique.find(hash, guard, |row| {
             let head = self.rows.head(row, guard)?;
-            let holds = unique.has(&head, key) && head.is_live(time) && !ignored(row);
-            holds.then(|| head.to_owned())
+            let key = unique.key_of_version(&head)?;
+            let holds = unique.key_of(fields).as_ref() == Some(&key);
+            (holds && head.is_live(time) && !ignored(row)).then(|| head.to_owned())
         })
     }
 
@@ -219,31 +229,52 @@ impl Table {
         holders
     }
 
-    /// The keys in indexes that `version` has and the one before it has not.
-    pub(in crate::store) fn new_keys(
+    /// The keys of a version that is to have `fields` (`None`: of a tombstone), and of a document
+    /// that stands at `present`. Asks for the memory where unique ones will be looked up.
+    #[inline]
+    pub(crate) fn keys(
+        &self,
+        present: Option<&Newest>,
+        fields: Option<RawMap<'_>>,
+        guard: &Guard,
+    ) -> Keys {
+        match (self.indexes(), fields) {
+            (Some(indexes), Some(fields)) => {
+                let keys = indexes.iter().zip(0..).filter_map(|(index, at)| {
+                    let key = index.key_of(fields)?;
+                    let hash = self.hash(&key);
+                    if let Entries::Unique(entries) = &index.entries {
+                        entries.prefetch(hash, guard);
+                    }
+                    Some(KeyIn {
+                        index: at,
+                        hash,
+                        is_new: index.is_new(present, &key),
+                    })
+                });
+                keys.collect()
+            }
+            _ => Keys::new(),
+        }
+    }
+
+    /// [`Table::keys`] of a version that is made already.
+    pub(crate) fn keys_of_version(
         &self,
         present: Option<&Newest>,
         version: &Document,
-    ) -> NewKeys {
-        let indexes = self.indexes();
-        let indexes = indexes.iter().flat_map(|indexes| indexes.iter());
-        let keys = indexes.zip(0..).filter_map(|(index, at)| {
-            let key = index.key_of_version(version)?;
-            let hash = self.hash(&key);
-            index
-                .is_new(present, &key)
-                .then_some(NewKey { index: at, hash })
-        });
-        keys.collect()
+        guard: &Guard,
+    ) -> Keys {
+        let fields = (!version.is_tombstone()).then(|| version.fields());
+        self.keys(present, fields, guard)
     }
 
     /// Adds the entries of a version that has just been published in this row.
-    pub(super) fn add_keys(&self, keys: &[NewKey], row: RowId, fresh: bool, guard: &Guard) {
-        if keys.is_empty() {
+    pub(super) fn add_keys(&self, keys: &[KeyIn], row: RowId, fresh: bool, guard: &Guard) {
+        let Some(indexes) = self.indexes().filter(|_| !keys.is_empty()) else {
             return;
-        }
-        let indexes = self.indexes.read();
-        for key in keys {
+        };
+        for key in keys.iter().filter(|key| key.is_new) {
             self.change_index(&indexes[key.index as usize], |index| {
                 index.insert(key.hash, row, fresh, guard);
             });
@@ -307,9 +338,11 @@ impl Table {
                 && head.is_live(time)
                 && let Some(key) = index.key_of_version(&head)
                 && twice.as_ref().is_none_or(|twice| key < *twice)
-                && self
-                    .unique_holder(index, (&key, self.hash(&key)), time, guard, |_| false)
-                    .is_some()
+                && {
+                    let of = (head.fields(), self.hash(&key));
+                    self.unique_holder(index, of, time, guard, |_| false)
+                        .is_some()
+                }
             {
                 twice = Some(key);
             }
