@@ -6,6 +6,7 @@
 //! ([`order`]), and [`Key`] and [`encode_value_key`] write bytes whose `memcmp` order is that
 //! order. [`FieldOperation`]s change encoded documents, a [`Schema`] says what documents may
 //! hold, an [`Expression`] is what SQL says of one, and [`FIELD_TYPES`] names every type to the outside world.
+//! [`geo`] has distances, areas, and points in an order for indexes.
 //!
 //! Invariants: no `unsafe`; nothing here reads a clock, draws randomness or does I/O, so that
 //! every function is deterministic; bytes from outside enter through `validate` and never
@@ -25,6 +26,7 @@ pub mod encoding;
 pub mod error;
 pub mod expression;
 pub mod fields;
+pub mod geo;
 pub mod ids;
 pub mod json;
 pub mod key;

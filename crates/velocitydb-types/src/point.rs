@@ -1,7 +1,7 @@
 //! A place on the earth: longitude and latitude, checked at construction.
 //!
 //! Invariants: both finite and in range, and neither is −0, so that equal points have equal
-//! bytes. Distances and regions are the query layer's. Tests: below.
+//! bytes. Distances and areas: [`geo`](crate::geo). Tests: below.
 
 use std::cmp::Ordering;
 use std::fmt;
