@@ -17,7 +17,7 @@ use velocitydb_types::{Fields, Key, Migration, Timestamp};
 use crate::catalog::{Alteration, Collection};
 use crate::command::Refusal;
 use crate::memory::Memory;
-use crate::stage::{duplicate, fill_index};
+use crate::stage::{duplicate, index_key, misfit};
 use crate::store::{Document, FieldIndex, Table};
 
 /// Documents copied between two looks at what writers have changed.
@@ -114,9 +114,11 @@ impl<'a> Builder<'a> {
 
     /// Makes the indexes of the new definition; from here on they are kept.
     pub(crate) fn index(&mut self) -> Result<(), Refusal> {
-        for index in self.alteration.definition.field_indexes() {
-            let index = fill_index(&self.new, FieldIndex::over(index), self.time)?;
-            self.new.attach_index(index);
+        for definition in self.alteration.definition.all_indexes() {
+            let index = FieldIndex::new(definition);
+            let fits = self.new.fill_index(&index, self.time);
+            fits.map_err(|why| misfit(&index, why))?;
+            self.new.attach_index(Arc::new(index));
         }
         Ok(())
     }
@@ -124,7 +126,7 @@ impl<'a> Builder<'a> {
     /// The table: the old one when it has all that the new one would have.
     pub(crate) fn finish(mut self, memory: &Arc<Memory>) -> Arc<Table> {
         let (old, new) = (&self.old.definition, &self.alteration.definition);
-        if !self.changed && old.field_indexes().eq(new.field_indexes()) {
+        if !self.changed && old.all_indexes().eq(new.all_indexes()) {
             return Arc::clone(&self.old.table);
         }
         self.new.set_changed(self.old.table.changed());
@@ -143,8 +145,8 @@ impl<'a> Builder<'a> {
             Some(fields) => fields.as_bytes(),
             None => version.body().fields,
         });
-        self.new.put(version, fields);
-        Ok(())
+        let put = self.new.put(version, fields);
+        put.map_err(|long| index_key(Some(version.id().to_string()), long))
     }
 
     fn migrate(&mut self, version: &Document) -> Result<Option<Fields>, Refusal> {
@@ -174,14 +176,12 @@ impl<'a> Builder<'a> {
         let Some(present) = self.new.newest(self.new.hash(key), key, guard) else {
             return Ok(());
         };
-        let indexes = self.new.indexes();
-        let indexes = indexes.iter().flat_map(|indexes| indexes.iter());
-        for unique in indexes.filter(|index| index.is_unique()) {
-            let Some(value) = unique.key_of(present.version.fields()) else {
+        for unique in self.new.indexes().iter() {
+            let Some(value) = unique.claim_of(&present.version) else {
                 continue;
             };
             let own = |row| row == present.row;
-            let of = (present.version.fields(), self.new.hash(&value));
+            let of = (&value[..], self.new.hash(&value));
             if let Some(other) = self.new.unique_holder(unique, of, self.time, guard, own) {
                 return Err(duplicate(unique, &(present.version, other)));
             }

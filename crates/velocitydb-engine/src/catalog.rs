@@ -18,8 +18,12 @@ use velocitydb_types::{
     Value,
 };
 
+mod index;
+
+pub use index::{Direction, INDEX_FIELDS_MAX, IndexDefinition, IndexField, IndexKind};
+
 use crate::command::{ReferenceError, Refusal};
-use crate::store::{Table, TableBytes};
+use crate::store::{FieldIndex, Table, TableBytes};
 
 /// Number of a collection. Never used again, also after a drop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -108,27 +112,6 @@ impl TimeToLive {
         let after = i64::from(self.seconds) * 1_000_000;
         Some(Timestamp(from.0.saturating_add(after)))
     }
-}
-
-/// What an index is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an index, an object")]
-pub struct IndexDefinition {
-    /// The name, unique within the collection.
-    pub name: String,
-    /// The indexed fields, in order.
-    pub fields: Vec<Path>,
-    /// How it finds, and what it allows.
-    pub kind: IndexKind,
-}
-
-/// How an index finds, and what it allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum IndexKind {
-    /// A hash index in which a value stands once.
-    UniqueHash,
 }
 
 /// Another definition for a collection, and what it cannot say by itself. Its documents are
@@ -235,6 +218,16 @@ pub(crate) struct Referrer {
     pub(crate) collection: CollectionId,
     pub(crate) field: Path,
     pub(crate) on_delete: OnDelete,
+}
+
+/// What the index of a unique field is called.
+pub(crate) fn unique_name(field: &str) -> String {
+    format!("_unique_{field}")
+}
+
+/// What the index of a field that refers is called.
+pub(crate) fn reference_name(field: &str) -> String {
+    format!("_references_{field}")
 }
 
 /// A name that may be a collection's or an index's.
@@ -348,18 +341,18 @@ impl Definition {
         Ok(())
     }
 
-    /// The fields of all indexes over fields, and whether each is unique: of fields that are
-    /// unique or refer first, then [`Self::indexes`].
-    pub(crate) fn field_indexes(&self) -> impl Iterator<Item = (Vec<Path>, bool)> {
+    /// All indexes: of fields that are unique or refer first, then [`Self::indexes`].
+    pub fn all_indexes(&self) -> impl Iterator<Item = IndexDefinition> {
         let fields = self.schema.fields().iter();
-        let fields = fields.filter(|field| field.unique || field.references.is_some());
-        fields
-            .map(|field| (vec![Path::field(&field.name)], field.unique))
-            .chain(
-                self.indexes
-                    .iter()
-                    .map(|index| (index.fields.clone(), true)),
-            )
+        let fields = fields.filter_map(|field| {
+            let path = vec![Path::field(&field.name)];
+            match (field.unique, &field.references) {
+                (true, _) => Some(IndexDefinition::unique(unique_name(&field.name), path)),
+                (false, Some(_)) => Some(IndexDefinition::hash(reference_name(&field.name), path)),
+                (false, None) => None,
+            }
+        });
+        fields.chain(self.indexes.iter().cloned())
     }
 
     /// The fields that refer to other collections.
@@ -461,32 +454,29 @@ impl Collection {
         self.table.prefetch(key);
     }
 
+    /// The indexes that its documents are in, whether they are built yet or not.
+    pub fn indexes(&self) -> arc_swap::Guard<Arc<Vec<Arc<FieldIndex>>>> {
+        self.table.indexes()
+    }
+
+    /// The index of this name.
+    pub fn index(&self, name: &str) -> Option<Arc<FieldIndex>> {
+        self.table.index(name)
+    }
+
+    /// Documents, those that expired and are not removed yet included. O(1).
+    pub fn len(&self) -> u64 {
+        self.table.live()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// What it takes from memory.
     pub fn bytes(&self) -> TableBytes {
         self.table.bytes()
-    }
-}
-
-impl IndexDefinition {
-    /// A unique index over these fields.
-    pub fn unique(name: impl Into<String>, fields: Vec<Path>) -> IndexDefinition {
-        IndexDefinition {
-            name: name.into(),
-            fields,
-            kind: IndexKind::UniqueHash,
-        }
-    }
-
-    /// Whether everything in it is sound.
-    pub fn check(&self) -> Result<(), Refusal> {
-        check_name("index", &self.name)?;
-        if self.fields.is_empty() {
-            return Err(Refusal::BadDefinition(format!(
-                "the index {:?} has no fields",
-                self.name
-            )));
-        }
-        Ok(())
     }
 }
 

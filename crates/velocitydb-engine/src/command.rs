@@ -222,6 +222,9 @@ pub enum Refusal {
         /// The id of the other.
         second: String,
     },
+    /// A value is too long for an index, or an array has too many elements for one.
+    #[error(transparent)]
+    IndexKey(Box<IndexKeyError>),
     /// A reference would not be kept.
     #[error(transparent)]
     Reference(Box<ReferenceError>),
@@ -365,6 +368,25 @@ pub enum ReferenceError {
         /// The collection that refers to it.
         by: String,
     },
+}
+
+/// What is too much for an index.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{}the index {index:?} takes up to {max} {what}, and here are {found}",
+    id.as_ref().map(|id| format!("the document {id}: ")).unwrap_or_default()
+)]
+pub struct IndexKeyError {
+    /// The document, where it is not the one that is written.
+    pub id: Option<String>,
+    /// The index.
+    pub index: String,
+    /// What is counted.
+    pub what: &'static str,
+    /// How many there are.
+    pub found: usize,
+    /// How many there may be.
+    pub max: usize,
 }
 
 impl From<ReferenceError> for Refusal {

@@ -12,7 +12,7 @@ use crate::catalog::{
     Alteration, Collection, CollectionId, Definition, IndexDefinition, check_name,
 };
 use crate::command::{Command, Refusal};
-use crate::stage::{check_found, fill_index};
+use crate::stage::{check_found, misfit};
 use crate::state::State;
 use crate::store::{Document, FieldIndex, Table};
 
@@ -20,7 +20,7 @@ use crate::store::{Document, FieldIndex, Table};
 pub(crate) enum Definitions {
     Put(Collection),
     Attach(Collection, Arc<FieldIndex>),
-    Detach(Collection, Vec<velocitydb_types::Path>),
+    Detach(Collection, String),
     /// The same collection without its documents.
     Empty(Collection),
     /// The same collection; its table may be another one.
@@ -75,9 +75,8 @@ impl State {
                 let mut definition = old.definition.clone();
                 definition.indexes.push(index_definition.clone());
                 definition.check()?;
-                let unique = FieldIndex::unique(index_definition.fields.clone());
-                let unique = fill_index(&old.table, unique, time)?;
-                Definitions::Attach(redefined(old, definition, index), unique)
+                let new = new_index(&old.table, index_definition, time)?;
+                Definitions::Attach(redefined(old, definition, index), Arc::new(new))
             }
             Command::DropIndex(id, name) => {
                 let old = self.known(*id)?;
@@ -88,8 +87,8 @@ impl State {
                     .iter()
                     .position(|held| held.name == *name);
                 let at = at.ok_or_else(|| Refusal::UnknownIndex(name.clone()))?;
-                let IndexDefinition { fields, .. } = definition.indexes.remove(at);
-                Definitions::Detach(redefined(old, definition, index), fields)
+                let dropped = definition.indexes.remove(at).name;
+                Definitions::Detach(redefined(old, definition, index), dropped)
             }
         })
     }
@@ -152,10 +151,32 @@ impl State {
 /// An empty table with the indexes of a definition.
 pub(crate) fn new_table(state: &State, definition: &Definition) -> Arc<Table> {
     let table = state.table();
-    for index in definition.field_indexes().map(FieldIndex::over) {
+    for index in definition.all_indexes().map(FieldIndex::new) {
         table.attach_index(Arc::new(index));
     }
     table
+}
+
+/// An index over a table's documents. One that is not unique is built afterwards, beside writers
+/// ([`Table::build_step`]): what it will hold, the state knows already.
+fn new_index(
+    table: &Table,
+    definition: &IndexDefinition,
+    time: Timestamp,
+) -> Result<FieldIndex, Refusal> {
+    let (index, fits) = if definition.unique {
+        let index = FieldIndex::new(definition.clone());
+        let fits = table.fill_index(&index, time);
+        (index, fits)
+    } else {
+        let index = FieldIndex::unbuilt(definition.clone());
+        let fits = table.check_lengths(&index, time);
+        (index, fits)
+    };
+    match fits {
+        Ok(()) => Ok(index),
+        Err(why) => Err(misfit(&index, why)),
+    }
 }
 
 fn redefined(old: &Collection, definition: Definition, index: u64) -> Collection {

@@ -158,6 +158,7 @@ impl Refusal {
             Refusal::Unique { .. } | Refusal::Duplicate { .. } => {
                 ("unique_violation", Class::Conflict)
             }
+            Refusal::IndexKey(_) => ("index_key_too_long", Class::Limit),
             Refusal::Reference(_) => ("reference_violation", Class::Conflict),
             Refusal::TooManyChanges(_) => ("too_many_changes", Class::Limit),
             Refusal::Schema(_) => ("schema_violation", Class::Invalid),

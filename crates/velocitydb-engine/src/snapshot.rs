@@ -17,7 +17,7 @@ use velocitydb_types::Timestamp;
 use crate::catalog::{Catalog, Collection, Persistence};
 use crate::error::Error;
 use crate::state::Shared;
-use crate::store::{At, Document};
+use crate::store::{At, Document, FieldIndex, KeyRange, Order};
 
 /// See the module. Cheap to clone; the last clone gives it back.
 #[derive(Clone)]
@@ -152,6 +152,42 @@ impl Snapshot {
             });
         self.check()?;
         error.map_or(Ok(next), Err)
+    }
+
+    /// Calls `visit` with the documents that have a key in a hash index of the collection, until
+    /// it answers `false`. O(1) expected where the index is unique, O(log n + documents) else.
+    pub fn visit_equal(
+        &self,
+        collection: &Collection,
+        index: &FieldIndex,
+        key: &[u8],
+        mut visit: impl FnMut(Document) -> bool,
+    ) -> Result<(), Error> {
+        let at = self.index_of(collection);
+        collection.table.visit_equal(index, key, at, |document| {
+            !self.0.given_up.load(Ordering::Acquire)
+                && (!document.is_live(self.0.time) || visit(document))
+        });
+        self.check()
+    }
+
+    /// Calls `visit` with the entries of a range of an ordered index of the collection, each with
+    /// its document, in order or backwards, until it answers `false`. A document of which several
+    /// elements of an array are in the range is given as often. O(log n + entries).
+    pub fn visit_range(
+        &self,
+        collection: &Collection,
+        index: &FieldIndex,
+        range: &KeyRange,
+        order: Order,
+        mut visit: impl FnMut(&[u8], Document) -> bool,
+    ) -> Result<(), Error> {
+        let (table, at) = (&collection.table, self.index_of(collection));
+        table.visit_range(index, range, order, at, |entry, document| {
+            !self.0.given_up.load(Ordering::Acquire)
+                && (!document.is_live(self.0.time) || visit(entry, document))
+        });
+        self.check()
     }
 
     /// How many documents there are: O(1) when the collection has not changed since and none of

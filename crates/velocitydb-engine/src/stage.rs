@@ -21,9 +21,10 @@ use velocitydb_types::{DOCUMENT_BYTES_MAX, Key, Path, RawMap, RawValue, Timestam
 
 use crate::catalog::{Catalog, Collection, CollectionId, Persistence};
 use crate::command::{
-    Change, Condition, Effect, Expires, Mode, Operation, Outcome, Refusal, Results, Write,
+    Change, Condition, Effect, Expires, IndexKeyError, Mode, Operation, Outcome, Refusal, Results,
+    Write,
 };
-use crate::store::{Document, FieldIndex, Keys, Link, Meta, Newest, RowId, Table};
+use crate::store::{Document, FieldIndex, Keys, Link, Meta, Misfit, Newest, RowId, TooLong};
 
 mod references;
 
@@ -331,9 +332,9 @@ impl<'s> Stager<'s> {
             Some(at) => self.versions[at].present.as_ref(),
             None => present.as_ref(),
         };
-        let keys = collection
-            .table
-            .keys(newest, fields.map(RawMap::trusted), self.guard);
+        let new = fields.map(RawMap::trusted);
+        let keys = collection.table.keys(newest, key, new, self.guard);
+        let keys = keys.map_err(|too_long| index_key(None, too_long))?;
         let (version, document) =
             Document::new_pair(key, &meta, fields, Link::of(newest.is_some()));
         if let Some(at) = staged {
@@ -392,7 +393,8 @@ impl<'s> Stager<'s> {
             let table = &self.catalog.by_id(self.versions[at].collection);
             let table = &table.expect("it has a staged document").table;
             let staged = &mut self.versions[at];
-            staged.keys = table.keys_of_version(staged.present.as_ref(), &version, self.guard);
+            let keys = table.keys_of_version(staged.present.as_ref(), &version, self.guard);
+            staged.keys = keys.expect("they were short enough when it was staged");
             staged.version = version;
             staged.operation = operation;
             // They were free when it was staged, and nothing has come between.
@@ -425,26 +427,22 @@ impl<'s> Stager<'s> {
         }
         let table = &self.collection(id)?.table;
         let own = staged.present.as_ref().map(|present| present.row);
-        let indexes = table.indexes();
-        let indexes = indexes.iter().flat_map(|indexes| indexes.iter());
-        for (position, unique) in indexes.enumerate().filter(|(_, index)| index.is_unique()) {
-            let staged = &self.versions[at];
-            let Some(key) = staged.keys.iter().find(|key| key.is_of(position)) else {
+        for (position, unique) in table.indexes().iter().enumerate() {
+            let Some((key, hash)) = self.versions[at].keys.claim(position) else {
                 continue;
             };
-            let (fields, many) = (staged.version.fields(), self.many.as_ref());
-            let of = (fields, key.hash);
-            let held = table.unique_holder(unique, of, self.time, self.guard, |row| {
+            let many = self.many.as_ref();
+            let held = table.unique_holder(unique, (key, hash), self.time, self.guard, |row| {
                 Some(row) == own || many.is_some_and(|many| many.rows.contains(&(id, row)))
             });
             if let Some(holder) = held {
                 self.read = self.read.max(holder.meta().index);
                 return Err(taken(unique, &holder));
             }
-            let (Some(many), Some(key)) = (&mut self.many, unique.key_of(fields)) else {
+            let Some(many) = &mut self.many else {
                 continue;
             };
-            let claim = (id, position, key);
+            let claim = (id, position, key.to_vec());
             let claimed = many.claims.get(&claim).filter(|&&other| other != at);
             let claimed = claimed
                 .and_then(|&other| self.versions.get(other))
@@ -501,7 +499,8 @@ fn holds(version: &Document, unique: &FieldIndex, key: &[u8], time: Timestamp) -
 }
 
 fn fields_of(unique: &FieldIndex) -> String {
-    let fields: Vec<_> = unique.fields.iter().map(|path| path.to_string()).collect();
+    let fields = unique.definition().fields.iter();
+    let fields: Vec<_> = fields.map(|field| field.path.to_string()).collect();
     fields.join(", ")
 }
 
@@ -518,6 +517,30 @@ pub(crate) fn duplicate(unique: &FieldIndex, both: &(Document, Document)) -> Ref
         first: both.0.id().to_string(),
         second: both.1.id().to_string(),
     }
+}
+
+/// Why documents cannot be in an index.
+pub(crate) fn misfit(index: &FieldIndex, misfit: Misfit) -> Refusal {
+    match misfit {
+        Misfit::Twice(both) => duplicate(index, &both),
+        Misfit::TooLong(document, too_long) => index_key(Some(document.id().to_string()), too_long),
+    }
+}
+
+pub(crate) fn index_key(id: Option<String>, too_long: TooLong) -> Refusal {
+    let TooLong {
+        index,
+        found,
+        max,
+        what,
+    } = too_long;
+    Refusal::IndexKey(Box::new(IndexKeyError {
+        id,
+        index,
+        what,
+        found,
+        max,
+    }))
 }
 
 /// The fields that a change leaves: `None` when it deletes or changes nothing.
@@ -660,16 +683,4 @@ impl Outcome {
             earlier_id: None,
         }
     }
-}
-
-/// Fills an index over a table, detached.
-pub(crate) fn fill_index(
-    table: &Table,
-    index: FieldIndex,
-    time: Timestamp,
-) -> Result<Arc<FieldIndex>, Refusal> {
-    table
-        .fill_index(&index, time)
-        .map_err(|both| duplicate(&index, &both))?;
-    Ok(Arc::new(index))
 }

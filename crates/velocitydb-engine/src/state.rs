@@ -353,12 +353,12 @@ impl State {
             Definitions::Empty(collection) | Definitions::Altered(collection) => {
                 catalog.put(collection);
             }
-            Definitions::Attach(collection, unique) => {
-                collection.table.attach_index(unique);
+            Definitions::Attach(collection, index) => {
+                collection.table.attach_index(index);
                 catalog.put(collection);
             }
-            Definitions::Detach(collection, fields) => {
-                collection.table.drop_unique(&fields);
+            Definitions::Detach(collection, name) => {
+                collection.table.detach_index(&name);
                 catalog.put(collection);
             }
             Definitions::Remove(id) => catalog.remove(id, staged.index),

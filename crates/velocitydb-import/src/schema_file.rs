@@ -479,7 +479,7 @@ collections:
     checks:
       - {name: some, expression: total > 0}
     indexes:
-      - {name: by_at, fields: [customer, at], kind: unique_hash}
+      - {name: by_at, fields: [customer, at], kind: hash, unique: true}
     ttl: {seconds: 60, field: at}
     renamed: {no: number}
     dropped: [color]

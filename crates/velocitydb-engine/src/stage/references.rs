@@ -68,12 +68,8 @@ impl Stager<'_> {
         referrer: &Referrer,
         deleted: &Document,
     ) -> Vec<Document> {
-        let path = std::slice::from_ref(&referrer.field);
         let table = &child.table;
-        let index = table.indexes().and_then(|indexes| {
-            let mut indexes = indexes.iter();
-            indexes.find(|index| index.fields == path).cloned()
-        });
+        let index = table.index_of_field(referrer.field.first());
         let index = index.expect("a field that refers has an index");
         let key = deleted.key_bytes();
         let mut holders = table.holders(&index, key, self.time, self.guard);

@@ -183,6 +183,7 @@ struct Directory {
 pub(crate) struct HashIndex<E> {
     directory: AtomicPtr<Directory>,
     bytes: AtomicUsize,
+    len: AtomicUsize,
     entries: PhantomData<fn() -> E>,
 }
 
@@ -322,8 +323,14 @@ impl<E: Entry> HashIndex<E> {
         HashIndex {
             directory,
             bytes,
+            len: AtomicUsize::new(0),
             entries: PhantomData,
         }
+    }
+
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
     }
 
     /// The memory it takes, in bytes.
@@ -396,6 +403,7 @@ impl<E: Entry> HashIndex<E> {
             let segment = Self::segment(directory, directory.position(hash), guard);
             // At most seven eighths: beyond it probes grow long.
             if segment.used.load(Ordering::Relaxed) < segment.capacity() / 8 * 7 {
+                self.len.store(self.len() + 1, Ordering::Relaxed);
                 return segment.insert::<E>(hash, entry.pack(hash));
             }
             self.make_room(directory, segment, hash, &rehash, guard);
@@ -425,6 +433,8 @@ impl<E: Entry> HashIndex<E> {
         let directory = self.directory(guard);
         let segment = Self::segment(directory, directory.position(hash), guard);
         let removed = segment.remove::<E>(hash, entry.pack(hash));
+        self.len
+            .store(self.len() - usize::from(removed), Ordering::Relaxed);
         let live = segment.live.load(Ordering::Relaxed);
         if removed && segment.buckets.len() > 1 && live < segment.capacity() / 8 {
             let half = segment.buckets.len() / 2;

@@ -10,9 +10,10 @@
 //! ```
 //!
 //! Many readers, one writer: nothing here makes a reader wait. All of the crate's `unsafe` is
-//! in `record`, `rows` and `index`.
+//! in `record`, `rows`, `index` and `ordered`.
 
 mod index;
+mod ordered;
 mod record;
 mod rows;
 mod table;
@@ -22,11 +23,15 @@ mod visible;
 #[cfg(test)]
 mod tests;
 
+pub use ordered::Order;
 pub use record::{Document, Meta};
-pub use table::{At, TableBytes};
+pub use table::{
+    At, FieldIndex, INDEX_ELEMENTS_MAX, INDEX_KEY_BYTES_MAX, IndexStats, KeyRange, TableBytes,
+    encode_directed,
+};
 pub use visible::Visible;
 
 pub(crate) use index::RowId;
 pub(crate) use record::{BODY_BYTES_MAX, Link, parse_body};
-pub(crate) use table::{FieldIndex, Keys, Newest, Table};
+pub(crate) use table::{Keys, Misfit, Newest, Table, TooLong};
 pub(crate) use visible::{GarbageQueue, Snapshots};

@@ -20,7 +20,7 @@ use crossbeam_epoch::Guard;
 use parking_lot::Mutex;
 
 use super::index::{ROW_MAX, RowId};
-use super::record::{Borrowed, Document, Header};
+use super::record::{self, Borrowed, Document, Header};
 
 const FIRST_BLOCK_BITS: u32 = 5;
 const BLOCKS: usize = (33 - FIRST_BLOCK_BITS) as usize;
@@ -88,6 +88,16 @@ impl Rows {
         let pointer = self.link(row)?.load(Ordering::Acquire);
         // SAFETY: the guard was pinned before the load, so the version outlives it.
         unsafe { Document::borrow_link(pointer) }
+    }
+
+    /// Asks for the newest version of a row, for a call of [`Rows::head`] that comes later.
+    #[inline]
+    pub(crate) fn prefetch(&self, row: RowId, _guard: &Guard) {
+        if let Some(link) = self.link(row) {
+            let pointer = link.load(Ordering::Relaxed);
+            record::prefetch(pointer, 0);
+            record::prefetch(pointer, 64);
+        }
     }
 
     /// The version that an index entry points at.

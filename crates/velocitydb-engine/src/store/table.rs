@@ -18,8 +18,9 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
+use arc_swap::ArcSwap;
 use crossbeam_epoch::{Guard, pin};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::Mutex;
 use velocitydb_types::Timestamp;
 
 use super::index::{HashIndex, RowId, VersionPointer};
@@ -30,7 +31,10 @@ use crate::memory::Memory;
 
 mod field_index;
 
-pub(crate) use field_index::{FieldIndex, KeyIn, Keys};
+pub use field_index::{
+    FieldIndex, INDEX_ELEMENTS_MAX, INDEX_KEY_BYTES_MAX, IndexStats, KeyRange, encode_directed,
+};
+pub(crate) use field_index::{Keys, Misfit, TooLong};
 
 /// The state that a read sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +71,8 @@ const EXPIRING_BYTES: usize = 24;
 pub(crate) struct Table {
     rows: Rows,
     primary: HashIndex<VersionPointer>,
-    indexes: RwLock<Vec<Arc<FieldIndex>>>,
+    /// Replaced as a whole, by the writer.
+    indexes: ArcSwap<Vec<Arc<FieldIndex>>>,
     /// Their memory.
     index_bytes: AtomicUsize,
     /// Whether there are any: most collections have none, and every write asks.
@@ -118,7 +123,7 @@ impl Table {
             memory,
             rows: Rows::new(),
             primary: HashIndex::new(),
-            indexes: RwLock::new(Vec::new()),
+            indexes: ArcSwap::default(),
             index_bytes: AtomicUsize::new(0),
             has_indexes: AtomicBool::new(false),
             hasher: foldhash::quality::FixedState::with_seed(seed),
@@ -326,7 +331,7 @@ impl Table {
         hash: u32,
         present: Option<&Newest>,
         version: Document,
-        keys: &[KeyIn],
+        keys: &Keys,
         guard: &Guard,
     ) -> Option<Garbage> {
         self.accounted(|| self.publish_version(hash, present, version, keys, guard))
@@ -337,7 +342,7 @@ impl Table {
         hash: u32,
         present: Option<&Newest>,
         version: Document,
-        keys: &[KeyIn],
+        keys: &Keys,
         guard: &Guard,
     ) -> Option<Garbage> {
         let (index, tombstone) = (version.index(), version.is_tombstone());
@@ -378,7 +383,10 @@ impl Table {
                 (row, None)
             }
         };
-        self.add_keys(keys, row, present.is_none(), guard);
+        if !keys.is_empty() {
+            let head = self.rows.head(row, guard).expect("just put there");
+            self.add_keys(keys, head.key_bytes(), row, present.is_none(), guard);
+        }
         let expired_at = present.and_then(|newest| newest.version.expires_at());
         self.note_expiry(row, expired_at, expires_at);
         garbage
@@ -402,13 +410,16 @@ impl Table {
                 self.live.fetch_add(1, Ordering::Release);
                 let expires_at = document.expires_at();
                 let keys = self.keys_of_version(None, &document, guard);
+                let keys = keys.map_err(|long| format!("document {}: {long:?}", document.id()))?;
                 let new = document.pointer();
                 let row = self
                     .rows
                     .insert(document)
                     .ok_or("more documents than rows")?;
                 self.primary.insert(hash, new, self.rehash(guard), guard);
-                self.add_keys(&keys, row, true, guard);
+                if let Some(head) = self.rows.head(row, guard) {
+                    self.add_keys(&keys, head.key_bytes(), row, true, guard);
+                }
                 self.note_expiry(row, None, expires_at);
             }
             Ok(())
@@ -417,20 +428,25 @@ impl Table {
 
     /// Takes over a version of another table, with these fields; `None` removes the document. For
     /// a table that nobody reads yet.
-    pub(crate) fn put(self: &Arc<Self>, version: &Document, fields: Option<&[u8]>) {
+    pub(crate) fn put(
+        self: &Arc<Self>,
+        version: &Document,
+        fields: Option<&[u8]>,
+    ) -> Result<(), TooLong> {
         let guard = &pin();
         let body = version.body();
         let hash = self.hash(body.key);
         let present = self.newest(hash, body.key, guard);
         if present.is_none() && fields.is_none() {
-            return;
+            return Ok(());
         }
         let link = Link::of(present.is_some());
         let version = Document::new(body.key, &body.meta, fields, link);
-        let keys = self.keys_of_version(present.as_ref(), &version, guard);
+        let keys = self.keys_of_version(present.as_ref(), &version, guard)?;
         if let Some(old) = self.publish(hash, present.as_ref(), version, &keys, guard) {
             self.reclaim(&old, guard);
         }
+        Ok(())
     }
 
     /// From now on its memory is part of this account.

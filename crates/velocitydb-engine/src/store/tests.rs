@@ -10,6 +10,7 @@ use velocitydb_types::{Fields, Path, Timestamp, Value};
 use super::{
     At, Document, FieldIndex, GarbageQueue, Link, Meta, Newest, Snapshots, Table, Visible,
 };
+use crate::catalog::IndexDefinition;
 use crate::memory::Memory;
 
 #[derive(Debug, Clone)]
@@ -94,7 +95,8 @@ impl World {
         let version = Document::new(&[key], &meta, bytes, Link::of(replaces));
         let keys = self
             .table
-            .keys_of_version(present.as_ref(), &version, &pin());
+            .keys_of_version(present.as_ref(), &version, &pin())
+            .unwrap();
         if let Some(garbage) = self
             .table
             .publish(hash, present.as_ref(), version, &keys, &pin())
@@ -225,8 +227,8 @@ fn a_hot_document_keeps_only_what_snapshots_need() {
 fn unique_values_follow_their_documents() {
     let mut world = World::new();
     world.change(1, Some(10));
-    let unique = FieldIndex::unique(vec![Path::field("v")]);
-    world.table.fill_index(&unique, Timestamp(0)).unwrap();
+    let unique = FieldIndex::new(IndexDefinition::unique("v", vec![Path::field("v")]));
+    assert!(world.table.fill_index(&unique, Timestamp(0)).is_ok());
     let unique = Arc::new(unique);
     world.table.attach_index(Arc::clone(&unique));
     let holder = |world: &World, value: u8| {
@@ -234,7 +236,7 @@ fn unique_values_follow_their_documents() {
         let key = unique.key_of(fields.as_raw()).unwrap();
         let found = world.table.unique_holder(
             &unique,
-            (fields.as_raw(), world.table.hash(&key)),
+            (&key[..], world.table.hash(&key)),
             Timestamp(0),
             &pin(),
             |_| false,
@@ -285,7 +287,9 @@ fn readers_beside_a_writer_see_whole_states() {
                     let bytes = Some(bytes.as_bytes());
                     let replaces = present.is_some();
                     let version = Document::new(&[key], &meta, bytes, Link::of(replaces));
-                    let keys = table.keys_of_version(present.as_ref(), &version, &pin());
+                    let keys = table
+                        .keys_of_version(present.as_ref(), &version, &pin())
+                        .unwrap();
                     if let Some(old) = table.publish(hash, present.as_ref(), version, &keys, &pin())
                     {
                         garbage.push(old);

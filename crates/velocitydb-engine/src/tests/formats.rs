@@ -109,8 +109,8 @@ fn entries_keep_their_bytes() {
         ),
         (
             Command::CreateIndex(id, index),
-            "0202041030",
-            r#"{"name":"i","fields":["n"],"kind":"unique_hash"}"#,
+            "0202041037",
+            r#"{"name":"i","fields":["n"],"kind":"hash","unique":true}"#,
         ),
         (
             Command::Alter(id, Box::new(alteration)),

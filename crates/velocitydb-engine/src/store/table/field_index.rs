@@ -1,261 +1,553 @@
 //! A table's indexes over fields: what they hold, and which documents have a value.
 //!
-//! A unique index lets a value stand in one document at most; the index of a field that refers to
-//! another collection finds the documents that refer to one of its. Both are asked by the writer
-//! alone. They name rows, so that a document that changes elsewhere needs no new entry, and they
-//! have the values of old versions too, for as long as those are kept. Tests: `store::tests`.
+//! An index holds, for every kept version of every document, where its key leads: to the row.
+//! So it serves every snapshot that is kept, and a reader judges by the version that its snapshot
+//! sees in the row: an entry counts when that version still has the entry's key. An entry goes
+//! with the last version in the row that has its key.
+//!
+//! ```text
+//!   hash, unique     HashIndex:     hash of the key ──► row
+//!   hash             OrderedIndex:  hash of the key | row
+//!   btree, geo       OrderedIndex:  key | id | end | row
+//! ```
+//!
+//! A hash index that is not unique is ordered too: any number of documents may have one value,
+//! which no chain of buckets would bear. In a B-tree documents with equal values stand in the
+//! order of their ids, in the direction of the last field, so that reading it is sorting.
+//!
+//! One writer, any number of readers that never wait. Reading is in `read`. Tests: `store::tests`, and the query
+//! crate's, which compare with scans.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use crossbeam_epoch::{Guard, pin};
-use parking_lot::{Mutex, RwLockReadGuard};
 use smallvec::SmallVec;
-use velocitydb_types::{Path, RawMap, Timestamp, encode_value_key};
+use velocitydb_types::{RawArray, RawMap, RawValue, Timestamp, encode_value_key};
+
+mod read;
 
 use super::{Newest, Table};
+use crate::catalog::{self, Direction, IndexDefinition, IndexKind};
 use crate::store::index::{HashIndex, RowId};
+use crate::store::ordered::{ENTRY_BYTES_MAX, OrderedIndex};
 use crate::store::record::Document;
 use crate::store::rows::Rows;
 
-/// The rows of documents by the values of some fields. A document in which one of the fields is
-/// absent or null is not in it.
-pub(crate) struct FieldIndex {
-    /// The fields whose values together are the key.
-    pub(crate) fields: Vec<Path>,
+/// The longest key of an ordered index, in bytes.
+pub const INDEX_KEY_BYTES_MAX: usize = 8 * 1024;
+
+/// An array whose elements are indexed has no more of them.
+pub const INDEX_ELEMENTS_MAX: usize = 1000;
+
+/// The number of the first row that is not built yet, when all are.
+const BUILT: RowId = RowId::MAX;
+
+/// See the module.
+pub struct FieldIndex {
+    definition: IndexDefinition,
     entries: Entries,
+    /// Rows from here on may be missing: the index is still being built.
+    built: AtomicU32,
+    /// How many queries have used it, and when one last did.
+    uses: AtomicU64,
+    used_at: AtomicI64,
 }
 
-/// Rows by the hashes of keys.
 enum Entries {
-    /// A key stands in one row at most, in the newest state.
     Unique(HashIndex<RowId>),
-    /// Any number of rows may have a key, which a hash index could not bear.
-    Many(Mutex<BTreeSet<(u32, RowId)>>),
+    Hashed(OrderedIndex),
+    Ordered(OrderedIndex),
 }
 
-/// What an entry of a set takes, in bytes, with the set's own share.
-const SET_ENTRY_BYTES: usize = 12;
-
-/// Room for most keys.
-const KEY_BYTES: usize = 32;
-
-impl FieldIndex {
-    pub(crate) fn unique(fields: Vec<Path>) -> FieldIndex {
-        let entries = Entries::Unique(HashIndex::new());
-        FieldIndex { fields, entries }
-    }
-
-    fn many(fields: Vec<Path>) -> FieldIndex {
-        let entries = Entries::Many(Mutex::default());
-        FieldIndex { fields, entries }
-    }
-
-    /// An empty index over fields, unique or not.
-    pub(crate) fn over((fields, unique): (Vec<Path>, bool)) -> FieldIndex {
-        if unique {
-            FieldIndex::unique(fields)
-        } else {
-            FieldIndex::many(fields)
-        }
-    }
-
-    pub(crate) fn is_unique(&self) -> bool {
-        matches!(self.entries, Entries::Unique(_))
-    }
-
-    /// The key of a document in this index; `None` when it is not in it.
-    pub(crate) fn key_of(&self, fields: RawMap<'_>) -> Option<Vec<u8>> {
-        let mut key = Vec::with_capacity(KEY_BYTES);
-        for path in &self.fields {
-            let value = fields.get_path(path).filter(|value| !value.is_null())?;
-            encode_value_key(value, &mut key);
-        }
-        Some(key)
-    }
-
-    /// Whether a document that stands at `present` has no entry under `key` yet.
-    pub(crate) fn is_new(&self, present: Option<&Newest>, key: &[u8]) -> bool {
-        let before = present.and_then(|newest| self.key_of_version(&newest.version));
-        before.as_deref() != Some(key)
-    }
-
-    fn key_of_version(&self, version: &Document) -> Option<Vec<u8>> {
-        let body = version.body();
-        if body.tombstone {
-            None
-        } else {
-            self.key_of(RawMap::trusted(body.fields))
-        }
-    }
-
-    fn has(&self, version: &Document, key: &[u8]) -> bool {
-        self.key_of_version(version).is_some_and(|held| held == key)
-    }
-
-    fn bytes(&self) -> usize {
-        match &self.entries {
-            Entries::Unique(entries) => entries.bytes(),
-            Entries::Many(entries) => entries.lock().len() * SET_ENTRY_BYTES,
-        }
-    }
-
-    /// Calls `found` with each row that may have the key of this hash until it returns `Some`.
-    fn find<T>(
-        &self,
-        hash: u32,
-        guard: &Guard,
-        found: impl FnMut(RowId) -> Option<T>,
-    ) -> Option<T> {
-        match &self.entries {
-            Entries::Unique(entries) => entries.find(hash, guard, found),
-            Entries::Many(entries) => {
-                let entries = entries.lock();
-                let rows = entries.range((hash, 0)..=(hash, RowId::MAX));
-                rows.map(|(_, row)| *row).find_map(found)
-            }
-        }
-    }
-
-    /// Adds a row. A value that came back while an old version with it is still kept has its
-    /// entry already, but never in a `fresh` row.
-    fn insert(&self, hash: u32, row: RowId, fresh: bool, guard: &Guard) {
-        match &self.entries {
-            Entries::Unique(entries) => {
-                let held = |held| (held == row).then_some(());
-                if fresh || entries.find(hash, guard, held).is_none() {
-                    entries.insert(hash, row, |_| hash, guard);
-                }
-            }
-            Entries::Many(entries) => {
-                entries.lock().insert((hash, row));
-            }
-        }
-    }
-
-    fn remove(&self, hash: u32, row: RowId, guard: &Guard) {
-        match &self.entries {
-            Entries::Unique(entries) => {
-                entries.remove(hash, row, |_| 0, guard);
-            }
-            Entries::Many(entries) => {
-                entries.lock().remove(&(hash, row));
-            }
-        }
-    }
+/// A part of an ordered index, from some bytes to before others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KeyRange {
+    /// Keys are not less.
+    pub from: Vec<u8>,
+    /// Keys are less; `None`: there is no bound.
+    pub to: Option<Vec<u8>>,
 }
 
-/// A version's keys in indexes over fields.
-pub(crate) type Keys = SmallVec<[KeyIn; 2]>;
+/// What one index holds and takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct IndexStats {
+    /// How many entries it has, of old versions too.
+    pub entries: usize,
+    /// About how many different keys; `None` where the kind cannot tell.
+    pub distinct: Option<usize>,
+    /// Its memory, in bytes.
+    pub bytes: usize,
+    /// How many queries have used it since the start.
+    pub uses: u64,
+    /// When one last did.
+    pub used_at: Option<Timestamp>,
+    /// How many rows are in it, while it is being built.
+    pub built: Option<u32>,
+}
+
+/// The keys of one version in the indexes of its table.
+#[derive(Debug, Default)]
+pub(crate) struct Keys {
+    bytes: Vec<u8>,
+    keys: SmallVec<[KeyIn; 2]>,
+}
 
 /// A version's key in one index.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct KeyIn {
     /// The index's place among those of the table.
     index: u32,
+    /// Where its bytes end.
+    end: u32,
     /// The [`Table::hash`] of the key.
-    pub(crate) hash: u32,
+    hash: u32,
     /// Whether the version replaced has another, so that this one gets an entry.
     is_new: bool,
+    /// Whether no other document may have it.
+    claims: bool,
 }
 
-impl KeyIn {
-    /// Whether it is the key in the index at this place.
-    pub(crate) fn is_of(&self, index: usize) -> bool {
-        self.index as usize == index
+/// A key too long for an index, or an array too long: which, and how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TooLong {
+    pub(crate) index: String,
+    pub(crate) found: usize,
+    pub(crate) max: usize,
+    pub(crate) what: &'static str,
+}
+
+/// Room for most keys.
+const KEY_BYTES: usize = 32;
+
+/// Room for most entries.
+type EntryBytes = SmallVec<[u8; 64]>;
+
+/// Ends of keys in a buffer.
+type Ends = SmallVec<[u32; 2]>;
+
+impl FieldIndex {
+    /// An index that has everything its table has, which is nothing.
+    pub(crate) fn new(definition: IndexDefinition) -> FieldIndex {
+        let entries = match (definition.kind, definition.unique) {
+            (IndexKind::Hash, true) => Entries::Unique(HashIndex::new()),
+            (IndexKind::Hash, false) => Entries::Hashed(OrderedIndex::new()),
+            (IndexKind::Btree | IndexKind::Geo, _) => Entries::Ordered(OrderedIndex::new()),
+        };
+        FieldIndex {
+            definition,
+            entries,
+            built: AtomicU32::new(BUILT),
+            uses: AtomicU64::new(0),
+            used_at: AtomicI64::new(i64::MIN),
+        }
+    }
+
+    /// The same, yet to be built: see [`Table::build_step`].
+    pub(crate) fn unbuilt(definition: IndexDefinition) -> FieldIndex {
+        let index = FieldIndex::new(definition);
+        index.built.store(0, Ordering::Relaxed);
+        index
+    }
+
+    /// What it is.
+    pub fn definition(&self) -> &IndexDefinition {
+        &self.definition
+    }
+
+    pub(crate) fn is_unique(&self) -> bool {
+        self.definition.unique
+    }
+
+    /// Whether it has everything.
+    pub fn is_built(&self) -> bool {
+        self.built.load(Ordering::Acquire) == BUILT
+    }
+
+    /// How many entries it has.
+    pub fn len(&self) -> usize {
+        match &self.entries {
+            Entries::Unique(entries) => entries.len(),
+            Entries::Hashed(entries) | Entries::Ordered(entries) => entries.len(),
+        }
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Notes that a query uses it.
+    pub fn note_use(&self, now: Timestamp) {
+        self.uses.fetch_add(1, Ordering::Relaxed);
+        self.used_at.store(now.0, Ordering::Relaxed);
+    }
+
+    fn bytes(&self) -> usize {
+        match &self.entries {
+            Entries::Unique(entries) => entries.bytes(),
+            Entries::Hashed(entries) | Entries::Ordered(entries) => entries.bytes(),
+        }
+    }
+
+    /// Appends the keys of a document to `bytes`, and where each ends to `ends`; whether they
+    /// claim to be the only ones.
+    fn push_keys(&self, fields: RawMap<'_>, bytes: &mut Vec<u8>, ends: &mut Ends) -> bool {
+        let definition = &self.definition;
+        if !definition.admits(fields) {
+            return false;
+        }
+        if definition.kind == IndexKind::Geo {
+            let point = fields.get_path(&definition.fields[0].path);
+            if let Some(point) = point.and_then(RawValue::as_point) {
+                bytes.extend_from_slice(&velocitydb_types::geo::cell(point).to_be_bytes());
+                ends.push(bytes.len() as u32);
+            }
+            return false;
+        }
+        let start = bytes.len();
+        let mut complete = true;
+        for (at, field) in definition.fields.iter().enumerate() {
+            let value = fields.get_path(&field.path).unwrap_or(RawValue::NULL);
+            if field.elements
+                && let Some(array) = value.as_array()
+            {
+                self.push_elements(fields, at, array, start, bytes, ends);
+                return false;
+            }
+            complete &= !value.is_null();
+            encode_directed(value, field.direction, bytes);
+        }
+        if !complete && matches!(self.entries, Entries::Unique(_)) {
+            bytes.truncate(start);
+            return false;
+        }
+        ends.push(bytes.len() as u32);
+        complete && definition.unique
+    }
+
+    /// A key for each element of an array, each once, behind what stands in `bytes` from `start`
+    /// on. An empty array has none.
+    fn push_elements(
+        &self,
+        fields: RawMap<'_>,
+        at: usize,
+        array: RawArray<'_>,
+        start: usize,
+        bytes: &mut Vec<u8>,
+        ends: &mut Ends,
+    ) {
+        let (head, mut tail) = (bytes.split_off(start), Vec::new());
+        let (field, after) = (
+            &self.definition.fields[at],
+            &self.definition.fields[at + 1..],
+        );
+        for field in after {
+            let value = fields.get_path(&field.path).unwrap_or(RawValue::NULL);
+            encode_directed(value, field.direction, &mut tail);
+        }
+        let keys = array.iter().map(|element| {
+            let mut key = Vec::new();
+            encode_directed(element, field.direction, &mut key);
+            key
+        });
+        for key in keys.collect::<BTreeSet<_>>() {
+            bytes.extend([&head[..], &key, &tail].concat());
+            ends.push(bytes.len() as u32);
+        }
+    }
+
+    /// Calls `each` with the keys of a version; `spare` is room for them.
+    fn keys_of(&self, version: &Document, spare: &mut Vec<u8>, mut each: impl FnMut(&[u8])) {
+        if version.is_tombstone() {
+            return;
+        }
+        let mut ends = Ends::new();
+        spare.clear();
+        self.push_keys(version.fields(), spare, &mut ends);
+        let mut start = 0;
+        for end in ends {
+            each(&spare[start..end as usize]);
+            start = end as usize;
+        }
+    }
+
+    /// The only key of a document in an index without elements; `None` when it is not in it.
+    pub(crate) fn key_of(&self, fields: RawMap<'_>) -> Option<Vec<u8>> {
+        let (mut bytes, mut ends) = (Vec::with_capacity(KEY_BYTES), Ends::new());
+        self.push_keys(fields, &mut bytes, &mut ends);
+        (ends.len() == 1).then_some(bytes)
+    }
+
+    /// As [`FieldIndex::key_of`], where it must be the only document's.
+    pub(crate) fn claim_of(&self, version: &Document) -> Option<Vec<u8>> {
+        let (mut bytes, mut ends) = (Vec::with_capacity(KEY_BYTES), Ends::new());
+        let claims = self.push_keys(version.fields(), &mut bytes, &mut ends);
+        (claims && !version.is_tombstone()).then_some(bytes)
+    }
+
+    /// Whether a version has a key.
+    fn has(&self, version: &Document, key: &[u8], spare: &mut Vec<u8>) -> bool {
+        let mut found = false;
+        self.keys_of(version, spare, |held| found |= held == key);
+        found
+    }
+
+    /// The bytes of an entry of an ordered index behind its key.
+    fn push_row(&self, id: &[u8], row: RowId, entry: &mut EntryBytes) {
+        let last = self.definition.fields.last();
+        let inverted = last.is_some_and(|last| last.direction == Direction::Descending);
+        let mask = if inverted { 0xff } else { 0 };
+        entry.extend(id.iter().map(|byte| byte ^ mask));
+        entry.push(mask);
+        entry.extend_from_slice(&row.to_be_bytes());
+    }
+
+    /// Adds a row under a key. One that came back while an old version with it is still kept has
+    /// its entry already, but never in a `fresh` row.
+    fn insert(&self, key: Key<'_>, row: RowId, fresh: bool, guard: &Guard) {
+        match &self.entries {
+            Entries::Unique(entries) => {
+                let held = |held| (held == row).then_some(());
+                if fresh || entries.find(key.hash, guard, held).is_none() {
+                    entries.insert(key.hash, row, |_| key.hash, guard);
+                }
+            }
+            Entries::Hashed(entries) => {
+                entries.insert(&hashed(key.hash, row), guard);
+            }
+            Entries::Ordered(entries) => {
+                let mut entry = EntryBytes::from_slice(key.bytes);
+                self.push_row(key.id, row, &mut entry);
+                entries.insert(&entry, guard);
+            }
+        }
+    }
+
+    fn remove(&self, key: Key<'_>, row: RowId, guard: &Guard) {
+        match &self.entries {
+            Entries::Unique(entries) => {
+                entries.remove(key.hash, row, |_| 0, guard);
+            }
+            Entries::Hashed(entries) => {
+                entries.remove(&hashed(key.hash, row), guard);
+            }
+            Entries::Ordered(entries) => {
+                let mut entry = EntryBytes::from_slice(key.bytes);
+                self.push_row(key.id, row, &mut entry);
+                entries.remove(&entry, guard);
+            }
+        }
+    }
+
+    /// Whether the entries of a version are in it, and those of its successors must go in and out:
+    /// not in rows that are yet to be built.
+    fn covers(&self, row: RowId) -> bool {
+        row < self.built.load(Ordering::Relaxed)
+    }
+
+    fn check_length(&self, id: &[u8], from: usize, ends: &[u32]) -> Result<(), TooLong> {
+        let too_long = |what, found, max| {
+            let index = self.definition.name.clone();
+            Err(TooLong {
+                index,
+                what,
+                found,
+                max,
+            })
+        };
+        if ends.len() > INDEX_ELEMENTS_MAX {
+            return too_long("elements of the array", ends.len(), INDEX_ELEMENTS_MAX);
+        }
+        if !matches!(self.entries, Entries::Ordered(_)) {
+            return Ok(());
+        }
+        let starts = std::iter::once(from).chain(ends.iter().map(|end| *end as usize));
+        let longest = starts
+            .zip(ends)
+            .map(|(start, end)| *end as usize - start)
+            .max();
+        match longest.unwrap_or(0) {
+            key if key > INDEX_KEY_BYTES_MAX => {
+                too_long("bytes of the indexed value", key, INDEX_KEY_BYTES_MAX)
+            }
+            key if key + id.len() + 5 > ENTRY_BYTES_MAX => too_long(
+                "bytes of the indexed value and the id",
+                key + id.len(),
+                ENTRY_BYTES_MAX - 5,
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A key of a document.
+#[derive(Clone, Copy)]
+struct Key<'a> {
+    bytes: &'a [u8],
+    hash: u32,
+    /// The document's encoded id.
+    id: &'a [u8],
+}
+
+fn hashed(hash: u32, row: RowId) -> [u8; 8] {
+    (u64::from(hash) << 32 | u64::from(row)).to_be_bytes()
+}
+
+/// Appends the bytes by which a value is ordered in a direction.
+pub fn encode_directed<'a>(
+    value: impl Into<velocitydb_types::View<'a>>,
+    direction: Direction,
+    out: &mut Vec<u8>,
+) {
+    let start = out.len();
+    encode_value_key(value, out);
+    if direction == Direction::Descending {
+        out[start..].iter_mut().for_each(|byte| *byte = !*byte);
+    }
+}
+
+impl Keys {
+    fn iter<'a>(&'a self, id: &'a [u8]) -> impl Iterator<Item = (KeyIn, Key<'a>)> {
+        let starts = std::iter::once(0).chain(self.keys.iter().map(|key| key.end));
+        self.keys.iter().zip(starts).map(move |(key, start)| {
+            let bytes = &self.bytes[start as usize..key.end as usize];
+            (
+                *key,
+                Key {
+                    bytes,
+                    hash: key.hash,
+                    id,
+                },
+            )
+        })
+    }
+
+    /// The key in the unique index at this place that no other document may have, and its hash.
+    pub(crate) fn claim(&self, index: usize) -> Option<(&[u8], u32)> {
+        let mut keys = self.iter(&[]);
+        let claim = keys.find(|(key, _)| key.claims && key.index as usize == index);
+        claim.map(|(_, key)| (key.bytes, key.hash))
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
     }
 }
 
 impl Table {
-    /// Whether there are any indexes over fields.
+    /// The indexes over fields. They change under the writer lock alone.
+    pub(crate) fn indexes(&self) -> arc_swap::Guard<Arc<Vec<Arc<FieldIndex>>>> {
+        self.indexes.load()
+    }
+
+    /// Whether there are any.
     #[inline]
     pub(crate) fn has_indexes(&self) -> bool {
         self.has_indexes.load(Ordering::Relaxed)
     }
 
-    /// The indexes over fields; `None` when there are none. They change under the writer lock
-    /// alone.
-    pub(crate) fn indexes(&self) -> Option<RwLockReadGuard<'_, Vec<Arc<FieldIndex>>>> {
-        self.has_indexes().then(|| self.indexes.read())
+    /// The index by name.
+    pub(crate) fn index(&self, name: &str) -> Option<Arc<FieldIndex>> {
+        let indexes = self.indexes();
+        indexes
+            .iter()
+            .find(|index| index.definition.name == name)
+            .cloned()
+    }
+
+    /// The index that a field has because it is unique or refers.
+    pub(crate) fn index_of_field(&self, field: &str) -> Option<Arc<FieldIndex>> {
+        let names = [catalog::unique_name(field), catalog::reference_name(field)];
+        names.iter().find_map(|name| self.index(name))
     }
 
     fn set_indexes(&self, change: impl FnOnce(&mut Vec<Arc<FieldIndex>>)) {
         self.accounted(|| {
-            let mut indexes = self.indexes.write();
+            let mut indexes = Vec::clone(&self.indexes());
             change(&mut indexes);
             let bytes = indexes.iter().map(|index| index.bytes()).sum();
             self.index_bytes.store(bytes, Ordering::Relaxed);
             self.has_indexes
                 .store(!indexes.is_empty(), Ordering::Relaxed);
+            self.indexes.store(Arc::new(indexes));
         });
     }
 
-    /// The document, in a row other than those ignored, whose newest version has the key of these
-    /// fields (and its [`Table::hash`]) in a unique index.
-    pub(crate) fn unique_holder(
-        &self,
-        unique: &FieldIndex,
-        (fields, hash): (RawMap<'_>, u32),
-        time: Timestamp,
-        guard: &Guard,
-        mut ignored: impl FnMut(RowId) -> bool,
-    ) -> Option<Document> {
-        unique.find(hash, guard, |row| {
-            let head = self.rows.head(row, guard)?;
-            let key = unique.key_of_version(&head)?;
-            let holds = unique.key_of(fields).as_ref() == Some(&key);
-            (holds && head.is_live(time) && !ignored(row)).then(|| head.to_owned())
-        })
+    /// Puts an index in use. One that is not built yet is from now on kept for rows that are.
+    pub(crate) fn attach_index(&self, index: Arc<FieldIndex>) {
+        self.set_indexes(|indexes| indexes.push(index));
     }
 
-    /// The documents whose newest version has `key` in an index, in the order of their ids.
-    pub(crate) fn holders(
-        &self,
-        index: &FieldIndex,
-        key: &[u8],
-        time: Timestamp,
-        guard: &Guard,
-    ) -> Vec<Document> {
-        let mut holders = Vec::new();
-        index.find(self.hash(key), guard, |row| {
-            let head = self.rows.head(row, guard)?;
-            if index.has(&head, key) && head.is_live(time) {
-                holders.push(head.to_owned());
-            }
-            None::<()>
-        });
-        holders.sort_unstable_by(|a, b| a.key_bytes().cmp(b.key_bytes()));
-        holders
+    /// Drops the index of this name.
+    pub(crate) fn detach_index(&self, name: &str) {
+        self.set_indexes(|indexes| indexes.retain(|index| index.definition.name != name));
     }
 
-    /// The keys of a version that is to have `fields` (`None`: of a tombstone), and of a document
-    /// that stands at `present`. Asks for the memory where unique ones will be looked up.
+    /// The keys of a version that is to have this id and these `fields` (`None`: of a tombstone),
+    /// and of a document that stands at `present`. Asks for the memory where unique ones will be
+    /// looked up.
+    ///
+    /// # Errors
+    /// When a key is too long for its index.
     #[inline]
     pub(crate) fn keys(
         &self,
         present: Option<&Newest>,
+        id: &[u8],
         fields: Option<RawMap<'_>>,
         guard: &Guard,
-    ) -> Keys {
-        match (self.indexes(), fields) {
-            (Some(indexes), Some(fields)) => {
-                let keys = indexes.iter().zip(0..).filter_map(|(index, at)| {
-                    let key = index.key_of(fields)?;
-                    let hash = self.hash(&key);
-                    if let Entries::Unique(entries) = &index.entries {
-                        entries.prefetch(hash, guard);
-                    }
-                    Some(KeyIn {
-                        index: at,
-                        hash,
-                        is_new: index.is_new(present, &key),
-                    })
-                });
-                keys.collect()
-            }
-            _ => Keys::new(),
+    ) -> Result<Keys, TooLong> {
+        match fields {
+            Some(fields) if self.has_indexes() => self.keys_in_all(present, id, fields, guard),
+            _ => Ok(Keys::default()),
         }
+    }
+
+    fn keys_in_all(
+        &self,
+        present: Option<&Newest>,
+        id: &[u8],
+        fields: RawMap<'_>,
+        guard: &Guard,
+    ) -> Result<Keys, TooLong> {
+        let mut keys = Keys {
+            bytes: Vec::with_capacity(KEY_BYTES),
+            keys: SmallVec::new(),
+        };
+        let mut spare = Vec::new();
+        for (index, at) in self.indexes().iter().zip(0..) {
+            let (from, mut ends) = (keys.bytes.len(), Ends::new());
+            let claims = index.push_keys(fields, &mut keys.bytes, &mut ends);
+            index.check_length(id, from, &ends)?;
+            let mut start = from;
+            for &end in &ends {
+                let bytes = &keys.bytes[start..end as usize];
+                let hash = match &index.entries {
+                    Entries::Ordered(_) => 0,
+                    Entries::Hashed(_) => self.hash(bytes),
+                    Entries::Unique(entries) => {
+                        let hash = self.hash(bytes);
+                        entries.prefetch(hash, guard);
+                        hash
+                    }
+                };
+                let kept =
+                    present.is_some_and(|newest| index.has(&newest.version, bytes, &mut spare));
+                start = end as usize;
+                let is_new = !kept;
+                keys.keys.push(KeyIn {
+                    index: at,
+                    end,
+                    hash,
+                    is_new,
+                    claims,
+                });
+            }
+        }
+        Ok(keys)
     }
 
     /// [`Table::keys`] of a version that is made already.
@@ -264,33 +556,40 @@ impl Table {
         present: Option<&Newest>,
         version: &Document,
         guard: &Guard,
-    ) -> Keys {
+    ) -> Result<Keys, TooLong> {
         let fields = (!version.is_tombstone()).then(|| version.fields());
-        self.keys(present, fields, guard)
+        self.keys(present, version.key_bytes(), fields, guard)
     }
 
-    /// Adds the entries of a version that has just been published in this row.
-    pub(super) fn add_keys(&self, keys: &[KeyIn], row: RowId, fresh: bool, guard: &Guard) {
-        let Some(indexes) = self.indexes().filter(|_| !keys.is_empty()) else {
+    /// Adds the entries of a version with this id that has just been published in this row.
+    pub(super) fn add_keys(&self, keys: &Keys, id: &[u8], row: RowId, fresh: bool, guard: &Guard) {
+        if keys.is_empty() {
             return;
-        };
-        for key in keys.iter().filter(|key| key.is_new) {
-            self.change_index(&indexes[key.index as usize], |index| {
-                index.insert(key.hash, row, fresh, guard);
-            });
+        }
+        let indexes = self.indexes();
+        for (place, key) in keys.iter(id).filter(|(place, _)| place.is_new) {
+            let index = &indexes[place.index as usize];
+            if index.covers(row) {
+                self.change_index(index, |index| index.insert(key, row, fresh, guard));
+            }
         }
     }
 
     /// Removes what a version that goes leaves in the indexes, unless a version of the same row
     /// that stays has the same key.
     pub(super) fn remove_keys(&self, version: &Document, row: RowId, guard: &Guard) {
-        let indexes = self.indexes();
-        for index in indexes.iter().flat_map(|indexes| indexes.iter()) {
-            if let Some(key) = index.key_of_version(version)
-                && !self.chain_has(row, index, &key, version, guard)
-            {
-                self.change_index(index, |index| index.remove(self.hash(&key), row, guard));
-            }
+        if !self.has_indexes() {
+            return;
+        }
+        let (mut spare, mut other) = (Vec::new(), Vec::new());
+        for index in self.indexes().iter().filter(|index| index.covers(row)) {
+            index.keys_of(version, &mut spare, |bytes| {
+                if !self.chain_has(row, index, bytes, version, &mut other, guard) {
+                    let (hash, id) = (self.hash(bytes), version.key_bytes());
+                    let key = Key { bytes, hash, id };
+                    self.change_index(index, |index| index.remove(key, row, guard));
+                }
+            });
         }
     }
 
@@ -308,11 +607,12 @@ impl Table {
         index: &FieldIndex,
         key: &[u8],
         gone: &Document,
+        spare: &mut Vec<u8>,
         guard: &Guard,
     ) -> bool {
         let mut version = self.rows.head(row, guard);
         while let Some(this) = version {
-            if this.pointer() != gone.pointer() && index.has(&this, key) {
+            if this.pointer() != gone.pointer() && index.has(&this, key, spare) {
                 return true;
             }
             version = Rows::previous(&this, guard);
@@ -320,72 +620,102 @@ impl Table {
         false
     }
 
+    /// Puts the versions of up to `limit` more rows into an index that is not built yet; whether
+    /// it is now. Only the writer calls it.
+    pub(crate) fn build_step(&self, index: &FieldIndex, limit: u32) -> bool {
+        let from = index.built.load(Ordering::Relaxed);
+        if from == BUILT {
+            return true;
+        }
+        let end = self.rows.end();
+        let to = from.saturating_add(limit).min(end);
+        self.accounted(|| (from..to).for_each(|row| self.build_row(index, row, true)));
+        let built = if to == end { BUILT } else { to };
+        index.built.store(built, Ordering::Release);
+        built == BUILT
+    }
+
+    /// Adds all kept versions of a row; to the account of the table's memory when the index is
+    /// attached.
+    fn build_row(&self, index: &FieldIndex, row: RowId, attached: bool) {
+        let guard = &pin();
+        let mut version = self.rows.head(row, guard);
+        let mut spare = Vec::new();
+        while let Some(this) = version {
+            index.keys_of(&this, &mut spare, |bytes| {
+                let (hash, id) = (self.hash(bytes), this.key_bytes());
+                let key = Key { bytes, hash, id };
+                let insert = |index: &FieldIndex| index.insert(key, row, false, guard);
+                match attached {
+                    true => self.change_index(index, insert),
+                    false => insert(index),
+                }
+            });
+            version = Rows::previous(&this, guard);
+        }
+    }
+
+    /// Whether the documents that are live at `time` can be in an index; of those that cannot, the
+    /// one with the smallest id is named.
+    pub(crate) fn check_lengths(&self, index: &FieldIndex, time: Timestamp) -> Result<(), Misfit> {
+        let mut worst: Option<(Document, TooLong)> = None;
+        let (mut bytes, mut ends) = (Vec::new(), Ends::new());
+        self.scan(0, u64::MAX, |document| {
+            bytes.clear();
+            ends.clear();
+            index.push_keys(document.fields(), &mut bytes, &mut ends);
+            let id = document.key_bytes();
+            if let Err(too_long) = index.check_length(id, 0, &ends)
+                && document.is_live(time)
+                && worst
+                    .as_ref()
+                    .is_none_or(|(worst, _)| id < worst.key_bytes())
+            {
+                worst = Some((document, too_long));
+            }
+            true
+        });
+        match worst {
+            Some((document, too_long)) => Err(Misfit::TooLong(document, too_long)),
+            None => Ok(()),
+        }
+    }
+
     /// Fills an index, not yet attached, with all kept versions. Where it is unique and documents
     /// of the newest state have the same key, it answers two of them: of the smallest such key
     /// the two smallest ids, wherever the documents' rows are. Only the writer calls it.
-    pub(crate) fn fill_index(
-        &self,
-        index: &FieldIndex,
-        time: Timestamp,
-    ) -> Result<(), Box<(Document, Document)>> {
+    pub(crate) fn fill_index(&self, index: &FieldIndex, time: Timestamp) -> Result<(), Misfit> {
+        self.check_lengths(index, time)?;
         let mut twice: Option<Vec<u8>> = None;
         for row in 0..self.rows.end() {
             let guard = &pin();
-            let Some(head) = self.rows.head(row, guard) else {
-                continue;
-            };
-            if index.is_unique()
-                && head.is_live(time)
-                && let Some(key) = index.key_of_version(&head)
+            let head = self.rows.head(row, guard);
+            if let Some(head) = head.filter(|head| index.is_unique() && head.is_live(time))
+                && let Some(key) = index.claim_of(&head)
                 && twice.as_ref().is_none_or(|twice| key < *twice)
-                && {
-                    let of = (head.fields(), self.hash(&key));
-                    self.unique_holder(index, of, time, guard, |_| false)
-                        .is_some()
-                }
+                && self
+                    .unique_holder(index, (&key, self.hash(&key)), time, guard, |_| false)
+                    .is_some()
             {
                 twice = Some(key);
             }
-            let mut version = Some(head);
-            while let Some(this) = version {
-                if let Some(key) = index.key_of_version(&this) {
-                    index.insert(self.hash(&key), row, false, guard);
-                }
-                version = Rows::previous(&this, guard);
-            }
+            self.build_row(index, row, false);
         }
         let Some(twice) = twice else {
             return Ok(());
         };
-        let mut holders = Vec::new();
-        self.scan(0, u64::MAX, |document| {
-            if document.is_live(time) && index.has(&document, &twice) {
-                holders.push(document);
-                holders.sort_unstable_by(|a, b| a.key_bytes().cmp(b.key_bytes()));
-                holders.truncate(2);
-            }
-            true
-        });
-        let mut holders = holders.into_iter();
+        let guard = &pin();
+        let mut holders = self.holders(index, &twice, time, guard).into_iter();
         match (holders.next(), holders.next()) {
-            (Some(one), Some(other)) => Err(Box::new((one, other))),
+            (Some(one), Some(other)) => Err(Misfit::Twice(Box::new((one, other)))),
             _ => unreachable!("two documents had this key a moment ago, and nobody writes"),
         }
     }
+}
 
-    /// Puts a filled index in use.
-    pub(crate) fn attach_index(&self, index: Arc<FieldIndex>) {
-        self.set_indexes(|indexes| indexes.push(index));
-    }
-
-    /// Drops the unique index over these fields.
-    pub(crate) fn drop_unique(&self, fields: &[Path]) {
-        self.set_indexes(|indexes| {
-            let mut indexes_now = indexes.iter();
-            let dropped = indexes_now.position(|index| index.is_unique() && index.fields == fields);
-            if let Some(dropped) = dropped {
-                indexes.remove(dropped);
-            }
-        });
-    }
+/// Why documents cannot be in an index.
+pub(crate) enum Misfit {
+    TooLong(Document, TooLong),
+    /// Two have the same key in a unique one.
+    Twice(Box<(Document, Document)>),
 }

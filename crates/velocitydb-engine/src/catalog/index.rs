@@ -1,0 +1,390 @@
+//! What an index is: its name, its fields, how it finds.
+//!
+//! Read from JSON, where a field is its path or an object, and everything but name, fields and
+//! kind may be left out:
+//!
+//! ```text
+//!   {"name": "by_state", "kind": "btree", "fields": ["state", {"path": "priority", "direction": "desc"}]}
+//!   {"name": "by_tag", "kind": "btree", "fields": [{"path": "tags", "elements": true}]}
+//!   {"name": "waiting", "kind": "hash", "fields": ["node"], "filter": "state = 'waiting'"}
+//! ```
+//!
+//! Tests: below, `tests::formats`, and the embedded library's.
+
+use serde::{Deserialize, Serialize};
+use velocitydb_types::{Expression, Path, RawMap};
+
+use super::check_name;
+use crate::command::Refusal;
+
+/// How many fields an index may have.
+pub const INDEX_FIELDS_MAX: usize = 16;
+
+/// What an index is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Written", deny_unknown_fields)]
+pub struct IndexDefinition {
+    /// The name, unique within the collection.
+    pub name: String,
+    /// The indexed fields, in order.
+    pub fields: Vec<IndexField>,
+    /// How it finds.
+    pub kind: IndexKind,
+    /// Whether the fields' values together stand in one document at most. Documents in which one
+    /// of the fields is absent or null do not count.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unique: bool,
+    /// Only documents that meet this condition are in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Expression>,
+}
+
+/// A field of an index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "WrittenField", into = "WrittenField")]
+pub struct IndexField {
+    /// Where its values are.
+    pub path: Path,
+    /// Which way they are ordered.
+    pub direction: Direction,
+    /// Whether an array's elements are indexed, each by itself, and not the array.
+    pub elements: bool,
+}
+
+/// Which way values are ordered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// The smallest value first.
+    #[default]
+    #[serde(rename = "asc", alias = "ascending")]
+    Ascending,
+    /// The largest value first.
+    #[serde(rename = "desc", alias = "descending")]
+    Descending,
+}
+
+/// How an index finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum IndexKind {
+    /// Documents in which all fields have given values.
+    Hash,
+    /// Documents by values, ranges and prefixes of the first fields, in the order of the fields.
+    Btree,
+    /// Documents by where a point lies: in an area, or near a place.
+    Geo,
+}
+
+/// As it is written. `unique_hash` is what unique hash indexes were called once.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an index, an object")]
+struct Written {
+    name: String,
+    fields: Vec<IndexField>,
+    kind: WrittenKind,
+    #[serde(default)]
+    unique: bool,
+    #[serde(default)]
+    filter: Option<Expression>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WrittenKind {
+    UniqueHash,
+    Hash,
+    Btree,
+    Geo,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a field: its path, or an object with `path`, `direction` (asc or desc), `elements`"
+)]
+enum WrittenField {
+    Path(Path),
+    Full(WrittenInFull),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenInFull {
+    path: Path,
+    #[serde(default)]
+    direction: Direction,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    elements: bool,
+}
+
+impl From<Written> for IndexDefinition {
+    fn from(written: Written) -> Self {
+        let (kind, unique) = match written.kind {
+            WrittenKind::UniqueHash => (IndexKind::Hash, true),
+            WrittenKind::Hash => (IndexKind::Hash, written.unique),
+            WrittenKind::Btree => (IndexKind::Btree, written.unique),
+            WrittenKind::Geo => (IndexKind::Geo, written.unique),
+        };
+        IndexDefinition {
+            name: written.name,
+            fields: written.fields,
+            kind,
+            unique,
+            filter: written.filter,
+        }
+    }
+}
+
+impl From<WrittenField> for IndexField {
+    fn from(written: WrittenField) -> Self {
+        let (path, direction, elements) = match written {
+            WrittenField::Path(path) => (path, Direction::Ascending, false),
+            WrittenField::Full(full) => (full.path, full.direction, full.elements),
+        };
+        IndexField {
+            path,
+            direction,
+            elements,
+        }
+    }
+}
+
+impl From<IndexField> for WrittenField {
+    fn from(field: IndexField) -> Self {
+        let IndexField {
+            path,
+            direction,
+            elements,
+        } = field;
+        match (direction, elements) {
+            (Direction::Ascending, false) => WrittenField::Path(path),
+            _ => WrittenField::Full(WrittenInFull {
+                path,
+                direction,
+                elements,
+            }),
+        }
+    }
+}
+
+impl From<Path> for IndexField {
+    fn from(path: Path) -> Self {
+        IndexField::from(WrittenField::Path(path))
+    }
+}
+
+impl IndexField {
+    /// The same, the largest value first.
+    #[must_use]
+    pub fn descending(self) -> IndexField {
+        IndexField {
+            direction: Direction::Descending,
+            ..self
+        }
+    }
+
+    /// The same; of an array each element is indexed.
+    #[must_use]
+    pub fn elements(self) -> IndexField {
+        IndexField {
+            elements: true,
+            ..self
+        }
+    }
+}
+
+impl Direction {
+    /// The other one.
+    #[must_use]
+    pub fn reversed(self) -> Direction {
+        match self {
+            Direction::Ascending => Direction::Descending,
+            Direction::Descending => Direction::Ascending,
+        }
+    }
+}
+
+impl IndexDefinition {
+    /// An index of this kind over these fields.
+    pub fn new<F: Into<IndexField>>(
+        name: impl Into<String>,
+        kind: IndexKind,
+        fields: impl IntoIterator<Item = F>,
+    ) -> IndexDefinition {
+        IndexDefinition {
+            name: name.into(),
+            fields: fields.into_iter().map(Into::into).collect(),
+            kind,
+            unique: false,
+            filter: None,
+        }
+    }
+
+    /// A hash index: finds documents by equal values.
+    pub fn hash<F: Into<IndexField>>(
+        name: impl Into<String>,
+        fields: impl IntoIterator<Item = F>,
+    ) -> IndexDefinition {
+        IndexDefinition::new(name, IndexKind::Hash, fields)
+    }
+
+    /// A B-tree index: finds documents by values and ranges, and in order.
+    pub fn btree<F: Into<IndexField>>(
+        name: impl Into<String>,
+        fields: impl IntoIterator<Item = F>,
+    ) -> IndexDefinition {
+        IndexDefinition::new(name, IndexKind::Btree, fields)
+    }
+
+    /// A unique hash index over these fields.
+    pub fn unique(name: impl Into<String>, fields: Vec<Path>) -> IndexDefinition {
+        IndexDefinition::hash(name, fields).and_unique()
+    }
+
+    /// The same, unique.
+    #[must_use]
+    pub fn and_unique(self) -> IndexDefinition {
+        IndexDefinition {
+            unique: true,
+            ..self
+        }
+    }
+
+    /// The same, over those documents alone that meet a condition.
+    #[must_use]
+    pub fn only(self, filter: Expression) -> IndexDefinition {
+        IndexDefinition {
+            filter: Some(filter),
+            ..self
+        }
+    }
+
+    /// Whether everything in it is sound.
+    pub fn check(&self) -> Result<(), Refusal> {
+        check_name("index", &self.name)?;
+        let bad = |what: &str| {
+            Err(Refusal::BadDefinition(format!(
+                "the index {:?} {what}",
+                self.name
+            )))
+        };
+        let elements = self.fields.iter().filter(|field| field.elements).count();
+        let metadata = self
+            .fields
+            .iter()
+            .find(|field| field.path.first().starts_with('_'));
+        if self.fields.is_empty() {
+            return bad("has no fields");
+        }
+        if self.fields.len() > INDEX_FIELDS_MAX {
+            return bad(&format!("has more than {INDEX_FIELDS_MAX} fields"));
+        }
+        if let Some(field) = metadata {
+            return bad(&format!("names {}: metadata is in no index", field.path));
+        }
+        if elements > 1 {
+            return bad("has the elements of more than one array: their pairs would be too many");
+        }
+        if elements > 0 && self.unique {
+            return bad("is unique and of an array's elements: only whole values can be unique");
+        }
+        let descends = |field: &IndexField| field.direction == Direction::Descending;
+        match self.kind {
+            IndexKind::Hash if self.fields.iter().any(descends) => {
+                return bad("is a hash index, which has no order: leave the direction out");
+            }
+            IndexKind::Geo if self.fields.len() > 1 || self.unique => {
+                return bad("is a geo index: it has one field, and is not unique");
+            }
+            _ => {}
+        }
+        match &self.filter {
+            Some(filter) if !filter.is_condition() => bad("has a filter that is no condition"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a document with these fields may be in it. One for which the condition has no
+    /// answer is not.
+    pub(crate) fn admits(&self, fields: RawMap<'_>) -> bool {
+        self.filter
+            .as_ref()
+            .is_none_or(|filter| filter.judge(fields) == Ok(Some(true)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: IndexDefinition, written: &str) {
+        let read: IndexDefinition = serde_json::from_str(text).unwrap();
+        assert_eq!(read, expected);
+        assert_eq!(serde_json::to_string(&read).unwrap(), written);
+        assert_eq!(
+            serde_json::from_str::<IndexDefinition>(written).unwrap(),
+            read
+        );
+    }
+
+    fn field(path: &str) -> IndexField {
+        Path::field(path).into()
+    }
+
+    #[test]
+    fn definitions_as_they_are_written() {
+        check(
+            r#"{"name":"i","fields":["n"],"kind":"unique_hash"}"#,
+            IndexDefinition::unique("i", vec![Path::field("n")]),
+            r#"{"name":"i","fields":["n"],"kind":"hash","unique":true}"#,
+        );
+        check(
+            r#"{"name":"i","kind":"btree","fields":["a",{"path":"b","direction":"desc"}]}"#,
+            IndexDefinition::btree("i", [field("a"), field("b").descending()]),
+            r#"{"name":"i","fields":["a",{"path":"b","direction":"desc"}],"kind":"btree"}"#,
+        );
+        check(
+            r#"{"name":"i","kind":"hash","fields":[{"path":"a","elements":true}],"filter":"b > 1"}"#,
+            IndexDefinition::hash("i", [field("a").elements()]).only("b > 1".parse().unwrap()),
+            r#"{"name":"i","fields":[{"path":"a","direction":"asc","elements":true}],"kind":"hash","filter":"b > 1"}"#,
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_an_index_is_told_why() {
+        let b = || field("b");
+        for (definition, why) in [
+            (IndexDefinition::btree("_i", [b()]), "reserved"),
+            (
+                IndexDefinition::btree::<IndexField>("i", []),
+                "has no fields",
+            ),
+            (
+                IndexDefinition::btree("i", [field("_id")]),
+                "metadata is in no index",
+            ),
+            (
+                IndexDefinition::btree("i", [b().elements(), field("c").elements()]),
+                "more than one array",
+            ),
+            (
+                IndexDefinition::btree("i", [b().elements()]).and_unique(),
+                "only whole values",
+            ),
+            (
+                IndexDefinition::hash("i", [b().descending()]),
+                "has no order",
+            ),
+            (
+                IndexDefinition::btree("i", [b()]).only("b + 1".parse().unwrap()),
+                "no condition",
+            ),
+        ] {
+            let error = definition.check().unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
+
+use crossbeam_epoch::pin;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+
+use super::*;
+
+fn held(index: &OrderedIndex, range: &Range<'_>, order: Order) -> Vec<Vec<u8>> {
+    let mut held = Vec::new();
+    index.visit(range, order, &pin(), &mut |entry| {
+        held.push(entry.to_vec());
+        true
+    });
+    held
+}
+
+/// The index says what a set says, whatever comes and goes; its memory is what its nodes take.
+#[test]
+fn it_is_a_set_in_order() {
+    for seed in 0..30 {
+        let mut random = StdRng::seed_from_u64(seed);
+        let (index, mut model) = (OrderedIndex::new(), BTreeSet::new());
+        let alphabet = random.random_range(2..255);
+        let len_max = random.random_range(3..40);
+        let growing = random.random_range(0.3..0.9);
+        for step in 0..4000 {
+            let len = random.random_range(0..len_max);
+            let mut entry: Vec<u8> = (0..len).map(|_| random.random_range(0..alphabet)).collect();
+            let near = model.range(entry.clone()..).next();
+            if random.random_bool(if step < 2000 { growing } else { 1.0 - growing }) {
+                assert_eq!(
+                    index.insert(&entry, &pin()),
+                    model.insert(entry),
+                    "seed {seed}"
+                );
+            } else {
+                entry = near.unwrap_or(&entry).clone();
+                assert_eq!(
+                    index.remove(&entry, &pin()),
+                    model.remove(&entry),
+                    "seed {seed}"
+                );
+            }
+            assert_eq!(index.len(), model.len());
+            if step % 100 != 0 {
+                continue;
+            }
+            let bound = |random: &mut StdRng| {
+                let len = random.random_range(0..3);
+                let bytes: Vec<u8> = (0..len).map(|_| random.random_range(0..alphabet)).collect();
+                match random.random_range(0..3) {
+                    0 => Bound::Included(bytes),
+                    1 => Bound::Excluded(bytes),
+                    _ => Bound::Unbounded,
+                }
+            };
+            let (from, to) = (bound(&mut random), bound(&mut random));
+            let range = Range {
+                from: from.as_ref().map(|bytes| &bytes[..]),
+                to: to.as_ref().map(|bytes| &bytes[..]),
+            };
+            let within = |entry: &&Vec<u8>| {
+                (match &from {
+                    Bound::Included(from) => *entry >= from,
+                    Bound::Excluded(from) => *entry > from,
+                    Bound::Unbounded => true,
+                }) && (match &to {
+                    Bound::Included(to) => *entry <= to,
+                    Bound::Excluded(to) => *entry < to,
+                    Bound::Unbounded => true,
+                })
+            };
+            let mut expected: Vec<_> = model.iter().filter(within).cloned().collect();
+            assert_eq!(
+                held(&index, &range, Order::Forward),
+                expected,
+                "seed {seed} {range:?}"
+            );
+            let estimate = index.estimate(&range, &pin());
+            if expected.is_empty() || expected.len() == model.len() {
+                let error = estimate.abs_diff(expected.len());
+                assert!(
+                    error <= model.len() / 10 + 1,
+                    "seed {seed}: {estimate} {}",
+                    expected.len()
+                );
+            }
+            expected.reverse();
+            assert_eq!(
+                held(&index, &range, Order::Backward),
+                expected,
+                "seed {seed} {range:?}"
+            );
+        }
+        let bytes = nodes(&index).iter().sum::<usize>();
+        assert_eq!(index.bytes(), bytes, "seed {seed}");
+        for entry in &model {
+            assert!(index.remove(entry, &pin()));
+        }
+        assert_eq!((index.len(), nodes(&index).len()), (0, 1), "seed {seed}");
+    }
+}
+
+/// The bytes of each node.
+fn nodes(index: &OrderedIndex) -> Vec<usize> {
+    fn add(slot: &Atomic<Node>, bytes: &mut Vec<usize>) {
+        let guard = pin();
+        let node = OrderedIndex::load(slot, &guard);
+        bytes.push(node.bytes());
+        if let Node::Inner(inner) = node {
+            inner.children.iter().for_each(|child| add(child, bytes));
+        }
+    }
+    let mut bytes = Vec::new();
+    add(&index.root, &mut bytes);
+    bytes
+}
+
+#[test]
+fn an_entry_on_a_short_key_takes_less_than_forty_bytes() {
+    for ascending in [true, false] {
+        let index = OrderedIndex::new();
+        for row in 0..100_000_u32 {
+            let number = if ascending {
+                row
+            } else {
+                row.wrapping_mul(2_654_435_761)
+            };
+            let mut entry = Vec::new();
+            velocitydb_types::encode_value_key(
+                &velocitydb_types::Value::Int(number.into()),
+                &mut entry,
+            );
+            entry.extend_from_slice(&row.to_be_bytes());
+            index.insert(&entry, &pin());
+        }
+        let each = index.bytes() / index.len();
+        assert!(each < 30, "{each} bytes");
+    }
+}
+
+#[test]
+fn an_estimate_is_near_what_is_there() {
+    let index = OrderedIndex::new();
+    for number in 0..50_000_u32 {
+        index.insert(&number.to_be_bytes(), &pin());
+    }
+    for (from, to) in [
+        (0, 10),
+        (100, 300),
+        (1000, 20_000),
+        (0, 50_000),
+        (49_000, 60_000),
+    ] {
+        let (low, high) = (u32::to_be_bytes(from), u32::to_be_bytes(to));
+        let range = Range {
+            from: Bound::Included(&low),
+            to: Bound::Excluded(&high),
+        };
+        let there = to.min(50_000) - from;
+        let estimate = index.estimate(&range, &pin()) as f64 / f64::from(there);
+        assert!((0.5..2.0).contains(&estimate), "{from}..{to}: {estimate}");
+    }
+}
+
+/// Ends the readers also when the writer panics.
+struct SetWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Long entries that begin alike, and some that do not, never make a node too large.
+#[test]
+fn long_entries_are_borne() {
+    let index = OrderedIndex::new();
+    let mut random = StdRng::seed_from_u64(1);
+    let mut model = BTreeSet::new();
+    let beginnings: Vec<String> = ["a", "b", "c"]
+        .iter()
+        .map(|c| c.repeat(ENTRY_BYTES_MAX - 8))
+        .collect();
+    for step in 0..3000 {
+        let beginning = &beginnings[random.random_range(0..3)];
+        let len = if random.random_bool(0.9) {
+            beginning.len()
+        } else {
+            random.random_range(0..beginning.len())
+        };
+        let entry = format!("{}{}", &beginning[..len], random.random_range(0..9999)).into_bytes();
+        if step < 1500 || random.random_bool(0.2) {
+            assert_eq!(index.insert(&entry, &pin()), model.insert(entry));
+        } else if let Some(entry) = model.range(entry..).next().cloned() {
+            assert!(index.remove(&entry, &pin()) && model.remove(&entry));
+        }
+    }
+    let expected: Vec<_> = model.into_iter().collect();
+    assert!(held(&index, &Range::ALL, Order::Forward) == expected);
+}
+
+/// Entries that stay are seen by every reader, in order, while others come and go around them.
+#[test]
+fn readers_beside_a_writer_miss_nothing_that_stays() {
+    let (index, done) = (OrderedIndex::new(), AtomicBool::new(false));
+    let stays: Vec<_> = (0..2000_u32).map(|n| (n * 50).to_be_bytes()).collect();
+    stays
+        .iter()
+        .for_each(|entry| assert!(index.insert(entry, &pin())));
+    std::thread::scope(|scope| {
+        for order in [Order::Forward, Order::Backward] {
+            let (index, done, stays) = (&index, &done, &stays);
+            scope.spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    let seen = held(index, &Range::ALL, order);
+                    let sorted = match order {
+                        Order::Forward => seen.is_sorted(),
+                        Order::Backward => seen.is_sorted_by(|a, b| a > b),
+                    };
+                    assert!(sorted);
+                    let kept = seen.iter().filter(|entry| {
+                        entry
+                            .first_chunk()
+                            .is_some_and(|n| u32::from_be_bytes(*n) % 50 == 0)
+                    });
+                    assert_eq!(kept.count(), stays.len());
+                }
+            });
+        }
+        let _done = SetWhenDropped(&done);
+        let mut random = StdRng::seed_from_u64(1);
+        for _ in 0..60_000 {
+            let number = random.random_range(0..100_000_u32);
+            if number % 50 != 0 {
+                let entry = number.to_be_bytes();
+                if !index.insert(&entry, &pin()) {
+                    index.remove(&entry, &pin());
+                }
+            }
+        }
+    });
+}

@@ -1,0 +1,330 @@
+//! Reading indexes over fields: by the writer, of the newest state, and by queries, of a snapshot.
+//!
+//! A query proposes entries and judges each by the version that its snapshot sees: a document is
+//! given when that version has the entry's key, once.
+
+use std::ops::Bound;
+use std::sync::atomic::Ordering;
+
+use crossbeam_epoch::{Guard, pin};
+use velocitydb_types::Timestamp;
+
+use super::{BUILT, Entries, EntryBytes, FieldIndex, IndexStats, KeyRange};
+use crate::store::index::RowId;
+use crate::store::ordered::{Order, OrderedIndex, Range};
+use crate::store::record::{Borrowed, Document};
+use crate::store::table::Table;
+
+/// Entries that a query reads before it lets go of what it holds up.
+const STEP: usize = 64;
+
+/// Different keys that are looked for, one by one, to guess how many there are.
+const DISTINCT_LOOKS: usize = 100;
+
+impl KeyRange {
+    /// The keys that are these bytes, alone or followed by further components.
+    pub fn equal(mut key: Vec<u8>) -> KeyRange {
+        let mut to = key.clone();
+        key.push(0x01);
+        to.push(0xff);
+        KeyRange {
+            from: key,
+            to: Some(to),
+        }
+    }
+
+    /// Everything.
+    pub fn all() -> KeyRange {
+        KeyRange::default()
+    }
+
+    fn as_range(&self) -> Range<'_> {
+        Range {
+            from: Bound::Included(&self.from),
+            to: self.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded),
+        }
+    }
+}
+
+fn row_of(entry: &[u8]) -> RowId {
+    let row = entry.last_chunk().expect("an entry ends with its row");
+    RowId::from_be_bytes(*row)
+}
+
+impl FieldIndex {
+    /// Whether it can be read in order, and by ranges.
+    pub fn is_ordered(&self) -> bool {
+        matches!(self.entries, Entries::Ordered(_))
+    }
+
+    /// About how many entries a range has; in an index that has no order, how many a value has.
+    pub fn estimate(&self, range: &KeyRange) -> usize {
+        match &self.entries {
+            Entries::Ordered(entries) => entries.estimate(&range.as_range(), &pin()),
+            Entries::Hashed(entries) => {
+                (entries.len() / distinct(entries, |entry| &entry[..4]).max(1)).max(1)
+            }
+            Entries::Unique(_) => 1,
+        }
+    }
+
+    /// What it holds and takes.
+    pub fn stats(&self) -> IndexStats {
+        let used_at = self.used_at.load(Ordering::Relaxed);
+        let built = self.built.load(Ordering::Relaxed);
+        IndexStats {
+            entries: self.len(),
+            distinct: match &self.entries {
+                Entries::Unique(entries) => Some(entries.len()),
+                Entries::Hashed(entries) => Some(distinct(entries, |entry| &entry[..4])),
+                Entries::Ordered(_) => None,
+            },
+            bytes: self.bytes(),
+            uses: self.uses.load(Ordering::Relaxed),
+            used_at: (used_at > i64::MIN).then_some(Timestamp(used_at)),
+            built: (built != BUILT).then_some(built),
+        }
+    }
+
+    /// Whether an entry of an ordered index is this document's, by a key that it has.
+    fn is_of(&self, entry: &[u8], version: &Document, row: RowId, spare: &mut Vec<u8>) -> bool {
+        let mut found = false;
+        self.keys_of(version, spare, |key| {
+            found |= entry.strip_prefix(key).is_some_and(|rest| {
+                let mut tail = EntryBytes::new();
+                self.push_row(version.key_bytes(), row, &mut tail);
+                rest == &tail[..]
+            });
+        });
+        found
+    }
+}
+
+/// About how many different `key`s entries have: counted when they are few; else the first ones
+/// are taken for all.
+fn distinct(entries: &OrderedIndex, key: impl Fn(&[u8]) -> &[u8]) -> usize {
+    let guard = &pin();
+    let (mut last, mut count) = (Vec::new(), 0);
+    while count < DISTINCT_LOOKS {
+        let mut after = last.clone();
+        after.extend_from_slice(&[0xff; 8]);
+        let range = Range {
+            from: if count == 0 {
+                Bound::Unbounded
+            } else {
+                Bound::Excluded(&after)
+            },
+            to: Bound::Unbounded,
+        };
+        let ended = entries.visit(&range, Order::Forward, guard, &mut |entry| {
+            last = key(entry).to_vec();
+            false
+        });
+        if ended {
+            return count;
+        }
+        count += 1;
+    }
+    last.extend_from_slice(&[0xff; 8]);
+    let range = Range {
+        from: Bound::Unbounded,
+        to: Bound::Included(&last),
+    };
+    let seen = entries.estimate(&range, guard).max(1);
+    count * entries.len().max(1) / seen
+}
+
+impl Table {
+    /// The document, in a row other than those ignored, whose newest version has `key` (and its
+    /// [`Table::hash`]) in a unique index.
+    pub(crate) fn unique_holder(
+        &self,
+        unique: &FieldIndex,
+        (key, hash): (&[u8], u32),
+        time: Timestamp,
+        guard: &Guard,
+        mut ignored: impl FnMut(RowId) -> bool,
+    ) -> Option<Document> {
+        let mut spare = Vec::new();
+        self.find_row(unique, (key, hash), guard, |row| {
+            let head = self.rows.head(row, guard)?;
+            let holds = head.is_live(time) && !ignored(row) && unique.has(&head, key, &mut spare);
+            holds.then(|| head.to_owned())
+        })
+    }
+
+    /// The documents whose newest version has `key` in an index, in the order of their ids.
+    pub(crate) fn holders(
+        &self,
+        index: &FieldIndex,
+        key: &[u8],
+        time: Timestamp,
+        guard: &Guard,
+    ) -> Vec<Document> {
+        let (mut holders, mut spare) = (Vec::new(), Vec::new());
+        self.find_row(index, (key, self.hash(key)), guard, |row| {
+            let head = self.rows.head(row, guard)?;
+            if head.is_live(time) && index.has(&head, key, &mut spare) {
+                holders.push(head.to_owned());
+            }
+            None::<()>
+        });
+        holders.sort_unstable_by(|a, b| a.key_bytes().cmp(b.key_bytes()));
+        holders
+    }
+
+    /// Calls `found` with each row that may have a key until it returns `Some`.
+    fn find_row<T>(
+        &self,
+        index: &FieldIndex,
+        (key, hash): (&[u8], u32),
+        guard: &Guard,
+        mut found: impl FnMut(RowId) -> Option<T>,
+    ) -> Option<T> {
+        let mut answer = None;
+        let mut visit = |entry: &[u8]| {
+            answer = found(row_of(entry));
+            answer.is_none()
+        };
+        match &index.entries {
+            Entries::Unique(entries) => return entries.find(hash, guard, found),
+            Entries::Hashed(entries) => {
+                let (from, to) = (super::hashed(hash, 0), super::hashed(hash, RowId::MAX));
+                let range = Range {
+                    from: Bound::Included(&from),
+                    to: Bound::Included(&to),
+                };
+                entries.visit(&range, Order::Forward, guard, &mut visit);
+            }
+            Entries::Ordered(entries) => {
+                let range = KeyRange::equal(key.to_vec());
+                entries.visit(&range.as_range(), Order::Forward, guard, &mut visit);
+            }
+        }
+        answer
+    }
+
+    /// Calls `visit` with the documents that the state at `at` has under a key in a hash index,
+    /// until it answers `false`. The caller keeps the state from being reclaimed.
+    pub(crate) fn visit_equal(
+        &self,
+        index: &FieldIndex,
+        key: &[u8],
+        at: u64,
+        mut visit: impl FnMut(Document) -> bool,
+    ) {
+        let hash = self.hash(key);
+        let mut spare = Vec::new();
+        let mut seen = |row: RowId, guard: &Guard| {
+            let head = self.rows.head(row, guard)?;
+            let version = Table::newest_until(&head, at, guard).flatten()?;
+            index.has(&version, key, &mut spare).then_some(version)
+        };
+        let entries = match &index.entries {
+            Entries::Unique(entries) => {
+                let guard = &pin();
+                let mut going = true;
+                entries.find(hash, guard, |row| {
+                    if let Some(document) = seen(row, guard) {
+                        going = visit(document);
+                    }
+                    (!going).then_some(())
+                });
+                return;
+            }
+            Entries::Hashed(entries) | Entries::Ordered(entries) => entries,
+        };
+        let (mut from, to) = (
+            super::hashed(hash, 0).to_vec(),
+            super::hashed(hash, RowId::MAX),
+        );
+        let mut rows = Vec::with_capacity(STEP);
+        let mut included = true;
+        loop {
+            let guard = &pin();
+            rows.clear();
+            let range = Range {
+                from: if included {
+                    Bound::Included(&from[..])
+                } else {
+                    Bound::Excluded(&from[..])
+                },
+                to: Bound::Included(&to),
+            };
+            let ended = entries.visit(&range, Order::Forward, guard, &mut |entry| {
+                rows.push(row_of(entry));
+                rows.len() < STEP
+            });
+            for &row in &rows {
+                if let Some(document) = seen(row, guard)
+                    && !visit(document)
+                {
+                    return;
+                }
+            }
+            let Some(last) = rows.last().filter(|_| !ended) else {
+                return;
+            };
+            (from, included) = (super::hashed(hash, *last).to_vec(), false);
+        }
+    }
+
+    /// Calls `visit` with the entries of a range of an ordered index that the state at `at` has,
+    /// each with its document, in order or backwards, until it answers `false`. A document whose
+    /// array has several elements in the range is given once for each: `elements` of the
+    /// definition. The caller keeps the state from being reclaimed.
+    pub(crate) fn visit_range(
+        &self,
+        index: &FieldIndex,
+        range: &KeyRange,
+        order: Order,
+        at: u64,
+        mut visit: impl FnMut(&[u8], Document) -> bool,
+    ) {
+        let Entries::Ordered(entries) = &index.entries else {
+            return;
+        };
+        let mut spare = Vec::new();
+        let mut last: Option<Vec<u8>> = None;
+        // The entries of a step, one after the other, and where each ends.
+        let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(STEP));
+        loop {
+            let guard = &pin();
+            bytes.clear();
+            ends.clear();
+            let mut left = range.as_range();
+            match (&last, order) {
+                (Some(last), Order::Forward) => left.from = Bound::Excluded(last),
+                (Some(last), Order::Backward) => left.to = Bound::Excluded(last),
+                (None, _) => {}
+            }
+            let ended = entries.visit(&left, order, guard, &mut |entry| {
+                bytes.extend_from_slice(entry);
+                ends.push(bytes.len());
+                self.rows.prefetch(row_of(entry), guard);
+                ends.len() < STEP
+            });
+            let mut start = 0;
+            for &end in &ends {
+                let entry = &bytes[start..end];
+                start = end;
+                let row = row_of(entry);
+                let seen = self
+                    .rows
+                    .head(row, guard)
+                    .and_then(|head: Borrowed<'_>| Table::newest_until(&head, at, guard).flatten());
+                if let Some(document) = seen
+                    && index.is_of(entry, &document, row, &mut spare)
+                    && !visit(entry, document)
+                {
+                    return;
+                }
+            }
+            if ended {
+                return;
+            }
+            let before = ends.len().checked_sub(2).map_or(0, |at| ends[at]);
+            last = Some(bytes[before..].to_vec());
+        }
+    }
+}
