@@ -5,7 +5,9 @@
 
 use velocitydb_types::{DecimalError, ErrorClass, Path, PathError};
 
-use crate::filter::{CONDITIONS_MAX, FILTER_DEPTH_MAX, IN_VALUES_MAX};
+use crate::filter::{
+    CONDITIONS_MAX, FILTER_DEPTH_MAX, IN_VALUES_MAX, REGEX_BYTES_MAX, REGEXES_MAX,
+};
 use crate::pipeline::STAGES_MAX;
 
 /// An error of a query.
@@ -41,6 +43,31 @@ pub enum QueryError {
         /// How many different values there are.
         count: usize,
     },
+    /// A text is no regular expression, or takes too much when compiled.
+    #[error("the regular expression {pattern:?}: {reason}")]
+    Regex {
+        /// The text.
+        pattern: String,
+        /// What is wrong.
+        reason: String,
+        /// Whether it is wrong or too large.
+        class: ErrorClass,
+    },
+    /// A regular expression is longer than [`REGEX_BYTES_MAX`].
+    #[error("a regular expression of {bytes} bytes, at most {REGEX_BYTES_MAX} are allowed")]
+    RegexTooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// An option that regular expressions do not have.
+    #[error("unknown option {option:?} of a regular expression: there are i, m, s and x")]
+    RegexOption {
+        /// The option.
+        option: char,
+    },
+    /// A filter has more than [`REGEXES_MAX`] regular expressions.
+    #[error("the filter has more than {REGEXES_MAX} regular expressions")]
+    TooManyRegexes,
     /// A pipeline has more than [`STAGES_MAX`] stages.
     #[error("the pipeline has {count} stages, at most {STAGES_MAX} are allowed")]
     TooManyStages {
@@ -95,6 +122,10 @@ impl QueryError {
             Self::FilterTooDeep => ("filter_too_deep", ErrorClass::Limit),
             Self::TooManyConditions => ("too_many_conditions", ErrorClass::Limit),
             Self::TooManyValues { .. } => ("too_many_values", ErrorClass::Limit),
+            Self::Regex { class, .. } => ("invalid_regex", *class),
+            Self::RegexTooLong { .. } => ("regex_too_long", ErrorClass::Limit),
+            Self::RegexOption { .. } => ("invalid_regex", ErrorClass::Invalid),
+            Self::TooManyRegexes => ("too_many_regexes", ErrorClass::Limit),
             Self::TooManyStages { .. } => ("too_many_stages", ErrorClass::Limit),
             Self::EmptyName => ("empty_name", ErrorClass::Invalid),
             Self::DuplicateName { .. } => ("duplicate_name", ErrorClass::Invalid),

@@ -34,7 +34,10 @@ mod proptests;
 mod testing;
 
 pub use error::QueryError;
-pub use filter::{CONDITIONS_MAX, FILTER_DEPTH_MAX, Filter, IN_VALUES_MAX, Values};
+pub use filter::{
+    CONDITIONS_MAX, ELEMENT, FILTER_DEPTH_MAX, Filter, IN_VALUES_MAX, REGEX_BYTES_MAX, REGEXES_MAX,
+    Regex, VALUE_TYPES, ValueType, Values,
+};
 pub use find::Find;
 pub use limits::Limits;
 pub use path::IntoPath;

@@ -15,7 +15,7 @@ use velocitydb_types::{Fields, Path, Value};
 
 use crate::row::{Row, RowRef};
 use crate::testing::{documents_of, scan};
-use crate::{Direction, Filter, Find, Group, Limits, Pipeline};
+use crate::{Direction, ELEMENT, Filter, Find, Group, Limits, Pipeline, VALUE_TYPES, ValueType};
 
 /// Values of several types, few enough to be equal often.
 fn value() -> impl Strategy<Value = Value> {
@@ -67,6 +67,16 @@ fn filter() -> impl Strategy<Value = Filter> {
         path().prop_map(Filter::Exists),
         (path(), select(vec!["", "a", "a\0"])).prop_map(|(path, text)| Filter::prefix(path, text)),
         (path(), value()).prop_map(|(path, value)| Filter::Contains(path, value)),
+        (path(), vec(value(), 0..3)).prop_map(|(path, values)| Filter::contains_all(path, values)),
+        (path(), 0_usize..3).prop_map(|(path, count)| Filter::Size(path, count)),
+        (
+            path(),
+            vec(select(VALUE_TYPES.map(|(kind, _)| kind).to_vec()), 0..3)
+        )
+            .prop_map(|(path, types)| Filter::Type(path, types)),
+        (path(), select(vec!["^a", "b"])).prop_map(|(path, text)| Filter::regex(path, text)),
+        (path(), element_condition())
+            .prop_map(|(path, condition)| Filter::elem_match(path, condition)),
     ];
     condition.prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
@@ -75,6 +85,21 @@ fn filter() -> impl Strategy<Value = Filter> {
             inner.prop_map(|filter| !filter),
         ]
     })
+}
+
+/// What may be asked of an element: of itself, or of what is inside.
+fn element_condition() -> impl Strategy<Value = Filter> {
+    let path = select(vec![ELEMENT, "a", "$.b", "0", "a.a"]);
+    let condition = (path, value()).prop_flat_map(|(path, value)| {
+        select(vec![
+            Filter::eq(path, value.clone()),
+            Filter::gt(path, value.clone()),
+            Filter::le(path, value.clone()),
+            Filter::contains(path, value),
+            Filter::exists(path),
+        ])
+    });
+    vec(condition, 1..3).prop_map(Filter::And)
 }
 
 fn sort() -> impl Strategy<Value = Vec<(Path, Direction)>> {
@@ -113,6 +138,43 @@ fn plainly_matches(filter: &Filter, fields: &Value) -> bool {
         Filter::Contains(path, element) => get(path)
             .as_array()
             .is_some_and(|elements| elements.contains(element)),
+        Filter::ContainsAll(path, values) => get(path).as_array().is_some_and(|elements| {
+            values
+                .as_slice()
+                .iter()
+                .all(|value| elements.contains(value))
+        }),
+        Filter::ElemMatch(path, condition) => {
+            let array = get(path);
+            let mut elements = array.as_array().unwrap_or_default().iter();
+            elements.any(|element| {
+                let mut map = element.as_map().cloned().unwrap_or_default();
+                if let Value::Array(inner) = element {
+                    let named = |(at, value): (usize, &Value)| (at.to_string(), value.clone());
+                    map = inner.iter().enumerate().map(named).collect();
+                }
+                map.insert(ELEMENT.to_owned(), element.clone());
+                plainly_matches(condition, &Value::Map(map))
+            })
+        }
+        Filter::Size(path, count) => get(path)
+            .as_array()
+            .is_some_and(|elements| elements.len() == *count),
+        Filter::Type(path, types) => path.get(fields).is_some_and(|value| {
+            let name = value.type_name();
+            types.iter().any(|wanted| {
+                wanted.name() == name || (*wanted == ValueType::Number && class(value) == "number")
+            })
+        }),
+        Filter::Regex(path, regex) => {
+            get(path)
+                .as_str()
+                .is_some_and(|text| match regex.pattern() {
+                    "^a" => text.starts_with('a'),
+                    "b" => text.contains('b'),
+                    other => panic!("no plain way for {other}"),
+                })
+        }
         Filter::And(filters) => filters.iter().all(|filter| plainly_matches(filter, fields)),
         Filter::Or(filters) => filters.iter().any(|filter| plainly_matches(filter, fields)),
         Filter::Not(filter) => !plainly_matches(filter, fields),

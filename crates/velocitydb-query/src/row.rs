@@ -14,6 +14,7 @@ use velocitydb_engine::Document;
 use velocitydb_types::{Path, RawMap, RawValue, Value, View};
 
 use crate::error::QueryError;
+use crate::filter::ELEMENT;
 use crate::limits;
 
 /// A row that a pipeline has made: values by name.
@@ -31,6 +32,15 @@ pub(crate) enum Row<'a> {
 pub(crate) enum RowRef<'a> {
     Document(&'a Document, RawMap<'a>),
     Map(&'a Aggregated),
+    /// An element of an array, as conditions on elements see it.
+    Element(CellRef<'a>),
+}
+
+/// A value, to read: encoded or owned.
+#[derive(Clone, Copy)]
+pub(crate) enum CellRef<'a> {
+    Raw(RawValue<'a>),
+    Value(&'a Value),
 }
 
 /// A value in a row, wherever it is.
@@ -164,6 +174,16 @@ impl<'a> RowRef<'a> {
                 let field = map.get(path.first())?;
                 path.rest().iter().try_fold(field, step).map(Cell::Ref)
             }
+            RowRef::Element(element) => {
+                let segments = match path.first() {
+                    ELEMENT => path.rest(),
+                    _ => path.segments(),
+                };
+                match element {
+                    CellRef::Raw(raw) => segments.iter().try_fold(raw, raw_step).map(Cell::Raw),
+                    CellRef::Value(value) => segments.iter().try_fold(value, step).map(Cell::Ref),
+                }
+            }
         }
     }
 
@@ -179,6 +199,13 @@ fn step<'v>(value: &'v Value, segment: &String) -> Option<&'v Value> {
         Value::Map(map) => map.get(segment),
         Value::Array(elements) => elements.get(Path::position(segment)?),
         _ => None,
+    }
+}
+
+fn raw_step<'v>(value: RawValue<'v>, segment: &String) -> Option<RawValue<'v>> {
+    match value.as_map() {
+        Some(map) => map.get(segment),
+        None => value.as_array()?.get(Path::position(segment)?),
     }
 }
 
@@ -230,6 +257,25 @@ impl Cell<'_> {
             Cell::Raw(raw) => raw.is_null(),
             Cell::Ref(value) => value.is_null(),
             Cell::Owned(value) => value.is_null(),
+        }
+    }
+
+    /// Whether the value is an array with an element for which `judge` is true.
+    pub(crate) fn any_element(&self, mut judge: impl FnMut(RowRef<'_>) -> bool) -> bool {
+        let mut of_values = |value: &Value| {
+            let elements = value.as_array().unwrap_or_default();
+            elements
+                .iter()
+                .any(|element| judge(RowRef::Element(CellRef::Value(element))))
+        };
+        match self {
+            Cell::Ref(value) => of_values(value),
+            Cell::Owned(value) => of_values(value),
+            Cell::Raw(raw) => raw.as_array().is_some_and(|array| {
+                array
+                    .iter()
+                    .any(|element| judge(RowRef::Element(CellRef::Raw(element))))
+            }),
         }
     }
 

@@ -197,7 +197,7 @@ impl Sink for Sort<'_> {
         let read = row.as_ref();
         let tie = match read {
             RowRef::Document(document, _) => document.key_bytes(),
-            RowRef::Map(_) => &came,
+            RowRef::Map(_) | RowRef::Element(_) => &came,
         };
         // The row is copied only when it is kept.
         self.sorter
