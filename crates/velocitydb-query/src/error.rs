@@ -68,6 +68,24 @@ pub enum QueryError {
     /// A filter has more than [`REGEXES_MAX`] regular expressions.
     #[error("the filter has more than {REGEXES_MAX} regular expressions")]
     TooManyRegexes,
+    /// A text is no JSON, or nests too deep.
+    #[error("not JSON: {message}")]
+    Json {
+        /// What is wrong, and where.
+        message: String,
+        /// Whether it is wrong or too much.
+        class: ErrorClass,
+    },
+    /// A query in JSON says something that cannot be said.
+    #[error("{place}: {problem}")]
+    Language {
+        /// Where, as in `filter.priority.$gtt`.
+        place: String,
+        /// What is wrong there, and what would be right.
+        problem: String,
+        /// Whether it is wrong or too much.
+        class: ErrorClass,
+    },
     /// A pipeline has more than [`STAGES_MAX`] stages.
     #[error("the pipeline has {count} stages, at most {STAGES_MAX} are allowed")]
     TooManyStages {
@@ -126,6 +144,8 @@ impl QueryError {
             Self::RegexTooLong { .. } => ("regex_too_long", ErrorClass::Limit),
             Self::RegexOption { .. } => ("invalid_regex", ErrorClass::Invalid),
             Self::TooManyRegexes => ("too_many_regexes", ErrorClass::Limit),
+            Self::Json { class, .. } => ("invalid_json", *class),
+            Self::Language { class, .. } => ("invalid_query", *class),
             Self::TooManyStages { .. } => ("too_many_stages", ErrorClass::Limit),
             Self::EmptyName => ("empty_name", ErrorClass::Invalid),
             Self::DuplicateName { .. } => ("duplicate_name", ErrorClass::Invalid),

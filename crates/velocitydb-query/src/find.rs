@@ -13,6 +13,7 @@ use crate::error::QueryError;
 use crate::filter::Filter;
 use crate::limits::{Kept, Limits};
 use crate::path::{IntoPath, Wrong};
+use crate::projection::{Projection, Projector};
 use crate::row::{Kind, RowRef};
 use crate::sort::{Direction, Sorter};
 
@@ -30,6 +31,8 @@ pub struct Find {
     pub filter: Filter,
     /// By which fields they are sorted, the first one first. None: in the order of the scan.
     pub sort: Vec<(Path, Direction)>,
+    /// Which parts of each document are wanted; see [`Find::projector`].
+    pub projection: Projection,
     /// How many of the first are left out.
     pub offset: usize,
     /// How many there are at most.
@@ -52,6 +55,27 @@ impl Find {
     pub fn sort<P: IntoPath>(mut self, by: impl IntoIterator<Item = (P, Direction)>) -> Find {
         self.sort = sort_fields(by, &mut self.wrong);
         self
+    }
+
+    /// Answers these paths of each document, and its id.
+    pub fn project<P: IntoPath>(mut self, paths: impl IntoIterator<Item = P>) -> Find {
+        if let Some(projection) = self.wrong.take(Projection::include(paths)) {
+            self.projection = projection;
+        }
+        self
+    }
+
+    /// Answers all of each document but these paths.
+    pub fn project_without<P: IntoPath>(mut self, paths: impl IntoIterator<Item = P>) -> Find {
+        if let Some(projection) = self.wrong.take(Projection::exclude(paths)) {
+            self.projection = projection;
+        }
+        self
+    }
+
+    /// Makes rows of the documents that [`Find::run`] answers, with the parts that are wanted.
+    pub fn projector(&self) -> Projector<'_> {
+        self.projection.projector()
     }
 
     /// Leaves out the first `offset` documents.
@@ -79,6 +103,7 @@ impl Find {
     pub fn check(&self) -> Result<(), QueryError> {
         self.wrong.check()?;
         self.filter.check()?;
+        self.projection.check(Kind::Documents)?;
         self.sort
             .iter()
             .try_for_each(|(path, _)| Kind::Documents.check(path))

@@ -22,9 +22,11 @@
 mod error;
 mod filter;
 mod find;
+mod language;
 mod limits;
 mod path;
 mod pipeline;
+mod projection;
 mod row;
 mod sort;
 
@@ -39,8 +41,10 @@ pub use filter::{
     Regex, VALUE_TYPES, ValueType, Values,
 };
 pub use find::Find;
+pub use language::{JSON_BYTES_MAX, JSON_DEPTH_MAX, Json};
 pub use limits::Limits;
 pub use path::IntoPath;
 pub use pipeline::{Accumulator, Group, Pipeline, STAGES_MAX, Stage};
+pub use projection::{Projection, Projector};
 pub use row::Aggregated;
 pub use sort::Direction;

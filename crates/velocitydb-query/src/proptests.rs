@@ -224,6 +224,28 @@ proptest! {
         }
     }
 
+    /// What is written as JSON is read as the same, values with their types.
+    #[test]
+    fn queries_come_back_from_their_text(
+        filter in filter(), sort in sort(), offset in 0..3_usize, limit in option::of(0..3_usize),
+        paths in vec(path(), 0..3), without in any::<bool>(),
+    ) {
+        let text = filter.to_string();
+        let read = Filter::from_json(&text).unwrap();
+        prop_assert_eq!(&read, &filter, "{}", text);
+        prop_assert_eq!(read.to_string(), text);
+        let mut find = Find::new(filter).sort(sort).offset(offset);
+        find.limit = limit;
+        let mut paths = paths;
+        paths.sort();
+        paths.dedup();
+        if !paths.is_empty() {
+            find = if without { find.project_without(paths) } else { find.project(paths) };
+        }
+        let text = find.to_string();
+        prop_assert_eq!(Find::from_json(&text), Ok(find), "{}", text);
+    }
+
     #[test]
     fn the_laws_of_logic_hold(
         a in filter(), b in filter(), path in path(), value in value(),

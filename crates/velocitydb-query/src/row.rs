@@ -180,7 +180,11 @@ impl<'a> RowRef<'a> {
                     _ => path.segments(),
                 };
                 match element {
-                    CellRef::Raw(raw) => segments.iter().try_fold(raw, raw_step).map(Cell::Raw),
+                    CellRef::Raw(raw) => {
+                        let mut segments = segments.iter();
+                        let found = segments.try_fold(raw, |raw, segment| raw_step(raw, segment));
+                        found.map(Cell::Raw)
+                    }
                     CellRef::Value(value) => segments.iter().try_fold(value, step).map(Cell::Ref),
                 }
             }
@@ -202,7 +206,7 @@ fn step<'v>(value: &'v Value, segment: &String) -> Option<&'v Value> {
     }
 }
 
-fn raw_step<'v>(value: RawValue<'v>, segment: &String) -> Option<RawValue<'v>> {
+fn raw_step<'v>(value: RawValue<'v>, segment: &str) -> Option<RawValue<'v>> {
     match value.as_map() {
         Some(map) => map.get(segment),
         None => value.as_array()?.get(Path::position(segment)?),
@@ -216,6 +220,13 @@ fn metadata_at(document: &Document, path: &Path) -> Option<Value> {
         [] => Some(value),
         rest => rest.iter().try_fold(&value, step).cloned(),
     }
+}
+
+/// The metadata of this name.
+pub(crate) fn metadata_field(document: &Document, name: &str) -> Option<Value> {
+    let mut all = Metadata::ALL.iter();
+    let (_, metadata) = all.find(|(known, _)| *known == name)?;
+    Some(metadata.value(document))
 }
 
 /// The place that a path leads to in a row, to change what is there.

@@ -1,0 +1,191 @@
+//! Questions for documents in JSON, and the parts that pipelines share with them: sorts and
+//! projections.
+
+use velocitydb_types::Path;
+
+use super::filters::{self, name_of};
+use super::{Json, Place};
+use crate::error::QueryError;
+use crate::find::Find;
+use crate::projection::{ID, Projection};
+use crate::sort::Direction;
+
+const MEMBERS: [&str; 5] = ["filter", "sort", "project", "offset", "limit"];
+
+/// Reads a [`Find`].
+pub(super) fn read(json: &Json, place: &Place<'_>) -> Result<Find, QueryError> {
+    let mut find = Find::default();
+    for (name, json) in place.object(json)? {
+        let here = Place::root(name);
+        match name.as_str() {
+            "filter" => find.filter = filters::read(json, &here)?,
+            "sort" => find.sort = read_sort(json, &here)?,
+            "project" => find.projection = read_projection(json, &here)?,
+            "offset" => find.offset = here.count(json)?,
+            "limit" if *json == Json::Null => find.limit = None,
+            "limit" => find.limit = Some(here.count(json)?),
+            unknown => return Err(place.unknown("member", unknown, MEMBERS)),
+        }
+    }
+    Ok(find)
+}
+
+/// Writes a [`Find`], so that [`read`] gives it back.
+pub(super) fn write(find: &Find) -> Json {
+    let mut members = vec![("filter".to_owned(), filters::write(&find.filter))];
+    let mut add = |name: &str, json| members.push((name.to_owned(), json));
+    if !find.sort.is_empty() {
+        add("sort", write_sort(&find.sort));
+    }
+    if let Some(json) = write_projection(&find.projection) {
+        add("project", json);
+    }
+    if find.offset > 0 {
+        add("offset", Json::Int(find.offset as i64));
+    }
+    if let Some(limit) = find.limit {
+        add("limit", Json::Int(limit as i64));
+    }
+    Json::Object(members)
+}
+
+/// Reads `{"a":1,"b":-1}` or `[["a",1],["b",-1]]`.
+pub(super) fn read_sort(
+    json: &Json,
+    place: &Place<'_>,
+) -> Result<Vec<(Path, Direction)>, QueryError> {
+    let field = |path: &str, json: &Json, place: &Place<'_>| {
+        let direction = match json {
+            Json::Int(1) => Direction::Ascending,
+            Json::Int(-1) => Direction::Descending,
+            Json::String(text) if text == "asc" => Direction::Ascending,
+            Json::String(text) if text == "desc" => Direction::Descending,
+            other => {
+                return Err(place.error(format!(
+                    "expected 1 (the smallest first) or -1 (the greatest first), found {other}"
+                )));
+            }
+        };
+        Ok((place.path(path)?, direction))
+    };
+    match json {
+        Json::Object(members) => {
+            let fields = members.iter();
+            fields
+                .map(|(name, json)| field(name, json, &place.name(name)))
+                .collect()
+        }
+        Json::Array(pairs) => {
+            let pairs = pairs.iter().enumerate();
+            let read = pairs.map(|(at, pair)| {
+                let here = place.index(at);
+                match pair {
+                    Json::Array(pair) => match &pair[..] {
+                        [Json::String(path), direction] => field(path, direction, &here),
+                        _ => Err(here.error("expected a pair such as [\"a\",1]")),
+                    },
+                    other => Err(here.expected("a pair such as [\"a\",1]", other)),
+                }
+            });
+            read.collect()
+        }
+        other => Err(place.expected("an object such as {\"a\":1,\"b\":-1}", other)),
+    }
+}
+
+pub(super) fn write_sort(by: &[(Path, Direction)]) -> Json {
+    let direction = |direction| match direction {
+        Direction::Ascending => Json::Int(1),
+        Direction::Descending => Json::Int(-1),
+    };
+    let paths: std::collections::BTreeSet<&Path> = by.iter().map(|(path, _)| path).collect();
+    if paths.len() == by.len() {
+        let fields = by
+            .iter()
+            .map(|(path, by)| (path.to_string(), direction(*by)));
+        return Json::Object(fields.collect());
+    }
+    let pairs = by
+        .iter()
+        .map(|(path, by)| Json::Array(vec![Json::String(path.to_string()), direction(*by)]));
+    Json::Array(pairs.collect())
+}
+
+/// Whether a member of a projection says that a path is wanted, or is not; `None` when it says
+/// something else.
+pub(super) fn wanted(json: &Json) -> Option<bool> {
+    match json {
+        Json::Bool(wanted) => Some(*wanted),
+        Json::Int(1) => Some(true),
+        Json::Int(0) => Some(false),
+        _ => None,
+    }
+}
+
+/// Reads `["a","b.c"]`, `{"a":1}` or `{"a":0}`.
+pub(super) fn read_projection(json: &Json, place: &Place<'_>) -> Result<Projection, QueryError> {
+    let members = match json {
+        Json::Null => return Ok(Projection::All),
+        Json::Array(paths) => {
+            let paths = paths.iter().enumerate();
+            let paths = paths.map(|(at, json)| {
+                let here = place.index(at);
+                here.path(here.string(json)?)
+            });
+            return Projection::include(paths.collect::<Result<Vec<_>, _>>()?);
+        }
+        Json::Object(members) => members,
+        other => {
+            let expected = "an array such as [\"a\",\"b.c\"], or an object such as {\"a\":1}";
+            return Err(place.expected(expected, other));
+        }
+    };
+    let (mut included, mut excluded, mut id) = (Vec::new(), Vec::new(), None);
+    for (name, json) in members {
+        let here = place.name(name);
+        let path = here.path(name)?;
+        let wanted = wanted(json).ok_or_else(|| {
+            here.error(format!(
+                "expected 1 (wanted) or 0 (not wanted), found {json}"
+            ))
+        })?;
+        match wanted {
+            _ if path == Path::field(ID) && !wanted => id = Some(path),
+            true => included.push(path),
+            false => excluded.push(path),
+        }
+    }
+    match (included.is_empty(), excluded.is_empty(), id) {
+        (false, false, _) => Err(place.error(
+            "1 and 0 are mixed: name what is wanted, or what is not (only _id may be 0 among 1)",
+        )),
+        (false, true, Some(_)) => Ok(Projection::Include(included)),
+        (false, true, None) => Projection::include(included),
+        (true, true, None) => Ok(Projection::All),
+        (true, _, id) => Ok(Projection::Exclude(
+            id.into_iter().chain(excluded).collect(),
+        )),
+    }
+}
+
+/// Writes a projection; `None` when it is of all.
+pub(super) fn write_projection(projection: &Projection) -> Option<Json> {
+    let number = |paths: &[Path], number| {
+        let members = paths.iter().map(|path| (name_of(path), Json::Int(number)));
+        members.collect::<Vec<_>>()
+    };
+    let id = Path::field(ID);
+    match projection {
+        Projection::All => None,
+        Projection::Exclude(paths) => Some(Json::Object(number(paths, 0))),
+        Projection::Include(paths) => Some(Json::Object(match paths.split_first() {
+            Some((first, rest)) if *first == id && !rest.is_empty() => number(rest, 1),
+            _ if paths.contains(&id) => number(paths, 1),
+            _ => {
+                let mut members = number(&[id], 0);
+                members.extend(number(paths, 1));
+                members
+            }
+        })),
+    }
+}
