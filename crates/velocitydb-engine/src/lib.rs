@@ -11,6 +11,7 @@
 //! - [`disk`], [`log`], [`checkpoint`](self), [`recovery`](self): files, and back from them;
 //! - [`crypt`]: the encryption of both;
 //! - `commit`: when a change is visible and its answer may go out;
+//! - `text` (with the feature `full-text`): words of texts, queries over them, ranking;
 //! - [`engine`]: all of it together; [`snapshot`], [`transaction`]: reads and writes over time.
 
 mod alter;
@@ -31,6 +32,8 @@ pub mod snapshot;
 mod stage;
 mod state;
 pub mod store;
+#[cfg(feature = "full-text")]
+pub mod text;
 pub mod transaction;
 
 #[cfg(test)]
