@@ -9,10 +9,9 @@
 //! 5. Diacritics are folded, unless they are to be kept: `Luleå` is found as `lulea`. This comes
 //!    last since stemmers and stop words need them.
 //!
-//! The stemmers are those of the Snowball project, from the crate `frostem`, which follows
-//! the project; `rust-stemmers` stopped in 2019 and panics at words that were mended upstream.
+//! The stemmers are those of the Snowball project, from the crate `frostem`.
 //!
-//! Tests: in `tests`.
+//! Tests: below, and in the module `tests`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,6 +29,9 @@ pub const TERM_BYTES_MAX: usize = 64;
 
 /// Words whose terms a [`Scratch`] remembers; some 1 MB at most.
 const MEMO_WORDS_MAX: usize = 8192;
+
+/// Words that a [`Scratch`] sees before it remembers any.
+const MEMO_FROM: u32 = 64;
 
 /// What language a text is in, which decides on stems and stop words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -152,6 +154,13 @@ pub struct Scratch {
     analyzer: (Language, Diacritics),
     /// The term of a word as it is written; none for a stop word.
     memo: HashMap<Box<str>, Option<Box<str>>, foldhash::fast::FixedState>,
+    /// How many words it has seen.
+    words: u32,
+    buffers: Buffers,
+}
+
+#[derive(Debug, Default)]
+struct Buffers {
     word: String,
     folded: String,
 }
@@ -206,86 +215,132 @@ impl Analyzer {
         text: &str,
         mut each: impl FnMut(&str, u32, Range<usize>),
     ) -> u32 {
-        self.own(scratch);
+        let Scratch {
+            analyzer,
+            memo,
+            words,
+            buffers,
+        } = scratch;
+        if *analyzer != (self.language, self.diacritics) {
+            *analyzer = (self.language, self.diacritics);
+            memo.clear();
+        }
         let mut position = 0_u32;
-        for (start, word) in text.unicode_word_indices() {
+        each_word(text, |start, word| {
             let range = start..start + word.len();
-            // Words beyond the limit would fill the memo with what is never seen again.
-            if word.len() > TERM_BYTES_MAX {
-                if let Some(term) = self.term_of(scratch, word) {
-                    each(term, position, range);
-                }
-            } else if let Some(known) = scratch.memo.get(word) {
+            if let Some(known) = memo.get(word) {
                 if let Some(term) = known {
                     each(term, position, range);
                 }
             } else {
-                let term = self.term_of(scratch, word).map(Box::from);
-                if let Some(term) = &term {
+                let term = self.term_of(buffers, word);
+                if let Some(term) = term {
                     each(term, position, range);
                 }
-                if scratch.memo.len() == MEMO_WORDS_MAX {
-                    scratch.memo.clear();
+                // The first words of a scratch may be its last, and long ones seldom come again.
+                if *words >= MEMO_FROM && word.len() <= TERM_BYTES_MAX {
+                    let term = term.map(Box::from);
+                    if memo.len() == MEMO_WORDS_MAX {
+                        memo.clear();
+                    }
+                    memo.insert(word.into(), term);
                 }
-                scratch.memo.insert(word.into(), term);
             }
+            *words = words.saturating_add(1);
             position = position.saturating_add(1);
-        }
+        });
         position
     }
 
     /// The term of one word, also if it is a stop word; empty if nothing of the word counts.
     pub(super) fn stem(&self, word: &str) -> String {
-        let mut scratch = Scratch::default();
-        normal::lower(word, self.language, &mut scratch.word);
-        self.finish(&mut scratch, self.stemmer).to_owned()
+        let mut buffers = Buffers::default();
+        normal::lower(word, self.language, &mut buffers.word);
+        self.finish(&mut buffers, self.stemmer).to_owned()
     }
 
     /// A word as terms are written, but with its ending: what a prefix is compared with.
     pub(super) fn unstemmed(&self, word: &str) -> String {
-        let mut scratch = Scratch::default();
-        normal::lower(word, self.language, &mut scratch.word);
-        self.finish(&mut scratch, None).to_owned()
+        let mut buffers = Buffers::default();
+        normal::lower(word, self.language, &mut buffers.word);
+        self.finish(&mut buffers, None).to_owned()
     }
 
-    /// Makes a scratch this analyzer's.
-    fn own(&self, scratch: &mut Scratch) {
-        let analyzer = (self.language, self.diacritics);
-        if scratch.analyzer != analyzer {
-            scratch.analyzer = analyzer;
-            scratch.memo.clear();
-        }
-    }
-
-    fn term_of<'a>(&self, scratch: &'a mut Scratch, word: &str) -> Option<&'a str> {
-        normal::lower(word, self.language, &mut scratch.word);
+    fn term_of<'a>(&self, buffers: &'a mut Buffers, word: &str) -> Option<&'a str> {
+        normal::lower(word, self.language, &mut buffers.word);
         if self
             .stop_words
-            .binary_search(&scratch.word.as_str())
+            .binary_search(&buffers.word.as_str())
             .is_ok()
         {
             return None;
         }
-        Some(self.finish(scratch, self.stemmer)).filter(|term| !term.is_empty())
+        Some(self.finish(buffers, self.stemmer)).filter(|term| !term.is_empty())
     }
 
-    /// Stems, folds and cuts the word of a scratch.
-    fn finish<'a>(&self, scratch: &'a mut Scratch, stemmer: Option<Stemmer>) -> &'a str {
+    /// Stems, folds and cuts the word in the buffers.
+    fn finish<'a>(&self, buffers: &'a mut Buffers, stemmer: Option<Stemmer>) -> &'a str {
         if let Some(stemmer) = stemmer {
-            let stem = stemmer.stem(&scratch.word);
+            let stem = stemmer.stem(&buffers.word);
             if let std::borrow::Cow::Owned(stem) = stem
                 && !stem.is_empty()
             {
-                scratch.word = stem;
+                buffers.word = stem;
             }
         }
         let word = match self.diacritics {
-            Diacritics::Fold if !scratch.word.is_ascii() => {
-                normal::fold(&scratch.word, &mut scratch.folded);
-                &scratch.folded
+            Diacritics::Fold if !buffers.word.is_ascii() => {
+                normal::fold(&buffers.word, &mut buffers.folded);
+                &buffers.folded
             }
-            _ => &scratch.word,
+            _ => &buffers.word,
         };
         &word[..word.floor_char_boundary(TERM_BYTES_MAX)]
+    }
+}
+
+/// Calls `each` with the words of a text and where they begin: those of
+/// [`UnicodeSegmentation::unicode_word_indices`], which is much faster with ASCII alone. No word
+/// goes beyond its line or over a space, so that pieces have the words of the whole. (The rules
+/// join a vowel sign to a space before it; the space goes.)
+fn each_word<'t>(text: &'t str, mut each: impl FnMut(usize, &'t str)) {
+    let mut at = 0;
+    for line in text.split('\n') {
+        // A line of ASCII is one piece: it has no further newline.
+        let separator = if line.is_ascii() { '\n' } else { ' ' };
+        for piece in line.split(separator) {
+            for (start, word) in piece.unicode_word_indices() {
+                let trimmed = word.trim_start();
+                each(at + start + word.len() - trimmed.len(), trimmed);
+            }
+            at += piece.len() + 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5000))]
+
+        #[test]
+        fn pieces_have_the_words_of_the_whole(
+            text in prop_oneof![
+                any::<String>(),
+                "([ab1é日ア\u{5d0}'’.,:_ \n\r\u{301}\u{200d}\u{ad}\u{1f1e6}\u{a0}\u{2028}\"-]){0,12}",
+            ],
+        ) {
+            let mut words = Vec::new();
+            each_word(&text, |start, word| words.push((start, word)));
+            let expected = text.unicode_word_indices().map(|(start, word)| {
+                let trimmed = word.trim_start();
+                (start + word.len() - trimmed.len(), trimmed)
+            });
+            prop_assert_eq!(words, expected.collect::<Vec<_>>());
+        }
     }
 }

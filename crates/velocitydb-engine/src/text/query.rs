@@ -135,9 +135,10 @@ impl TextQuery {
 }
 
 impl Item {
-    /// Nothing where only stop words are.
+    /// Nothing where there are only stop words.
     fn part(&self, analyzer: &Analyzer) -> Option<Part> {
-        let word = || self.text.unicode_words().next().unwrap_or_default();
+        let word = self.text.unicode_words().next().unwrap_or_default();
+        let stem = analyzer.stem(word);
         match self.kind {
             Kind::Words => {
                 let mut terms: Vec<(Box<str>, u32)> = Vec::new();
@@ -154,11 +155,13 @@ impl Item {
                     terms.pop().map(|(term, _)| Part::Term(term))
                 }
             }
+            // Of a lone mark nothing is left, and everything begins with nothing.
+            Kind::Prefix | Kind::Fuzzy(_) if stem.is_empty() => None,
             Kind::Prefix => Some(Part::Prefix {
-                prefix: analyzer.unstemmed(word()).into(),
-                stem: analyzer.stem(word()).into(),
+                prefix: analyzer.unstemmed(word).into(),
+                stem: stem.into(),
             }),
-            Kind::Fuzzy(edits) => Some(Part::Fuzzy(Fuzzy::new(&analyzer.stem(word()), edits))),
+            Kind::Fuzzy(edits) => Some(Part::Fuzzy(Fuzzy::new(&stem, edits))),
         }
     }
 }

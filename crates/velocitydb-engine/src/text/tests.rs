@@ -131,6 +131,8 @@ fn what_queries_find() {
         ("cafe", true),
         ("CAFÉ", true),
         ("fox & dog", true),
+        ("fox \u{345}*", true),
+        ("\u{345}*", false),
     ] {
         assert_eq!(finds(&english(), query, text), expected, "{query}");
     }
