@@ -29,7 +29,7 @@ mod slow;
 mod system;
 
 pub use config::{ServerConfig, ServerError};
-pub use http::{PROBLEMS, ProblemRow, problem_table};
+pub use http::{PROBLEMS, ProblemRow, openapi, problem_table};
 pub use logging::{
     LogFormat, LoggingError, check_log_filter, flush_logs, init_logging, log_panics, set_log_filter,
 };

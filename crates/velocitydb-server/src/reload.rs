@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::config::ServerConfig;
@@ -43,7 +44,7 @@ impl fmt::Debug for ReadConfig {
 }
 
 /// What a reload found.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Reloaded {
     /// Holds from now on.
     pub changed: Vec<Change>,
@@ -52,7 +53,7 @@ pub struct Reloaded {
 }
 
 /// A setting that is different from before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Change {
     /// Its key.
     pub key: &'static str,

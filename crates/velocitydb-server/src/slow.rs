@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// How many are kept.
 pub(crate) const KEPT: usize = 256;
@@ -15,7 +16,7 @@ pub(crate) const KEPT: usize = 256;
 const SHORTENED_TO: usize = 40;
 
 /// One slow operation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct SlowOperation {
     /// When it had ended.
     pub(crate) at: String,

@@ -4,7 +4,6 @@
 //! default. Definitions wait for the log, and counts may scan: all of it runs where blocking is
 //! allowed. Tests: tests/it/collections.rs.
 
-use axum::body::Body;
 use axum::response::Response;
 use hyper::StatusCode;
 use hyper::header::{HeaderValue, LOCATION};
@@ -13,9 +12,89 @@ use serde::de::DeserializeOwned;
 use velocitydb::{AskedAlteration, Definition, Described, Error};
 
 use super::ask::{Ask, JsonText, Params};
+use super::describe::{Body, Route, delete, get, post};
 use super::headers::answer_write;
 use super::json;
 use super::problem::Problem;
+
+pub(super) fn routes() -> Vec<Route> {
+    let about = |route: Route, id, what| route.about("Collections", id, what);
+    vec![
+        about(
+            get("/v1/collections", list),
+            "listCollections",
+            "All collections",
+        )
+        .limited()
+        .answers(200, "All of them", Body::Json("Collections"))
+        .problems(&["closed", "deadline_exceeded"]),
+        about(
+            post("/v1/collections", create),
+            "createCollection",
+            "Makes a collection",
+        )
+        .writes()
+        .headers_out(&["Location"])
+        .takes_json("Definition")
+        .answers(201, "It was made", Body::Json("Collection"))
+        .problems(&[
+            "collection_exists",
+            "invalid_definition",
+            "unknown_collection",
+        ]),
+        about(
+            get(ONE, get_one),
+            "getCollection",
+            "A collection with what it holds and takes",
+        )
+        .limited()
+        .answers(200, "The collection", Body::Json("Collection"))
+        .problems(&["closed", "deadline_exceeded", "unknown_collection"]),
+        about(
+            delete(ONE, remove),
+            "dropCollection",
+            "Drops a collection with its documents",
+        )
+        .writes()
+        .answers(204, "It is gone", Body::Empty)
+        .problems(&[
+            "reference_violation",
+            "unknown_collection",
+            "invalid_definition",
+        ]),
+        about(
+            get(COUNT, count),
+            "countDocuments",
+            "How many documents it has",
+        )
+        .reads()
+        .answers(200, "How many", Body::Json("Count"))
+        .problems(&["unknown_collection"]),
+        about(
+            post(ALTER, alter),
+            "alterCollection",
+            "Gives a collection another definition",
+        )
+        .detail(
+            "Its documents are brought to it, however many they are, whole or not at all: \
+                 see docs/schemas.md.",
+        )
+        .writes()
+        .takes_json("Alteration")
+        .answers(200, "It was altered", Body::Json("Collection"))
+        .document_refusals()
+        .problems(&[
+            "collection_exists",
+            "definition_changed",
+            "invalid_definition",
+            "migration_refused",
+        ]),
+    ]
+}
+
+const ONE: &str = "/v1/collections/{name}";
+const COUNT: &str = "/v1/collections/{name}/count";
+const ALTER: &str = "/v1/collections/{name}/alter";
 
 /// Reads a definition, or what is built on one. `example` is one to copy.
 fn read<T: DeserializeOwned>(text: &str, example: &str) -> Result<T, Problem> {
@@ -44,7 +123,7 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("names are strings and memory takes all bytes")
 }
 
-pub(super) async fn list(ask: Ask) -> Result<Response, Problem> {
+async fn list(ask: Ask) -> Result<Response, Problem> {
     #[derive(Serialize)]
     struct List {
         collections: Vec<Described>,
@@ -65,7 +144,7 @@ pub(super) async fn list(ask: Ask) -> Result<Response, Problem> {
     Ok(json::response(StatusCode::OK, body.await?))
 }
 
-pub(super) async fn create(ask: Ask, JsonText(text): JsonText) -> Result<Response, Problem> {
+async fn create(ask: Ask, JsonText(text): JsonText) -> Result<Response, Problem> {
     ask.no_preconditions()?;
     ask.no_expiry()?;
     ask.no_idempotency_key()?;
@@ -87,7 +166,7 @@ pub(super) async fn create(ask: Ask, JsonText(text): JsonText) -> Result<Respons
     .await
 }
 
-pub(super) async fn get(ask: Ask, Params(name): Params<String>) -> Result<Response, Problem> {
+async fn get_one(ask: Ask, Params(name): Params<String>) -> Result<Response, Problem> {
     let collection = ask.collection(&name)?;
     let body = ask
         .blocking(move || Ok(to_json(&collection.describe()?)))
@@ -95,13 +174,13 @@ pub(super) async fn get(ask: Ask, Params(name): Params<String>) -> Result<Respon
     Ok(json::response(StatusCode::OK, body))
 }
 
-pub(super) async fn remove(ask: Ask, Params(name): Params<String>) -> Result<Response, Problem> {
+async fn remove(ask: Ask, Params(name): Params<String>) -> Result<Response, Problem> {
     ask.no_preconditions()?;
     ask.no_idempotency_key()?;
     let (database, call) = (ask.app.database.clone(), ask.call());
     ask.blocking(move || {
         let answer = database.drop_collection_with(&name, &call)?;
-        let mut response = Response::new(Body::empty());
+        let mut response = Response::new(axum::body::Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         answer_write(&mut response, &answer);
         Ok(response)
@@ -110,7 +189,7 @@ pub(super) async fn remove(ask: Ask, Params(name): Params<String>) -> Result<Res
 }
 
 /// Gives a collection another definition. Its documents are brought to it, however many they are.
-pub(super) async fn alter(
+async fn alter(
     ask: Ask,
     Params(name): Params<String>,
     JsonText(text): JsonText,
@@ -132,7 +211,7 @@ pub(super) async fn alter(
     .await
 }
 
-pub(super) async fn count(ask: Ask, Params(name): Params<String>) -> Result<Response, Problem> {
+async fn count(ask: Ask, Params(name): Params<String>) -> Result<Response, Problem> {
     let collection = ask.collection(&name)?;
     let counted = ask.blocking(move || {
         let view = collection.view()?;

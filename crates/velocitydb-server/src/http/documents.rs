@@ -13,7 +13,6 @@
 //! `If-Match` and `If-None-Match: *` on a write are conditions of the write itself, judged when
 //! it is applied: nothing can come between. Tests: tests/it/documents.rs, conditions.rs.
 
-use axum::body::Body;
 use axum::response::Response;
 use hyper::header::{ETAG, HeaderValue, LOCATION};
 use hyper::{StatusCode, Uri};
@@ -23,6 +22,7 @@ use velocitydb::{
 };
 
 use super::ask::{Ask, JsonText, Params, query};
+use super::describe::{self, Body, Query, Route, post};
 use super::headers::{Comparison, Tags, answer_write, etag};
 use super::problem::Problem;
 use super::{ids, json};
@@ -33,11 +33,85 @@ const PAGE_DOCUMENTS: usize = 100;
 /// Documents on a page at most.
 const PAGE_DOCUMENTS_MAX: usize = 10_000;
 
-pub(super) async fn list(
-    ask: Ask,
-    Params(name): Params<String>,
-    uri: Uri,
-) -> Result<Response, Problem> {
+const ALL: &str = "/v1/collections/{name}/documents";
+const ONE: &str = "/v1/collections/{name}/documents/{id}";
+const SWAP: &str = "/v1/collections/{name}/documents/{id}/compare-and-swap";
+
+pub(super) fn routes() -> Vec<Route> {
+    let about = |route: Route, id, what| route.about("Documents", id, what);
+    vec![
+        about(
+            describe::get(ALL, list),
+            "listDocuments",
+            "A page of documents",
+        )
+        .reads()
+        .query(
+            "limit",
+            "Documents on the page; 100 unless it is said",
+            Query::Number(1, PAGE_DOCUMENTS_MAX),
+        )
+        .query("after", "`next` of the page before", Query::Text)
+        .answers(200, "A page", Body::Json("Page"))
+        .problems(&["stale_cursor", "unknown_collection"]),
+        about(post(ALL, insert), "insertDocument", "Inserts a document")
+            .detail("Its id is `_id`, the primary key, or a new UUID.")
+            .writes_documents()
+            .expires()
+            .headers_out(&["ETag", "Location"])
+            .takes_json("Fields")
+            .answers(201, "It was inserted", Body::Json("Document")),
+        about(describe::get(ONE, get), "getDocument", "Reads a document")
+            .reads()
+            .conditional()
+            .answers(200, "The document", Body::Json("Document"))
+            .answers(304, "It is as `If-None-Match` has it", Body::Empty)
+            .problems(&["invalid_id", "not_found", "unknown_collection"]),
+        about(
+            describe::put(ONE, put),
+            "putDocument",
+            "Replaces a document, or inserts it",
+        )
+        .writes_documents()
+        .expires()
+        .conditional()
+        .headers_out(&["Location"])
+        .takes_json("Fields")
+        .answers(200, "It was replaced", Body::Json("Document"))
+        .answers(201, "It was inserted", Body::Json("Document")),
+        about(
+            describe::patch(ONE, patch),
+            "patchDocument",
+            "Changes fields of a document",
+        )
+        .writes_documents()
+        .expires()
+        .conditional()
+        .takes_json("MergePatch")
+        .answers(200, "It was changed", Body::Json("Document")),
+        about(
+            describe::delete(ONE, delete),
+            "deleteDocument",
+            "Deletes a document",
+        )
+        .writes_documents()
+        .conditional()
+        .answers(204, "It is gone", Body::Empty),
+        about(
+            post(SWAP, compare_and_swap),
+            "compareAndSwap",
+            "Changes a document that is as expected",
+        )
+        .writes_documents()
+        .expires()
+        .headers_out(&["ETag"])
+        .takes_json("CompareAndSwap")
+        .answers(200, "It was changed", Body::Json("Document"))
+        .problems(&["condition_failed"]),
+    ]
+}
+
+async fn list(ask: Ask, Params(name): Params<String>, uri: Uri) -> Result<Response, Problem> {
     let [limit, after] = query(&uri, ["limit", "after"])?;
     let limit = match limit.map(|limit| limit.parse()) {
         None => PAGE_DOCUMENTS,
@@ -113,10 +187,7 @@ fn read_cursor(run: u32, cursor: &str) -> Result<u32, Problem> {
     }
 }
 
-pub(super) async fn get(
-    ask: Ask,
-    Params((name, id)): Params<(String, String)>,
-) -> Result<Response, Problem> {
+async fn get(ask: Ask, Params((name, id)): Params<(String, String)>) -> Result<Response, Problem> {
     let view = ask.collection(&name)?.view()?;
     let key = id_of_text(view.definition(), &id)?;
     let (found, index) = (view.get(&key)?, view.index());
@@ -137,7 +208,7 @@ pub(super) async fn get(
         .is_some_and(|tags| tags.contain(Some(&document), Comparison::Weak));
     ask.slot.room(json::bytes_about(&document))?;
     let mut response = if same {
-        let mut response = Response::new(Body::empty());
+        let mut response = Response::new(axum::body::Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         response
     } else if document.fields().as_bytes().len() <= QUICK_BYTES_MAX {
@@ -181,7 +252,7 @@ fn precondition_failed() -> Problem {
     Problem::new("precondition_failed", what)
 }
 
-pub(super) async fn insert(
+async fn insert(
     ask: Ask,
     Params(name): Params<String>,
     JsonText(text): JsonText,
@@ -204,7 +275,7 @@ pub(super) async fn insert(
     .await
 }
 
-pub(super) async fn put(
+async fn put(
     ask: Ask,
     Params((name, id)): Params<(String, String)>,
     JsonText(text): JsonText,
@@ -220,7 +291,7 @@ pub(super) async fn put(
     .await
 }
 
-pub(super) async fn patch(
+async fn patch(
     ask: Ask,
     Params((name, id)): Params<(String, String)>,
     JsonText(text): JsonText,
@@ -240,14 +311,14 @@ pub(super) async fn patch(
     .await
 }
 
-pub(super) async fn delete(
+async fn delete(
     ask: Ask,
     Params((name, id)): Params<(String, String)>,
 ) -> Result<Response, Problem> {
     let (collection, key, when) = target(&ask, &name, &id)?;
     ask.write(0, move || {
         let answer = when.delete(&collection, key)?;
-        let mut response = Response::new(Body::empty());
+        let mut response = Response::new(axum::body::Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         answer_write(&mut response, &answer);
         Ok(response)
@@ -477,7 +548,7 @@ impl Made {
     }
 }
 
-pub(super) async fn compare_and_swap(
+async fn compare_and_swap(
     ask: Ask,
     Params((name, id)): Params<(String, String)>,
     JsonText(text): JsonText,

@@ -10,7 +10,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::response::Response;
 use hyper::Uri;
 use hyper::body::Frame;
@@ -19,22 +19,56 @@ use tokio::task::JoinHandle;
 use velocitydb_import::{Export, ExportError, Layout};
 
 use super::ask::{Ask, Params, query};
+use super::describe::{Body, Query, Route, get};
 use super::problem::Problem;
 use crate::app::Slot;
 
 /// Room for a piece of the answer that is made while another is sent.
 const ROOM_BYTES: usize = 512 << 10;
 
-pub(super) async fn one(
-    ask: Ask,
-    Params(name): Params<String>,
-    uri: Uri,
-) -> Result<Response, Problem> {
+/// What an answer may be.
+const KINDS: &[&str] = &["application/x-ndjson", "application/json", "text/csv"];
+
+pub(super) fn routes() -> Vec<Route> {
+    let common = |route: Route| {
+        let format = Query::OneOf(&["ndjson", "json", "csv"]);
+        route
+            .reads()
+            .query("format", "The form of the text", format)
+            .query(
+                "plain",
+                "NDJSON of documents alone, which import cannot check",
+                Query::Flag,
+            )
+            .answers(200, "The text, made as it is taken", Body::Of(KINDS))
+            .problems(&["unknown_collection"])
+    };
+    let one = get("/v1/collections/{name}/export", one);
+    let one = one.about(
+        "Import and export",
+        "exportCollection",
+        "A collection as text",
+    );
+    let many = get("/v1/export", many)
+        .about(
+            "Import and export",
+            "export",
+            "Collections of one moment as text",
+        )
+        .query(
+            "collections",
+            "Their names with commas between; all unless it is said",
+            Query::Text,
+        );
+    vec![common(one), common(many)]
+}
+
+async fn one(ask: Ask, Params(name): Params<String>, uri: Uri) -> Result<Response, Problem> {
     let [format, plain] = query(&uri, ["format", "plain"])?;
     export(ask, Some(vec![name]), layout(format, plain)?).await
 }
 
-pub(super) async fn many(ask: Ask, uri: Uri) -> Result<Response, Problem> {
+async fn many(ask: Ask, uri: Uri) -> Result<Response, Problem> {
     let [format, plain, names] = query(&uri, ["format", "plain", "collections"])?;
     let names = names.map(|names| names.split(',').map(str::to_owned).collect());
     export(ask, names, layout(format, plain)?).await
@@ -74,7 +108,7 @@ async fn export(ask: Ask, names: Option<Vec<String>>, layout: Layout) -> Result<
         chunk,
         state: State::Idle(export),
     };
-    let mut response = Response::new(Body::new(text));
+    let mut response = Response::new(axum::body::Body::new(text));
     let kind = match layout {
         Layout::Exported | Layout::Ndjson => "application/x-ndjson",
         Layout::Json => "application/json",

@@ -21,6 +21,7 @@ use hyper::http::uri::Authority;
 use hyper::{Method, Uri};
 
 use super::ask::query;
+use super::describe::WithQuery;
 use super::headers::single;
 use super::problem::Problem;
 use crate::app::App;
@@ -32,7 +33,7 @@ pub(super) const ADMIN: &str = "/v1/admin/";
 const AUTHORITY_BYTES_MAX: usize = 512;
 
 pub(super) async fn guard(
-    State(app): State<Arc<App>>,
+    State((app, with_query)): State<(Arc<App>, WithQuery)>,
     mut request: Request,
     next: Next,
 ) -> Response {
@@ -43,7 +44,7 @@ pub(super) async fn guard(
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let slot = names
         .check(request.uri(), request.headers())
-        .and_then(|()| match has_parameters(&request) {
+        .and_then(|()| match has_parameters(&request, &with_query) {
             true => Ok(()), // which the route looks at
             false => query(request.uri(), []).map(|_: [_; 0]| ()),
         })
@@ -70,15 +71,10 @@ pub(super) async fn guard(
 }
 
 /// Whether there may be parameters behind the question mark.
-fn has_parameters(request: &Request) -> bool {
+fn has_parameters(request: &Request, with_query: &WithQuery) -> bool {
     let route = request.extensions().get::<MatchedPath>();
     // What no route takes is answered so, whatever it asks for.
-    route.is_none_or(|route| match *request.method() {
-        Method::GET | Method::HEAD => super::WITH_PARAMETERS.contains(&route.as_str()),
-        Method::POST => route.as_str() == super::IMPORT,
-        Method::PUT => route.as_str() == super::SCHEMA,
-        _ => false,
-    })
+    route.is_none_or(|route| with_query.has(request.method(), route.as_str()))
 }
 
 /// Whether a path must be answered however busy the server is.

@@ -5,22 +5,54 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::response::Response;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::describe::{Body, Route, get};
 use super::json;
 use super::problem::Problem;
 use crate::app::{App, Slot};
 use crate::metrics;
 
-#[derive(Serialize)]
-struct Summary<'a> {
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        get("/health", summary)
+            .about("Operation", "health", "How the server is")
+            .answers(200, "How it is", Body::Json("Summary")),
+        get("/health/live", live)
+            .about("Operation", "healthLive", "Whether the process answers")
+            .answers(200, "It does", Body::Json("Live")),
+        get("/health/ready", ready)
+            .about(
+                "Operation",
+                "healthReady",
+                "Whether the server takes writes",
+            )
+            .answers(200, "It does", Body::Json("Ready"))
+            .problems(&["not_ready"]),
+        get("/metrics", metrics)
+            .about("Operation", "metrics", "The figures, for Prometheus")
+            .answers(
+                200,
+                "The figures",
+                Body::Of(&["application/openmetrics-text"]),
+            )
+            .problems(&["timeout"]),
+    ]
+}
+
+/// How the server is.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Summary<'a> {
+    /// It answers.
     live: bool,
+    /// It takes writes.
     ready: bool,
+    /// It answers reads.
     reads: bool,
     /// `ok`, or why writes are refused.
     writes: &'a str,
@@ -28,12 +60,15 @@ struct Summary<'a> {
     warning: Option<&'a str>,
     /// The newest visible log index.
     index: u64,
+    /// How much of the data lives where.
     storage_mode: &'static str,
+    /// The durability of writes that name none.
     durability: &'static str,
+    /// Of the program.
     version: &'static str,
 }
 
-pub(super) async fn summary(State(app): State<Arc<App>>) -> Response {
+async fn summary(State(app): State<Arc<App>>) -> Response {
     let health = app.database.health();
     let summary = Summary {
         live: true,
@@ -50,11 +85,11 @@ pub(super) async fn summary(State(app): State<Arc<App>>) -> Response {
     json::response(StatusCode::OK, body)
 }
 
-pub(super) async fn live() -> Response {
+async fn live() -> Response {
     json::response(StatusCode::OK, br#"{"live":true}"#.to_vec())
 }
 
-pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+async fn ready(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     app.database
         .health()
         .writes
@@ -65,13 +100,13 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Result<Response, Probl
     ))
 }
 
-pub(super) async fn metrics(
+async fn metrics(
     State(app): State<Arc<App>>,
     Extension(slot): Extension<Slot>,
 ) -> Result<Response, Problem> {
     let text = slot.blocking(move || app.metrics.encode()).await?;
     let text = text.map_err(|_| Problem::new("internal", "the figures cannot be written"))?;
-    let mut response = Response::new(Body::from(text));
+    let mut response = Response::new(axum::body::Body::from(text));
     let kind = HeaderValue::from_static(metrics::CONTENT_TYPE);
     response.headers_mut().insert(CONTENT_TYPE, kind);
     Ok(response)

@@ -9,7 +9,7 @@
 use std::io::{self, Read};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::Request;
 use axum::response::Response;
 use http_body_util::BodyExt;
@@ -17,6 +17,7 @@ use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use hyper::{StatusCode, Uri};
 use serde::Serialize;
 use tokio::sync::mpsc;
+use utoipa::ToSchema;
 use velocitydb::{Call, Database, Definition, Error};
 use velocitydb_import::{
     BadRow, BadRows, ExportReader, Format, Ids, Item, LoadError, LoadOptions, Loader, Met,
@@ -24,6 +25,7 @@ use velocitydb_import::{
 };
 
 use super::ask::{Ask, Params, query};
+use super::describe::{Body, Query, Route, post};
 use super::json;
 use super::problem::Problem;
 
@@ -75,9 +77,57 @@ impl Wanted {
     }
 }
 
-/// The answer.
-#[derive(Serialize)]
-struct Imported {
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        post("/v1/collections/{name}/import", import)
+            .about(
+                "Import and export",
+                "importDocuments",
+                "Takes many documents",
+            )
+            .detail(
+                "The body is CSV, NDJSON, a JSON array or what was exported, plain or compressed \
+                 with gzip or zstd. It may be of any length: it is written a thousand rows at a \
+                 time, and what was written before a failure stays.",
+            )
+            .writes()
+            .expires()
+            .query(
+                "on_error",
+                "What becomes of a bad row",
+                Query::OneOf(&["stop", "skip"]),
+            )
+            .query(
+                "max_errors",
+                "With skip: how many, at most",
+                Query::Number(0, usize::MAX),
+            )
+            .query(
+                "create",
+                "Creates the collection if it is not there",
+                Query::Flag,
+            )
+            .query("id", "The field that is the id", Query::Text)
+            .takes(&[
+                "application/x-ndjson",
+                "application/json",
+                "text/csv",
+                "text/tab-separated-values",
+            ])
+            .answers(200, "What was taken", Body::Json("Imported"))
+            .document_refusals()
+            .problems(&[
+                "collection_exists",
+                "definition_changed",
+                "invalid_definition",
+                "invalid_row",
+            ]),
+    ]
+}
+
+/// What an import took.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Imported {
     /// Rows that are in the collection now.
     rows: u64,
     /// Rows that were left out.
@@ -86,13 +136,16 @@ struct Imported {
     bad: Vec<Bad>,
 }
 
-#[derive(Serialize)]
-struct Bad {
+/// A row that was left out.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Bad {
+    /// The line where it begins, from 1.
     line: u64,
+    /// What is wrong with it.
     what: String,
 }
 
-pub(super) async fn import(
+async fn import(
     ask: Ask,
     Params(name): Params<String>,
     uri: Uri,
@@ -159,7 +212,7 @@ fn format(headers: &HeaderMap) -> Result<Format, Problem> {
 type Part = io::Result<Bytes>;
 
 /// Hands on the parts of a body, each of which must arrive within a time.
-async fn pump(mut body: Body, parts: mpsc::Sender<Part>, within: Duration) {
+async fn pump(mut body: axum::body::Body, parts: mpsc::Sender<Part>, within: Duration) {
     loop {
         let part = match tokio::time::timeout(within, body.frame()).await {
             Err(_) => {

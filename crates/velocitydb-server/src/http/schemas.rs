@@ -12,14 +12,51 @@ use velocitydb::{LoadSchemaError, SchemaRow};
 use velocitydb_import::{SchemaFileError, read_schema_file};
 
 use super::ask::{Ask, Params, YamlText, query};
+use super::describe::{Body, Query, Route, get, put};
 use super::json;
 use super::problem::Problem;
+
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        get("/v1/schemas", list)
+            .about("Schemas", "listSchemas", "The schemas that were loaded")
+            .limited()
+            .answers(200, "All of them", Body::Json("Schemas"))
+            .problems(&["closed", "snapshot_too_old"]),
+        get("/v1/schemas/{name}", get_one)
+            .about("Schemas", "getSchema", "A schema that was loaded")
+            .limited()
+            .answers(200, "The schema", Body::Json("LoadedSchema"))
+            .problems(&["closed", "snapshot_too_old", "unknown_schema"]),
+        put("/v1/schemas/{name}", load)
+            .about(
+                "Schemas",
+                "loadSchema",
+                "Brings the database to a version of a schema",
+            )
+            .detail("The body is a schema file, YAML or JSON: see docs/operating/schema.md.")
+            .writes()
+            .query("dry_run", "Only says what would be done", Query::Flag)
+            .takes(&["application/yaml", "application/json"])
+            .answers(200, "What was done", Body::Json("SchemaPlan"))
+            .document_refusals()
+            .problems(&[
+                "collection_exists",
+                "definition_changed",
+                "invalid_definition",
+                "invalid_json",
+                "invalid_schema",
+                "migration_refused",
+                "schema_version",
+            ]),
+    ]
+}
 
 fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("names are strings and memory takes all bytes")
 }
 
-pub(super) async fn list(ask: Ask) -> Result<Response, Problem> {
+async fn list(ask: Ask) -> Result<Response, Problem> {
     #[derive(Serialize)]
     struct List {
         schemas: Vec<SchemaRow>,
@@ -30,7 +67,7 @@ pub(super) async fn list(ask: Ask) -> Result<Response, Problem> {
     Ok(json::response(StatusCode::OK, to_json(&List { schemas })))
 }
 
-pub(super) async fn get(ask: Ask, Params(name): Params<String>) -> Result<Response, Problem> {
+async fn get_one(ask: Ask, Params(name): Params<String>) -> Result<Response, Problem> {
     match ask.app.database.schema(&name)? {
         Some(schema) => Ok(json::response(StatusCode::OK, to_json(&schema))),
         None => {
@@ -40,7 +77,7 @@ pub(super) async fn get(ask: Ask, Params(name): Params<String>) -> Result<Respon
     }
 }
 
-pub(super) async fn load(
+async fn load(
     ask: Ask,
     Params(name): Params<String>,
     uri: Uri,

@@ -87,7 +87,8 @@ impl Served {
         self.runtime.block_on(server.shutdown())
     }
 
-    /// Asks with these headers; a body says that it is JSON unless a header says otherwise.
+    /// Asks with these headers; a body says that it is JSON unless a header says otherwise. The
+    /// answer must be one that the description has.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let uri = format!("http://{}{path}", self.address);
         let mut request = Request::builder().method(method).uri(uri);
@@ -105,11 +106,13 @@ impl Served {
         };
         let (parts, mut body) = reply.unwrap().into_parts();
         let text = body.with_config().limit(1 << 30).read_to_string().unwrap();
-        Reply {
+        let reply = Reply {
             status: parts.status,
             headers: parts.headers,
             text,
-        }
+        };
+        crate::described::check(method, path, &reply);
+        reply
     }
 
     pub fn get(&self, path: &str) -> Reply {

@@ -6,6 +6,7 @@
 
 mod collections;
 mod conditions;
+mod described;
 mod documents;
 mod expiry;
 mod harness;
