@@ -17,6 +17,9 @@ pub struct ServerConfig {
     /// Names besides `localhost` and the bound address that `Host` and `Origin` may have,
     /// without ports. Default: none.
     pub host_names: Vec<String>,
+    /// Origins of pages in browsers, such as `https://app.example`, that may use the server
+    /// besides its own: CORS. Default: none.
+    pub cors_origins: Vec<String>,
     /// Bytes that a request's body may have. Default: 24 MiB, as a document of 16 MiB is larger
     /// when it is written as JSON.
     pub body_bytes_max: usize,
@@ -61,6 +64,7 @@ impl Default for ServerConfig {
             http: SocketAddr::from(([127, 0, 0, 1], HTTP_PORT)),
             insecure: false,
             host_names: Vec::new(),
+            cors_origins: Vec::new(),
             body_bytes_max: 24 << 20,
             page_bytes_max: 32 << 20,
             in_flight_bytes_max: 256 << 20,
@@ -84,6 +88,15 @@ impl ServerConfig {
     pub fn check(&self) -> Result<(), ServerError> {
         if !self.http.ip().is_loopback() && !self.insecure {
             return Err(ServerError::Exposed { address: self.http });
+        }
+        for origin in &self.cors_origins {
+            if !is_origin(origin) {
+                return Err(ServerError::Config(format!(
+                    "cors_origins: {origin:?} is no origin, such as https://app.example or \
+                     http://localhost:5173 (without a path; * would let every page in the world \
+                     read everything)"
+                )));
+            }
         }
         for (name, value) in [
             ("body_bytes_max", self.body_bytes_max),
@@ -120,6 +133,22 @@ impl ServerConfig {
         }
         Ok(())
     }
+}
+
+/// Whether browsers would send this in `Origin`: a scheme, a name in small letters, and a port
+/// where it is not the scheme's own.
+fn is_origin(text: &str) -> bool {
+    let (scheme, rest, own_port) = match text.split_once("://") {
+        Some((scheme @ "http", rest)) => (scheme, rest, ":80"),
+        Some((scheme @ "https", rest)) => (scheme, rest, ":443"),
+        _ => return false,
+    };
+    let uri = format!("{scheme}://{rest}/").parse::<hyper::Uri>();
+    let whole = uri.is_ok_and(|uri| {
+        uri.path() == "/" && uri.authority().is_some_and(|found| found.as_str() == rest)
+    });
+    let small = !rest.bytes().any(|byte| byte.is_ascii_uppercase());
+    whole && small && !rest.ends_with(own_port) && !rest.contains(['@', '*'])
 }
 
 /// Why a server did not start, or did not stop cleanly.
@@ -180,6 +209,42 @@ mod tests {
             assert!(error.to_string().contains("--insecure"), "{error}");
             assert!(at(exposed, true).is_ok(), "{exposed}");
         }
+    }
+
+    #[test]
+    fn origins_as_browsers_send_them() {
+        for good in [
+            "https://app.example",
+            "http://localhost:5173",
+            "http://[::1]:8080",
+            "https://app.example:80",
+        ] {
+            assert!(is_origin(good), "{good}");
+        }
+        for bad in [
+            "",
+            "*",
+            "null",
+            "app.example",
+            "https://",
+            "https://app.example/",
+            "https://app.example/x",
+            "https://App.example",
+            "https://app.example:443",
+            "https://*.example",
+            "https://a@app.example",
+            "ftp://app.example",
+            "https://app.example?",
+            "https://app.example#x",
+        ] {
+            assert!(!is_origin(bad), "{bad}");
+        }
+        let config = ServerConfig {
+            cors_origins: vec!["*".into()],
+            ..ServerConfig::default()
+        };
+        let error = config.check().unwrap_err().to_string();
+        assert!(error.contains("cors_origins"), "{error}");
     }
 
     #[test]

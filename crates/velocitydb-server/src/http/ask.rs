@@ -8,13 +8,14 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use http_body_util::BodyExt;
-use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Uri};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use velocitydb::{Call, Collection, Durability, Expiry, Timestamp};
 
+use super::coding::Coding;
 use super::headers::{Asked, Preconditions};
 use super::problem::Problem;
 use crate::app::{App, Slot};
@@ -221,6 +222,7 @@ async fn text(
     let (parts, body) = request.into_parts();
     let slot = slot(&parts)?;
     check_type(&parts.headers, expected, check)?;
+    let coding = Coding::of(&parts.headers)?;
     let bytes_max = app.config.body_bytes_max;
     let too_large = || {
         Problem::new(
@@ -251,6 +253,10 @@ async fn text(
                 "the body did not arrive within the request's time",
             )
         })??;
+    let bytes = match coding {
+        Coding::Identity => bytes,
+        coding => decode(coding, bytes, bytes_max, &slot).await?,
+    };
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let line = error.as_bytes()[..at]
@@ -269,6 +275,24 @@ async fn text(
         )
         .place(line, column + 1)
     })
+}
+
+/// What was encoded; the limit of bodies is on that.
+async fn decode(
+    coding: Coding,
+    bytes: Vec<u8>,
+    bytes_max: usize,
+    slot: &Slot,
+) -> Result<Vec<u8>, Problem> {
+    let (held, encoded) = (slot.clone(), bytes.len());
+    let admit = move |bytes: usize| match bytes > bytes_max {
+        true => Err(Problem::new(
+            "body_too_large",
+            format!("the server takes bodies of {bytes_max} bytes, when they are not compressed"),
+        )),
+        false => held.room(encoded + bytes),
+    };
+    slot.blocking(move || coding.decode(bytes, admit)).await?
 }
 
 /// Reads a body whole. `admit` judges each length before memory is taken for it.
@@ -298,21 +322,13 @@ fn is_json(kind: &str) -> bool {
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
-/// A type that `known` lets through; in UTF-8, not compressed.
+/// A type that `known` lets through; in UTF-8.
 fn check_type(
     headers: &HeaderMap,
     expected: &str,
     known: impl Fn(&str) -> bool,
 ) -> Result<(), Problem> {
     let refused = |what: String| Err(Problem::new("unsupported_media_type", what));
-    for coding in headers.get_all(CONTENT_ENCODING) {
-        if !coding.as_bytes().eq_ignore_ascii_case(b"identity") {
-            let coding = String::from_utf8_lossy(coding.as_bytes());
-            return refused(format!(
-                "the body is encoded as {coding:?}: send it as it is, without content-encoding"
-            ));
-        }
-    }
     let Some(value) = headers.get(CONTENT_TYPE) else {
         return refused(format!(
             "the body needs the header content-type: {expected}"
@@ -381,18 +397,16 @@ mod tests {
         for (coding, taken) in [
             ("identity", true),
             ("Identity", true),
-            ("gzip", false),
+            ("gzip", true),
+            ("ZSTD", true),
+            ("br", false),
+            ("gzip, zstd", false),
             ("", false),
         ] {
             let mut headers = HeaderMap::new();
             let value = hyper::header::HeaderValue::from_static;
-            headers.insert(CONTENT_TYPE, value("application/json"));
-            headers.insert(CONTENT_ENCODING, value(coding));
-            assert_eq!(
-                check_type(&headers, "JSON", is_json).is_ok(),
-                taken,
-                "{coding}"
-            );
+            headers.insert(hyper::header::CONTENT_ENCODING, value(coding));
+            assert_eq!(Coding::of(&headers).is_ok(), taken, "{coding}");
         }
         assert_eq!(
             check_type(&HeaderMap::new(), "JSON", is_json)

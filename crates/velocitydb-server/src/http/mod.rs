@@ -1,7 +1,8 @@
 //! HTTP: requests into calls of the library, answers into responses.
 //!
-//! A request's way: `observe` (its id, its line in the log, its figures, the body of a problem,
-//! what is left of its own body, the slot until the answer is sent) → panics caught → `guard`
+//! A request's way: `coding` (its answer is compressed) → `observe` (its id, its line in the log, its figures, the body of a problem,
+//! what is left of its own body, the slot until the answer is sent) → `coding` again (pages of other
+//! origins, where configured) → panics caught → `guard`
 //! (Host, Origin, a slot, no parameters that are not known) → the route → `ask` (headers, body) → a handler in `collections`, `documents`, `import`, `export` or `health` → the library. Errors travel as
 //! [`Problem`]s.
 //!
@@ -13,6 +14,7 @@
 
 mod admin;
 mod ask;
+mod coding;
 mod collections;
 mod describe;
 mod documents;
@@ -74,14 +76,21 @@ pub fn openapi() -> &'static str {
 pub(crate) fn router(app: Arc<App>) -> Router {
     let routes = routes();
     let guarded = (Arc::clone(&app), WithQuery::of(&routes));
-    describe::router(routes)
+    let router = describe::router(routes)
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(guarded, guard::guard))
         .layer(CatchPanicLayer::custom(|_| {
             Problem::new("internal", "the work on the request panicked").into_response()
-        }))
+        }));
+    let origins = &app.config.cors_origins;
+    let router = match origins.is_empty() {
+        true => router,
+        false => router.layer(coding::cors(origins)),
+    };
+    router
         .layer(from_fn_with_state(Arc::clone(&app), observe::observe))
+        .layer(coding::compression())
         .with_state(app)
 }
 

@@ -217,11 +217,16 @@ impl Raw {
     }
 
     /// Reads what is left until the other side closes; how many bytes that were.
-    pub fn rest(mut self) -> usize {
+    pub fn rest(self) -> usize {
+        self.rest_bytes().len()
+    }
+
+    /// The same, and the bytes themselves.
+    pub fn rest_bytes(mut self) -> Vec<u8> {
         let mut rest = Vec::new();
         // That it ends with an error is as good.
         let _ = self.0.read_to_end(&mut rest);
-        rest.len()
+        rest
     }
 
     /// Reads the head of an answer: its status, headers, and content length.

@@ -261,18 +261,6 @@ fn definitions_of_another_form() {
 }
 
 #[test]
-fn a_compressed_body_is_refused_as_such() {
-    let served = with_things();
-    let headers = [("content-encoding", "gzip")];
-    let reply = served.ask("PUT", &format!("{THINGS}/a"), &headers, "{}");
-    let problem = reply.problem(415, "unsupported_media_type");
-    assert!(
-        problem["detail"].as_str().unwrap().contains("gzip"),
-        "{problem}"
-    );
-}
-
-#[test]
 fn names_that_the_server_does_not_have() {
     let served = served();
     let host = |host: &str, more: &str| {

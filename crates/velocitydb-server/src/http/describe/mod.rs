@@ -19,6 +19,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
+use hyper::header::HeaderName;
 use serde_json::{Value as Json, json};
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
@@ -349,6 +350,19 @@ fn problem_answer(rows: &[&ProblemRow]) -> utoipa::openapi::Response {
             Content::new(Some(Schema::AllOf(schema.build()))),
         )
         .build()
+}
+
+/// The headers that a request may have, besides those that every page may send.
+pub(super) fn headers_in() -> Vec<HeaderName> {
+    let names = HEADERS_IN.iter().map(|(name, ..)| *name);
+    let names = names.chain(["content-type", "content-encoding"]);
+    names.filter_map(|name| name.parse().ok()).collect()
+}
+
+/// The headers of answers, besides those that every page may see.
+pub(super) fn headers_out() -> Vec<HeaderName> {
+    let names = HEADERS_OUT.iter().map(|(name, _)| *name);
+    names.filter_map(|name| name.parse().ok()).collect()
 }
 
 /// The router of these routes.
