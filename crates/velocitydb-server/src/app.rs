@@ -22,6 +22,7 @@ use crate::http::Problem;
 use crate::metrics::Metrics;
 use crate::reload::{Live, ReloadError, Reloaded};
 use crate::slow::SlowLog;
+use crate::transactions::Transactions;
 
 /// Bytes of a document or a body up to which the work on it takes microseconds.
 pub(crate) const QUICK_BYTES_MAX: usize = 64 << 10;
@@ -34,6 +35,7 @@ pub(crate) struct App {
     /// Held by whoever reloads.
     reloading: Mutex<()>,
     pub(crate) slow: SlowLog,
+    pub(crate) transactions: Arc<Transactions>,
     pub(crate) database: Database,
     pub(crate) metrics: Arc<Metrics>,
     /// Where the server listens.
@@ -79,6 +81,7 @@ impl App {
             live: RwLock::new(Live::of(&config)),
             reloading: Mutex::default(),
             slow: SlowLog::default(),
+            transactions: Arc::new(Transactions::new(&config, database.clone())),
             full_writes: Arc::default(),
             config,
             database,

@@ -43,6 +43,13 @@ pub struct ServerConfig {
     /// How long a client may take nothing of its answer; then the connection is closed.
     /// Default: 30 s.
     pub write_timeout: Duration,
+    /// Transactions open at once; further ones are answered 503. Default: 256.
+    pub transactions_max: usize,
+    /// How long a transaction may be open, used or not; a client may ask for less. The database's
+    /// own deadline of snapshots holds besides. Default: 60 s.
+    pub transaction_timeout: Duration,
+    /// How long a transaction may be open without a request. Default: 30 s.
+    pub transaction_idle_timeout: Duration,
     /// How long requests in progress are waited for on shutdown. Default: 10 s.
     pub drain_timeout: Duration,
     /// Operations that take at least this long are logged, counted and kept for
@@ -73,6 +80,9 @@ impl Default for ServerConfig {
             request_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(30),
+            transactions_max: 256,
+            transaction_timeout: Duration::from_secs(60),
+            transaction_idle_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(10),
             slow_operation: Duration::from_millis(100),
             read_again: None,
@@ -103,6 +113,7 @@ impl ServerConfig {
             ("page_bytes_max", self.page_bytes_max),
             ("connections_max", self.connections_max),
             ("requests_concurrent_max", self.requests_concurrent_max),
+            ("transactions_max", self.transactions_max),
         ] {
             if value == 0 {
                 return Err(ServerError::Config(format!("{name} must be at least 1")));
@@ -125,6 +136,8 @@ impl ServerConfig {
             ("request_timeout", self.request_timeout),
             ("idle_timeout", self.idle_timeout),
             ("write_timeout", self.write_timeout),
+            ("transaction_timeout", self.transaction_timeout),
+            ("transaction_idle_timeout", self.transaction_idle_timeout),
             ("drain_timeout", self.drain_timeout),
         ] {
             if !(Duration::from_nanos(1)..=TIMEOUT_MAX).contains(&value) {

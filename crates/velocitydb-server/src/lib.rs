@@ -3,7 +3,8 @@
 //! In reading order: [`ServerConfig`] says what is wanted; [`Server`] binds, accepts, drains and
 //! closes the database; `http` turns requests into calls of the embedded library and their
 //! answers into responses; [`problem_table`] lists every error that a client can meet; `metrics`
-//! shows what the server and the engine count; `slow` keeps the slow operations; [`Reloader`]
+//! shows what the server and the engine count; `slow` keeps the slow operations; `transactions` keeps those
+//! that clients have open; [`Reloader`]
 //! changes settings while the server runs; [`init_logging`] sets the logs up; `progress`
 //! closes connections whose clients take nothing.
 //!
@@ -27,6 +28,7 @@ mod reload;
 mod server;
 mod slow;
 mod system;
+mod transactions;
 
 pub use config::{ServerConfig, ServerError};
 pub use http::{PROBLEMS, ProblemRow, openapi, problem_table};

@@ -10,7 +10,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use axum::Router;
@@ -133,6 +133,7 @@ impl Server {
         report_start(&config, &database, local_addr);
         let metrics = Arc::new(Metrics::new(&database));
         let app = Arc::new(App::new(config, database, metrics, local_addr));
+        tokio::spawn(sweep(Arc::downgrade(&app)));
         let (stop, stopped) = watch::channel(false);
         let accepting = Accepting {
             listener,
@@ -192,6 +193,20 @@ impl Server {
             // Nobody has told it to stop: it has failed.
             _ = &mut self.accepting => Err(ServerError::Panicked),
         }
+    }
+}
+
+/// Ends transactions that were forgotten, for as long as the server is there: whoever comes to one
+/// ends it too, but perhaps nobody comes.
+async fn sweep(app: Weak<App>) {
+    let mut every = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        every.tick().await;
+        let Some(app) = app.upgrade() else {
+            return;
+        };
+        let work = move || app.transactions.sweep();
+        let _ = tokio::task::spawn_blocking(work).await;
     }
 }
 

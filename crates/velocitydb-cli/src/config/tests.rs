@@ -45,6 +45,10 @@ fn every_key_is_read_from_the_file() {
         http: localhost:80
         insecure: true
         host-names: db.example, db2.example
+        cors-origins: https://app.example, http://localhost:5173
+        transactions: 8
+        transaction-timeout: 20s
+        transaction-idle-timeout: 5s
         memory-limit: 4GiB
         in-flight-limit: 64MiB
         connections: 1_000
@@ -81,6 +85,11 @@ fn every_key_is_read_from_the_file() {
     assert_eq!(server.http, "127.0.0.1:80".parse().unwrap());
     assert!(server.insecure);
     assert_eq!(server.host_names, ["db.example", "db2.example"]);
+    let origins = ["https://app.example", "http://localhost:5173"];
+    assert_eq!(server.cors_origins, origins);
+    assert_eq!(server.transactions_max, 8);
+    assert_eq!(server.transaction_timeout, Duration::from_secs(20));
+    assert_eq!(server.transaction_idle_timeout, Duration::from_secs(5));
     assert_eq!(server.in_flight_bytes_max, 64 << 20);
     assert_eq!(
         (server.connections_max, server.requests_concurrent_max),

@@ -184,12 +184,18 @@ pub(super) fn query<const N: usize>(
 /// A whole body of JSON text, not yet read as such.
 pub(super) struct JsonText(pub(super) String);
 
+impl JsonText {
+    /// For routes that decide themselves whether there is a body.
+    pub(super) async fn read(request: Request, app: &Arc<App>) -> Result<String, Problem> {
+        text(request, app, "application/json", is_json).await
+    }
+}
+
 impl FromRequest<Arc<App>> for JsonText {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<JsonText, Problem> {
-        let text = text(request, app, "application/json", is_json).await;
-        text.map(JsonText)
+        JsonText::read(request, app).await.map(JsonText)
     }
 }
 

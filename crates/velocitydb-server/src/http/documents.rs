@@ -222,13 +222,13 @@ async fn get(ask: Ask, Params((name, id)): Params<(String, String)>) -> Result<R
     Ok(response)
 }
 
-fn not_found(name: &str, key: &Key) -> Problem {
+pub(super) fn not_found(name: &str, key: &Key) -> Problem {
     let id = key.to_value().to_json();
     Problem::new("not_found", format!("there is no document {id} in {name}"))
 }
 
 /// The refusal of a write of one named document, which the detail names.
-fn named(error: Error, collection: &Collection, key: &Key) -> Problem {
+pub(super) fn named(error: Error, collection: &Collection, key: &Key) -> Problem {
     let (id, name) = (key.to_value().to_json(), collection.name());
     match &error {
         Error::Refused {
@@ -573,7 +573,7 @@ async fn compare_and_swap(
 }
 
 /// `{"expected": {"_version": n} | {path: value, …}, "update": {a merge patch}}`.
-fn read_swap(text: &str) -> Result<(Expected, Update), Problem> {
+pub(super) fn read_swap(text: &str) -> Result<(Expected, Update), Problem> {
     let invalid = |what: &str| Problem::new("invalid_request", what.to_owned());
     let shape = "expected {\"expected\": {…}, \"update\": {…}}";
     let Value::Map(mut body) = json::read_value(text)? else {

@@ -29,6 +29,7 @@ mod observe;
 mod problem;
 mod reference;
 mod schemas;
+mod transactions;
 mod unread;
 
 use std::sync::{Arc, LazyLock};
@@ -54,6 +55,7 @@ fn routes() -> Vec<Route> {
     [
         documents::routes(),
         collections::routes(),
+        transactions::routes(),
         import::routes(),
         export::routes(),
         schemas::routes(),

@@ -52,6 +52,7 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("unknown_collection", 404, "There is no such collection"),
     row("unknown_schema", 404, "No schema of this name was loaded"),
     row("unknown_index", 404, "There is no such index"),
+    row("unknown_transaction", 404, "There is no such transaction"),
     row("method_not_allowed", 405, "The path does not take this method"),
     row("body_timeout", 408, "The body took too long to arrive"),
     row("already_exists", 409, "There is such a document already"),
@@ -64,6 +65,9 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("no_configuration_file", 409, "There is no configuration file to read again"),
     row("schema_version", 409, "Another version of the schema is loaded"),
     row("refused_earlier", 409, "The request was refused when it was first made"),
+    row("transaction_busy", 409, "Another request is at work in the transaction"),
+    row("transaction_ended", 410, "The transaction has ended"),
+    row("transaction_timed_out", 410, "The transaction took too long and was rolled back"),
     row("precondition_failed", 412, "The document is not in the state that the request asks for"),
     row("body_too_large", 413, "The body is larger than the server takes"),
     row("too_many_changes", 413, "Too many documents would change through references"),
@@ -86,6 +90,7 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("io", 500, "A file operation failed"),
     row("busy", 503, "Too many bytes of bodies and answers are in flight"),
     row("overloaded", 503, "Too many requests are being worked on"),
+    row("too_many_transactions", 503, "As many transactions are open as may be"),
     row("not_ready", 503, "The server does not take writes"),
     row("closed", 503, "The database is closed"),
     row("in_use", 503, "Another process has the data directory"),
@@ -226,7 +231,11 @@ impl IntoResponse for Problem {
         *response.status_mut() = self.status();
         if matches!(
             self.row.code,
-            "busy" | "overloaded" | "definition_changed" | "snapshot_too_old"
+            "busy"
+                | "overloaded"
+                | "too_many_transactions"
+                | "definition_changed"
+                | "snapshot_too_old"
         ) {
             response
                 .headers_mut()

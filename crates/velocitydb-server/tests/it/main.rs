@@ -18,4 +18,5 @@ mod reload;
 mod schemas;
 mod slow;
 mod slow_operations;
+mod transactions;
 mod transfer;

@@ -259,6 +259,16 @@ impl Route {
             .problems(&["invalid_json"])
     }
 
+    /// The body that it takes need not be there.
+    pub(super) fn body_may_be_left_out(mut self) -> Self {
+        let mut operation = self.operation.build();
+        if let Some(RefOr::T(body)) = &mut operation.request_body {
+            body.required = Some(Required::False);
+        }
+        self.operation = operation.into();
+        self
+    }
+
     /// It takes a body of these media types.
     pub(super) fn takes(self, kinds: &[&'static str]) -> Self {
         self.takes_content(kinds, Content::new(None::<Schema>))

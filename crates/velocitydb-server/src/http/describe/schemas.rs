@@ -7,7 +7,7 @@
 use serde_json::{Map, Value as Json, json};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::http::{admin, health, import};
+use crate::http::{admin, health, import, transactions};
 use crate::{Change, Reloaded, slow};
 
 /// All of them by name.
@@ -18,6 +18,10 @@ pub(super) fn all() -> Map<String, Json> {
     derived::<import::Bad>(&mut all);
     derived::<admin::Slow>(&mut all);
     derived::<slow::SlowOperation>(&mut all);
+    derived::<transactions::BeginTransaction>(&mut all);
+    derived::<transactions::AskedIsolation>(&mut all);
+    derived::<transactions::OpenTransaction>(&mut all);
+    derived::<transactions::Committed>(&mut all);
     derived::<Reloaded>(&mut all);
     derived::<Change>(&mut all);
     for part in [basics(), collections(), schemas()] {
