@@ -134,7 +134,8 @@ fn indexes_come_along_and_what_cannot_be_altered_says_so() {
     );
     // The same definition with the index over the field's new name.
     let mut alteration = altered(&db);
-    alteration.definition.indexes[0].fields = vec!["full_name".parse().unwrap()];
+    let path: velocitydb::Path = "full_name".parse().unwrap();
+    alteration.definition.indexes[0].fields = vec![path.into()];
     people.alter(alteration).unwrap();
     let twin = json(r#"{"full_name":"a"}"#);
     assert_eq!(code(people.insert_with_id("c", twin)), "unique_violation");

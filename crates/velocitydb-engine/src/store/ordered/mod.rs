@@ -484,12 +484,6 @@ fn grown_inner(
 }
 
 impl Range<'_> {
-    /// Everything.
-    pub(crate) const ALL: Range<'static> = Range {
-        from: Bound::Unbounded,
-        to: Bound::Unbounded,
-    };
-
     /// The entries of a leaf that are in the range.
     fn within(&self, leaf: &Packed) -> std::ops::Range<usize> {
         let start = match self.from {

@@ -7,6 +7,11 @@ use rand::{Rng, SeedableRng};
 
 use super::*;
 
+const ALL: Range<'static> = Range {
+    from: Bound::Unbounded,
+    to: Bound::Unbounded,
+};
+
 fn held(index: &OrderedIndex, range: &Range<'_>, order: Order) -> Vec<Vec<u8>> {
     let mut held = Vec::new();
     index.visit(range, order, &pin(), &mut |entry| {
@@ -199,7 +204,7 @@ fn long_entries_are_borne() {
         }
     }
     let expected: Vec<_> = model.into_iter().collect();
-    assert!(held(&index, &Range::ALL, Order::Forward) == expected);
+    assert!(held(&index, &ALL, Order::Forward) == expected);
 }
 
 /// Entries that stay are seen by every reader, in order, while others come and go around them.
@@ -215,7 +220,7 @@ fn readers_beside_a_writer_miss_nothing_that_stays() {
             let (index, done, stays) = (&index, &done, &stays);
             scope.spawn(move || {
                 while !done.load(Ordering::Relaxed) {
-                    let seen = held(index, &Range::ALL, order);
+                    let seen = held(index, &ALL, order);
                     let sorted = match order {
                         Order::Forward => seen.is_sorted(),
                         Order::Backward => seen.is_sorted_by(|a, b| a > b),
