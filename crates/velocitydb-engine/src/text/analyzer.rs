@@ -34,6 +34,8 @@ const MEMO_WORDS_MAX: usize = 8192;
 const MEMO_FROM: u32 = 64;
 
 /// What language a text is in, which decides on stems and stop words.
+///
+/// In JSON by name, in binary forms by number: new ones come at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Language {
