@@ -464,6 +464,11 @@ impl Collection {
         self.table.index(name)
     }
 
+    /// About how many entries an index has for a key. O(log n).
+    pub fn estimate_equal(&self, index: &FieldIndex, key: &[u8]) -> usize {
+        self.table.estimate_equal(index, key)
+    }
+
     /// Documents, those that expired and are not removed yet included. O(1).
     pub fn len(&self) -> u64 {
         self.table.live()

@@ -117,6 +117,20 @@ pub enum QueryError {
         /// What is wrong with the sum.
         source: DecimalError,
     },
+    /// The index that a query insists on cannot serve it.
+    #[error(
+        "the index {index:?} cannot answer this query: it is not there, not built yet, or bounds nothing that is asked"
+    )]
+    Hint {
+        /// Its name.
+        index: String,
+    },
+    /// A cursor that was not made for this query.
+    #[error("the cursor is none of this query: {reason}")]
+    Cursor {
+        /// What is wrong.
+        reason: &'static str,
+    },
     /// A query would have to keep more rows than [`crate::Limits::rows_max`].
     #[error("the query needs more than {rows_max} rows at once: narrow it or give it a limit")]
     TooManyRows {
@@ -151,6 +165,8 @@ impl QueryError {
             Self::DuplicateName { .. } => ("duplicate_name", ErrorClass::Invalid),
             Self::NotANumber { .. } => ("not_a_number", ErrorClass::Invalid),
             Self::Sum { source, .. } => ("sum_out_of_bounds", source.class()),
+            Self::Hint { .. } => ("index_not_usable", ErrorClass::Invalid),
+            Self::Cursor { .. } => ("invalid_cursor", ErrorClass::Invalid),
             Self::TooManyRows { .. } => ("too_many_rows", ErrorClass::Limit),
             Self::TooManyBytes { .. } => ("query_memory", ErrorClass::Limit),
         }

@@ -2,17 +2,22 @@
 //!
 //! Without a sort, documents come as they are scanned, and the scan ends when there are enough.
 //! With a sort and a limit, no more than offset + limit documents are kept at any time. Documents
-//! that are equal in all sort fields come in the order of their ids, so that pages fit together.
+//! that are equal in all sort fields come in the order of their ids, in the direction of the last
+//! field, so that pages fit together and an index can serve them.
 //!
 //! Tests: below; against a plain sort in `proptests`.
 
+use std::time::Instant;
+
 use velocitydb_engine::Document;
+use velocitydb_engine::store::encode_directed;
 use velocitydb_types::Path;
 
 use crate::error::QueryError;
 use crate::filter::Filter;
 use crate::limits::{Kept, Limits};
 use crate::path::{IntoPath, Wrong};
+use crate::plan::Meter;
 use crate::projection::{Projection, Projector};
 use crate::row::{Kind, RowRef};
 use crate::sort::{Direction, Sorter};
@@ -37,6 +42,10 @@ pub struct Find {
     pub offset: usize,
     /// How many there are at most.
     pub limit: Option<usize>,
+    /// Behind which document the answer begins.
+    pub after: Option<Cursor>,
+    /// Which index it insists on.
+    pub hint: Option<Hint>,
     /// How much the query may keep.
     pub limits: Limits,
     wrong: Wrong,
@@ -90,6 +99,21 @@ impl Find {
         self
     }
 
+    /// Answers a page: in a whole order (by id, where none is asked for), behind a cursor.
+    pub fn page(mut self, after: Option<Cursor>) -> Find {
+        if self.sort.is_empty() {
+            self.sort = vec![(Path::field("_id"), Direction::Ascending)];
+        }
+        self.after = after;
+        self
+    }
+
+    /// Insists on an index, or on none.
+    pub fn hint(mut self, hint: Hint) -> Find {
+        self.hint = Some(hint);
+        self
+    }
+
     /// Bounds what the query may keep.
     pub fn limits(mut self, limits: Limits) -> Find {
         self.limits = limits;
@@ -109,8 +133,15 @@ impl Find {
             .try_for_each(|(path, _)| Kind::Documents.check(path))
     }
 
-    /// Answers the question over the documents that `scan` gives to its argument, one by one,
-    /// until that answers `false`.
+    /// The direction of the ids of documents whose sort fields are equal: that of the last field.
+    pub(crate) fn tie_direction(&self) -> Direction {
+        self.sort
+            .last()
+            .map_or(Direction::Ascending, |(_, last)| *last)
+    }
+
+    /// Answers the question over the documents that `scan` gives to its argument, one by one, in
+    /// any order, until that answers `false`.
     ///
     /// # Errors
     /// What [`Find::check`] refuses, before the scan; the scan's own; and
@@ -120,59 +151,236 @@ impl Find {
         &self,
         scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
     ) -> Result<Vec<Document>, E> {
-        self.check()?;
-        if self.limit == Some(0) {
-            return Ok(Vec::new());
-        }
-        if self.sort.is_empty() {
-            self.run_unsorted(scan)
-        } else {
-            self.run_sorted(scan)
-        }
-    }
-
-    fn run_unsorted<E: From<QueryError>>(
-        &self,
-        scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
-    ) -> Result<Vec<Document>, E> {
-        let (mut found, mut left_out) = (Vec::new(), 0);
-        let mut kept = Kept::new(self.limits);
+        let (mut found, mut kept) = (Vec::new(), Kept::new(self.limits));
         let mut outcome = Ok(());
-        scan(&mut |document| {
-            if !self.filter.matches(&document) {
-                return true;
-            }
-            if left_out < self.offset {
-                left_out += 1;
-                return true;
-            }
+        let arrival = Arrival::of_scan(self);
+        self.stream(arrival, &mut Meter::default(), scan, |document| {
             outcome = kept.add(size_of::<Document>());
             if outcome.is_ok() {
                 found.push(document);
             }
-            outcome.is_ok() && self.limit.is_none_or(|limit| found.len() < limit)
+            outcome.is_ok()
         })?;
         outcome?;
         Ok(found)
     }
 
-    fn run_sorted<E: From<QueryError>>(
+    /// As [`Find::run`], for documents that come in an order of their own; hands each document of
+    /// the answer to `emit`, in order, until that answers `false`. Keeps only what it must sort.
+    pub(crate) fn stream<E: From<QueryError>>(
         &self,
+        arrival: Arrival,
+        meter: &mut Meter,
         scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
-    ) -> Result<Vec<Document>, E> {
-        let wanted = self.limit.map(|limit| limit.saturating_add(self.offset));
-        let mut sorter = Sorter::new(&self.sort, wanted, self.limits);
-        let mut outcome = Ok(());
-        scan(&mut |document| {
-            let row = RowRef::document(&document);
-            if self.filter.holds(row) {
-                let keep = || (size_of::<Document>(), document.clone());
-                outcome = sorter.offer(row, document.key_bytes(), keep);
+        mut emit: impl FnMut(Document) -> bool,
+    ) -> Result<(), E> {
+        self.check()?;
+        let after = self
+            .after
+            .as_ref()
+            .map(|cursor| cursor.place(self))
+            .transpose()?;
+        if self.limit == Some(0) {
+            return Ok(());
+        }
+        let (mut left_out, mut answered) = (0, 0);
+        let mut hand_on = |document| {
+            if left_out < self.offset {
+                left_out += 1;
+                return true;
             }
-            outcome.is_ok()
+            answered += 1;
+            emit(document) && self.limit.is_none_or(|limit| answered < limit)
+        };
+        let wanted = self.limit.map(|limit| limit.saturating_add(self.offset));
+        let sorter = || Sorter::new(&self.sort, wanted, self.limits).ties(self.tie_direction());
+        let mut sorted = sorter();
+        let mut run = Run::new(&self.sort[..arrival.sorted_by.min(self.sort.len())]);
+        let (mut outcome, mut going) = (Ok(()), true);
+        let timed = meter.timed;
+        let clock = || timed.then(Instant::now);
+        let spent =
+            |since: Option<Instant>| since.map_or(0, |since| since.elapsed().as_nanos() as u64);
+        scan(&mut |document| {
+            meter.reached += 1;
+            let since = clock();
+            let row = RowRef::document(&document);
+            let holds = self.filter.holds(row);
+            meter.filter_ns += spent(since);
+            if !holds {
+                return true;
+            }
+            if let Some(after) = &after
+                && sorted.place(row, document.key_bytes()).0 <= after
+            {
+                return true;
+            }
+            meter.matched += 1;
+            if arrival.sorted {
+                going = hand_on(document);
+                return going;
+            }
+            let since = clock();
+            if run.ends_before(row) {
+                going = sorted.take().all(&mut hand_on);
+            }
+            if going {
+                let keep = || (size_of::<Document>(), document.clone());
+                outcome = sorted.offer(row, document.key_bytes(), keep);
+            }
+            meter.sort_ns += spent(since);
+            going && outcome.is_ok()
         })?;
         outcome?;
-        Ok(sorter.finish().skip(self.offset).collect())
+        if going {
+            let since = clock();
+            sorted.take().all(&mut hand_on);
+            meter.sort_ns += spent(since);
+        }
+        meter.answered += answered as u64;
+        Ok(())
+    }
+
+    /// The place of a document in the answer, to go on behind it.
+    pub fn cursor_at(&self, document: &Document) -> Cursor {
+        let mut sorter: Sorter<'_, ()> =
+            Sorter::new(&self.sort, None, self.limits).ties(self.tie_direction());
+        let row = RowRef::document(document);
+        let (place, fields) = sorter.place(row, document.key_bytes());
+        Cursor {
+            query: self.fingerprint(),
+            fields: u32::try_from(fields).expect("documents are smaller than 4 GiB"),
+            place: place.into(),
+        }
+    }
+
+    /// A number for the filter and the order.
+    fn fingerprint(&self) -> u32 {
+        let text = format!("{:?} {:?}", self.filter, self.sort);
+        velocitydb_engine::command::fingerprint(&text) as u32
+    }
+}
+
+/// In what order documents come to a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// By how many of the first sort fields they are sorted.
+    pub(crate) sorted_by: usize,
+    /// Whether they come in the order of the answer.
+    pub(crate) sorted: bool,
+}
+
+impl Arrival {
+    fn of_scan(find: &Find) -> Arrival {
+        Arrival {
+            sorted_by: 0,
+            sorted: find.sort.is_empty(),
+        }
+    }
+}
+
+/// Tells where a run of documents ends that are equal in the fields by which they come sorted.
+struct Run<'q> {
+    by: &'q [(Path, Direction)],
+    present: Option<Vec<u8>>,
+}
+
+impl<'q> Run<'q> {
+    fn new(by: &'q [(Path, Direction)]) -> Run<'q> {
+        Run { by, present: None }
+    }
+
+    fn ends_before(&mut self, row: RowRef<'_>) -> bool {
+        if self.by.is_empty() {
+            return false;
+        }
+        let mut next = Vec::new();
+        for (path, direction) in self.by {
+            encode_directed(row.value(path).view(), *direction, &mut next);
+        }
+        let ends = self
+            .present
+            .as_ref()
+            .is_some_and(|present| *present != next);
+        self.present = Some(next);
+        ends
+    }
+}
+
+/// Which index a query insists on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hint {
+    /// None: all documents are looked at.
+    Scan,
+    /// The one of this name.
+    Index(String),
+}
+
+/// A place in the answer of a query: behind a document. It stays right whatever is written
+/// meanwhile: a document that stays is on exactly one page. Good at any node and after a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// [`Find::fingerprint`] of the query.
+    query: u32,
+    /// How many of the bytes of `place` are those of the sort fields; then a byte, then the id's.
+    fields: u32,
+    place: Box<[u8]>,
+}
+
+impl Cursor {
+    /// The bytes of the sort fields and of the id, in the directions of the query.
+    pub(crate) fn parts(&self) -> (&[u8], &[u8]) {
+        let (fields, id) = self.place.split_at(self.fields as usize);
+        (fields, &id[1..])
+    }
+
+    fn place(&self, find: &Find) -> Result<&[u8], QueryError> {
+        let reason = "it was made for another filter or order";
+        match self.query == find.fingerprint() {
+            true => Ok(&self.place),
+            false => Err(QueryError::Cursor { reason }),
+        }
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let head = u64::from(self.query) << 32 | u64::from(self.fields);
+        let bytes = head.to_be_bytes();
+        bytes
+            .iter()
+            .chain(&*self.place)
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::str::FromStr for Cursor {
+    type Err = QueryError;
+
+    fn from_str(text: &str) -> Result<Cursor, QueryError> {
+        let digit = |byte: &u8| char::from(*byte).to_digit(16).map(|digit| digit as u8);
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        let bytes = pairs
+            .iter()
+            .map(|[high, low]| Some(digit(high)? << 4 | digit(low)?));
+        let bytes = bytes
+            .collect::<Option<Vec<u8>>>()
+            .filter(|_| rest.is_empty());
+        let reason = "it is not the text of a cursor";
+        let bytes = bytes.ok_or(QueryError::Cursor { reason })?;
+        let (head, place) = bytes
+            .split_first_chunk()
+            .ok_or(QueryError::Cursor { reason })?;
+        let head = u64::from_be_bytes(*head);
+        let (query, fields) = ((head >> 32) as u32, head as u32);
+        if place.len() <= fields as usize {
+            return Err(QueryError::Cursor { reason });
+        }
+        Ok(Cursor {
+            query,
+            fields,
+            place: place.into(),
+        })
     }
 }
 

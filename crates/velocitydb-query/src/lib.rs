@@ -26,6 +26,7 @@ mod language;
 mod limits;
 mod path;
 mod pipeline;
+pub mod plan;
 mod projection;
 mod row;
 mod sort;
@@ -40,11 +41,12 @@ pub use filter::{
     CONDITIONS_MAX, ELEMENT, FILTER_DEPTH_MAX, Filter, IN_VALUES_MAX, REGEX_BYTES_MAX, REGEXES_MAX,
     Regex, VALUE_TYPES, ValueType, Values,
 };
-pub use find::Find;
+pub use find::{Cursor, Find, Hint};
 pub use language::{JSON_BYTES_MAX, JSON_DEPTH_MAX, Json};
 pub use limits::Limits;
 pub use path::IntoPath;
 pub use pipeline::{Accumulator, Group, Pipeline, STAGES_MAX, Stage};
+pub use plan::{Plan, plan};
 pub use projection::{Projection, Projector};
 pub use row::Aggregated;
 pub use sort::Direction;

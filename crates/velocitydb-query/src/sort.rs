@@ -11,7 +11,9 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use velocitydb_types::{Path, encode_value_key};
+pub use velocitydb_engine::catalog::Direction;
+use velocitydb_engine::store::encode_directed;
+use velocitydb_types::Path;
 
 use crate::error::QueryError;
 use crate::limits::{Kept, Limits};
@@ -20,16 +22,6 @@ use crate::row::RowRef;
 /// Stands before the tie-breaker. A string's bytes end with 00 and go on with FF (inverted: with
 /// FF and 00); what follows a field must lie between the two, as the first byte of a field does.
 const TIE: u8 = 0x80;
-
-/// Which way a field is sorted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// The smallest first.
-    #[default]
-    Ascending,
-    /// The greatest first.
-    Descending,
-}
 
 /// Sorts items by fields of their rows.
 pub(crate) struct Sorter<'q, T> {
@@ -40,6 +32,7 @@ pub(crate) struct Sorter<'q, T> {
     heap: BinaryHeap<Entry<T>>,
     key: Vec<u8>,
     kept: Kept,
+    ties: Direction,
 }
 
 struct Entry<T> {
@@ -62,7 +55,13 @@ impl<'q, T> Sorter<'q, T> {
             heap: BinaryHeap::new(),
             key: Vec::new(),
             kept: Kept::new(limits),
+            ties: Direction::Ascending,
         }
+    }
+
+    /// The same; rows whose fields are equal are in this direction of their ties.
+    pub(crate) fn ties(self, ties: Direction) -> Sorter<'q, T> {
+        Sorter { ties, ..self }
     }
 
     /// Takes a row, unless it comes after all that are wanted. `tie` orders rows whose fields are
@@ -96,19 +95,33 @@ impl<'q, T> Sorter<'q, T> {
     fn write_key(&mut self, row: RowRef<'_>, tie: &[u8]) {
         self.key.clear();
         for (path, direction) in self.by {
-            let start = self.key.len();
-            encode_value_key(row.value(path).view(), &mut self.key);
-            if *direction == Direction::Descending {
-                self.key[start..].iter_mut().for_each(|byte| *byte = !*byte);
-            }
+            encode_directed(row.value(path).view(), *direction, &mut self.key);
         }
         self.key.push(TIE);
-        self.key.extend_from_slice(tie);
+        let mask = match self.ties {
+            Direction::Ascending => 0,
+            Direction::Descending => 0xff,
+        };
+        self.key.extend(tie.iter().map(|byte| byte ^ mask));
+    }
+
+    /// The bytes that tell a row's place, and how many of them are the fields'.
+    pub(crate) fn place(&mut self, row: RowRef<'_>, tie: &[u8]) -> (&[u8], usize) {
+        self.write_key(row, tie);
+        (&self.key, self.key.len() - 1 - tie.len())
     }
 
     /// The items in order.
-    pub(crate) fn finish(self) -> impl Iterator<Item = T> {
-        let mut entries = self.heap.into_vec();
+    pub(crate) fn finish(mut self) -> impl Iterator<Item = T> {
+        self.take()
+    }
+
+    /// The items in order; it begins anew.
+    pub(crate) fn take(&mut self) -> impl Iterator<Item = T> + use<T> {
+        let mut entries = std::mem::take(&mut self.heap).into_vec();
+        for entry in &entries {
+            self.kept.remove(entry.bytes);
+        }
         entries.sort_unstable();
         entries.into_iter().map(|entry| entry.item)
     }

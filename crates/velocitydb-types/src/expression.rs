@@ -129,6 +129,33 @@ impl Expression {
         paths
     }
 
+    /// The comparisons of fields with values that it consists of, when all must hold and it is
+    /// nothing else. `None` also where a value is a decimal, which beside a float means another.
+    pub fn comparisons(&self) -> Option<Vec<(&Path, Comparison, &Value)>> {
+        let all = match &self.root {
+            Node::And(all) => &all[..],
+            one => std::slice::from_ref(one),
+        };
+        let comparison = |node| match node {
+            &Node::Compare(comparison, ref sides) => match &**sides {
+                [Node::Field { path, .. }, Node::Literal(literal)] => {
+                    Some((path, comparison, literal))
+                }
+                [Node::Literal(literal), Node::Field { path, .. }] => {
+                    Some((path, comparison.turned(), literal))
+                }
+                _ => None,
+            },
+            _ => None,
+        };
+        let all = all.iter().map(|node| {
+            let (path, comparison, literal) = comparison(node)?;
+            let plain = literal.float.is_none() && !literal.value.is_null();
+            plain.then_some((path, comparison, &literal.value))
+        });
+        all.collect()
+    }
+
     /// How many patterns it has.
     pub fn pattern_count(&self) -> usize {
         let mut count = 0;
@@ -236,14 +263,33 @@ struct Literal {
 }
 
 /// What is asked of two values.
-#[derive(Clone, Copy, PartialEq)]
-enum Comparison {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// `=`
     Equal,
+    /// `!=`
     NotEqual,
+    /// `<`
     Less,
+    /// `<=`
     LessOrEqual,
+    /// `>`
     Greater,
+    /// `>=`
     GreaterOrEqual,
+}
+
+impl Comparison {
+    /// The same question with its two sides exchanged.
+    fn turned(self) -> Comparison {
+        match self {
+            Comparison::Equal | Comparison::NotEqual => self,
+            Comparison::Less => Comparison::Greater,
+            Comparison::LessOrEqual => Comparison::GreaterOrEqual,
+            Comparison::Greater => Comparison::Less,
+            Comparison::GreaterOrEqual => Comparison::LessOrEqual,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -55,7 +55,7 @@ mod scripts;
 pub use decimal::{Decimal, DecimalError};
 pub use encoding::{EncodeError, encode_value};
 pub use error::{ClassRow, ERROR_CLASSES, ErrorClass};
-pub use expression::{EvaluationError, Expression, ExpressionError};
+pub use expression::{Comparison, EvaluationError, Expression, ExpressionError};
 pub use fields::{Fields, FieldsBuilder};
 pub use ids::{Uuid, uuid_v7};
 pub use json::{JsonError, read_fields, write_json};

@@ -7,8 +7,10 @@ use arc_swap::ArcSwap;
 use smallvec::smallvec;
 use velocitydb_engine::catalog::{Alteration, Collection as Runtime, Definition, IndexDefinition};
 use velocitydb_engine::command::{Command, Condition, Mode, Outcome, Refusal};
+use velocitydb_engine::store::IndexStats;
 use velocitydb_engine::store::TableBytes;
 use velocitydb_engine::{Document, Error};
+use velocitydb_query::plan::Explained;
 use velocitydb_query::{Aggregated, Filter, Find, Pipeline};
 use velocitydb_types::{Key, Value};
 
@@ -364,10 +366,29 @@ impl Collection {
         self.inner.redefine(&self.name, &self.call, command)
     }
 
-    /// Creates an index over the present documents.
+    /// Creates an index over the present documents, and returns once it is built: beside writers,
+    /// unless it is unique. Its progress is told by [`Collection::indexes`].
     pub fn create_index(&self, index: IndexDefinition) -> Result<Answer<()>, Error> {
         let command = |id| Command::CreateIndex(id, index.clone());
-        self.inner.redefine(&self.name, &self.call, command)
+        let answer = self.inner.redefine(&self.name, &self.call, command)?;
+        let id = self.runtime()?.id;
+        while self.inner.engine.build_indexes(Some(id))? {}
+        Ok(answer)
+    }
+
+    /// The indexes: what they are, and what they hold now.
+    pub fn indexes(&self) -> Result<Vec<(IndexDefinition, IndexStats)>, Error> {
+        Ok(self.view()?.indexes())
+    }
+
+    /// How `find` would be answered.
+    pub fn explain(&self, find: &Find) -> Result<Explained, Error> {
+        self.view()?.explain(find)
+    }
+
+    /// Answers `find`, and how long each step took, with its rows.
+    pub fn explain_analyze(&self, find: &Find) -> Result<Explained, Error> {
+        self.view()?.explain_analyze(find)
     }
 
     /// Drops an index.

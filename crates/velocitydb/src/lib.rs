@@ -57,13 +57,14 @@ pub use transaction::Transaction;
 pub use view::{CollectionView, Page, PageRequest};
 
 pub use velocitydb_engine::catalog::{
-    Alteration, Definition, IndexDefinition, Kind, Persistence, TimeToLive,
+    Alteration, Definition, Direction, IndexDefinition, IndexField, IndexKind, Kind, Persistence,
+    TimeToLive,
 };
 pub use velocitydb_engine::command::{Effect, Outcome, Refusal};
 pub use velocitydb_engine::crypt::{EncryptionKey, EncryptionKeys, KeyError, KeyId};
 pub use velocitydb_engine::disk;
 pub use velocitydb_engine::log::{Compression, LogOptions, LogStats, WritePath};
-pub use velocitydb_engine::store::TableBytes;
+pub use velocitydb_engine::store::{IndexStats, TableBytes};
 pub use velocitydb_engine::transaction::{Isolation, Savepoint};
 pub use velocitydb_engine::{
     CheckpointStats, Document, Durability, EngineStats, Error, Meta, Recovery, Rekey, StorageMode,

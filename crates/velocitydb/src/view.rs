@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use velocitydb_engine::catalog::{Collection as Runtime, Definition};
+use velocitydb_engine::catalog::{Collection as Runtime, Definition, IndexDefinition};
+use velocitydb_engine::store::IndexStats;
 use velocitydb_engine::{Document, Error};
-use velocitydb_query::{Aggregated, Filter, Find, Pipeline, QueryError};
+use velocitydb_query::plan::{Explained, Meter};
+use velocitydb_query::{
+    self as query, Aggregated, Filter, Find, Pipeline, Plan, QueryError, Stage,
+};
 use velocitydb_types::ErrorClass;
 
 use crate::database::View;
@@ -96,30 +100,105 @@ impl CollectionView {
         })
     }
 
-    /// The documents that `find` describes.
+    /// The documents that `find` describes, by the indexes that help.
     pub fn find(&self, find: &Find) -> Result<Vec<Document>, Error> {
-        find.run(|visit| self.scan(visit).map_err(Failure::Engine))
-            .map_err(Error::from)
+        let (mut found, rows_max) = (Vec::new(), find.limits.rows_max);
+        let mut too_many = false;
+        self.find_each(find, |document| {
+            too_many = found.len() >= rows_max;
+            if !too_many {
+                found.push(document);
+            }
+            !too_many
+        })?;
+        match too_many {
+            true => Err(Failure::Query(QueryError::TooManyRows { rows_max }).into()),
+            false => Ok(found),
+        }
+    }
+
+    /// Calls `visit` with the documents that `find` describes, in order, until it answers
+    /// `false`. Keeps only what has to be sorted.
+    pub fn find_each(&self, find: &Find, visit: impl FnMut(Document) -> bool) -> Result<(), Error> {
+        self.run(find, &mut Meter::default(), visit).map(|_| ())
+    }
+
+    fn run(
+        &self,
+        find: &Find,
+        meter: &mut Meter,
+        visit: impl FnMut(Document) -> bool,
+    ) -> Result<Plan, Error> {
+        let run = || {
+            find.check()?;
+            let plan = query::plan(&self.runtime, find)?;
+            if let Some(index) = plan.index() {
+                index.note_use(self.view.snapshot.time());
+            }
+            let of = (&self.view.snapshot, &*self.runtime);
+            find.answer::<Failure>(&plan, of, meter, visit)?;
+            Ok::<_, Failure>(plan)
+        };
+        run().map_err(Error::from)
+    }
+
+    /// How `find` would be answered.
+    pub fn explain(&self, find: &Find) -> Result<Explained, Error> {
+        let plan = || {
+            find.check()?;
+            query::plan(&self.runtime, find)
+        };
+        let plan = plan().map_err(Failure::Query)?;
+        Ok(plan.explain(find, None))
+    }
+
+    /// Answers `find`, and how long each step took, with its rows.
+    pub fn explain_analyze(&self, find: &Find) -> Result<Explained, Error> {
+        let mut meter = Meter {
+            timed: true,
+            ..Meter::default()
+        };
+        let plan = self.run(find, &mut meter, |_| true)?;
+        Ok(plan.explain(find, Some(&meter)))
     }
 
     /// How many documents a filter lets through.
     pub fn count_where(&self, filter: &Filter) -> Result<u64, Error> {
-        filter
-            .check()
-            .map_err(|error| Error::from(Failure::Query(error)))?;
+        if *filter == Filter::All {
+            return self.count();
+        }
         let mut count = 0;
-        self.scan(|document| {
-            count += u64::from(filter.matches(&document));
+        self.find_each(&Find::new(filter.clone()), |_| {
+            count += 1;
             true
         })?;
         Ok(count)
     }
 
-    /// Runs an aggregation pipeline over the documents.
+    /// Runs an aggregation pipeline over the documents; those of a filter at its beginning are
+    /// found as by [`CollectionView::find`].
     pub fn aggregate(&self, pipeline: &Pipeline) -> Result<Vec<Aggregated>, Error> {
+        let find = match pipeline.stages.first() {
+            Some(Stage::Match(filter)) => Find::new(filter.clone()),
+            _ => Find::default(),
+        };
         pipeline
-            .run(|visit| self.scan(visit).map_err(Failure::Engine))
+            .run(|visit| {
+                let plan = query::plan(&self.runtime, &find)?;
+                let snapshot = &self.view.snapshot;
+                plan.visit(snapshot, &self.runtime, visit)
+                    .map_err(Failure::Engine)
+            })
             .map_err(Error::from)
+    }
+
+    /// The indexes of the collection: what they are, and what they hold now.
+    pub fn indexes(&self) -> Vec<(IndexDefinition, IndexStats)> {
+        let indexes = self.runtime.indexes();
+        indexes
+            .iter()
+            .map(|index| (index.definition().clone(), index.stats()))
+            .collect()
     }
 }
 
@@ -127,6 +206,12 @@ impl CollectionView {
 enum Failure {
     Engine(Error),
     Query(QueryError),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Failure {
+        Failure::Engine(error)
+    }
 }
 
 impl From<QueryError> for Failure {

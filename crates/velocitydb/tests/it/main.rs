@@ -20,6 +20,7 @@ mod indexes;
 mod lists;
 mod memory;
 mod options;
+mod queries;
 mod random;
 mod readme;
 mod references;

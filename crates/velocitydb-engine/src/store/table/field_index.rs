@@ -127,6 +127,12 @@ type EntryBytes = SmallVec<[u8; 64]>;
 /// Ends of keys in a buffer.
 type Ends = SmallVec<[u32; 2]>;
 
+impl std::fmt::Debug for FieldIndex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "FieldIndex({:?})", self.definition.name)
+    }
+}
+
 impl FieldIndex {
     /// An index that has everything its table has, which is nothing.
     pub(crate) fn new(definition: IndexDefinition) -> FieldIndex {

@@ -204,6 +204,23 @@ impl Table {
         answer
     }
 
+    /// About how many entries an index has for a key.
+    pub(crate) fn estimate_equal(&self, index: &FieldIndex, key: &[u8]) -> usize {
+        match &index.entries {
+            Entries::Unique(_) => 1,
+            Entries::Ordered(_) => index.estimate(&KeyRange::equal(key.to_vec())),
+            Entries::Hashed(entries) => {
+                let hash = self.hash(key);
+                let (from, to) = (super::hashed(hash, 0), super::hashed(hash, RowId::MAX));
+                let range = Range {
+                    from: Bound::Included(&from),
+                    to: Bound::Included(&to),
+                };
+                entries.estimate(&range, &pin())
+            }
+        }
+    }
+
     /// Calls `visit` with the documents that the state at `at` has under a key in a hash index,
     /// until it answers `false`. The caller keeps the state from being reclaimed.
     pub(crate) fn visit_equal(

@@ -1,0 +1,430 @@
+//! How a question for documents is answered: which index, in what order, what is left to do.
+//!
+//! ```text
+//!   filter, sort ──► candidates: each built index that helps, and the scan
+//!                        │ how many entries (asked of the index itself: no histograms)
+//!                        ▼
+//!                    the cheapest ──► access ──► filter ──► order ──► offset, limit
+//! ```
+//!
+//! An index only proposes documents: the whole filter is asked again of each, so that an index
+//! never changes an answer. Costs are guesses in nanoseconds; what they decide is which plan is
+//! tried, and a scan wins where an index would touch much of the collection in random order.
+//!
+//! Files: `bounds` (from a filter to keys), `explain` (what a plan says of itself). Carried out by
+//! [`Find::stream`](crate::Find). Tests: `queries` in the embedded library's tests/it,
+//! against scans with every subset of indexes.
+
+mod bounds;
+mod explain;
+mod run;
+
+use std::sync::Arc;
+
+use velocitydb_engine::catalog::{Collection, IndexKind};
+use velocitydb_engine::store::{FieldIndex, KeyRange, Order};
+use velocitydb_types::Path;
+
+use crate::error::QueryError;
+use crate::filter::Filter;
+use crate::find::{Arrival, Cursor, Find, Hint};
+use crate::sort::Direction;
+use bounds::{Bounds, Keys};
+
+pub use explain::{Explained, Meter, Step};
+
+/// What a document costs in a scan, in nanoseconds.
+const SCANNED_NS: f64 = 150.0;
+/// What an entry of an index costs, with its document, which lies anywhere.
+const FETCHED_NS: f64 = 400.0;
+/// What it costs to begin with a range.
+const RANGE_NS: f64 = 1000.0;
+/// What keeping a row and comparing it costs in a sort, for each comparison.
+const SORTED_NS: f64 = 60.0;
+
+/// How documents are reached.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Access {
+    /// All of the collection, about in the order of insertion.
+    Scan,
+    /// Those that have one of these keys, by an index without order.
+    Lookup {
+        /// The index.
+        index: Arc<FieldIndex>,
+        /// The keys.
+        keys: Vec<Vec<u8>>,
+    },
+    /// Those in parts of an ordered index.
+    Ranges {
+        /// The index.
+        index: Arc<FieldIndex>,
+        /// The parts, in the order of the index.
+        ranges: Vec<KeyRange>,
+        /// Which way they are read.
+        order: Order,
+    },
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// How documents are reached.
+    pub access: Access,
+    /// How many of the first sort fields they come in the order of.
+    pub(crate) sorted_by: usize,
+    /// Whether they come in the whole order that is asked for, ids included.
+    pub(crate) sorted: bool,
+    /// About how many documents are looked at.
+    pub rows: f64,
+    /// About how long it takes, in nanoseconds.
+    pub cost: f64,
+    /// The plans that were dearer: their access, rows and cost.
+    pub rejected: Vec<(String, f64, f64)>,
+}
+
+/// Chooses how `find` is answered from a collection.
+///
+/// # Errors
+/// When the index that `find` insists on is not there, not built, or of no use.
+pub fn plan(collection: &Collection, find: &Find) -> Result<Plan, QueryError> {
+    let conjuncts = bounds::conjuncts(&find.filter);
+    let indexes = collection.indexes();
+    if find.hint.is_none() {
+        let mut unique = indexes.iter().filter(|index| index.definition().unique);
+        if let Some(plan) = unique.find_map(|index| by_unique(index, &conjuncts)) {
+            return Ok(plan);
+        }
+    }
+    let documents = collection.len() as f64;
+    let usable = indexes.iter().filter(|index| index.is_built());
+    let found = usable.filter_map(|index| candidate(collection, index, find, &conjuncts));
+    let mut candidates: Vec<Candidate> = found.collect();
+    // What all conditions leave, as far as indexes know.
+    let left = candidates
+        .iter()
+        .map(|one| one.rows)
+        .fold(documents, f64::min);
+    candidates.push(Candidate {
+        access: Access::Scan,
+        rows: documents,
+        sorted_by: 0,
+        sorted: find.sort.is_empty(),
+    });
+    let mut plans: Vec<Plan> = candidates
+        .into_iter()
+        .map(|one| one.cost(find, left))
+        .collect();
+    match &find.hint {
+        None => {}
+        Some(Hint::Scan) => plans.retain(|plan| plan.index().is_none()),
+        Some(Hint::Index(name)) => {
+            let named = |plan: &Plan| plan.index().is_some_and(|i| i.definition().name == *name);
+            plans.retain(named);
+            if plans.is_empty() {
+                return Err(QueryError::Hint {
+                    index: name.clone(),
+                });
+            }
+        }
+    }
+    plans.sort_by(|a, b| a.cost.total_cmp(&b.cost));
+    let mut plans = plans.into_iter();
+    let mut best = plans.next().unwrap_or_else(Plan::nothing);
+    best.rejected = plans
+        .map(|plan| (plan.access.to_string(), plan.rows, plan.cost))
+        .collect();
+    Ok(best)
+}
+
+impl Plan {
+    /// A scan, chosen by nobody.
+    fn nothing() -> Plan {
+        Plan {
+            access: Access::Scan,
+            sorted_by: 0,
+            sorted: false,
+            rows: 0.0,
+            cost: 0.0,
+            rejected: Vec::new(),
+        }
+    }
+
+    pub(crate) fn arrival(&self) -> Arrival {
+        Arrival {
+            sorted_by: self.sorted_by,
+            sorted: self.sorted,
+        }
+    }
+
+    /// The index that it uses.
+    pub fn index(&self) -> Option<&Arc<FieldIndex>> {
+        match &self.access {
+            Access::Scan => None,
+            Access::Lookup { index, .. } | Access::Ranges { index, .. } => Some(index),
+        }
+    }
+}
+
+/// The plan of a query that names one document by a unique index: nothing is better.
+fn by_unique(index: &Arc<FieldIndex>, conjuncts: &[&Filter]) -> Option<Plan> {
+    let definition = index.definition();
+    let named = |path: &Path| {
+        conjuncts
+            .iter()
+            .any(|one| matches!(one, Filter::Eq(at, value) if at == path && !value.is_null()))
+    };
+    if definition.filter.is_some() || !definition.fields.iter().all(|field| named(&field.path)) {
+        return None;
+    }
+    let keys = bounds::keys(definition, conjuncts)?;
+    Some(Plan {
+        access: access(index, keys),
+        sorted_by: 0,
+        sorted: true,
+        rows: 1.0,
+        cost: RANGE_NS,
+        rejected: Vec::new(),
+    })
+}
+
+fn access(index: &Arc<FieldIndex>, keys: Keys) -> Access {
+    let index = Arc::clone(index);
+    if index.is_ordered() {
+        return Access::Ranges {
+            index,
+            ranges: keys.ranges,
+            order: Order::Forward,
+        };
+    }
+    let key = |mut range: KeyRange| {
+        range.from.pop();
+        range.from
+    };
+    Access::Lookup {
+        index,
+        keys: keys.ranges.into_iter().map(key).collect(),
+    }
+}
+
+/// A way to reach documents, and what is known of it.
+struct Candidate {
+    access: Access,
+    rows: f64,
+    sorted_by: usize,
+    sorted: bool,
+}
+
+fn candidate(
+    collection: &Collection,
+    index: &Arc<FieldIndex>,
+    find: &Find,
+    conjuncts: &[&Filter],
+) -> Option<Candidate> {
+    let definition = index.definition();
+    if definition.kind == IndexKind::Geo || !bounds::implies(conjuncts, definition.filter.as_ref())
+    {
+        return None;
+    }
+    let elements = definition.fields.iter().any(|field| field.elements);
+    let keys = bounds::keys(definition, conjuncts);
+    if !index.is_ordered() {
+        let whole = |keys: &Keys| keys.points == definition.fields.len();
+        let keys = keys.filter(|keys| whole(keys) && !(definition.unique && keys.nulls))?;
+        let Access::Lookup { index, keys } = access(index, keys) else {
+            return None;
+        };
+        let rows = keys
+            .iter()
+            .map(|key| collection.estimate_equal(&index, key))
+            .sum::<usize>();
+        return Some(Candidate {
+            access: Access::Lookup { index, keys },
+            rows: rows as f64,
+            sorted_by: 0,
+            sorted: find.sort.is_empty(),
+        });
+    }
+    // Documents without elements are not in the index: only who asks for elements is served.
+    if elements
+        && keys
+            .as_ref()
+            .is_none_or(|keys| !reaches_elements(index, keys))
+    {
+        return None;
+    }
+    let keys = keys.unwrap_or_else(|| Keys {
+        ranges: vec![KeyRange::all()],
+        ..Keys::default()
+    });
+    let rows = keys
+        .ranges
+        .iter()
+        .map(|range| index.estimate(range))
+        .sum::<usize>();
+    let (sorted_by, sorted, order) = if keys.ranges.len() == 1 && !elements {
+        order(index, &keys, find, conjuncts)
+    } else {
+        (0, find.sort.is_empty(), Order::Forward)
+    };
+    // A whole index in no useful order is a dear scan.
+    if keys.bounded == 0 && sorted_by == 0 {
+        return None;
+    }
+    let mut keys = keys;
+    if let (Some(after), [range]) = (&find.after, &mut keys.ranges[..])
+        && sorted
+        && continues(index, keys.points, find)
+    {
+        go_on_behind(index, range, &keys.prefix, order, after);
+    }
+    Some(Candidate {
+        access: Access::Ranges {
+            index: Arc::clone(index),
+            ranges: keys.ranges,
+            order,
+        },
+        rows: rows as f64,
+        sorted_by,
+        sorted,
+    })
+}
+
+fn reaches_elements(index: &FieldIndex, keys: &Keys) -> bool {
+    let fields = &index.definition().fields;
+    fields
+        .iter()
+        .position(|field| field.elements)
+        .is_some_and(|at| keys.bounded > at)
+}
+
+/// How many of the first sort fields one range of an index comes in the order of, whether that is
+/// the whole order, and which way the range is read for it.
+fn order(
+    index: &FieldIndex,
+    keys: &Keys,
+    find: &Find,
+    conjuncts: &[&Filter],
+) -> (usize, bool, Order) {
+    if find.sort.is_empty() {
+        return (0, true, Order::Forward);
+    }
+    let constant = |path: &Path| {
+        let field = path.clone().into();
+        matches!(bounds::of_field(conjuncts, &field), Some(Bounds::Points(values)) if values.len() == 1)
+    };
+    let fields = &index.definition().fields;
+    let id_direction = fields
+        .last()
+        .map_or(Direction::Ascending, |last| last.direction);
+    let (mut at, mut backward) = (keys.points, None);
+    let mut agrees = |stored: Direction, wanted: Direction| {
+        let reversed = stored != wanted;
+        *backward.get_or_insert(reversed) == reversed
+    };
+    let mut matched = 0;
+    let mut by_id = false;
+    for (path, direction) in &find.sort {
+        let next = fields.get(at);
+        if next.is_some_and(|next| next.path == *path && agrees(next.direction, *direction)) {
+            at += 1;
+        } else if at == fields.len() && is_id(path) && agrees(id_direction, *direction) {
+            by_id = true;
+            matched = find.sort.len();
+            break;
+        } else if !constant(path) {
+            break;
+        }
+        matched += 1;
+    }
+    let ties = find.tie_direction();
+    let whole =
+        matched == find.sort.len() && (by_id || at == fields.len() && agrees(id_direction, ties));
+    let order = if backward == Some(true) {
+        Order::Backward
+    } else {
+        Order::Forward
+    };
+    // Only constants were matched: the order that comes is none that helps.
+    (matched, whole, order)
+}
+
+/// Whether the sort fields are those of an index behind the first ones, and nothing else.
+fn continues(index: &FieldIndex, points: usize, find: &Find) -> bool {
+    let fields = index.definition().fields[points..].iter();
+    fields
+        .map(|field| &field.path)
+        .eq(find.sort.iter().map(|(path, _)| path))
+}
+
+/// Lets a range begin behind a place in the answer: see the layout in the engine's `FieldIndex`.
+fn go_on_behind(
+    index: &FieldIndex,
+    range: &mut KeyRange,
+    prefix: &[u8],
+    order: Order,
+    after: &Cursor,
+) {
+    let last = index.definition().fields.last();
+    let descends = last.is_some_and(|last| last.direction == Direction::Descending);
+    let end = if descends { 0xff } else { 0 };
+    let (fields, id) = after.parts();
+    let mut place = prefix.to_vec();
+    let turned = if order == Order::Backward { 0xff } else { 0 };
+    place.extend(fields.iter().chain(id).map(|byte| byte ^ turned));
+    place.push(end);
+    match order {
+        Order::Forward => {
+            // Behind all rows.
+            place.extend_from_slice(&[0xff; 4]);
+            range.from = place.max(std::mem::take(&mut range.from));
+        }
+        Order::Backward => match &mut range.to {
+            Some(to) if *to <= place => {}
+            to => *to = Some(place),
+        },
+    }
+}
+
+fn is_id(path: &Path) -> bool {
+    path.first() == "_id" && path.rest().is_empty()
+}
+
+impl Candidate {
+    /// `left` is how many documents all conditions leave, as far as is known.
+    fn cost(self, find: &Find, left: f64) -> Plan {
+        let each = if matches!(self.access, Access::Scan) {
+            SCANNED_NS
+        } else {
+            FETCHED_NS
+        };
+        let ranges = match &self.access {
+            Access::Scan => 0,
+            Access::Lookup { keys, .. } => keys.len(),
+            Access::Ranges { ranges, .. } => ranges.len(),
+        };
+        let mut rows = self.rows;
+        let wanted = find
+            .limit
+            .map(|limit| (limit.saturating_add(find.offset)) as f64);
+        // In order, the first ones are enough; of those that the index proposes only some are wanted.
+        if let Some(wanted) = wanted.filter(|_| self.sorted) {
+            rows = rows.min(wanted * (self.rows / left.max(1.0)).max(1.0));
+        }
+        let mut cost = ranges as f64 * RANGE_NS + rows * each;
+        if !self.sorted {
+            let sorted = left.min(rows);
+            let depth = wanted.unwrap_or(sorted).min(sorted).max(2.0).log2();
+            let part = if self.sorted_by > 0 { 0.5 } else { 1.0 };
+            cost += sorted * depth * SORTED_NS * part;
+        }
+        Plan {
+            access: self.access,
+            sorted_by: self.sorted_by,
+            sorted: self.sorted,
+            rows,
+            cost,
+            rejected: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Reaching documents the way a plan says.
+
+use std::collections::HashSet;
+
+use velocitydb_engine::catalog::Collection;
+use velocitydb_engine::snapshot::Snapshot;
+use velocitydb_engine::store::Order;
+use velocitydb_engine::{Document, Error};
+
+use super::{Access, Meter, Plan};
+use crate::error::QueryError;
+use crate::find::Find;
+
+impl Find {
+    /// Hands the documents of the answer to `emit`, in order, until that answers `false`.
+    ///
+    /// # Errors
+    /// As [`Find::run`].
+    pub fn answer<E: From<QueryError> + From<Error>>(
+        &self,
+        plan: &Plan,
+        (snapshot, collection): (&Snapshot, &Collection),
+        meter: &mut Meter,
+        emit: impl FnMut(Document) -> bool,
+    ) -> Result<(), E> {
+        let since = meter.timed.then(std::time::Instant::now);
+        let scan = |visit: &mut dyn FnMut(Document) -> bool| {
+            plan.visit(snapshot, collection, visit).map_err(E::from)
+        };
+        self.stream(plan.arrival(), meter, scan, emit)?;
+        meter.total_ns += since.map_or(0, |since| since.elapsed().as_nanos() as u64);
+        Ok(())
+    }
+}
+
+impl Plan {
+    /// Calls `visit` with each document that the plan reaches, once, until it answers `false`.
+    pub fn visit(
+        &self,
+        snapshot: &Snapshot,
+        collection: &Collection,
+        visit: &mut dyn FnMut(Document) -> bool,
+    ) -> Result<(), Error> {
+        let mut going = true;
+        match &self.access {
+            Access::Scan => snapshot.scan(collection, 0, visit).map(|_| ()),
+            Access::Lookup { index, keys } => {
+                let mut once = Once::new(has_elements(index));
+                for key in keys {
+                    snapshot.visit_equal(collection, index, key, |document| {
+                        going = !once.is_new(&document) || visit(document);
+                        going
+                    })?;
+                    if !going {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+            Access::Ranges {
+                index,
+                ranges,
+                order,
+            } => {
+                let mut once = Once::new(has_elements(index));
+                let mut each = |range| {
+                    snapshot.visit_range(collection, index, range, *order, |_, document| {
+                        going = !once.is_new(&document) || visit(document);
+                        going
+                    })?;
+                    Ok::<_, Error>(going)
+                };
+                match order {
+                    Order::Forward => {
+                        for range in ranges {
+                            if !each(range)? {
+                                break;
+                            }
+                        }
+                    }
+                    Order::Backward => {
+                        for range in ranges.iter().rev() {
+                            if !each(range)? {
+                                break;
+                            }
+                        }
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn has_elements(index: &velocitydb_engine::store::FieldIndex) -> bool {
+    index.definition().fields.iter().any(|field| field.elements)
+}
+
+/// Documents given before, where an index may have a document several times.
+struct Once(Option<HashSet<Box<[u8]>>>);
+
+impl Once {
+    fn new(needed: bool) -> Once {
+        Once(needed.then(HashSet::new))
+    }
+
+    fn is_new(&mut self, document: &Document) -> bool {
+        match &mut self.0 {
+            None => true,
+            Some(seen) => seen.insert(document.key_bytes().into()),
+        }
+    }
+}

@@ -1,0 +1,388 @@
+//! Queries with indexes: the same answers as without, in the same order, at any snapshot.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use velocitydb::query::{Direction, Filter, Find, Hint};
+use velocitydb::{
+    Collection, Database, Definition, Document, IndexDefinition, Options, Path, Value,
+};
+
+const ASC: Direction = Direction::Ascending;
+const DESC: Direction = Direction::Descending;
+
+fn database() -> Database {
+    Database::open(Options::in_memory()).unwrap()
+}
+
+fn path(text: &str) -> Path {
+    text.parse().unwrap()
+}
+
+fn field(text: &str) -> velocitydb::IndexField {
+    path(text).into()
+}
+
+/// Every kind of index over the fields of [`random_document`].
+fn indexes() -> Vec<IndexDefinition> {
+    let only = |text: &str| text.parse().unwrap();
+    vec![
+        IndexDefinition::hash("hash_a", [path("a")]),
+        IndexDefinition::btree("a", [path("a")]),
+        IndexDefinition::btree("a_desc", [field("a").descending()]),
+        IndexDefinition::btree("a_b", [path("a"), path("b")]),
+        IndexDefinition::btree("a_b_mixed", [field("a"), field("b").descending()]),
+        IndexDefinition::btree("b_a", [field("b").descending(), field("a").descending()]),
+        IndexDefinition::btree("s", [path("s")]),
+        IndexDefinition::btree("s_desc", [field("s").descending()]),
+        IndexDefinition::btree("nested", [path("m.x"), path("a")]),
+        IndexDefinition::btree("tags", [field("tags").elements()]),
+        IndexDefinition::btree("a_tags", [field("a"), field("tags").elements()]),
+        IndexDefinition::hash("hash_tags", [field("tags").elements()]),
+        IndexDefinition::btree("some_a", [path("a")]).only(only("b > 2")),
+        IndexDefinition::hash("some_hash", [path("s")]).only(only("a = 1")),
+    ]
+}
+
+fn scalar(random: &mut StdRng) -> Value {
+    match random.random_range(0..12) {
+        0 => Value::Null,
+        1 => Value::Bool(random.random()),
+        2 => Value::Float(f64::from(random.random_range(0..8)) / 2.0),
+        3..6 => word(random).into(),
+        _ => Value::Int(random.random_range(0..5)),
+    }
+}
+
+fn word(random: &mut StdRng) -> String {
+    (*["", "a", "a\0", "ab", "abc", "b", "ba", "é", "\u{10ffff}"]
+        .choose(random)
+        .unwrap())
+    .to_owned()
+}
+
+fn random_document(random: &mut StdRng) -> std::collections::BTreeMap<String, Value> {
+    let mut fields = std::collections::BTreeMap::new();
+    for name in ["a", "b"] {
+        if random.random_bool(0.9) {
+            fields.insert(name.to_owned(), scalar(random));
+        }
+    }
+    if random.random_bool(0.9) {
+        fields.insert("s".into(), word(random).into());
+    }
+    if random.random_bool(0.7) {
+        let tags: Vec<_> = (0..random.random_range(0..4))
+            .map(|_| scalar(random))
+            .collect();
+        fields.insert("tags".into(), Value::Array(tags));
+    }
+    if random.random_bool(0.5) {
+        fields.insert(
+            "m".into(),
+            Value::Map([("x".to_owned(), scalar(random))].into()),
+        );
+    }
+    fields
+}
+
+fn condition(random: &mut StdRng) -> Filter {
+    let name = *["a", "b", "s", "m.x"].choose(random).unwrap();
+    let value = if name == "s" && random.random_bool(0.8) {
+        word(random).into()
+    } else {
+        scalar(random)
+    };
+    match random.random_range(0..14) {
+        0 => Filter::ne(name, value),
+        1 => Filter::lt(name, value),
+        2 => Filter::le(name, value),
+        3 => Filter::gt(name, value),
+        4 => Filter::ge(name, value),
+        5 => Filter::ge(name, value).and(Filter::lt(name, scalar(random))),
+        6 => Filter::is_in(name, (0..3).map(|_| scalar(random)).collect::<Vec<_>>()),
+        7 => Filter::prefix("s", word(random)),
+        8 => Filter::contains("tags", value),
+        9 => Filter::exists(name),
+        _ => Filter::eq(name, value),
+    }
+}
+
+fn random_filter(random: &mut StdRng) -> Filter {
+    match random.random_range(0..8) {
+        0 => Filter::All,
+        1 => condition(random).or(condition(random)),
+        2 => !condition(random),
+        3 | 4 => condition(random),
+        5 => condition(random)
+            .and(condition(random))
+            .and(condition(random)),
+        _ => condition(random).and(condition(random)),
+    }
+}
+
+fn random_find(random: &mut StdRng) -> Find {
+    let mut find = Find::new(random_filter(random));
+    let sorts = random.random_range(0..4);
+    let by = (0..sorts).map(|_| {
+        let name = *["a", "b", "s", "_id", "m.x"].choose(random).unwrap();
+        (name, if random.random() { ASC } else { DESC })
+    });
+    find = find.sort(by.collect::<Vec<_>>());
+    if random.random_bool(0.5) {
+        find = find
+            .limit(random.random_range(0..20))
+            .offset(random.random_range(0..5));
+    }
+    find
+}
+
+fn ids(documents: &[Document]) -> Vec<String> {
+    documents
+        .iter()
+        .map(|document| document.id().to_string())
+        .collect()
+}
+
+/// For random documents, queries and subsets of indexes: what the planner chooses, and what each
+/// index that can be used gives, is what a scan gives, in the same order.
+#[test]
+fn an_index_never_changes_an_answer() {
+    let rounds = std::env::var("VELOCITYDB_SEEDS").map_or(12, |n| n.parse().unwrap());
+    let mut used = std::collections::BTreeSet::new();
+    for seed in 0..rounds {
+        let random = &mut StdRng::seed_from_u64(seed);
+        let db = database();
+        let docs = db.create_collection(Definition::new("docs")).unwrap().value;
+        let early: Vec<_> = indexes()
+            .into_iter()
+            .filter(|_| random.random_bool(0.3))
+            .collect();
+        for index in &early {
+            docs.create_index(index.clone()).unwrap();
+        }
+        let change = |random: &mut StdRng, docs: &Collection| {
+            let id = random.random_range(0..150_i64);
+            if random.random_bool(0.2) {
+                let _ = docs.delete(id);
+            } else {
+                docs.upsert(id, &random_document(random)).unwrap();
+            }
+        };
+        for _ in 0..random.random_range(0..400) {
+            change(random, &docs);
+        }
+        let view = docs.view().unwrap();
+        let before = view.clone();
+        for index in indexes() {
+            if !early.contains(&index) && random.random_bool(0.4) {
+                docs.create_index(index).unwrap();
+            }
+        }
+        // The view sees what was there, whatever comes after.
+        for _ in 0..200 {
+            change(random, &docs);
+        }
+        let now = docs.view().unwrap();
+        for _ in 0..150 {
+            let find = random_find(random);
+            for view in [&before, &now] {
+                let expected = view.find(&find.clone().hint(Hint::Scan)).unwrap();
+                let explained = view.explain(&find).unwrap();
+                let found = view.find(&find).unwrap();
+                // Without an order any of the documents may be the first ones.
+                let unordered = find.sort.is_empty();
+                if unordered && find.limit.is_some() {
+                    assert_eq!(
+                        found.len(),
+                        expected.len(),
+                        "seed {seed} {find:?}\n{explained}"
+                    );
+                    continue;
+                }
+                let sorted = |documents: &[Document]| {
+                    let mut ids = ids(documents);
+                    if unordered {
+                        ids.sort();
+                    }
+                    ids
+                };
+                let expected = sorted(&expected);
+                assert_eq!(
+                    sorted(&found),
+                    expected,
+                    "seed {seed} {find:?}\n{explained}"
+                );
+                for (index, _) in view.indexes() {
+                    let hinted = find.clone().hint(Hint::Index(index.name.clone()));
+                    if let Ok(found) = view.find(&hinted) {
+                        used.insert(index.name.clone());
+                        assert_eq!(
+                            sorted(&found),
+                            expected,
+                            "seed {seed} {find:?} by {index:?}"
+                        );
+                    }
+                }
+                assert_eq!(
+                    view.count_where(&find.filter).unwrap(),
+                    view.find(&Find::new(find.filter.clone()).hint(Hint::Scan))
+                        .unwrap()
+                        .len() as u64
+                );
+            }
+        }
+    }
+    if rounds >= 12 {
+        let all: std::collections::BTreeSet<_> =
+            indexes().into_iter().map(|index| index.name).collect();
+        assert_eq!(used, all, "every index was of use");
+    }
+}
+
+/// Pages give each document that stays exactly once while writers run, with and without an index.
+#[test]
+fn pages_give_each_document_once_while_writers_run() {
+    for (seed, indexed) in [(1, false), (2, true)] {
+        let db = database();
+        let docs = db.create_collection(Definition::new("docs")).unwrap().value;
+        let put = |id: i64, n: i64| docs.upsert(id, [("n", n.into())]).unwrap();
+        for id in 0..3000 {
+            put(id, id % 7);
+        }
+        if indexed {
+            docs.create_index(IndexDefinition::btree("n", [path("n")]))
+                .unwrap();
+        }
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let random = &mut StdRng::seed_from_u64(seed);
+                while !done.load(Ordering::Relaxed) {
+                    // Even ids stay as they are.
+                    let id = random.random_range(0..3000) * 2 + 1;
+                    let _ = match random.random_range(0..3) {
+                        0 => docs.delete(id).is_ok(),
+                        _ => put(id, random.random_range(0..7)).index > 0,
+                    };
+                }
+            });
+            for (sort, limit) in [
+                (vec![("n", ASC)], 50),
+                (vec![("n", DESC)], 33),
+                (vec![], 100),
+            ] {
+                let find = Find::new(Filter::lt("n", 5)).sort(sort).limit(limit);
+                let (mut after, mut seen) = (None, Vec::new());
+                loop {
+                    let page = find.clone().page(after);
+                    let found = docs.find(&page).unwrap();
+                    let Some(last) = found.last() else {
+                        break;
+                    };
+                    let text = page.cursor_at(last).to_string();
+                    after = Some(text.parse().unwrap());
+                    seen.extend(found.iter().filter_map(|d| d.id().to_value().as_int()));
+                }
+                let mut even: Vec<_> = seen.into_iter().filter(|id| id % 2 == 0).collect();
+                even.sort_unstable();
+                let expected: Vec<i64> = (0..3000).filter(|id| id % 2 == 0 && id % 7 < 5).collect();
+                assert_eq!(even, expected);
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+    }
+}
+
+#[test]
+fn a_cursor_of_another_query_is_refused() {
+    let docs = database()
+        .create_collection(Definition::new("docs"))
+        .unwrap()
+        .value;
+    docs.upsert(1, [("n", 1.into())]).unwrap();
+    let find = Find::new(Filter::eq("n", 1)).page(None);
+    let cursor = find.cursor_at(&docs.get(1).unwrap().unwrap());
+    assert_eq!(
+        docs.find(&find.page(Some(cursor.clone()))).unwrap().len(),
+        0
+    );
+    let other = Find::new(Filter::eq("n", 2)).page(Some(cursor));
+    assert!(
+        docs.find(&other)
+            .unwrap_err()
+            .to_string()
+            .contains("another filter")
+    );
+    for text in ["", "0g", "00", "0000000000000009ff"] {
+        assert!(text.parse::<velocitydb::query::Cursor>().is_err(), "{text}");
+    }
+}
+
+#[test]
+fn an_index_is_dropped_and_made_again() {
+    let docs = database()
+        .create_collection(Definition::new("docs"))
+        .unwrap()
+        .value;
+    for id in 0..1000_i64 {
+        docs.upsert(id, [("n", (id % 10).into())]).unwrap();
+    }
+    let find = Find::new(Filter::eq("n", 3));
+    for _ in 0..3 {
+        docs.create_index(IndexDefinition::btree("n", [path("n")]))
+            .unwrap();
+        assert!(
+            docs.explain(&find)
+                .unwrap()
+                .to_string()
+                .contains("index n, 1 range")
+        );
+        let used = docs.explain_analyze(&find).unwrap();
+        assert_eq!(used.steps.last().unwrap().rows, Some(100));
+        let (_, stats) = docs.indexes().unwrap().swap_remove(0);
+        assert_eq!((stats.entries, stats.uses, stats.built), (1000, 1, None));
+        docs.drop_index("n").unwrap();
+        assert_eq!(docs.find(&find).unwrap().len(), 100);
+    }
+    let hinted = find.hint(Hint::Index("n".into()));
+    assert!(
+        docs.find(&hinted)
+            .unwrap_err()
+            .to_string()
+            .contains("not there")
+    );
+}
+
+#[test]
+fn values_too_long_for_an_index_are_refused_by_name() {
+    let docs = database()
+        .create_collection(Definition::new("docs"))
+        .unwrap()
+        .value;
+    docs.create_index(IndexDefinition::btree("by_s", [path("s")]))
+        .unwrap();
+    let long = "x".repeat(10_000);
+    let error = docs.upsert(1, [("s", long.as_str().into())]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("\"by_s\" takes up to 8192 bytes"),
+        "{error}"
+    );
+    docs.drop_index("by_s").unwrap();
+    docs.upsert(1, [("s", long.as_str().into())]).unwrap();
+    let again = docs.create_index(IndexDefinition::btree("by_s", [path("s")]));
+    assert!(again.unwrap_err().to_string().contains("the document 1"));
+    // Hashes are of one length.
+    docs.create_index(IndexDefinition::hash("hash_s", [path("s")]))
+        .unwrap();
+    assert_eq!(
+        docs.find(&Find::new(Filter::eq("s", long.as_str())))
+            .unwrap()
+            .len(),
+        1
+    );
+}
