@@ -6,11 +6,13 @@
 //! code of the product knows of a benchmark's names or keys.
 //!
 //! In reading order: [`measure`] (rounds, ratios, the report), [`data`] (documents and ids),
-//! [`embedded`] (the library against bare structures of the language).
+//! [`embedded`] (the library against bare structures of the language), [`query`] (queries against
+//! SQLite and DuckDB).
 
 pub mod data;
 pub mod embedded;
 pub mod measure;
+pub mod query;
 
 /// What stops a benchmark.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,10 @@ pub enum BenchError {
     /// A file or the operating system failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    /// SQLite failed.
+    #[cfg(feature = "peers")]
+    #[error("SQLite: {0}")]
+    Sqlite(#[from] rusqlite::Error),
     /// The benchmark cannot run here.
     #[error("{0}")]
     Unfit(String),

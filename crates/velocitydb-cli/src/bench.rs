@@ -4,9 +4,11 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 
 use clap::{Args, Subcommand};
-use velocitydb_bench::embedded;
+use velocitydb::{Database, Options};
+use velocitydb_bench::{BenchError, embedded, query};
 
 use crate::failure::Failure;
 
@@ -20,11 +22,13 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Benchmark {
     /// The embedded library against bare structures of the language
-    Embedded(Embedded),
+    Embedded(Chosen),
+    /// Queries by index and groups, against SQLite and DuckDB where they are there
+    Query(Chosen),
 }
 
 #[derive(Debug, Args)]
-struct Embedded {
+struct Chosen {
     /// Only the figures whose group contains this text
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
@@ -45,29 +49,52 @@ struct Embedded {
 /// Runs the command.
 pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     match arguments.benchmark {
-        Benchmark::Embedded(chosen) => run_embedded(chosen, out),
+        Benchmark::Embedded(chosen) => {
+            let options = chosen.options(embedded::GROUPS.iter().map(|(name, _)| *name))?;
+            report(out, |print| embedded::run(&options, print))
+        }
+        Benchmark::Query(chosen) => {
+            let options = chosen.options(query::GROUPS.iter().map(|(name, _)| *name))?;
+            let db = Database::open(Options::in_memory())?;
+            crate::sample::load(&db, &AtomicBool::new(false), |_, _| Ok(()))?;
+            let flights = db.collection("flights")?;
+            let subject = query::Subject { options, flights };
+            report(out, |print| query::run(&subject, print))
+        }
     }
 }
 
-fn run_embedded(chosen: Embedded, out: &mut dyn Write) -> Result<(), Failure> {
-    let groups: Vec<&str> = embedded::GROUPS.iter().map(|(name, _)| *name).collect();
-    if let Some(only) = &chosen.only
-        && !groups.iter().any(|name| name.contains(only.as_str()))
-    {
-        let groups = groups.join(", ");
-        return Err(Failure::Usage(format!(
-            "no group contains {only:?}; there are {groups}"
-        )));
+impl Chosen {
+    fn options(
+        self,
+        groups: impl Iterator<Item = &'static str>,
+    ) -> Result<embedded::Options, Failure> {
+        let groups: Vec<&str> = groups.collect();
+        if let Some(only) = &self.only
+            && !groups.iter().any(|name| name.contains(only.as_str()))
+        {
+            let groups = groups.join(", ");
+            return Err(Failure::Usage(format!(
+                "no group contains {only:?}; there are {groups}"
+            )));
+        }
+        let default = embedded::Options::default();
+        Ok(embedded::Options {
+            rounds: self.rounds.unwrap_or(default.rounds),
+            documents: self.documents.unwrap_or(default.documents),
+            only: self.only,
+            dir: self.dir.unwrap_or(default.dir),
+        })
     }
-    let default = embedded::Options::default();
-    let options = embedded::Options {
-        rounds: chosen.rounds.unwrap_or(default.rounds),
-        documents: chosen.documents.unwrap_or(default.documents),
-        only: chosen.only,
-        dir: chosen.dir.unwrap_or(default.dir),
-    };
+}
+
+/// Writes the lines of a report as they come.
+fn report(
+    out: &mut dyn Write,
+    run: impl FnOnce(&mut dyn FnMut(&str)) -> Result<(), BenchError>,
+) -> Result<(), Failure> {
     let mut written = Ok(());
-    let ran = embedded::run(&options, |line| {
+    let ran = run(&mut |line| {
         if written.is_ok() {
             written = writeln!(out, "{line}");
         }

@@ -342,7 +342,7 @@ fn collection(name: &str, node: &Node, path: &str) -> Result<CollectionSchema, S
     if let Some(indexes) = parts.get("indexes") {
         let path = join(path, "indexes");
         for index in indexes.list(&path)? {
-            index.object(&path, &["name", "fields", "kind"])?;
+            index.object(&path, &["name", "fields", "kind", "unique", "filter"])?;
             definition.indexes.push(index.read(&path)?);
         }
     }
