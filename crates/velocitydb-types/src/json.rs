@@ -270,7 +270,7 @@ mod tests {
                 1,
                 ErrorClass::Invalid,
             ),
-            (&nested, "nested more than 128 deep", 1, ErrorClass::Limit),
+            (&nested, "nested more than 128 deep", 1, ErrorClass::Invalid),
         ] {
             let error = Fields::from_json(text).unwrap_err();
             assert!(error.message.contains(message), "{text}: {error}");

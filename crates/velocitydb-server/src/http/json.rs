@@ -172,10 +172,7 @@ mod tests {
             deep("{\"a\":", "}"),
             format!("{{\"_id\":1,\"a\":{}}}", deep("[", "]")),
         ] {
-            assert_eq!(
-                read_document(&text).unwrap_err().row.code,
-                "document_too_large"
-            );
+            assert_eq!(read_document(&text).unwrap_err().row.code, "invalid_json");
         }
         // Spelled so that it is not seen as metadata: refused, not kept as a field.
         assert_eq!(

@@ -14,6 +14,7 @@
 
 mod admin;
 mod ask;
+mod batch;
 mod coding;
 mod collections;
 mod describe;
@@ -54,6 +55,7 @@ pub(crate) struct Client(pub(crate) std::net::SocketAddr);
 fn routes() -> Vec<Route> {
     [
         documents::routes(),
+        batch::routes(),
         collections::routes(),
         transactions::routes(),
         import::routes(),

@@ -204,8 +204,9 @@ impl Problem {
     }
 }
 
-impl From<Error> for Problem {
-    fn from(error: Error) -> Problem {
+impl Problem {
+    /// The kind of an error of the database, and what it says.
+    pub(crate) fn told(error: &Error) -> (ProblemRow, String) {
         let (code, class) = error.code();
         let row = PROBLEMS
             .iter()
@@ -216,9 +217,16 @@ impl From<Error> for Problem {
                 status: class.http_status(),
                 title: class.row().name,
             });
+        (row, error.to_string())
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Problem {
+        let (row, detail) = Problem::told(&error);
         Problem {
             row,
-            detail: error.to_string(),
+            detail,
             members: Vec::new(),
         }
     }

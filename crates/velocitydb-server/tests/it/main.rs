@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
+mod batch;
 mod coding;
 mod collections;
 mod conditions;

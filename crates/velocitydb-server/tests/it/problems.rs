@@ -28,12 +28,28 @@ fn bodies_that_are_not_json() {
             .ask(method, &path, &[], "{")
             .problem(400, "invalid_json");
     }
-    let deep = format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
-    for method in ["PUT", "PATCH"] {
-        served
-            .ask(method, &path, &[], &deep)
-            .problem(413, "document_too_large");
+    for depth in [200, 10_000, 100_000] {
+        let deep = format!("{}1{}", "{\"a\":".repeat(depth), "}".repeat(depth));
+        for (method, path) in [("PUT", &*path), ("PATCH", &*path), ("POST", THINGS)] {
+            let reply = served.ask(method, path, &[], &deep);
+            let problem = reply.problem(400, "invalid_json");
+            assert!(
+                problem["detail"].as_str().unwrap().contains("deep"),
+                "{problem}"
+            );
+        }
     }
+    let deep = format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000));
+    let alter = "/v1/collections/things/alter";
+    for (path, body) in [
+        (alter, format!(r#"{{"definition":{deep}}}"#)),
+        ("/v1/transactions", format!(r#"{{"isolation":{deep}}}"#)),
+        ("/v1/batch", format!(r#"{{"operations":{deep}}}"#)),
+    ] {
+        let reply = served.post(path, &body);
+        assert!(matches!(reply.status.as_u16(), 400 | 422), "{reply:?}");
+    }
+    let deep = format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
     served
         .post("/v1/collections", &deep)
         .problem(422, "invalid_definition");

@@ -71,9 +71,11 @@ fn read(text: &str, bytes_max: usize, names: Names) -> Result<Encoder, JsonError
                     .strip_suffix(&position)
                     .map_or(message.len(), str::len),
             );
-            let class = reader
-                .refused
-                .map_or(ErrorClass::Invalid, |refused| refused.class());
+            // What nests too deep is read by nobody; what is too large may be only so here.
+            let class = match reader.refused {
+                None | Some(EncodeError::Depth) => ErrorClass::Invalid,
+                Some(refused) => refused.class(),
+            };
             Err(JsonError {
                 message,
                 line,

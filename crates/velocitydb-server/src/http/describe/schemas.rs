@@ -7,7 +7,7 @@
 use serde_json::{Map, Value as Json, json};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::http::{admin, health, import, transactions};
+use crate::http::{admin, batch, health, import, transactions};
 use crate::{Change, Reloaded, slow};
 
 /// All of them by name.
@@ -22,6 +22,12 @@ pub(super) fn all() -> Map<String, Json> {
     derived::<transactions::AskedIsolation>(&mut all);
     derived::<transactions::OpenTransaction>(&mut all);
     derived::<transactions::Committed>(&mut all);
+    derived::<batch::BatchRequest<'_>>(&mut all);
+    derived::<batch::BatchMode>(&mut all);
+    derived::<batch::BatchOperation<'_>>(&mut all);
+    derived::<batch::BatchOp>(&mut all);
+    derived::<batch::BatchAnswer>(&mut all);
+    derived::<batch::BatchResult>(&mut all);
     derived::<Reloaded>(&mut all);
     derived::<Change>(&mut all);
     for part in [basics(), collections(), schemas()] {
@@ -116,6 +122,7 @@ fn basics() -> Json {
             "line": number("Where in the body, from 1"),
             "column": number("Where in the line, from 1"),
             "current": reference("Document"),
+            "operation": number("Which operation of a batch, from 0"),
         },
         "required": ["type", "title", "status", "detail", "code", "request_id"],
         "additionalProperties": true,

@@ -113,7 +113,11 @@ function tryIt(method, path, parameters, body) {
       const answer = await fetch(url, { method: method.toUpperCase(), ...rest });
       let content = await answer.text();
       const took = (performance.now() - began).toFixed(1);
-      if (answer.headers.get("content-type")?.endsWith("json")) content = JSON.stringify(JSON.parse(content), null, 2);
+      if (answer.headers.get("content-type")?.endsWith("json")) {
+        // Numbers that a script would round are shown as they came.
+        const parsed = JSON.parse(content);
+        if (JSON.stringify(parsed) === content) content = JSON.stringify(parsed, null, 2);
+      }
       const headers = [...answer.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
       const status = `${answer.status} ${answer.statusText} in ${took} ms`;
       shown.replaceChildren(make("h3", {}, status), make("pre", {}, headers), make("pre", {}, content));
