@@ -2,7 +2,6 @@
 //!
 //! | method | does | answers |
 //! | --- | --- | --- |
-//! | GET (list) | a page, about in the order of insertion | 200 |
 //! | POST | inserts; the id is `_id`, the primary key, or a new UUIDv7 | 201, 409 when it exists |
 //! | GET | reads | 200, 304, 404 |
 //! | PUT | replaces, or creates | 200, 201 |
@@ -14,46 +13,27 @@
 //! it is applied: nothing can come between. Tests: tests/it/documents.rs, conditions.rs.
 
 use axum::response::Response;
+use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue, LOCATION};
-use hyper::{StatusCode, Uri};
 use velocitydb::{
-    Answer, Collection, CollectionView, Document, Effect, Error, Expected, Input, Key, Outcome,
-    PageRequest, Refusal, Swap, Update, Value, id_must_be, id_of_text, id_of_value, take_metadata,
+    Answer, Collection, Document, Effect, Error, Expected, Input, Key, Outcome, Refusal, Swap,
+    Update, Value, id_must_be, id_of_text, id_of_value, take_metadata,
 };
 
-use super::ask::{Ask, JsonText, Params, query};
-use super::describe::{self, Body, Query, Route, post};
+use super::ask::{Ask, JsonText, Params};
+use super::describe::{self, Body, Route, post};
 use super::headers::{Comparison, Tags, answer_write, etag};
 use super::problem::Problem;
 use super::{ids, json};
-use crate::app::{QUICK_BYTES_MAX, Slot};
+use crate::app::QUICK_BYTES_MAX;
 
-/// Documents on a page when the request does not say.
-const PAGE_DOCUMENTS: usize = 100;
-/// Documents on a page at most.
-const PAGE_DOCUMENTS_MAX: usize = 10_000;
-
-const ALL: &str = "/v1/collections/{name}/documents";
+pub(super) const ALL: &str = "/v1/collections/{name}/documents";
 const ONE: &str = "/v1/collections/{name}/documents/{id}";
 const SWAP: &str = "/v1/collections/{name}/documents/{id}/compare-and-swap";
 
 pub(super) fn routes() -> Vec<Route> {
     let about = |route: Route, id, what| route.about("Documents", id, what);
     vec![
-        about(
-            describe::get(ALL, list),
-            "listDocuments",
-            "A page of documents",
-        )
-        .reads()
-        .query(
-            "limit",
-            "Documents on the page; 100 unless it is said",
-            Query::Number(1, PAGE_DOCUMENTS_MAX),
-        )
-        .query("after", "`next` of the page before", Query::Text)
-        .answers(200, "A page", Body::Json("Page"))
-        .problems(&["stale_cursor", "unknown_collection"]),
         about(post(ALL, insert), "insertDocument", "Inserts a document")
             .detail("Its id is `_id`, the primary key, or a new UUID.")
             .writes_documents()
@@ -109,82 +89,6 @@ pub(super) fn routes() -> Vec<Route> {
         .answers(200, "It was changed", Body::Json("Document"))
         .problems(&["condition_failed"]),
     ]
-}
-
-async fn list(ask: Ask, Params(name): Params<String>, uri: Uri) -> Result<Response, Problem> {
-    let [limit, after] = query(&uri, ["limit", "after"])?;
-    let limit = match limit.map(|limit| limit.parse()) {
-        None => PAGE_DOCUMENTS,
-        Some(Ok(limit @ 1..=PAGE_DOCUMENTS_MAX)) => limit,
-        Some(_) => {
-            let detail = format!("limit: a whole number from 1 to {PAGE_DOCUMENTS_MAX}");
-            return Err(Problem::new("invalid_query", detail));
-        }
-    };
-    let run = ask.app.run;
-    let after = after.map(|cursor| read_cursor(run, &cursor)).transpose()?;
-    let collection = ask.collection(&name)?;
-    let (bytes_max, request) = (ask.app.config.page_bytes_max, PageRequest { limit, after });
-    let slot = ask.slot.clone();
-    let page = move || page(&collection.view()?, request, bytes_max, run, &slot);
-    let (index, body) = ask.blocking(page).await?;
-    let mut response = json::response(StatusCode::OK, body);
-    ask.asked.answer_read(&mut response, index);
-    Ok(response)
-}
-
-/// A page as JSON, and the log index that it shows.
-fn page(
-    view: &CollectionView,
-    request: PageRequest,
-    bytes_max: usize,
-    run: u32,
-    slot: &Slot,
-) -> Result<(u64, Vec<u8>), Problem> {
-    let mut page = view.list(&request)?;
-    let mut bytes = 0_usize;
-    let fits = page.documents.iter().take_while(|document| {
-        bytes += document.fields().as_bytes().len();
-        bytes <= bytes_max
-    });
-    let fits = fits.count().max(1);
-    if fits < page.documents.len() {
-        page = view.list(&PageRequest {
-            limit: fits,
-            ..request
-        })?;
-    }
-    slot.room(page.documents.iter().map(json::bytes_about).sum())?;
-    let mut body = b"{\"documents\":[".to_vec();
-    for (at, document) in page.documents.iter().enumerate() {
-        if at > 0 {
-            body.push(b',');
-        }
-        json::write_document(document, &mut body);
-    }
-    let next = page
-        .next
-        .map_or("null".into(), |next| format!("\"{run:08x}.{next}\""));
-    body.extend_from_slice(format!("],\"next\":{next},\"index\":{}}}", page.index).as_bytes());
-    Ok((page.index, body))
-}
-
-/// The position in a `next`. Positions of another run of the server mean nothing in this one.
-fn read_cursor(run: u32, cursor: &str) -> Result<u32, Problem> {
-    let parts = cursor.split_once('.').and_then(|(run, position)| {
-        Some((u32::from_str_radix(run, 16).ok()?, position.parse().ok()?))
-    });
-    match parts {
-        Some((found, position)) if found == run => Ok(position),
-        Some(_) => Err(Problem::new(
-            "stale_cursor",
-            "\"next\" is of an earlier run of the server",
-        )),
-        None => {
-            let detail = format!("after: {cursor:?} is not the \"next\" of a page");
-            Err(Problem::new("invalid_query", detail))
-        }
-    }
 }
 
 async fn get(ask: Ask, Params((name, id)): Params<(String, String)>) -> Result<Response, Problem> {

@@ -1,30 +1,17 @@
 //! `GET /v1/collections/{name}/export` and `GET /v1/export`: collections of one snapshot as text.
 //!
-//! The answer is made as it is taken: a piece of it on a thread where blocking is allowed, the next
-//! when the connection wants it. So a slow client holds its slot, a piece and the snapshot, and no
-//! thread; one that takes nothing loses its connection (`progress`), and what can no longer be read
-//! ends the answer before its end, which every client sees.
+//! The answer is made as it is taken (`stream`): a slow client holds its slot, a piece and the
+//! snapshot.
 //! Tests: tests/it/transfer.rs.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use axum::body::Bytes;
 use axum::response::Response;
 use hyper::Uri;
-use hyper::body::Frame;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use tokio::task::JoinHandle;
 use velocitydb_import::{Export, ExportError, Layout};
 
 use super::ask::{Ask, Params, query};
 use super::describe::{Body, Query, Route, get};
 use super::problem::Problem;
-use crate::app::Slot;
-
-/// Room for a piece of the answer that is made while another is sent.
-const ROOM_BYTES: usize = 512 << 10;
+use super::stream::{self, Pieces};
 
 /// What an answer may be.
 const KINDS: &[&str] = &["application/x-ndjson", "application/json", "text/csv"];
@@ -92,34 +79,19 @@ fn layout(format: Option<String>, plain: Option<String>) -> Result<Layout, Probl
 
 /// Exports these collections, or all.
 async fn export(ask: Ask, names: Option<Vec<String>>, layout: Layout) -> Result<Response, Problem> {
-    ask.slot.room(ROOM_BYTES)?;
     let database = ask.app.database.clone();
-    let first = ask.blocking(move || {
+    let begin = move || {
         let all = || database.collections().into_iter().map(|found| found.name);
         let names = names.unwrap_or_else(|| all().collect());
         let export = Export::new(&database.snapshot(), &names, layout).map_err(refused)?;
-        let index = export.index();
-        let (export, chunk) = next(Box::new(export));
-        Ok((index, export, chunk.map_err(refused)?))
-    });
-    let (index, export, chunk) = first.await?;
-    let text = Text {
-        slot: ask.slot.clone(),
-        chunk,
-        state: State::Idle(export),
+        Ok((export.index(), Box::new(export)))
     };
-    let mut response = Response::new(axum::body::Body::new(text));
     let kind = match layout {
         Layout::Exported | Layout::Ndjson => "application/x-ndjson",
         Layout::Json => "application/json",
         Layout::Csv => "text/csv; charset=utf-8",
     };
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    if let Some(index) = index {
-        ask.asked.answer_read(&mut response, index);
-    }
-    Ok(response)
+    stream::answer(&ask, kind, begin).await
 }
 
 fn refused(error: ExportError) -> Problem {
@@ -129,67 +101,10 @@ fn refused(error: ExportError) -> Problem {
     }
 }
 
-/// A piece of the text; `None` after the last.
-type Chunk = Option<Bytes>;
-
-fn next(mut export: Box<Export>) -> (Box<Export>, Result<Chunk, ExportError>) {
-    let mut chunk = Vec::new();
-    let more = export.next_chunk(&mut chunk);
-    (export, more.map(|more| more.then(|| chunk.into())))
-}
-
-/// The body of the answer.
-struct Text {
-    /// Held until the last byte was taken.
-    slot: Slot,
-    /// Made before the head of the answer was sent: what is wrong from the start has a status.
-    chunk: Chunk,
-    state: State,
-}
-
-enum State {
-    Idle(Box<Export>),
-    Working(JoinHandle<(Box<Export>, Result<Chunk, ExportError>)>),
-    Ended,
-}
-
-impl hyper::body::Body for Text {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if let Some(chunk) = self.chunk.take() {
-            return Poll::Ready(Some(Ok(Frame::data(chunk))));
-        }
-        loop {
-            match std::mem::replace(&mut self.state, State::Ended) {
-                State::Ended => return Poll::Ready(None),
-                State::Idle(export) => {
-                    let slot = self.slot.clone();
-                    self.state = State::Working(tokio::task::spawn_blocking(move || {
-                        let _slot = slot;
-                        next(export)
-                    }));
-                }
-                State::Working(mut work) => {
-                    let Poll::Ready(made) = Pin::new(&mut work).poll(context) else {
-                        self.state = State::Working(work);
-                        return Poll::Pending;
-                    };
-                    let (export, chunk) = made.map_err(io::Error::other)?;
-                    let Some(chunk) = chunk.map_err(io::Error::other)? else {
-                        return Poll::Ready(None);
-                    };
-                    // Documents may be larger than a piece should be.
-                    let room = self.slot.room(2 * chunk.len());
-                    room.map_err(|problem| io::Error::other(problem.detail))?;
-                    self.state = State::Idle(export);
-                    return Poll::Ready(Some(Ok(Frame::data(chunk))));
-                }
-            }
-        }
+impl Pieces for Box<Export> {
+    fn next(&mut self) -> Result<Option<Vec<u8>>, Problem> {
+        let mut piece = Vec::new();
+        let more = self.next_chunk(&mut piece).map_err(refused)?;
+        Ok(more.then_some(piece))
     }
 }

@@ -26,10 +26,12 @@ mod health;
 mod ids;
 mod import;
 mod json;
+mod list;
 mod observe;
 mod problem;
 mod reference;
 mod schemas;
+mod stream;
 mod transactions;
 mod unread;
 
@@ -55,6 +57,7 @@ pub(crate) struct Client(pub(crate) std::net::SocketAddr);
 fn routes() -> Vec<Route> {
     [
         documents::routes(),
+        list::routes(),
         batch::routes(),
         collections::routes(),
         transactions::routes(),

@@ -407,3 +407,53 @@ fn large_documents() {
         .put(&path, &too_large)
         .problem(413, "document_too_large");
 }
+
+/// All documents of one moment in one answer, a line each: however many, and however large.
+#[test]
+fn all_documents_as_lines() {
+    let served = with_things();
+    let lines = |query: &str, accept: &str| {
+        let path = format!("{THINGS}{query}");
+        let reply = served.ask("GET", &path, &[("accept", accept)], "");
+        assert_eq!(reply.status, 200, "{reply:?}");
+        assert_eq!(reply.header("content-type"), "application/x-ndjson");
+        let lines = reply
+            .text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        let lines: Vec<serde_json::Value> = lines.collect();
+        (lines, reply.header("velocity-index").to_owned())
+    };
+    let ndjson = "application/x-ndjson";
+    assert!(lines("", ndjson).0.is_empty());
+    let things = served.database.collection("things").unwrap();
+    for id in 0..2_500 {
+        things.insert_with_id(id, [("n", id.into())]).unwrap();
+    }
+    for id in 2_500..2_505 {
+        let text = velocitydb::Value::from("x".repeat(200 << 10));
+        things.insert_with_id(id, [("text", text)]).unwrap();
+    }
+    let (all, index) = lines("", "text/html, Application/X-NDJSON;q=0.9");
+    let ids: BTreeSet<_> = all.iter().map(|one| one["_id"].as_u64().unwrap()).collect();
+    assert_eq!((all.len(), ids.len()), (2_505, 2_505));
+    assert_eq!(index, served.database.stats().visible_index.to_string());
+    let one = served.get(&format!("{THINGS}/{}", all[7]["_id"])).json();
+    assert_eq!(one, all[7]);
+
+    assert_eq!(lines("?limit=1500", ndjson).0, all[..1_500]);
+    let page = served.get(&format!("{THINGS}?limit=10")).json();
+    let next = page["next"].as_str().unwrap();
+    assert_eq!(lines(&format!("?after={next}"), ndjson).0, all[10..]);
+    served
+        .ask(
+            "GET",
+            &format!("{THINGS}?limit=0"),
+            &[("accept", ndjson)],
+            "",
+        )
+        .problem(400, "invalid_query");
+    let none = "/v1/collections/none/documents";
+    let reply = served.ask("GET", none, &[("accept", ndjson)], "");
+    reply.problem(404, "unknown_collection");
+}

@@ -48,7 +48,7 @@ const TAGS: [(&str, &str); 6] = [
 /// A parameter behind the question mark.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Query {
-    /// A whole number between these.
+    /// A whole number between these; `usize::MAX` for no upper bound.
     Number(usize, usize),
     Text,
     Flag,
@@ -61,6 +61,8 @@ pub(super) enum Body {
     Empty,
     /// JSON that this schema describes.
     Json(&'static str),
+    /// A page of documents, or documents as lines.
+    Page,
     /// Of these media types.
     Of(&'static [&'static str]),
 }
@@ -316,6 +318,11 @@ impl Route {
                     let content = Content::new(Some(schema_named(schema)));
                     answer = answer.content("application/json", content);
                 }
+                Body::Page => {
+                    answer = answer
+                        .content("application/json", Content::new(Some(schema_named("Page"))))
+                        .content("application/x-ndjson", Content::new(None::<Schema>));
+                }
                 Body::Of(kinds) => {
                     for kind in kinds {
                         answer = answer.content(*kind, Content::new(None::<Schema>));
@@ -488,7 +495,7 @@ fn query_schema(kind: Query) -> Schema {
         Query::Number(least, most) => object
             .schema_type(Type::Integer)
             .minimum(Some(least))
-            .maximum(Some(most)),
+            .maximum((most < usize::MAX).then_some(most)),
         Query::Text => object.schema_type(Type::String),
         Query::Flag => object.schema_type(Type::Boolean),
         Query::OneOf(names) => object
