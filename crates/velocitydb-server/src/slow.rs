@@ -36,8 +36,14 @@ pub(crate) struct SlowOperation {
 impl SlowOperation {
     /// The collection and the document that a path names.
     pub(crate) fn target(path: &str) -> (Option<String>, Option<String>) {
+        // In a transaction the same path stands behind its id.
+        let within = path.strip_prefix("/v1/transactions/");
+        let path = match within.and_then(|rest| rest.split_once('/')) {
+            Some((_transaction, path)) => path,
+            None => path.strip_prefix("/v1/").unwrap_or_default(),
+        };
         let mut parts = path.split('/');
-        if parts.by_ref().take(3).ne(["", "v1", "collections"]) {
+        if parts.next() != Some("collections") {
             return (None, None);
         }
         let collection = parts.next().filter(|name| !name.is_empty()).map(shortened);
@@ -109,7 +115,16 @@ mod tests {
         assert_eq!(target("/v1/collections/a/documents"), (some("a"), None));
         let cas = "/v1/collections/a/documents/x/compare-and-swap";
         assert_eq!(target(cas), (some("a"), some("x")));
-        assert_eq!(target("/v1/admin/reload"), (None, None));
+        let within = "/v1/transactions/0f/collections/a/documents/x";
+        assert_eq!(target(within), (some("a"), some("x")));
+        for none in [
+            "/v1/admin/reload",
+            "/v1/transactions/0f/commit",
+            "/health",
+            "/",
+        ] {
+            assert_eq!(target(none), (None, None), "{none}");
+        }
         let (_, id) = target(&format!("/v1/collections/a/documents/{}", "ö".repeat(100)));
         assert_eq!(id, Some("ö".repeat(40) + "…"));
     }

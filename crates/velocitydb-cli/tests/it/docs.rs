@@ -3,7 +3,8 @@
 //! A block marked `file=NAME` is written to that file. In a block marked `console` a line that
 //! begins with `$ ` is run, and what follows is what it must say, where `…` stands for anything.
 //! `velocitydb serve` runs until the next one, or the end, on a port of its own; `curl` goes to
-//! it, and so do the commands that ask a server. Quotes are `'`, and `< FILE` is standard input.
+//! it, and so do the commands that ask a server. The id of a transaction stands for that of the one
+//! begun last. Quotes are `'`, and `< FILE` is standard input.
 //! All commands of one document share a directory.
 
 use std::path::{Path, PathBuf};
@@ -13,6 +14,9 @@ use crate::process::{Served, command_in};
 
 /// The address in the documents, which is the default.
 const PRINTED: &str = "127.0.0.1:7480";
+
+/// The id of a transaction in the documents.
+const TRANSACTION: &str = "3f0c9a5e17d24b68a1c2e4f60718293a";
 
 /// A block of code: its mark and its lines.
 struct Block<'a> {
@@ -61,15 +65,24 @@ fn fits(pattern: &str, text: &str) -> bool {
 }
 
 /// Runs one command line and gives all that it says.
-fn run(line: &str, dir: &Path, served: &mut Option<Served>) -> String {
+fn run(line: &str, dir: &Path, served: &mut Option<Served>, transaction: &mut String) -> String {
     let words = words(line);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match &words[..] {
         ["curl", ..] => {
             let address = &served.as_ref().expect("a server before curl").address;
-            Request::from_curl(&line.replace(PRINTED, address))
+            let line = line.replace(PRINTED, address);
+            let said = Request::from_curl(&line.replace(TRANSACTION, transaction))
                 .send()
-                .body
+                .body;
+            if line.ends_with("/v1/transactions") {
+                let id = said.strip_prefix("{\"id\":\"").unwrap();
+                *transaction = id[..TRANSACTION.len()].to_owned();
+            }
+            match transaction.is_empty() {
+                true => said,
+                false => said.replace(&*transaction, TRANSACTION),
+            }
         }
         ["velocitydb", "serve", arguments @ ..] => {
             // One that starts gets a free port; one that is refused is just run.
@@ -129,7 +142,7 @@ fn check(name: &str) {
     .collect();
     let text = std::fs::read_to_string(&path).unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let (mut served, mut count) = (None, 0);
+    let (mut served, mut count, mut transaction) = (None, 0, String::new());
     for block in blocks(&text) {
         if let Some((_, file)) = block.mark.split_once("file=") {
             std::fs::write(dir.path().join(file), block.lines.join("\n") + "\n").unwrap();
@@ -138,7 +151,7 @@ fn check(name: &str) {
         assert_eq!(block.mark, "console", "{name}: a block that is not run");
         for part in block.lines.join("\n").split("$ ").skip(1) {
             let (line, expected) = part.split_once('\n').unwrap_or((part, ""));
-            let said = run(line, dir.path(), &mut served);
+            let said = run(line, dir.path(), &mut served, &mut transaction);
             let (expected, said) = (expected.trim_end(), said.trim_end());
             assert!(
                 fits(expected, said),

@@ -310,7 +310,7 @@ fn the_description_is_sound() {
         "in_use",
         "unsupported_format",
     ];
-    let later = ["conflict", "unknown_index", "index_exists"];
+    let later = ["unknown_index", "index_exists"];
     for row in PROBLEMS {
         let known = codes.contains(row.code);
         let excused = elsewhere.contains(&row.code) || later.contains(&row.code);
