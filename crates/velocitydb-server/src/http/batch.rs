@@ -46,6 +46,11 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// Many changes of documents.
 #[derive(Deserialize, ToSchema)]
+#[schema(example = json!({ "mode": "atomic", "operations": [
+    { "op": "put", "collection": "airports", "id": "JFK", "document": { "alt": 13 } },
+    { "op": "patch", "collection": "airports", "id": "LGA", "patch": { "alt": 21 }, "expected": { "alt": 22 } },
+    { "op": "delete", "collection": "airports", "id": "EWR" },
+] }))]
 #[serde(
     deny_unknown_fields,
     expecting = "an object such as {\"operations\": […]}"
@@ -79,7 +84,7 @@ pub(super) struct BatchOperation<'a> {
     collection: String,
     /// The document's id, as `_id` has it; an insertion may have none.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Value, required = false)]
     id: Option<&'a RawValue>,
     /// The fields, of `insert`, `put` and `replace`.
     #[serde(borrow, default)]

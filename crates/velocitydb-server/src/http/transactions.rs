@@ -114,6 +114,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// What a transaction is to be.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(example = json!({ "isolation": "serializable", "timeout_ms": 10_000 }))]
 #[serde(
     deny_unknown_fields,
     expecting = "an object such as {\"isolation\": \"serializable\"}"

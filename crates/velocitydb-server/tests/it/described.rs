@@ -1,4 +1,5 @@
-//! The description of the routes: every answer of every test is held against it.
+//! The description of the routes: every answer of every test is held against it, and every body
+//! that was taken.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -76,6 +77,15 @@ fn fits(value: &Json, schema: &'static Json) -> Result<(), String> {
             "enum" if !rule.as_array().unwrap().contains(value) => return wrong("not among"),
             "minimum" if value.as_f64() < rule.as_f64() => return wrong("too small"),
             "maximum" if value.as_f64() > rule.as_f64() => return wrong("too large"),
+            "minItems" | "maxItems" => {
+                let count = value.as_array().map_or(0, Vec::len) as u64;
+                let limit = rule.as_u64().unwrap();
+                if (keyword == "minItems" && count < limit)
+                    || (keyword == "maxItems" && count > limit)
+                {
+                    return wrong("another number of items");
+                }
+            }
             "items" => {
                 let items = value.as_array().into_iter().flatten();
                 items.into_iter().try_for_each(|item| fits(item, rule))?;
@@ -110,9 +120,10 @@ fn fits(value: &Json, schema: &'static Json) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks that an answer is one that the description has. For every test, by the harness.
+/// Checks that an answer is one that the description has, and that a body which was taken is one
+/// that it takes. For every test, by the harness.
 #[track_caller]
-pub fn check(method: &str, path: &str, reply: &Reply) {
+pub fn check(method: &str, path: &str, body: &str, reply: &Reply) {
     let Some((operation, template)) = operation(method, path) else {
         let code = reply.json()["code"].clone();
         let known = [
@@ -128,6 +139,13 @@ pub fn check(method: &str, path: &str, reply: &Reply) {
         return;
     };
     let place = format!("{method} {template}");
+    let taken = &operation["requestBody"]["content"]["application/json"]["schema"];
+    if reply.status.is_success() && !taken.is_null() && !body.is_empty() {
+        // What is too deep for this reader is left to the server's.
+        let body = serde_json::from_str(body).map(|body: Json| fits(&body, taken));
+        body.map_or(Ok(()), |fits| fits)
+            .unwrap_or_else(|what| panic!("the body of {place}: {what}"));
+    }
     let status = reply.status.as_u16().to_string();
     let answer = operation["responses"].get(&status);
     let answer = answer.unwrap_or_else(|| panic!("{place}: {status} is not described: {reply:?}"));

@@ -88,9 +88,9 @@ impl Served {
     }
 
     /// Asks with these headers; a body says that it is JSON unless a header says otherwise. The
-    /// answer must be one that the description has.
+    /// answer must be one that the description has, and the body too, when all is well.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-        let uri = format!("http://{}{path}", self.address);
+        let (body_sent, uri) = (body, format!("http://{}{path}", self.address));
         let mut request = Request::builder().method(method).uri(uri);
         let typed = headers.iter().any(|(name, _)| *name == "content-type");
         if !body.is_empty() && !typed {
@@ -111,7 +111,7 @@ impl Served {
             headers: parts.headers,
             text,
         };
-        crate::described::check(method, path, &reply);
+        crate::described::check(method, path, body_sent, &reply);
         reply
     }
 
