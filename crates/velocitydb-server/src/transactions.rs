@@ -25,7 +25,7 @@ use crate::http::Problem;
 pub(crate) const KEPT: Duration = Duration::from_secs(600);
 /// Outcomes that are known at most; then the oldest is forgotten.
 const KEPT_MAX: usize = 10_000;
-/// What a write takes besides its document.
+/// What an operation takes besides key and document, about.
 const WRITE_BYTES: usize = 256;
 
 /// A transaction's id: 32 hexadecimal digits, which cannot be guessed.
@@ -222,20 +222,26 @@ impl Taken {
         self.transaction.as_mut().expect("it has not ended")
     }
 
-    /// Makes sure of room for a write of about `bytes`.
+    /// Makes sure of room for an operation of about `bytes`, which the transaction remembers
+    /// however it ends.
     pub(crate) fn room(&self, bytes: usize) -> Result<(), Problem> {
-        let mut table = self.transactions.table();
-        let bytes = bytes + WRITE_BYTES;
-        if table.bytes + bytes > self.transactions.bytes_max {
+        let used = self.transactions.table().bytes;
+        if used + bytes + WRITE_BYTES > self.transactions.bytes_max {
             let what =
                 "the open transactions have written as much as they may: commit, or try again";
             return Err(Problem::new("busy", what));
         }
+        self.count(WRITE_BYTES);
+        Ok(())
+    }
+
+    /// Counts what it really keeps of an operation besides.
+    pub(crate) fn count(&self, bytes: usize) {
+        let mut table = self.transactions.table();
         table.bytes += bytes;
         if let Some(open) = table.open.get_mut(&self.about.id) {
             open.bytes += bytes;
         }
-        Ok(())
     }
 
     /// Ends it; `work` says how.
@@ -312,7 +318,7 @@ mod tests {
         let taken = ids.map(|id| transactions.take(id).unwrap().unwrap());
         let [one, other] = taken;
         let at_work = std::thread::spawn(move || {
-            one.room(1000).unwrap();
+            one.count(1000);
             panic!("while it has a transaction");
         });
         assert!(at_work.join().is_err());

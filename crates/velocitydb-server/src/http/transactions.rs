@@ -16,8 +16,8 @@ use hyper::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use velocitydb::{
-    Answer, Collection, Effect, Expected, Isolation, Key, Outcome, Update, Value, id_must_be,
-    id_of_text, id_of_value, take_metadata,
+    Answer, Collection, Document, Effect, Expected, Isolation, Key, Outcome, Update, Value,
+    id_must_be, id_of_text, id_of_value, take_metadata,
 };
 
 use super::ask::{Ask, JsonText, Params};
@@ -383,6 +383,7 @@ async fn read(
         // Serializable ones remember what they read.
         if taken.about.isolation == Isolation::Serializable {
             taken.room(key.as_bytes().len())?;
+            taken.count(key.as_bytes().len());
         }
         let found = taken.transaction().get(collection.name(), &key)?;
         let document = found.ok_or_else(|| not_found(collection.name(), &key))?;
@@ -394,8 +395,10 @@ async fn read(
     .await
 }
 
-/// The answer to a write: the document as it is in the transaction.
+/// Counts a write, and answers it: the document as it is in the transaction.
 fn written(taken: &Taken, collection: &Collection, key: &Key, outcome: &Outcome) -> Response {
+    let fields = outcome.document.as_ref().map(Document::fields);
+    taken.count(key.as_bytes().len() + fields.map_or(0, |fields| fields.as_bytes().len()));
     let mut response = match &outcome.document {
         _ if outcome.effect == Effect::Deleted => no_content(),
         Some(document) => json::response(StatusCode::OK, json::document(document)),
