@@ -390,7 +390,7 @@ pub(super) fn router(routes: Vec<Route>) -> Router<Arc<App>> {
 
 /// The methods and paths that take something behind the question mark.
 #[derive(Debug, Clone)]
-pub(super) struct WithQuery(BTreeSet<(hyper::Method, &'static str)>);
+pub(super) struct WithQuery(Arc<[(hyper::Method, &'static str)]>);
 
 impl WithQuery {
     pub(super) fn of(routes: &[Route]) -> WithQuery {
