@@ -5,6 +5,7 @@
 
 use velocitydb_types::{DecimalError, ErrorClass, Path, PathError};
 
+use crate::expression::{EXPRESSION_DEPTH_MAX, EXPRESSION_PARTS_MAX};
 use crate::filter::{
     CONDITIONS_MAX, FILTER_DEPTH_MAX, IN_VALUES_MAX, REGEX_BYTES_MAX, REGEXES_MAX,
 };
@@ -102,18 +103,18 @@ pub enum QueryError {
         name: String,
     },
     /// A sum or an average met a value that is no number.
-    #[error("cannot add up {path}: expected a number, found {found}")]
+    #[error("cannot add up {of}: expected a number, found {found}")]
     NotANumber {
-        /// What was to be added up.
-        path: Path,
+        /// What was to be added up: a path, or an expression.
+        of: String,
         /// The type that was found.
         found: &'static str,
     },
     /// A sum of decimals has more digits than a decimal may have.
-    #[error("cannot add up {path}: {source}")]
+    #[error("cannot add up {of}: {source}")]
     Sum {
-        /// What was to be added up.
-        path: Path,
+        /// What was to be added up: a path, or an expression.
+        of: String,
         /// What is wrong with the sum.
         source: DecimalError,
     },
@@ -130,6 +131,48 @@ pub enum QueryError {
     Cursor {
         /// What is wrong.
         reason: &'static str,
+    },
+    /// A function of an expression has no value.
+    #[error("{function}: {problem}")]
+    Expression {
+        /// The function.
+        function: &'static str,
+        /// Why there is none.
+        problem: String,
+        /// Whether it is wrong or too much.
+        class: ErrorClass,
+    },
+    /// An expression nests deeper than [`EXPRESSION_DEPTH_MAX`].
+    #[error("the expression nests more than {EXPRESSION_DEPTH_MAX} deep")]
+    ExpressionTooDeep,
+    /// An expression has more than [`EXPRESSION_PARTS_MAX`] parts.
+    #[error("the expression has more than {EXPRESSION_PARTS_MAX} parts")]
+    ExpressionTooLarge,
+    /// A stage says something that makes no sense there.
+    #[error("{stage}: {problem}")]
+    InvalidStage {
+        /// The stage.
+        stage: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Another collection cannot be read.
+    #[error("the collection {name:?}: {reason}")]
+    Collection {
+        /// Its name.
+        name: String,
+        /// Why.
+        reason: String,
+        /// What kind of error it is.
+        class: ErrorClass,
+    },
+    /// An error of one stage of a pipeline.
+    #[error("{stage}: {source}")]
+    Stage {
+        /// The stage.
+        stage: &'static str,
+        /// What went wrong.
+        source: Box<QueryError>,
     },
     /// A query would have to keep more rows than [`crate::Limits::rows_max`].
     #[error("the query needs more than {rows_max} rows at once: narrow it or give it a limit")]
@@ -167,6 +210,12 @@ impl QueryError {
             Self::Sum { source, .. } => ("sum_out_of_bounds", source.class()),
             Self::Hint { .. } => ("index_not_usable", ErrorClass::Invalid),
             Self::Cursor { .. } => ("invalid_cursor", ErrorClass::Invalid),
+            Self::Expression { class, .. } => ("expression", *class),
+            Self::ExpressionTooDeep => ("expression_too_deep", ErrorClass::Limit),
+            Self::ExpressionTooLarge => ("expression_too_large", ErrorClass::Limit),
+            Self::InvalidStage { .. } => ("invalid_stage", ErrorClass::Invalid),
+            Self::Collection { class, .. } => ("lookup", *class),
+            Self::Stage { source, .. } => source.code(),
             Self::TooManyRows { .. } => ("too_many_rows", ErrorClass::Limit),
             Self::TooManyBytes { .. } => ("query_memory", ErrorClass::Limit),
         }

@@ -10,7 +10,6 @@
 use std::time::Instant;
 
 use velocitydb_engine::Document;
-use velocitydb_engine::store::encode_directed;
 use velocitydb_types::Path;
 
 use crate::error::QueryError;
@@ -20,7 +19,7 @@ use crate::path::{IntoPath, Wrong};
 use crate::plan::Meter;
 use crate::projection::{Projection, Projector};
 use crate::row::{Kind, RowRef};
-use crate::sort::{Direction, Sorter};
+use crate::sort::{Direction, Sorter, encode_sort_key};
 
 /// A question for documents.
 ///
@@ -193,8 +192,8 @@ impl Find {
             emit(document) && self.limit.is_none_or(|limit| answered < limit)
         };
         let wanted = self.limit.map(|limit| limit.saturating_add(self.offset));
-        let sorter = || Sorter::new(&self.sort, wanted, self.limits).ties(self.tie_direction());
-        let mut sorted = sorter();
+        let kept = Kept::new(self.limits);
+        let mut sorted = Sorter::new(&self.sort, wanted, kept).ties(self.tie_direction());
         let mut run = Run::new(&self.sort[..arrival.sorted_by.min(self.sort.len())]);
         let (mut outcome, mut going) = (Ok(()), true);
         let timed = meter.timed;
@@ -244,7 +243,7 @@ impl Find {
     /// The place of a document in the answer, to go on behind it.
     pub fn cursor_at(&self, document: &Document) -> Cursor {
         let mut sorter: Sorter<'_, ()> =
-            Sorter::new(&self.sort, None, self.limits).ties(self.tie_direction());
+            Sorter::new(&self.sort, None, Kept::new(self.limits)).ties(self.tie_direction());
         let row = RowRef::document(document);
         let (place, fields) = sorter.place(row, document.key_bytes());
         Cursor {
@@ -295,9 +294,7 @@ impl<'q> Run<'q> {
             return false;
         }
         let mut next = Vec::new();
-        for (path, direction) in self.by {
-            encode_directed(row.value(path).view(), *direction, &mut next);
-        }
+        encode_sort_key(row, self.by, &mut next);
         let ends = self
             .present
             .as_ref()

@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod expression;
 mod filter;
 mod find;
 mod language;
@@ -37,6 +38,9 @@ mod proptests;
 mod testing;
 
 pub use error::QueryError;
+pub use expression::{
+    EXPRESSION_DEPTH_MAX, EXPRESSION_PARTS_MAX, Expression, FUNCTIONS, Function, FunctionRow, UNITS,
+};
 pub use filter::{
     CONDITIONS_MAX, ELEMENT, FILTER_DEPTH_MAX, Filter, IN_VALUES_MAX, REGEX_BYTES_MAX, REGEXES_MAX,
     Regex, VALUE_TYPES, ValueType, Values,
@@ -45,7 +49,10 @@ pub use find::{Cursor, Find, Hint};
 pub use language::{JSON_BYTES_MAX, JSON_DEPTH_MAX, Json};
 pub use limits::Limits;
 pub use path::IntoPath;
-pub use pipeline::{Accumulator, Group, Pipeline, STAGES_MAX, Stage};
+pub use pipeline::{
+    Accumulator, BUCKETS_MAX, Bucket, BucketAuto, Collections, Frame, Group, Lookup, Pipeline,
+    STAGES_MAX, Share, Stage, Unwind, WINDOW_ROWS_MAX, Window, WindowFunction,
+};
 pub use plan::{Plan, plan};
 pub use projection::{Projection, Projector};
 pub use row::Aggregated;

@@ -32,25 +32,64 @@ impl Default for Limits {
 #[derive(Debug)]
 pub(crate) struct Kept {
     limits: Limits,
+    /// The stage whose account this is, for errors.
+    stage: Option<&'static str>,
     rows: usize,
     bytes: usize,
+    scratch: Vec<u8>,
 }
 
 impl Kept {
     pub(crate) fn new(limits: Limits) -> Kept {
         Kept {
             limits,
+            stage: None,
             rows: 0,
             bytes: 0,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// The account of a stage, which its errors name.
+    pub(crate) fn of(stage: &'static str, limits: Limits) -> Kept {
+        Kept {
+            stage: Some(stage),
+            ..Kept::new(limits)
+        }
+    }
+
+    /// Empty bytes to write a key into.
+    pub(crate) fn scratch(&mut self) -> &mut Vec<u8> {
+        self.scratch.clear();
+        &mut self.scratch
+    }
+
+    fn refuse(&self, error: QueryError) -> QueryError {
+        match self.stage {
+            Some(stage) => QueryError::Stage {
+                stage,
+                source: Box::new(error),
+            },
+            None => error,
+        }
+    }
+
+    /// Refuses one row that is larger than all that may be kept.
+    pub(crate) fn pass(&self, bytes: usize) -> Result<(), QueryError> {
+        match bytes > self.limits.bytes_max {
+            true => Err(self.refuse(QueryError::TooManyBytes {
+                bytes_max: self.limits.bytes_max,
+            })),
+            false => Ok(()),
         }
     }
 
     /// Counts a row; refused when it is one too many.
     pub(crate) fn add(&mut self, bytes: usize) -> Result<(), QueryError> {
         if self.rows >= self.limits.rows_max {
-            return Err(QueryError::TooManyRows {
+            return Err(self.refuse(QueryError::TooManyRows {
                 rows_max: self.limits.rows_max,
-            });
+            }));
         }
         self.rows += 1;
         self.resize(0, bytes)
@@ -66,9 +105,9 @@ impl Kept {
     pub(crate) fn resize(&mut self, from: usize, to: usize) -> Result<(), QueryError> {
         self.bytes = self.bytes.saturating_sub(from).saturating_add(to);
         if self.bytes > self.limits.bytes_max {
-            return Err(QueryError::TooManyBytes {
+            return Err(self.refuse(QueryError::TooManyBytes {
                 bytes_max: self.limits.bytes_max,
-            });
+            }));
         }
         Ok(())
     }
@@ -80,6 +119,15 @@ const ENTRY_BYTES: usize = size_of::<String>() + size_of::<Value>() + 16;
 /// Bytes of a value, itself included.
 pub(crate) fn value_bytes(value: &Value) -> usize {
     size_of::<Value>() + heap_bytes(value)
+}
+
+/// Containers inside containers, this one included; 0 for a scalar.
+pub(crate) fn value_depth(value: &Value) -> usize {
+    match value {
+        Value::Array(elements) => 1 + elements.iter().map(value_depth).max().unwrap_or(0),
+        Value::Map(map) => 1 + map.values().map(value_depth).max().unwrap_or(0),
+        _ => 0,
+    }
 }
 
 /// Bytes that a map takes.

@@ -133,6 +133,14 @@ impl Row<'_> {
         }
     }
 
+    /// The row, for one of several readers.
+    pub(crate) fn lend(&self) -> Row<'_> {
+        match self {
+            Row::Document(document) => Row::Document(document.clone()),
+            Row::Map(map) => Row::Map(Cow::Borrowed(map)),
+        }
+    }
+
     /// The row, to keep.
     pub(crate) fn into_owned(self) -> Row<'static> {
         match self {
@@ -188,6 +196,15 @@ impl<'a> RowRef<'a> {
                     CellRef::Value(value) => segments.iter().try_fold(value, step).map(Cell::Ref),
                 }
             }
+        }
+    }
+
+    /// The row as a map, with metadata where it is a document.
+    pub(crate) fn to_map(self) -> Aggregated {
+        match self {
+            RowRef::Document(document, _) => Row::Document(document.clone()).into_map(),
+            RowRef::Map(map) => map.clone(),
+            RowRef::Element(_) => Aggregated::new(),
         }
     }
 

@@ -16,7 +16,7 @@ use velocitydb_engine::store::encode_directed;
 use velocitydb_types::Path;
 
 use crate::error::QueryError;
-use crate::limits::{Kept, Limits};
+use crate::limits::Kept;
 use crate::row::RowRef;
 
 /// Stands before the tie-breaker. A string's bytes end with 00 and go on with FF (inverted: with
@@ -46,7 +46,7 @@ impl<'q, T> Sorter<'q, T> {
     pub(crate) fn new(
         by: &'q [(Path, Direction)],
         wanted: Option<usize>,
-        limits: Limits,
+        kept: Kept,
     ) -> Sorter<'q, T> {
         let wanted = wanted.unwrap_or(usize::MAX);
         Sorter {
@@ -54,7 +54,7 @@ impl<'q, T> Sorter<'q, T> {
             wanted,
             heap: BinaryHeap::new(),
             key: Vec::new(),
-            kept: Kept::new(limits),
+            kept,
             ties: Direction::Ascending,
         }
     }
@@ -94,9 +94,7 @@ impl<'q, T> Sorter<'q, T> {
 
     fn write_key(&mut self, row: RowRef<'_>, tie: &[u8]) {
         self.key.clear();
-        for (path, direction) in self.by {
-            encode_directed(row.value(path).view(), *direction, &mut self.key);
-        }
+        encode_sort_key(row, self.by, &mut self.key);
         self.key.push(TIE);
         let mask = match self.ties {
             Direction::Ascending => 0,
@@ -127,6 +125,14 @@ impl<'q, T> Sorter<'q, T> {
     }
 }
 
+/// Appends bytes that are equal for rows that are equal in these fields, and with anything behind
+/// that begins with [`TIE`] compare as the fields do.
+pub(crate) fn encode_sort_key(row: RowRef<'_>, by: &[(Path, Direction)], key: &mut Vec<u8>) {
+    for (path, direction) in by {
+        encode_directed(row.value(path).view(), *direction, key);
+    }
+}
+
 impl<T> Ord for Entry<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.key.cmp(&other.key)
@@ -154,6 +160,7 @@ mod tests {
     use velocitydb_types::Value;
 
     use super::*;
+    use crate::limits::Limits;
 
     /// Sorts these values; the answer is their positions.
     fn sorted(values: &[Value], direction: Direction, wanted: Option<usize>) -> Vec<usize> {
@@ -162,7 +169,7 @@ mod tests {
             rows_max: wanted.unwrap_or(values.len()),
             ..Limits::default()
         };
-        let mut sorter = Sorter::new(&by, wanted, limits);
+        let mut sorter = Sorter::new(&by, wanted, Kept::new(limits));
         for (position, value) in values.iter().enumerate() {
             let row = BTreeMap::from([("a".to_owned(), value.clone())]);
             let tie = position.to_be_bytes();
@@ -218,7 +225,7 @@ mod tests {
             rows_max: 2,
             bytes_max: 400,
         };
-        let mut sorter = Sorter::new(&by, Some(2), limits);
+        let mut sorter = Sorter::new(&by, Some(2), Kept::new(limits));
         for number in (0..1000_i64).rev() {
             let row = BTreeMap::from([("a".to_owned(), Value::Int(number))]);
             sorter
@@ -230,10 +237,10 @@ mod tests {
         let mut sorter = Sorter::new(
             &by,
             None,
-            Limits {
+            Kept::new(Limits {
                 rows_max: 10,
                 bytes_max: 400,
-            },
+            }),
         );
         let row = BTreeMap::from([("a".to_owned(), Value::from("x".repeat(400)))]);
         let offered = sorter.offer(RowRef::Map(&row), &[], || (0, ()));

@@ -13,6 +13,7 @@
 //! Files: `tree` (JSON), `place` (of errors), `values`, `filters`, `finds`.
 //! Tests: `language/tests.rs`.
 
+mod expressions;
 mod filters;
 mod finds;
 mod place;
@@ -26,6 +27,7 @@ use std::fmt;
 use velocitydb_types::Value;
 
 use crate::error::QueryError;
+use crate::expression::Expression;
 use crate::filter::{Filter, REGEXES_MAX};
 use crate::find::Find;
 use place::Place;
@@ -108,6 +110,21 @@ impl Find {
     }
 }
 
+impl Expression {
+    /// Reads JSON text such as `{"$add":["$a",1]}`.
+    ///
+    /// # Errors
+    /// Text that is no JSON or nests too deep, an unknown function, a wrong number of arguments.
+    pub fn from_json(text: &str) -> Result<Expression, QueryError> {
+        expressions::read(&Json::parse(text)?, &Place::root("expression"))
+    }
+
+    /// The expression as JSON.
+    pub fn to_tree(&self) -> Json {
+        expressions::write(self)
+    }
+}
+
 macro_rules! display {
     ($($query:ty),*) => {
         $(impl fmt::Display for $query {
@@ -119,4 +136,4 @@ macro_rules! display {
     };
 }
 
-display!(Filter, Find);
+display!(Filter, Find, Expression);

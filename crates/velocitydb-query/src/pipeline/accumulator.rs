@@ -1,19 +1,22 @@
 //! What is computed over the rows of a group.
 //!
 //! As in SQL: null and absent are left out, count aside, and over nothing a sum, a mean, a least and
-//! a greatest are null. First and last do take nulls: after a sort they answer whose the extreme
-//! was.
+//! a greatest are null. First, last and push do take nulls: after a sort they answer whose the
+//! extreme was.
 //!
-//! Sums are exact as long as no float is among the numbers: integers are added in 128 bits, which
-//! no number of rows can overflow, decimals without rounding. A sum of integers beyond 64 bits
-//! is a decimal. With floats the result is a float, added up in the order of the rows.
+//! Sums (`sum`) are exact as long as no float is among the numbers. A percentile is one of the
+//! values, the least that at least so many of them do not exceed; all values are kept for it, so
+//! that it is exact, within [`crate::Limits`].
 
-use velocitydb_types::number::Number;
-use velocitydb_types::{Decimal, DecimalError, Path, Value, View, compare};
+use std::collections::BTreeMap;
 
+use velocitydb_types::{Value, compare, encode_value_key};
+
+use super::sum::{Spread, Sum, SumError};
 use crate::error::QueryError;
-use crate::limits::value_bytes;
-use crate::row::{Cell, RowRef};
+use crate::expression::Expression;
+use crate::limits::{Kept, value_bytes};
+use crate::row::RowRef;
 
 /// What is computed over the rows of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,90 +25,195 @@ pub enum Accumulator {
     /// How many rows there are.
     Count,
     /// The sum; an error when there is anything but numbers.
-    Sum(Path),
+    Sum(Expression),
     /// The mean, a float; an error when there is anything but numbers.
-    Avg(Path),
+    Avg(Expression),
     /// The least, by the order of values.
-    Min(Path),
+    Min(Expression),
     /// The greatest, by the order of values.
-    Max(Path),
+    Max(Expression),
     /// The value in the first row.
-    First(Path),
+    First(Expression),
     /// The value in the last row.
-    Last(Path),
+    Last(Expression),
+    /// How many different values there are.
+    CountDistinct(Expression),
+    /// The different values, ascending.
+    Distinct(Expression),
+    /// All values, in the order of the rows.
+    Push(Expression),
+    /// The value in the middle, the lower one of two.
+    Median(Expression),
+    /// For each of these shares the value that so many do not exceed.
+    Percentiles(Expression, Vec<Share>),
+    /// The standard deviation, the rows being all there is.
+    StdDevPop(Expression),
+    /// The standard deviation, the rows being a sample.
+    StdDevSamp(Expression),
+}
+
+/// A share of rows, 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Share(f64);
+
+impl Eq for Share {}
+
+impl Share {
+    /// A share; `None` unless it is 0 to 1.
+    pub fn new(share: f64) -> Option<Share> {
+        (0.0..=1.0).contains(&share).then_some(Share(share))
+    }
+
+    /// The share, 0 to 1.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+
+    /// The place among so many sorted values.
+    fn place(self, count: usize) -> usize {
+        let place = (self.0 * count as f64).ceil() as usize;
+        place.clamp(1, count.max(1)) - 1
+    }
 }
 
 impl Accumulator {
     /// What it reads; a count reads nothing.
-    pub fn path(&self) -> Option<&Path> {
+    pub fn input(&self) -> Option<&Expression> {
         match self {
             Accumulator::Count => None,
-            Accumulator::Sum(path)
-            | Accumulator::Avg(path)
-            | Accumulator::Min(path)
-            | Accumulator::Max(path)
-            | Accumulator::First(path)
-            | Accumulator::Last(path) => Some(path),
+            Accumulator::Sum(of)
+            | Accumulator::Avg(of)
+            | Accumulator::Min(of)
+            | Accumulator::Max(of)
+            | Accumulator::First(of)
+            | Accumulator::Last(of)
+            | Accumulator::CountDistinct(of)
+            | Accumulator::Distinct(of)
+            | Accumulator::Push(of)
+            | Accumulator::Median(of)
+            | Accumulator::Percentiles(of, _)
+            | Accumulator::StdDevPop(of)
+            | Accumulator::StdDevSamp(of) => Some(of),
         }
     }
 }
 
 /// An accumulator and what it has seen so far.
+#[derive(Clone)]
 pub(super) enum State<'p> {
     Count(u64),
-    Sum(&'p Path, Sum),
-    Avg(&'p Path, Sum),
-    Min(&'p Path, Option<Value>),
-    Max(&'p Path, Option<Value>),
-    First(&'p Path, Option<Value>),
-    Last(&'p Path, Value),
+    Sum(&'p Expression, Sum),
+    Avg(&'p Expression, Sum),
+    Min(&'p Expression, Option<Value>),
+    Max(&'p Expression, Option<Value>),
+    First(&'p Expression, Option<Value>),
+    Last(&'p Expression, Value),
+    /// By their order-preserving bytes.
+    Distinct(&'p Expression, BTreeMap<Box<[u8]>, Value>, Answer),
+    Values(&'p Expression, Vec<Value>, Order<'p>),
+    Spread(&'p Expression, Spread, Sample),
 }
 
-/// The numbers of each kind, added up.
-#[derive(Default)]
-pub(super) struct Sum {
-    count: u64,
-    ints: i128,
-    decimals: Option<Decimal>,
-    floats: Option<f64>,
+/// What is answered of different values.
+#[derive(Clone, Copy)]
+pub(super) enum Answer {
+    Count,
+    Values,
+}
+
+/// What is answered of all values.
+#[derive(Clone, Copy)]
+pub(super) enum Order<'p> {
+    AsTheyCame,
+    Median,
+    At(&'p [Share]),
+}
+
+/// Whether rows are all there is, or a sample of it.
+#[derive(Clone, Copy)]
+pub(super) enum Sample {
+    All,
+    Some,
 }
 
 impl<'p> State<'p> {
     pub(super) fn new(accumulator: &'p Accumulator) -> State<'p> {
         match accumulator {
             Accumulator::Count => State::Count(0),
-            Accumulator::Sum(path) => State::Sum(path, Sum::default()),
-            Accumulator::Avg(path) => State::Avg(path, Sum::default()),
-            Accumulator::Min(path) => State::Min(path, None),
-            Accumulator::Max(path) => State::Max(path, None),
-            Accumulator::First(path) => State::First(path, None),
-            Accumulator::Last(path) => State::Last(path, Value::Null),
+            Accumulator::Sum(of) => State::Sum(of, Sum::default()),
+            Accumulator::Avg(of) => State::Avg(of, Sum::default()),
+            Accumulator::Min(of) => State::Min(of, None),
+            Accumulator::Max(of) => State::Max(of, None),
+            Accumulator::First(of) => State::First(of, None),
+            Accumulator::Last(of) => State::Last(of, Value::Null),
+            Accumulator::CountDistinct(of) => State::Distinct(of, BTreeMap::new(), Answer::Count),
+            Accumulator::Distinct(of) => State::Distinct(of, BTreeMap::new(), Answer::Values),
+            Accumulator::Push(of) => State::Values(of, Vec::new(), Order::AsTheyCame),
+            Accumulator::Median(of) => State::Values(of, Vec::new(), Order::Median),
+            Accumulator::Percentiles(of, at) => State::Values(of, Vec::new(), Order::At(at)),
+            Accumulator::StdDevPop(of) => State::Spread(of, Spread::default(), Sample::All),
+            Accumulator::StdDevSamp(of) => State::Spread(of, Spread::default(), Sample::Some),
         }
     }
 
-    /// Takes a row.
-    pub(super) fn add(&mut self, row: RowRef<'_>) -> Result<(), QueryError> {
+    /// Takes a row. What grows is taken into the account; what has a fixed size costs nothing.
+    #[inline]
+    pub(super) fn add(&mut self, row: RowRef<'_>, kept: &mut Kept) -> Result<(), QueryError> {
         match self {
             State::Count(count) => *count += 1,
-            State::Sum(path, sum) | State::Avg(path, sum) => sum.add(path, &row.value(path))?,
-            State::Min(path, least) => {
-                let found = row.value(path);
+            State::Sum(of, sum) | State::Avg(of, sum) => {
+                sum.add(&of.evaluate(row)?).map_err(|error| error.of(of))?;
+            }
+            State::Spread(of, spread, _) => {
+                spread
+                    .add(&of.evaluate(row)?)
+                    .map_err(|error| error.of(of))?;
+            }
+            State::Min(of, least) => {
+                let found = of.evaluate(row)?;
                 let less = |least: &Value| compare(found.view(), least).is_lt();
                 if !found.is_null() && least.as_ref().is_none_or(less) {
-                    *least = Some(found.into_value());
+                    replace(least, found.into_value(), kept)?;
                 }
             }
-            State::Max(path, greatest) => {
-                let found = row.value(path);
+            State::Max(of, greatest) => {
+                let found = of.evaluate(row)?;
                 let greater = |greatest: &Value| compare(found.view(), greatest).is_gt();
                 if !found.is_null() && greatest.as_ref().is_none_or(greater) {
-                    *greatest = Some(found.into_value());
+                    replace(greatest, found.into_value(), kept)?;
                 }
             }
-            State::First(path, first) => {
-                first.get_or_insert_with(|| row.value(path).into_value());
+            State::First(of, first) => {
+                if first.is_none() {
+                    replace(first, of.evaluate(row)?.into_value(), kept)?;
+                }
             }
-            State::Last(path, last) => *last = row.value(path).into_value(),
+            State::Last(of, last) => {
+                let before = value_bytes(last);
+                *last = of.evaluate(row)?.into_value();
+                kept.resize(before, value_bytes(last))?;
+            }
+            State::Distinct(of, seen, _) => {
+                let found = of.evaluate(row)?;
+                if !found.is_null() {
+                    let key = kept.scratch();
+                    encode_value_key(found.view(), key);
+                    if !seen.contains_key(key.as_slice()) {
+                        let key: Box<[u8]> = key.as_slice().into();
+                        let value = found.into_value();
+                        kept.resize(0, key.len() + ENTRY_BYTES + value_bytes(&value))?;
+                        seen.insert(key, value);
+                    }
+                }
+            }
+            State::Values(of, values, order) => {
+                let found = of.evaluate(row)?;
+                if !found.is_null() || matches!(order, Order::AsTheyCame) {
+                    let value = found.into_value();
+                    kept.resize(0, value_bytes(&value))?;
+                    values.push(value);
+                }
+            }
         }
         Ok(())
     }
@@ -114,97 +222,48 @@ impl<'p> State<'p> {
     pub(super) fn finish(self) -> Result<Value, QueryError> {
         match self {
             State::Count(count) => Ok(count.into()),
-            State::Sum(path, sum) => sum.total().map_err(|source| QueryError::Sum {
-                path: path.clone(),
-                source,
-            }),
+            State::Sum(of, sum) => sum.total().map_err(|error| SumError::from(error).of(of)),
             State::Avg(_, sum) => Ok(sum.mean()),
             State::Min(_, value) | State::Max(_, value) | State::First(_, value) => {
                 Ok(value.unwrap_or_default())
             }
             State::Last(_, value) => Ok(value),
+            State::Distinct(_, seen, Answer::Count) => Ok((seen.len() as i64).into()),
+            State::Distinct(_, seen, Answer::Values) => {
+                Ok(Value::Array(seen.into_values().collect()))
+            }
+            State::Values(_, values, Order::AsTheyCame) => Ok(Value::Array(values)),
+            State::Values(_, mut values, Order::Median) => {
+                values.sort_unstable();
+                Ok(at(&values, Share(0.5)))
+            }
+            State::Values(_, mut values, Order::At(shares)) => {
+                values.sort_unstable();
+                let found = shares.iter().map(|share| at(&values, *share));
+                Ok(Value::Array(found.collect()))
+            }
+            State::Spread(_, spread, Sample::All) => Ok(spread.of_all()),
+            State::Spread(_, spread, Sample::Some) => Ok(spread.of_sample()),
         }
     }
 
-    /// Bytes that it takes.
-    pub(super) fn bytes(&self) -> usize {
-        let elsewhere = match self {
-            State::Count(_) => 0,
-            State::Sum(_, sum) | State::Avg(_, sum) => match sum.decimals {
-                None => 0,
-                Some(_) => DECIMAL_BYTES,
-            },
-            State::Min(_, value) | State::Max(_, value) | State::First(_, value) => {
-                value.as_ref().map_or(0, value_bytes)
-            }
-            State::Last(_, value) => value_bytes(value),
-        };
-        size_of::<State<'_>>() + elsewhere
-    }
+    /// Bytes that it takes before it has seen a row.
+    pub(super) const BYTES: usize = size_of::<State<'_>>();
 }
 
-/// Bytes of the longest decimal.
-const DECIMAL_BYTES: usize = 448;
+/// Bytes of a place in a tree.
+const ENTRY_BYTES: usize = size_of::<Box<[u8]>>() + 16;
 
-impl Sum {
-    fn add(&mut self, path: &Path, found: &Cell<'_>) -> Result<(), QueryError> {
-        match found.view() {
-            View::Null => return Ok(()),
-            View::Number(Number::Int(int)) => self.ints += i128::from(int),
-            View::Number(Number::Float(float)) => *self.floats.get_or_insert(0.0) += float,
-            View::Number(Number::Decimal(decimal)) => {
-                let sum = match &self.decimals {
-                    Some(sum) => sum.checked_add(&decimal),
-                    None => Ok(decimal.into_owned()),
-                };
-                let sum = sum.map_err(|source| QueryError::Sum {
-                    path: path.clone(),
-                    source,
-                })?;
-                self.decimals = Some(sum);
-            }
-            _ => {
-                return Err(QueryError::NotANumber {
-                    path: path.clone(),
-                    found: found.type_name(),
-                });
-            }
-        }
-        self.count += 1;
-        Ok(())
-    }
-
-    fn total(self) -> Result<Value, DecimalError> {
-        if self.count == 0 {
-            return Ok(Value::Null);
-        }
-        if self.floats.is_some() {
-            return Ok(Value::Float(self.to_f64()));
-        }
-        match (self.decimals, i64::try_from(self.ints)) {
-            (None, Ok(int)) => Ok(Value::Int(int)),
-            (None, Err(_)) => decimal(self.ints).map(Value::Decimal),
-            (Some(sum), _) => sum.checked_add(&decimal(self.ints)?).map(Value::Decimal),
-        }
-    }
-
-    fn mean(self) -> Value {
-        match self.count {
-            0 => Value::Null,
-            count => Value::Float(self.to_f64() / count as f64),
-        }
-    }
-
-    fn to_f64(&self) -> f64 {
-        let decimals = self.decimals.as_ref().map_or(0.0, Decimal::to_f64);
-        self.floats.unwrap_or(0.0) + decimals + self.ints as f64
-    }
+fn at(sorted: &[Value], share: Share) -> Value {
+    sorted
+        .get(share.place(sorted.len()))
+        .cloned()
+        .unwrap_or_default()
 }
 
-/// A wide integer as a decimal.
-fn decimal(int: i128) -> Result<Decimal, DecimalError> {
-    match i64::try_from(int) {
-        Ok(int) => Ok(Decimal::from(int)),
-        Err(_) => int.to_string().parse(),
-    }
+fn replace(place: &mut Option<Value>, value: Value, kept: &mut Kept) -> Result<(), QueryError> {
+    let before = place.as_ref().map_or(0, value_bytes);
+    kept.resize(before, value_bytes(&value))?;
+    *place = Some(value);
+    Ok(())
 }

@@ -2,18 +2,22 @@
 //!
 //! A group is found by the order-preserving bytes of its values, which are equal exactly for
 //! equal values: 1 and 1.0 are one group, and so are null and absent. A group shows the values of
-//! the row that began it. Groups leave in the order in which they began.
+//! the row that began it. Groups leave in the order in which they began. A row that belongs to a
+//! known group allocates nothing.
 //!
 //! Memory: each group's key, values and accumulators, bounded by [`Limits`]. Rows are not kept.
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use velocitydb_types::{Path, Value, encode_value_key};
 
-use super::accumulator::{Accumulator, State};
-use super::check_names;
+use super::accumulator::{Accumulator, Share, State};
+use super::check_outputs;
+use super::reshape::set;
 use super::sink::{Flow, Next, Sink, push_all};
 use crate::error::QueryError;
+use crate::expression::Expression;
 use crate::limits::{Kept, Limits, value_bytes};
 use crate::path::{IntoPath, Wrong};
 use crate::row::{Aggregated, Kind, Row, RowRef};
@@ -24,8 +28,8 @@ use crate::row::{Aggregated, Kind, Row, RowRef};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use]
 pub struct Group {
-    /// The values that the rows of a group share, by their names in the output.
-    pub by: Vec<(String, Path)>,
+    /// The values that the rows of a group share, and where they stand in the output.
+    pub by: Vec<(Path, Expression)>,
     /// What is computed over the rows of a group, by name.
     pub with: Vec<(String, Accumulator)>,
     wrong: Wrong,
@@ -39,11 +43,15 @@ impl Group {
 
     /// Rows of one group share what `path` leads to.
     pub fn by(mut self, name: impl Into<String>, path: impl IntoPath) -> Group {
-        self.by.extend(
-            self.wrong
-                .take(path.into_path())
-                .map(|path| (name.into(), path)),
-        );
+        let field = self.wrong.take(Expression::field(path));
+        self.by
+            .extend(field.map(|field| (Path::field(name), field)));
+        self
+    }
+
+    /// Rows of one group share this value.
+    pub fn by_value(mut self, name: impl Into<String>, value: Expression) -> Group {
+        self.by.push((Path::field(name), value));
         self
     }
 
@@ -83,26 +91,90 @@ impl Group {
         self.with(name, path, Accumulator::Last)
     }
 
+    /// How many different values `path` leads to.
+    pub fn count_distinct(self, name: impl Into<String>, path: impl IntoPath) -> Group {
+        self.with(name, path, Accumulator::CountDistinct)
+    }
+
+    /// All values that `path` leads to, in the order of the rows.
+    pub fn push(self, name: impl Into<String>, path: impl IntoPath) -> Group {
+        self.with(name, path, Accumulator::Push)
+    }
+
+    /// For each share (0 to 1) the value that so many of those that `path` leads to do not
+    /// exceed. All values are kept for it.
+    pub fn percentiles(
+        mut self,
+        name: impl Into<String>,
+        path: impl IntoPath,
+        shares: &[f64],
+    ) -> Group {
+        let checked = shares.iter().map(|share| {
+            Share::new(*share).ok_or_else(|| QueryError::InvalidStage {
+                stage: "$group",
+                problem: format!("a percentile is 0 to 1, found {share}"),
+            })
+        });
+        let checked = self.wrong.take(checked.collect::<Result<Vec<_>, _>>());
+        match checked {
+            Some(shares) => self.with(name, path, |of| Accumulator::Percentiles(of, shares)),
+            None => self,
+        }
+    }
+
+    /// Computes any accumulator.
+    pub fn compute(mut self, name: impl Into<String>, accumulator: Accumulator) -> Group {
+        self.with.push((name.into(), accumulator));
+        self
+    }
+
     fn with(
         mut self,
         name: impl Into<String>,
         path: impl IntoPath,
-        accumulator: fn(Path) -> Accumulator,
+        accumulator: impl FnOnce(Expression) -> Accumulator,
     ) -> Group {
-        let path = self.wrong.take(path.into_path());
+        let field = self.wrong.take(Expression::field(path));
         self.with
-            .extend(path.map(|path| (name.into(), accumulator(path))));
+            .extend(field.map(|field| (name.into(), accumulator(field))));
         self
     }
 
     pub(super) fn check(&self, kind: Kind) -> Result<(), QueryError> {
         self.wrong.check()?;
-        let names = self.by.iter().map(|(name, _)| name);
-        check_names(names.chain(self.with.iter().map(|(name, _)| name)))?;
-        let paths = self.by.iter().map(|(_, path)| path);
-        let mut paths = paths.chain(self.with.iter().filter_map(|(_, with)| with.path()));
-        paths.try_for_each(|path| kind.check(path))
+        let names = self.with.iter().map(|(name, _)| Path::field(name.as_str()));
+        check_outputs(self.by.iter().map(|(path, _)| path.clone()).chain(names))?;
+        self.by
+            .iter()
+            .try_for_each(|(_, value)| value.check(kind))?;
+        check_inputs(&self.with, kind)
     }
+}
+
+pub(super) fn check_inputs(with: &[(String, Accumulator)], kind: Kind) -> Result<(), QueryError> {
+    let mut inputs = with.iter().filter_map(|(_, with)| with.input());
+    inputs.try_for_each(|input| input.check(kind))
+}
+
+/// The accumulators of one group.
+pub(super) type States<'p> = Box<[State<'p>]>;
+
+/// Accumulators that have seen no row.
+pub(super) fn states(with: &[(String, Accumulator)]) -> States<'_> {
+    let states = with.iter().map(|(_, accumulator)| State::new(accumulator));
+    states.collect()
+}
+
+/// Adds to a row what accumulators have computed.
+pub(super) fn finish_into(
+    row: &mut Aggregated,
+    with: &[(String, Accumulator)],
+    states: States<'_>,
+) -> Result<(), QueryError> {
+    for ((name, _), state) in with.iter().zip(states) {
+        row.insert(name.clone(), state.finish()?);
+    }
+    Ok(())
 }
 
 /// Groups the rows that it is given.
@@ -110,7 +182,7 @@ pub(super) struct GroupRows<'p> {
     group: &'p Group,
     next: Next<'p>,
     /// From the bytes of its values to a group's position.
-    positions: HashMap<Box<[u8]>, usize>,
+    positions: HashMap<Box<[u8]>, usize, RandomState>,
     groups: Vec<Members<'p>>,
     key: Vec<u8>,
     kept: Kept,
@@ -119,7 +191,7 @@ pub(super) struct GroupRows<'p> {
 /// What is known of one group.
 struct Members<'p> {
     by: Box<[Value]>,
-    states: Box<[State<'p>]>,
+    states: States<'p>,
 }
 
 /// Bytes of a group's places in the list and in the table, both up to half empty.
@@ -130,18 +202,19 @@ impl<'p> GroupRows<'p> {
         GroupRows {
             group,
             next,
-            positions: HashMap::new(),
+            positions: HashMap::default(),
             groups: Vec::new(),
             key: Vec::new(),
-            kept: Kept::new(limits),
+            kept: Kept::of("$group", limits),
         }
     }
 
     /// The position of the group that a row belongs to.
+    #[inline]
     fn position(&mut self, row: RowRef<'_>) -> Result<usize, QueryError> {
         self.key.clear();
-        for (_, path) in &self.group.by {
-            encode_value_key(row.value(path).view(), &mut self.key);
+        for (_, value) in &self.group.by {
+            encode_value_key(value.evaluate(row)?.view(), &mut self.key);
         }
         match self.positions.get(self.key.as_slice()) {
             Some(position) => Ok(*position),
@@ -151,17 +224,14 @@ impl<'p> GroupRows<'p> {
 
     /// Begins the group of a row, whose key is written.
     fn begin(&mut self, row: RowRef<'_>) -> Result<usize, QueryError> {
-        let values = self
-            .group
-            .by
-            .iter()
-            .map(|(_, path)| row.value(path).into_value());
+        let values = self.group.by.iter();
+        let values = values.map(|(_, value)| value.evaluate(row).map(|cell| cell.into_value()));
         let members = Members {
-            by: values.collect(),
-            states: self.states(),
+            by: values.collect::<Result<_, _>>()?,
+            states: states(&self.group.with),
         };
         let bytes = members.by.iter().map(value_bytes).sum::<usize>()
-            + members.states.iter().map(State::bytes).sum::<usize>()
+            + members.states.len() * State::BYTES
             + self.key.len();
         self.kept.add(GROUP_BYTES + bytes)?;
         let position = self.groups.len();
@@ -170,25 +240,13 @@ impl<'p> GroupRows<'p> {
         Ok(position)
     }
 
-    fn states(&self) -> Box<[State<'p>]> {
-        self.group
-            .with
-            .iter()
-            .map(|(_, accumulator)| State::new(accumulator))
-            .collect()
-    }
-
     /// The row of one group.
     fn row(group: &Group, members: Members<'_>) -> Result<Aggregated, QueryError> {
-        let by = group
-            .by
-            .iter()
-            .map(|(name, _)| name.clone())
-            .zip(members.by);
-        let mut row: Aggregated = by.collect();
-        for ((name, _), state) in group.with.iter().zip(members.states) {
-            row.insert(name.clone(), state.finish()?);
+        let mut row = Aggregated::new();
+        for ((path, _), value) in group.by.iter().zip(members.by) {
+            set(&mut row, path, value);
         }
+        finish_into(&mut row, &group.with, members.states)?;
         Ok(row)
     }
 }
@@ -198,9 +256,7 @@ impl Sink for GroupRows<'_> {
         let row = row.as_ref();
         let position = self.position(row)?;
         for state in &mut self.groups[position].states {
-            let before = state.bytes();
-            state.add(row)?;
-            self.kept.resize(before, state.bytes())?;
+            state.add(row, &mut self.kept)?;
         }
         Ok(Flow::More)
     }
@@ -209,7 +265,7 @@ impl Sink for GroupRows<'_> {
         if self.groups.is_empty() && self.group.by.is_empty() {
             let members = Members {
                 by: Box::default(),
-                states: self.states(),
+                states: states(&self.group.with),
             };
             self.groups.push(members);
         }

@@ -8,8 +8,12 @@
 use velocitydb_types::Path;
 
 use super::Stage;
+use super::bucket::{BucketAutoRows, BucketRows};
+use super::facet::Facet;
 use super::group::GroupRows;
-use super::reshape::{Project, Unwind};
+use super::lookup::{Collections, LookupRows};
+use super::reshape::{AddFields, Project, Select, UnwindRows};
+use super::window::WindowRows;
 use crate::error::QueryError;
 use crate::filter::Filter;
 use crate::limits::{Kept, Limits, map_bytes};
@@ -36,18 +40,29 @@ pub(super) trait Sink {
 pub(super) type Next<'p> = Box<dyn Sink + 'p>;
 
 /// The stages, ready to be given documents. Recursion is bounded by `STAGES_MAX`.
-pub(super) fn chain(stages: &[Stage], limits: Limits) -> Next<'_> {
+pub(super) fn chain<'p>(
+    stages: &'p [Stage],
+    limits: Limits,
+    collections: &'p dyn Collections,
+) -> Next<'p> {
     let Some((stage, rest)) = stages.split_first() else {
         return Box::new(Collect {
             rows: Vec::new(),
             kept: Kept::new(limits),
         });
     };
-    let next = chain(rest, limits);
+    let next = chain(rest, limits, collections);
     match stage {
         Stage::Match(filter) => Box::new(Match { filter, next }),
-        Stage::Project(fields) => Box::new(Project { fields, next }),
+        Stage::Project(fields) => Box::new(Project::new(fields, limits, next)),
+        Stage::AddFields(fields) => Box::new(AddFields::new(fields, limits, next)),
+        Stage::Select(projection) => Box::new(Select {
+            projector: projection.projector(),
+            next,
+        }),
         Stage::Group(group) => Box::new(GroupRows::new(group, limits, next)),
+        Stage::Bucket(bucket) => Box::new(BucketRows::new(bucket, limits, next)),
+        Stage::BucketAuto(bucket) => Box::new(BucketAutoRows::new(bucket, limits, next)),
         Stage::Sort(by) => Box::new(Sort::new(by, wanted(rest), limits, next)),
         Stage::Skip(rows) => Box::new(Skip { left: *rows, next }),
         Stage::Limit(rows) => Box::new(Limit { left: *rows, next }),
@@ -56,7 +71,21 @@ pub(super) fn chain(stages: &[Stage], limits: Limits) -> Next<'_> {
             count: 0,
             next,
         }),
-        Stage::Unwind(path) => Box::new(Unwind { path, next }),
+        Stage::Unwind(unwind) => Box::new(UnwindRows {
+            unwind,
+            without: unwind.without(),
+            next,
+        }),
+        Stage::Lookup(lookup) => Box::new(LookupRows::new(lookup, collections, limits, next)),
+        Stage::Window(window) => Box::new(WindowRows::new(window, limits, next)),
+        Stage::Facet(inside) => {
+            let inside = inside
+                .iter()
+                .map(|(name, stages)| (name.as_str(), chain(stages, limits, collections)));
+            Box::new(Facet::new(inside, limits, next))
+        }
+        // Whoever runs the pipeline writes its answer.
+        Stage::Out(_) => next,
     }
 }
 
@@ -67,12 +96,20 @@ fn wanted(stages: &[Stage]) -> Option<usize> {
         match stage {
             Stage::Skip(rows) => skipped = skipped.saturating_add(*rows),
             Stage::Limit(rows) => return Some(skipped.saturating_add(*rows)),
-            Stage::Project(_) => {}
+            Stage::Project(_)
+            | Stage::AddFields(_)
+            | Stage::Select(_)
+            | Stage::Lookup(_)
+            | Stage::Out(_) => {}
             Stage::Match(_)
             | Stage::Group(_)
+            | Stage::Bucket(_)
+            | Stage::BucketAuto(_)
             | Stage::Sort(_)
             | Stage::Count(_)
-            | Stage::Unwind(_) => return None,
+            | Stage::Unwind(_)
+            | Stage::Window(_)
+            | Stage::Facet(_) => return None,
         }
     }
     None
@@ -183,7 +220,7 @@ impl<'p> Sort<'p> {
         next: Next<'p>,
     ) -> Sort<'p> {
         Sort {
-            sorter: Sorter::new(by, wanted, limits),
+            sorter: Sorter::new(by, wanted, Kept::of("$sort", limits)),
             came: 0,
             next,
         }

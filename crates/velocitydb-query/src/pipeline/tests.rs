@@ -191,7 +191,7 @@ fn sums_are_exact_until_a_float_comes() {
         Ok(Value::Float(1.75))
     );
     let beyond = QueryError::Sum {
-        path: Path::field("n"),
+        of: "n".to_owned(),
         source: DecimalError::Digits,
     };
     assert_eq!(
@@ -207,11 +207,10 @@ fn a_sum_over_text_is_an_error() {
         Group::new().sum("x", "to.code"),
         Group::new().avg("x", "to.code"),
     ] {
-        let path = "to.code".parse().unwrap();
         check_error(
             &pipeline().group(group),
             &QueryError::NotANumber {
-                path,
+                of: "to.code".to_owned(),
                 found: "string",
             },
         );
@@ -365,13 +364,20 @@ fn what_is_kept_is_bounded_in_each_stage() {
         ..Limits::default()
     };
     let too_many = |rows_max| QueryError::TooManyRows { rows_max };
+    let in_stage = |stage, error| QueryError::Stage {
+        stage,
+        source: Box::new(error),
+    };
     let by_carrier = || pipeline().group(Group::new().by("c", "carrier"));
-    check_error(&by_carrier().count("n").limits(rows(3)), &too_many(3));
+    check_error(
+        &by_carrier().count("n").limits(rows(3)),
+        &in_stage("$group", too_many(3)),
+    );
     check(&by_carrier().count("n").limits(rows(4)), &[r#"{"n":4}"#]);
     check_error(&pipeline().limits(rows(5)), &too_many(5));
     check_error(
         &pipeline().sort([("delay", ASC)]).count("n").limits(rows(5)),
-        &too_many(5),
+        &in_stage("$sort", too_many(5)),
     );
     check(
         &pipeline()
@@ -387,7 +393,7 @@ fn what_is_kept_is_bounded_in_each_stage() {
         bytes_max: 3000,
         ..Limits::default()
     };
-    let too_much = Err(QueryError::TooManyBytes { bytes_max: 3000 });
+    let too_much = QueryError::TooManyBytes { bytes_max: 3000 };
     let max = || {
         pipeline()
             .group(Group::new().by("id", "_id").max("x", "x"))
@@ -414,7 +420,11 @@ fn what_is_kept_is_bounded_in_each_stage() {
         if fits {
             assert!(answer.is_ok(), "{pipeline:?} {answer:?}");
         } else {
-            assert_eq!(answer, too_much, "{pipeline:?}");
+            let error = match answer.unwrap_err() {
+                QueryError::Stage { source, .. } => *source,
+                error => error,
+            };
+            assert_eq!(error, too_much, "{pipeline:?}");
         }
     }
 }

@@ -1,0 +1,273 @@
+//! The window stage: values computed of the rows around each row.
+//!
+//! Rows are divided into partitions, sorted within, and leave in that order. All of them are kept,
+//! bounded by [`Limits`].
+
+use velocitydb_types::{Path, Value, encode_value_key};
+
+use super::accumulator::{Accumulator, State};
+use super::check_outputs;
+use super::reshape::set;
+use super::sink::{Flow, Next, Sink};
+use crate::error::QueryError;
+use crate::expression::Expression;
+use crate::limits::{Kept, Limits};
+use crate::row::{Aggregated, Kind, Row};
+use crate::sort::{Direction, encode_sort_key};
+
+/// How many rows a moving window may have.
+pub const WINDOW_ROWS_MAX: usize = 1000;
+
+/// Computes values of the rows around each row.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Window {
+    /// Rows with equal values here are among themselves.
+    pub partition: Vec<Expression>,
+    /// In which order the rows of a partition are.
+    pub sort: Vec<(Path, Direction)>,
+    /// What is computed, and where it goes.
+    pub fields: Vec<(Path, WindowFunction)>,
+}
+
+/// What is computed of the rows around a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WindowFunction {
+    /// The place of the row from 1; rows equal in the sort share one, and leave a gap.
+    Rank,
+    /// As rank, without gaps.
+    DenseRank,
+    /// The number of the row from 1.
+    RowNumber,
+    /// A count, sum, mean, least or greatest over some rows of the partition.
+    Over(Accumulator, Frame),
+    /// The value so many rows before, or the last one when there is none.
+    Lag(Expression, usize, Value),
+    /// The value so many rows later, or the last one when there is none.
+    Lead(Expression, usize, Value),
+}
+
+/// Over which rows of its partition a value is computed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Frame {
+    /// The row and all before it.
+    #[default]
+    Running,
+    /// The row and those right before it, so many in all.
+    Rows(usize),
+    /// All rows of the partition.
+    All,
+}
+
+impl Window {
+    pub(super) fn check(&self, kind: Kind) -> Result<(), QueryError> {
+        let invalid = |problem: String| QueryError::InvalidStage {
+            stage: "$window",
+            problem,
+        };
+        check_outputs(self.fields.iter().map(|(path, _)| path.clone()))?;
+        self.partition.iter().try_for_each(|by| by.check(kind))?;
+        self.sort
+            .iter()
+            .try_for_each(|(path, _)| kind.check(path))?;
+        for (_, function) in &self.fields {
+            match function {
+                WindowFunction::Rank | WindowFunction::DenseRank if self.sort.is_empty() => {
+                    return Err(invalid("a rank needs a sort".to_owned()));
+                }
+                WindowFunction::Rank | WindowFunction::DenseRank | WindowFunction::RowNumber => {}
+                WindowFunction::Lag(of, ..) | WindowFunction::Lead(of, ..) => of.check(kind)?,
+                WindowFunction::Over(accumulator, frame) => {
+                    let (Accumulator::Count
+                    | Accumulator::Sum(_)
+                    | Accumulator::Avg(_)
+                    | Accumulator::Min(_)
+                    | Accumulator::Max(_)) = accumulator
+                    else {
+                        return Err(invalid(
+                            "over a window there are $count, $sum, $avg, $min and $max".to_owned(),
+                        ));
+                    };
+                    if let Some(input) = accumulator.input() {
+                        input.check(kind)?;
+                    }
+                    if let Frame::Rows(rows) = frame
+                        && !(1..=WINDOW_ROWS_MAX).contains(rows)
+                    {
+                        return Err(invalid(format!(
+                            "a moving window has 1 to {WINDOW_ROWS_MAX} rows, found {rows}"
+                        )));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A row that waits for the others.
+struct Waiting {
+    partition: Box<[u8]>,
+    sort: Box<[u8]>,
+    row: Row<'static>,
+}
+
+pub(super) struct WindowRows<'p> {
+    window: &'p Window,
+    rows: Vec<Waiting>,
+    kept: Kept,
+    next: Next<'p>,
+}
+
+impl<'p> WindowRows<'p> {
+    pub(super) fn new(window: &'p Window, limits: Limits, next: Next<'p>) -> WindowRows<'p> {
+        WindowRows {
+            window,
+            rows: Vec::new(),
+            kept: Kept::of("$window", limits),
+            next,
+        }
+    }
+}
+
+impl Sink for WindowRows<'_> {
+    fn push(&mut self, row: Row<'_>) -> Result<Flow, QueryError> {
+        let read = row.as_ref();
+        let key = self.kept.scratch();
+        for by in &self.window.partition {
+            encode_value_key(by.evaluate(read)?.view(), key);
+        }
+        let partition: Box<[u8]> = key.as_slice().into();
+        let key = self.kept.scratch();
+        encode_sort_key(read, &self.window.sort, key);
+        let sort: Box<[u8]> = key.as_slice().into();
+        let bytes = size_of::<Waiting>() + partition.len() + sort.len() + row.bytes();
+        self.kept.add(bytes)?;
+        let row = row.into_owned();
+        self.rows.push(Waiting {
+            partition,
+            sort,
+            row,
+        });
+        Ok(Flow::More)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<Aggregated>, QueryError> {
+        let WindowRows {
+            window,
+            mut rows,
+            mut kept,
+            mut next,
+        } = *self;
+        // Stable: rows that are equal in all stay as they came.
+        rows.sort_by(|a, b| (&a.partition, &a.sort).cmp(&(&b.partition, &b.sort)));
+        let mut partitions = rows.chunk_by(|a, b| a.partition == b.partition);
+        partitions.try_fold(Flow::More, |flow, rows| match flow {
+            Flow::Enough => Ok(Flow::Enough),
+            Flow::More => one_partition(window, rows, &mut kept, &mut next),
+        })?;
+        next.finish()
+    }
+}
+
+/// What a function has seen of its partition so far.
+enum Progress<'p> {
+    /// The place of the row before.
+    Place(u64),
+    State(State<'p>),
+    /// The same for all rows.
+    Known(Value),
+    Nothing,
+}
+
+fn one_partition(
+    window: &Window,
+    rows: &[Waiting],
+    kept: &mut Kept,
+    next: &mut Next<'_>,
+) -> Result<Flow, QueryError> {
+    let begin = |function| begin(function, rows, kept);
+    let functions = window.fields.iter().map(|(_, function)| function);
+    let mut progress: Vec<Progress<'_>> = functions.map(begin).collect::<Result<_, _>>()?;
+    for (at, waiting) in rows.iter().enumerate() {
+        let mut map = waiting.row.clone().into_map();
+        for ((path, function), progress) in window.fields.iter().zip(&mut progress) {
+            let value = value_at(function, progress, rows, at, kept)?;
+            set(&mut map, path, value);
+        }
+        if next.push(Row::from(map))? == Flow::Enough {
+            return Ok(Flow::Enough);
+        }
+    }
+    Ok(Flow::More)
+}
+
+fn begin<'p>(
+    function: &'p WindowFunction,
+    rows: &[Waiting],
+    kept: &mut Kept,
+) -> Result<Progress<'p>, QueryError> {
+    Ok(match function {
+        WindowFunction::Rank | WindowFunction::DenseRank => Progress::Place(0),
+        WindowFunction::Over(accumulator, Frame::Running) => {
+            Progress::State(State::new(accumulator))
+        }
+        WindowFunction::Over(accumulator, Frame::All) => {
+            Progress::Known(over(accumulator, rows, kept)?)
+        }
+        WindowFunction::Over(_, Frame::Rows(_))
+        | WindowFunction::RowNumber
+        | WindowFunction::Lag(..)
+        | WindowFunction::Lead(..) => Progress::Nothing,
+    })
+}
+
+fn over(accumulator: &Accumulator, rows: &[Waiting], kept: &mut Kept) -> Result<Value, QueryError> {
+    let mut state = State::new(accumulator);
+    for waiting in rows {
+        state.add(waiting.row.as_ref(), kept)?;
+    }
+    state.finish()
+}
+
+fn value_at(
+    function: &WindowFunction,
+    progress: &mut Progress<'_>,
+    rows: &[Waiting],
+    at: usize,
+    kept: &mut Kept,
+) -> Result<Value, QueryError> {
+    let new_place = at == 0 || rows[at].sort != rows[at - 1].sort;
+    let other = |of: &Expression, at: Option<usize>, default: &Value| match at
+        .and_then(|at| rows.get(at))
+    {
+        Some(waiting) => Ok(of.evaluate(waiting.row.as_ref())?.into_value()),
+        None => Ok(default.clone()),
+    };
+    match (function, progress) {
+        (WindowFunction::Rank, Progress::Place(place)) => {
+            if new_place {
+                *place = at as u64 + 1;
+            }
+            Ok((*place).into())
+        }
+        (WindowFunction::DenseRank, Progress::Place(place)) => {
+            *place += u64::from(new_place);
+            Ok((*place).into())
+        }
+        (WindowFunction::RowNumber, _) => Ok((at as u64 + 1).into()),
+        (WindowFunction::Lag(of, rows, default), _) => other(of, at.checked_sub(*rows), default),
+        (WindowFunction::Lead(of, rows, default), _) => other(of, at.checked_add(*rows), default),
+        (WindowFunction::Over(accumulator, Frame::Rows(count)), _) => over(
+            accumulator,
+            &rows[(at + 1).saturating_sub(*count)..=at],
+            kept,
+        ),
+        (_, Progress::State(state)) => {
+            state.add(rows[at].row.as_ref(), kept)?;
+            state.clone().finish()
+        }
+        (_, Progress::Known(value)) => Ok(value.clone()),
+        (_, Progress::Place(_) | Progress::Nothing) => Ok(Value::Null),
+    }
+}
