@@ -25,7 +25,7 @@ pub enum QueryError {
     },
     /// A path begins with `_` and names no metadata.
     #[error(
-        "there is no metadata {path:?}: there are _id, _version, _index, _created_at and \
+        "there is no metadata {path}: there are _id, _version, _index, _created_at and \
          _updated_at"
     )]
     UnknownMetadata {

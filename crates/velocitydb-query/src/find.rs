@@ -7,14 +7,15 @@
 //!
 //! Tests: below; against a plain sort in `proptests`.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use velocitydb_engine::Document;
-use velocitydb_types::Path;
+use velocitydb_types::{Path, Value};
 
 use crate::error::QueryError;
 use crate::filter::Filter;
-use crate::limits::{Kept, Limits};
+use crate::limits::{Kept, Limits, value_bytes};
 use crate::path::{IntoPath, Wrong};
 use crate::plan::Meter;
 use crate::projection::{Projection, Projector};
@@ -162,6 +163,41 @@ impl Find {
         })?;
         outcome?;
         Ok(found)
+    }
+
+    /// The different values that `path` leads to in the documents that the filter lets through,
+    /// ascending; of an array its elements. Nulls are left out, and so are sort, offset and limit.
+    ///
+    /// # Errors
+    /// As [`Find::run`], but for the limits, which count values.
+    pub fn distinct<E: From<QueryError>>(
+        &self,
+        path: impl IntoPath,
+        scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
+    ) -> Result<Vec<Value>, E> {
+        self.check()?;
+        let path = path.into_path()?;
+        Kind::Documents.check(&path)?;
+        let (mut values, mut kept) = (BTreeSet::new(), Kept::new(self.limits));
+        let mut outcome = Ok(());
+        scan(&mut |document| {
+            if self.filter.matches(&document) {
+                let mut take = |value: Value| {
+                    let bytes = value_bytes(&value);
+                    match value.is_null() || !values.insert(value) {
+                        true => Ok(()),
+                        false => kept.add(bytes),
+                    }
+                };
+                outcome = match RowRef::document(&document).value(&path).into_value() {
+                    Value::Array(elements) => elements.into_iter().try_for_each(take),
+                    value => take(value),
+                };
+            }
+            outcome.is_ok()
+        })?;
+        outcome?;
+        Ok(values.into_iter().collect())
     }
 
     /// As [`Find::run`], for documents that come in an order of their own; hands each document of

@@ -35,6 +35,8 @@ mod sort;
 #[cfg(test)]
 mod proptests;
 #[cfg(test)]
+mod scripts;
+#[cfg(test)]
 mod testing;
 
 pub use error::QueryError;

@@ -170,6 +170,7 @@ impl FunctionRow {
     /// What is wrong with so many arguments.
     pub(crate) fn takes(&self, given: usize) -> String {
         let wanted = match (self.least, self.most) {
+            (1, 1) => return format!("takes one argument, found {given}: {}", self.help),
             (least, most) if least == most => format!("{least}"),
             (least, usize::MAX) => format!("{least} or more"),
             (least, most) => format!("{least} to {most}"),

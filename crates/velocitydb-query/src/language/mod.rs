@@ -10,12 +10,15 @@
 //!
 //! Invariants: depth and size are bounded while the text is read, so that no text overflows a
 //! stack; an error names the place and what would be right there.
-//! Files: `tree` (JSON), `place` (of errors), `values`, `filters`, `finds`.
+//! Files: `tree` (JSON), `place` (of errors), `values`, `filters`, `finds`, `expressions`, `groups`,
+//! `pipelines`. The operators and stages are listed where they are read.
 //! Tests: `language/tests.rs`.
 
 mod expressions;
 mod filters;
 mod finds;
+mod groups;
+mod pipelines;
 mod place;
 #[cfg(test)]
 mod tests;
@@ -30,6 +33,7 @@ use crate::error::QueryError;
 use crate::expression::Expression;
 use crate::filter::{Filter, REGEXES_MAX};
 use crate::find::Find;
+use crate::pipeline::Pipeline;
 use place::Place;
 
 pub use tree::{JSON_BYTES_MAX, JSON_DEPTH_MAX, Json};
@@ -110,6 +114,32 @@ impl Find {
     }
 }
 
+impl Pipeline {
+    /// Reads JSON text such as `[{"$match":{"a":1}},{"$limit":10}]`.
+    ///
+    /// # Errors
+    /// As [`Filter::from_json`], and what [`Pipeline::check`] refuses.
+    pub fn from_json(text: &str) -> Result<Pipeline, QueryError> {
+        Pipeline::from_tree(&Json::parse(text)?)
+    }
+
+    /// As [`Pipeline::from_json`], of JSON that was read before.
+    ///
+    /// # Errors
+    /// As [`Pipeline::from_json`].
+    pub fn from_tree(json: &Json) -> Result<Pipeline, QueryError> {
+        json.limit_regexes()?;
+        let pipeline = pipelines::read(json, &Place::root("pipeline"))?;
+        pipeline.check()?;
+        Ok(pipeline)
+    }
+
+    /// The pipeline as JSON, without its limits on memory.
+    pub fn to_tree(&self) -> Json {
+        pipelines::write(self)
+    }
+}
+
 impl Expression {
     /// Reads JSON text such as `{"$add":["$a",1]}`.
     ///
@@ -136,4 +166,4 @@ macro_rules! display {
     };
 }
 
-display!(Filter, Find, Expression);
+display!(Filter, Find, Pipeline, Expression);

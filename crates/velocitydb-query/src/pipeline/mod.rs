@@ -45,7 +45,7 @@ use crate::error::QueryError;
 use crate::expression::Expression;
 use crate::filter::Filter;
 use crate::find::sort_fields;
-use crate::limits::Limits;
+use crate::limits::{Kept, Limits};
 use crate::path::{IntoPath, Wrong};
 use crate::projection::Projection;
 use crate::row::{Aggregated, Kind, Row};
@@ -319,7 +319,12 @@ impl Pipeline {
         scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
     ) -> Result<Vec<Aggregated>, E> {
         self.check()?;
-        let mut sink = sink::chain(&self.stages, self.limits, collections);
+        let mut sink = sink::chain(
+            &self.stages,
+            self.limits,
+            collections,
+            Kept::new(self.limits),
+        );
         let mut outcome = Ok(Flow::More);
         scan(&mut |document| {
             outcome = sink.push(Row::Document(document));

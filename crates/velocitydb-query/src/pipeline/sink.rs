@@ -39,19 +39,20 @@ pub(super) trait Sink {
 /// The rest of the chain.
 pub(super) type Next<'p> = Box<dyn Sink + 'p>;
 
-/// The stages, ready to be given documents. Recursion is bounded by `STAGES_MAX`.
+/// The stages, ready to be given documents; the answer is on the account `answer`. Recursion is bounded by `STAGES_MAX`.
 pub(super) fn chain<'p>(
     stages: &'p [Stage],
     limits: Limits,
     collections: &'p dyn Collections,
+    answer: Kept,
 ) -> Next<'p> {
     let Some((stage, rest)) = stages.split_first() else {
         return Box::new(Collect {
             rows: Vec::new(),
-            kept: Kept::new(limits),
+            kept: answer,
         });
     };
-    let next = chain(rest, limits, collections);
+    let next = chain(rest, limits, collections, answer);
     match stage {
         Stage::Match(filter) => Box::new(Match { filter, next }),
         Stage::Project(fields) => Box::new(Project::new(fields, limits, next)),
@@ -79,9 +80,10 @@ pub(super) fn chain<'p>(
         Stage::Lookup(lookup) => Box::new(LookupRows::new(lookup, collections, limits, next)),
         Stage::Window(window) => Box::new(WindowRows::new(window, limits, next)),
         Stage::Facet(inside) => {
-            let inside = inside
-                .iter()
-                .map(|(name, stages)| (name.as_str(), chain(stages, limits, collections)));
+            let inside = inside.iter().map(|(name, stages)| {
+                let answer = Kept::of("$facet", limits);
+                (name.as_str(), chain(stages, limits, collections, answer))
+            });
             Box::new(Facet::new(inside, limits, next))
         }
         // Whoever runs the pipeline writes its answer.
