@@ -66,6 +66,14 @@ pub enum QueryError {
         /// The option.
         option: char,
     },
+    /// There is no such area on the earth.
+    #[error("{reason}")]
+    Area {
+        /// What is wrong with it.
+        reason: String,
+        /// Whether it is wrong or too large.
+        class: ErrorClass,
+    },
     /// A filter has more than [`REGEXES_MAX`] regular expressions.
     #[error("the filter has more than {REGEXES_MAX} regular expressions")]
     TooManyRegexes,
@@ -200,6 +208,7 @@ impl QueryError {
             Self::Regex { class, .. } => ("invalid_regex", *class),
             Self::RegexTooLong { .. } => ("regex_too_long", ErrorClass::Limit),
             Self::RegexOption { .. } => ("invalid_regex", ErrorClass::Invalid),
+            Self::Area { class, .. } => ("invalid_area", *class),
             Self::TooManyRegexes => ("too_many_regexes", ErrorClass::Limit),
             Self::Json { class, .. } => ("invalid_json", *class),
             Self::Language { class, .. } => ("invalid_query", *class),

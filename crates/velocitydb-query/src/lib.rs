@@ -44,8 +44,8 @@ pub use expression::{
     EXPRESSION_DEPTH_MAX, EXPRESSION_PARTS_MAX, Expression, FUNCTIONS, Function, FunctionRow, UNITS,
 };
 pub use filter::{
-    CONDITIONS_MAX, ELEMENT, FILTER_DEPTH_MAX, Filter, IN_VALUES_MAX, REGEX_BYTES_MAX, REGEXES_MAX,
-    Regex, VALUE_TYPES, ValueType, Values,
+    Area, CONDITIONS_MAX, ELEMENT, FILTER_DEPTH_MAX, Filter, IN_VALUES_MAX, REGEX_BYTES_MAX,
+    REGEXES_MAX, Regex, VALUE_TYPES, ValueType, Values,
 };
 pub use find::{Cursor, Find, Hint};
 pub use language::{JSON_BYTES_MAX, JSON_DEPTH_MAX, Json};

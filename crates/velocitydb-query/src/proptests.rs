@@ -175,6 +175,10 @@ fn plainly_matches(filter: &Filter, fields: &Value) -> bool {
                     other => panic!("no plain way for {other}"),
                 })
         }
+        Filter::Within(path, area) => match get(path) {
+            Value::Point(point) => area.contains(point),
+            _ => false,
+        },
         Filter::And(filters) => filters.iter().all(|filter| plainly_matches(filter, fields)),
         Filter::Or(filters) => filters.iter().any(|filter| plainly_matches(filter, fields)),
         Filter::Not(filter) => !plainly_matches(filter, fields),

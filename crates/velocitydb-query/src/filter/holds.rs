@@ -67,6 +67,10 @@ impl Filter {
                 View::Str(bytes) => regex.matches(bytes),
                 _ => false,
             },
+            Filter::Within(path, area) => match row.value(path).view() {
+                View::Point(point) => area.contains(point),
+                _ => false,
+            },
             Filter::And(filters) => filters
                 .iter()
                 .all(|filter| filter.holds_within(row, depth + 1)),

@@ -13,10 +13,11 @@
 //!
 //! Invariant: constructors keep the first error and [`Filter::check`] tells it, with the bounds on
 //! depth and number; every query checks its filter before it begins. Does not know indexes.
-//! Files: `holds` judges rows, `regex` and `types` are what conditions are made of; the JSON form is
+//! Files: `holds` judges rows, `regex`, `types` and `area` are what conditions are made of; the JSON form is
 //! in `language`. Tests: `filter/tests.rs`; laws, and a plain evaluator to compare with, in
 //! `proptests`.
 
+mod area;
 mod holds;
 mod regex;
 #[cfg(test)]
@@ -25,12 +26,13 @@ mod types;
 
 use std::ops::Not;
 
-use velocitydb_types::{Path, Value, View, compare};
+use velocitydb_types::{Path, Point, Value, View, compare};
 
 use crate::error::QueryError;
 use crate::path::IntoPath;
 use crate::row::Kind;
 
+pub use area::Area;
 pub use regex::{REGEX_BYTES_MAX, Regex};
 pub use types::{VALUE_TYPES, ValueType};
 
@@ -90,6 +92,8 @@ pub enum Filter {
     Type(Path, Vec<ValueType>),
     /// The field is a string in which this regular expression matches.
     Regex(Path, Regex),
+    /// The field is a point in this area.
+    Within(Path, Area),
     /// All of these; every document when there are none.
     And(Vec<Filter>),
     /// At least one of these; no document when there are none.
@@ -129,6 +133,14 @@ impl<V: Into<Value>> FromIterator<V> for Values {
 /// A condition of a path, or why there is none.
 fn on(path: impl IntoPath, condition: impl FnOnce(Path) -> Filter) -> Filter {
     path.into_path().map_or_else(Filter::Invalid, condition)
+}
+
+/// A condition of an area, or why there is none.
+fn within(path: impl IntoPath, area: Result<Area, QueryError>) -> Filter {
+    match area {
+        Ok(area) => on(path, |path| Filter::Within(path, area)),
+        Err(error) => Filter::Invalid(error),
+    }
 }
 
 impl Filter {
@@ -238,6 +250,22 @@ impl Filter {
         }
     }
 
+    /// The field is a point no farther than so many metres from a centre.
+    pub fn within_radius(path: impl IntoPath, center: Point, radius_m: f64) -> Filter {
+        within(path, Area::circle(center, radius_m))
+    }
+
+    /// The field is a point in the box from its south-west to its north-east corner. Where the
+    /// first corner is east of the second, the box crosses the antimeridian.
+    pub fn within_box(path: impl IntoPath, south_west: Point, north_east: Point) -> Filter {
+        within(path, Area::rectangle(south_west, north_east))
+    }
+
+    /// The field is a point in a polygon: an outer ring, then holes, as in GeoJSON.
+    pub fn within_polygon(path: impl IntoPath, rings: Vec<Vec<Point>>) -> Filter {
+        within(path, Area::polygon(rings))
+    }
+
     /// This and `other`. A chain of these stays flat.
     #[must_use]
     pub fn and(self, other: Filter) -> Filter {
@@ -304,7 +332,8 @@ impl Filter {
             | Filter::Prefix(path, _)
             | Filter::Contains(path, _)
             | Filter::Size(path, _)
-            | Filter::Type(path, _) => kind.check(path),
+            | Filter::Type(path, _)
+            | Filter::Within(path, _) => kind.check(path),
             Filter::In(path, values) | Filter::ContainsAll(path, values) => match values.0.len() {
                 count if count > IN_VALUES_MAX => Err(QueryError::TooManyValues { count }),
                 _ => kind.check(path),

@@ -6,7 +6,7 @@
 
 use velocitydb_types::{Path, Value};
 
-use super::{Json, Place, values};
+use super::{Json, Place, areas, values};
 use crate::error::QueryError;
 use crate::filter::{ELEMENT, Filter, Regex, VALUE_TYPES, ValueType};
 
@@ -14,7 +14,7 @@ use crate::filter::{ELEMENT, Filter, Regex, VALUE_TYPES, ValueType};
 const LOGICAL: [&str; 4] = ["$and", "$or", "$nor", "$not"];
 
 /// What is asked of one field.
-const OPERATORS: [&str; 18] = [
+const OPERATORS: [&str; 21] = [
     "$eq",
     "$ne",
     "$gt",
@@ -33,6 +33,9 @@ const OPERATORS: [&str; 18] = [
     "$prefix",
     "$contains",
     "$not",
+    "$withinRadius",
+    "$withinBox",
+    "$withinPolygon",
 ];
 
 /// Reads a filter. In the conditions of an element, operators may stand where fields do.
@@ -169,6 +172,12 @@ fn operator_of(
             let regex = Regex::new(here.string(json)?, options);
             Filter::Regex(path, regex.map_err(|error| here.wrap(&error))?)
         }
+        "$withinRadius" | "$withinBox" | "$withinPolygon" => {
+            match areas::read(&path, operator, json, here)? {
+                Filter::Invalid(error) => return Err(here.wrap(&error)),
+                filter => filter,
+            }
+        }
         "$options" if sibling("$regex").is_some() => return Ok(None),
         "$options" => return Err(here.error("$options stands beside a $regex")),
         unknown => return Err(here.unknown("operator", unknown, OPERATORS)),
@@ -259,6 +268,10 @@ impl Writer {
                     (path, "$type", Json::Array(names.collect()))
                 }
             },
+            Filter::Within(path, area) => {
+                let (operator, json) = areas::write(area);
+                (path, operator, json)
+            }
             Filter::Regex(path, regex) => {
                 let mut operators = vec![("$regex".to_owned(), regex.pattern().into())];
                 if !regex.options().is_empty() {

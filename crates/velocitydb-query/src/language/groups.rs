@@ -78,7 +78,7 @@ fn is_parts(members: &[(String, Json)]) -> bool {
 
 /// What is computed for one name: `{"$sum":"$price"}`.
 fn read_with(json: &Json, place: &Place<'_>) -> Result<Accumulator, QueryError> {
-    match &place.object(json)?[..] {
+    match place.object(json)? {
         [(name, json)] => read_accumulator(name, json, &place.name(name), place),
         _ => Err(place.error("expected an object of one name, such as {\"$sum\":\"$price\"}")),
     }

@@ -10,10 +10,11 @@
 //!
 //! Invariants: depth and size are bounded while the text is read, so that no text overflows a
 //! stack; an error names the place and what would be right there.
-//! Files: `tree` (JSON), `place` (of errors), `values`, `filters`, `finds`, `expressions`, `groups`,
+//! Files: `tree` (JSON), `place` (of errors), `values`, `filters` with `areas`, `finds`, `expressions`, `groups`,
 //! `pipelines`. The operators and stages are listed where they are read.
 //! Tests: `language/tests.rs`.
 
+mod areas;
 mod expressions;
 mod filters;
 mod finds;

@@ -40,7 +40,7 @@ fn read_stages(json: &Json, place: &Place<'_>) -> Result<Vec<Stage>, QueryError>
     let stages = place.array(json)?.iter().enumerate();
     let read = stages.map(|(at, json)| {
         let here = place.index(at);
-        match &here.object(json)?[..] {
+        match here.object(json)? {
             [(name, json)] => read_stage(name, json, &here.name(name), &here),
             _ => Err(here.error("a stage is an object of one name, such as {\"$limit\":10}")),
         }

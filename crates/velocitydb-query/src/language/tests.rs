@@ -121,6 +121,66 @@ fn every_operator() {
 }
 
 #[test]
+fn areas() {
+    let point = |lon: f64, lat: f64| Point::new(lon, lat).unwrap();
+    let square = || {
+        vec![
+            point(0.0, 0.0),
+            point(9.0, 0.0),
+            point(9.0, 9.0),
+            point(0.0, 9.0),
+        ]
+    };
+    let hole = || vec![point(1.0, 1.0), point(2.0, 1.0), point(2.0, 2.0)];
+    for (text, expected) in [
+        (
+            r#"{"at":{"$withinRadius":{"center":[22.15,65.58],"radius":5000}}}"#,
+            Filter::within_radius("at", point(22.15, 65.58), 5000.0),
+        ),
+        (
+            r#"{"at":{"$withinBox":[[170,-10],[-170,10]]}}"#,
+            Filter::within_box("at", point(170.0, -10.0), point(-170.0, 10.0)),
+        ),
+        (
+            r#"{"at":{"$withinPolygon":[[0,0],[9,0],[9,9],[0,9],[0,0]]}}"#,
+            Filter::within_polygon("at", vec![square()]),
+        ),
+        (
+            r#"{"at":{"$withinPolygon":[[[0,0],[9,0],[9,9],[0,9]],[[1,1],[2,1],[2,2]]]}}"#,
+            Filter::within_polygon("at", vec![square(), hole()]),
+        ),
+    ] {
+        check_filter(text, &expected);
+    }
+    check_errors(
+        Filter::from_json,
+        &[
+            (
+                r#"{"at":{"$withinRadius":{"center":[22.15,95],"radius":5}}}"#,
+                "filter.at.$withinRadius.center: expected [longitude, latitude], found [22.15,95]",
+            ),
+            (
+                r#"{"at":{"$withinRadius":{"center":[22.15,65]}}}"#,
+                "filter.at.$withinRadius: radius is missing",
+            ),
+            (
+                r#"{"at":{"$withinRadius":{"center":[22.15,65],"radius":-1}}}"#,
+                "filter.at.$withinRadius: a radius is in metres, 0 or more: -1",
+            ),
+            (
+                r#"{"at":{"$withinBox":[[0,0]]}}"#,
+                "filter.at.$withinBox: expected [south-west corner, north-east corner]",
+            ),
+            (
+                r#"{"at":{"$withinPolygon":[[0,0],[9,0]]}}"#,
+                "filter.at.$withinPolygon: ring 0 has fewer than 3 different corners (ring 0 is the \
+             outer one)",
+            ),
+        ],
+    );
+}
+
+#[test]
 fn values_of_every_type() {
     let map = |text: &str| Value::from_json(text).unwrap();
     for (text, expected) in [
@@ -184,7 +244,7 @@ fn what_is_no_filter_is_told_with_its_place() {
                 r#"{"$or":[{"a":1},{"b":{"$foo":1}}]}"#,
                 "filter.$or[1].b.$foo: unknown operator $foo; there are $eq, $ne, $gt, $gte, $lt, \
              $lte, $in, $nin, $exists, $type, $size, $all, $elemMatch, $regex, $options, $prefix, \
-             $contains, $not",
+             $contains, $not, $withinRadius, $withinBox, $withinPolygon",
             ),
             (
                 r#"{"$xor":[]}"#,

@@ -86,7 +86,8 @@ fn tagged(name: &str, content: &Json, place: &Place<'_>) -> Result<Value, QueryE
     }
 }
 
-fn point(json: &Json) -> Option<Point> {
+/// The point of `[longitude,latitude]`.
+pub(super) fn point(json: &Json) -> Option<Point> {
     let degrees = |json: &Json| match json {
         Json::Int(int) => Some(*int as f64),
         Json::Float(float) => Some(*float),
