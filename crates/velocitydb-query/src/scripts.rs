@@ -21,7 +21,7 @@ use velocitydb_engine::Document;
 use velocitydb_types::{Fields, Path, Value};
 
 use crate::testing::{documents_of, scan};
-use crate::{Collections, Filter, Find, Json, Limits, Pipeline, QueryError};
+use crate::{Collections, FUNCTIONS, Filter, Find, Json, Limits, Pipeline, QueryError};
 
 #[derive(Default)]
 struct Scripts {
@@ -156,6 +156,86 @@ impl Runner for Scripts {
 
 fn root() -> PathBuf {
     PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap())
+}
+
+/// The blocks of the page: each one's mark and its lines.
+fn blocks(page: &str) -> Vec<(&str, Vec<&str>)> {
+    let (mut blocks, mut open) = (Vec::new(), None::<(&str, Vec<&str>)>);
+    for line in page.lines() {
+        match (line.strip_prefix("```"), open.take()) {
+            (Some(mark), None) => open = Some((mark, Vec::new())),
+            (Some(_), Some(block)) => blocks.push(block),
+            (None, Some((mark, mut lines))) => {
+                lines.push(line);
+                open = Some((mark, lines));
+            }
+            (None, None) => {}
+        }
+    }
+    assert!(open.is_none(), "a block that does not end");
+    blocks
+}
+
+fn page() -> String {
+    std::fs::read_to_string(root().join("../../docs/reference/queries.md")).unwrap()
+}
+
+/// Documents are taken, each query is run, and its answer is what stands below it.
+#[test]
+fn the_page() {
+    let page = page();
+    let mut scripts = Scripts::default();
+    let mut answer = None;
+    for (mark, lines) in blocks(&page) {
+        let (kind, collection) = mark.split_once('=').unwrap_or((mark, ""));
+        let text = lines.join("\n");
+        match kind {
+            "json collection" => {
+                for line in lines {
+                    let insert = format!("{collection} {line}");
+                    scripts.answer("insert", &insert).unwrap();
+                }
+            }
+            "json find" | "json aggregate" => {
+                assert_eq!(answer, None, "an answer is missing before {text}");
+                let command = kind.trim_start_matches("json ");
+                let rows = scripts.answer(command, &format!("{collection} {text}"));
+                answer = Some((rows.unwrap_or_else(|error| panic!("{text}: {error}")), text));
+            }
+            "json rows" => {
+                let (rows, query) = answer.take().expect("a query before its answer");
+                assert_eq!(rows, lines, "{query}");
+            }
+            other => panic!("a block of {other}"),
+        }
+    }
+    assert_eq!(answer, None);
+}
+
+/// The page's table of functions is that of the code.
+#[test]
+fn the_page_lists_every_function() {
+    let page = page();
+    let rows: Vec<String> = FUNCTIONS
+        .iter()
+        .map(|row| {
+            let alias = row
+                .alias
+                .map(|alias| format!(" or `{alias}`"))
+                .unwrap_or_default();
+            let count = match (row.least, row.most) {
+                (least, most) if least == most => format!("{least}"),
+                (least, usize::MAX) => format!("{least} or more"),
+                (least, most) => format!("{least} to {most}"),
+            };
+            format!("| `{}`{alias} | {count} | {} |", row.name, row.help)
+        })
+        .collect();
+    assert!(
+        page.contains(&rows.join("\n")),
+        "put into the page:\n{}",
+        rows.join("\n")
+    );
 }
 
 macro_rules! scripts {
