@@ -14,7 +14,7 @@ use velocitydb_engine::Document;
 use velocitydb_types::{Path, Value};
 
 use crate::error::QueryError;
-use crate::filter::Filter;
+use crate::filter::{Filter, TypeOf};
 use crate::limits::{Kept, Limits, value_bytes};
 use crate::path::{IntoPath, Wrong};
 use crate::plan::Meter;
@@ -79,6 +79,12 @@ impl Find {
         if let Some(projection) = self.wrong.take(Projection::exclude(paths)) {
             self.projection = projection;
         }
+        self
+    }
+
+    /// The question with its filter's values of declared types; see [`Filter::typed`].
+    pub fn typed(mut self, type_of: TypeOf<'_>) -> Find {
+        self.filter = std::mem::take(&mut self.filter).typed(type_of);
         self
     }
 

@@ -15,7 +15,11 @@ use velocitydb_types::{Fields, Path, Value};
 
 use crate::row::{Row, RowRef};
 use crate::testing::{documents_of, scan};
-use crate::{Direction, ELEMENT, Filter, Find, Group, Limits, Pipeline, VALUE_TYPES, ValueType};
+use crate::{
+    Accumulator, Bucket, Direction, ELEMENT, Expression, Filter, Find, Frame, Function, Group,
+    Limits, Pipeline, Projection, Share, Stage, Unwind, VALUE_TYPES, ValueType, Window,
+    WindowFunction,
+};
 
 /// Values of several types, few enough to be equal often.
 fn value() -> impl Strategy<Value = Value> {
@@ -105,6 +109,114 @@ fn element_condition() -> impl Strategy<Value = Filter> {
 fn sort() -> impl Strategy<Value = Vec<(Path, Direction)>> {
     let direction = select(vec![Direction::Ascending, Direction::Descending]);
     vec((path(), direction), 0..3)
+}
+
+fn expression() -> impl Strategy<Value = Expression> {
+    let leaf = prop_oneof![
+        value().prop_map(Expression::Literal),
+        select(vec!["$x", "$$ROOT", ""]).prop_map(Expression::literal),
+        path().prop_map(Expression::Field),
+        Just(Expression::Root),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        let pair = (inner.clone(), inner.clone());
+        let functions = vec![
+            Function::Subtract,
+            Function::Eq,
+            Function::Split,
+            Function::Pluck,
+        ];
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(Expression::Array),
+            inner.clone().prop_map(|part| Expression::Map(vec![
+                ("y".into(), part.clone()),
+                ("x".into(), part),
+            ])),
+            (select(functions), pair)
+                .prop_map(|(function, (a, b))| Expression::call(function, [a, b])),
+            inner
+                .clone()
+                .prop_map(|part| Expression::call(Function::Size, [part])),
+            vec(inner.clone(), 1..3).prop_map(|parts| Expression::call(Function::Concat, parts)),
+            vec(inner.clone(), 2..5).prop_map(|parts| Expression::call(Function::Switch, parts)),
+            (inner.clone(), inner.clone(), inner)
+                .prop_map(|(a, b, c)| Expression::call(Function::Cond, [a, b, c])),
+        ]
+    })
+}
+
+fn accumulator() -> impl Strategy<Value = Accumulator> {
+    (expression(), 0..8).prop_map(|(of, which)| match which {
+        0 => Accumulator::Count,
+        1 => Accumulator::Sum(of),
+        2 => Accumulator::Distinct(of),
+        3 => Accumulator::Median(of),
+        4 => Accumulator::Push(of),
+        5 => Accumulator::StdDevSamp(of),
+        6 => Accumulator::Percentiles(of, vec![Share::new(0.25).unwrap()]),
+        _ => Accumulator::Max(of),
+    })
+}
+
+fn stage() -> impl Strategy<Value = Stage> {
+    let at = |name: &str| name.parse::<Path>().unwrap();
+    prop_oneof![
+        filter().prop_map(Stage::Match),
+        (expression(), expression())
+            .prop_map(move |(a, b)| Stage::Project(vec![(at("p.q"), a), (at("_id"), b)])),
+        expression().prop_map(move |a| Stage::Project(vec![(at("z"), a)])),
+        (expression(), expression())
+            .prop_map(move |(a, b)| Stage::AddFields(vec![(at("p.q"), a), (at("r"), b)])),
+        path().prop_map(|path| Stage::Select(Projection::include([path]).unwrap())),
+        path().prop_map(|path| Stage::Select(Projection::Exclude(vec![path]))),
+        (expression(), accumulator()).prop_map(|(by, with)| {
+            Stage::Group(Group::new().by_value("_id", by).compute("x", with))
+        }),
+        (expression(), expression(), accumulator()).prop_map(|(a, b, with)| {
+            Stage::Group(
+                Group::new()
+                    .by_value("k", a)
+                    .by_value("l", b)
+                    .compute("x", with),
+            )
+        }),
+        sort().prop_map(Stage::Sort),
+        (path(), any::<bool>(), option::of(Just("i".to_owned()))).prop_map(
+            |(path, keep_empty, index)| Stage::Unwind(Unwind {
+                path,
+                keep_empty,
+                index
+            })
+        ),
+        (expression(), value(), accumulator()).prop_map(|(by, default, with)| {
+            Stage::Bucket(Bucket {
+                by,
+                boundaries: vec![1.into(), "a".into()],
+                default: Some(default),
+                with: vec![("x".into(), with)],
+            })
+        }),
+        (expression(), expression(), 0..3_usize, value()).prop_map(move |(by, of, rows, value)| {
+            let fields = vec![
+                (at("w.lag"), WindowFunction::Lag(of.clone(), rows, value)),
+                (
+                    at("w.sum"),
+                    WindowFunction::Over(Accumulator::Sum(of), Frame::Rows(rows + 1)),
+                ),
+                (
+                    at("n"),
+                    WindowFunction::Over(Accumulator::Count, Frame::All),
+                ),
+                (at("r"), WindowFunction::RowNumber),
+            ];
+            Stage::Window(Window {
+                partition: vec![by],
+                sort: Vec::new(),
+                fields,
+            })
+        }),
+        (0..3_usize).prop_map(Stage::Skip),
+    ]
 }
 
 /// The type of a value, numbers of all kinds being one.
@@ -248,6 +360,91 @@ proptest! {
         }
         let text = find.to_string();
         prop_assert_eq!(Find::from_json(&text), Ok(find), "{}", text);
+    }
+
+    /// And whatever a pipeline says, running it neither panics nor depends on the text.
+    #[test]
+    fn pipelines_come_back_from_their_text(
+        stages in vec(stage(), 0..4), documents in some_documents(),
+    ) {
+        let stages = stages.into_iter().fold(Pipeline::new(), Pipeline::stage);
+        if stages.check().is_ok() {
+            let text = stages.to_string();
+            let read = Pipeline::from_json(&text);
+            prop_assert_eq!(read.as_ref(), Ok(&stages), "{}", text);
+            prop_assert_eq!(read.unwrap().run(scan(&documents)), stages.run(scan(&documents)));
+        }
+    }
+
+    /// Ranks, sums and percentiles of a few rows, computed the plain way.
+    #[test]
+    fn windows_and_percentiles_are_what_they_say(
+        rows in vec((0..3_i64, option::of(-9..9_i64)), 1..12), count in 1..4_usize,
+        share in 0..=100_u32,
+    ) {
+        let fields = rows.iter().map(|(group, number)| {
+            let map = BTreeMap::from([
+                ("g".to_owned(), Value::Int(*group)),
+                ("x".to_owned(), Value::from(*number)),
+            ]);
+            Fields::from_map(&map).unwrap()
+        });
+        let documents = documents_of(fields.enumerate().map(|(id, f)| (Value::Int(id as i64), f)));
+        let share = f64::from(share) / 100.0;
+        let windows = Pipeline::from_json(&format!(
+            r#"[{{"$window":{{"partition":"$g","sort":{{"x":1}},"fields":{{"rank":{{"$rank":{{}}}},
+                "dense":{{"$denseRank":{{}}}},"sum":{{"$sum":"$x"}},"last":{{"$sum":"$x","rows":{count}}},
+                "max":{{"$max":"$x"}},"lead":{{"$lead":"$x"}}}}}}}}]"#
+        )).unwrap();
+        let groups = Pipeline::from_json(&format!(
+            r#"[{{"$group":{{"_id":"$g","p":{{"$percentile":{{"input":"$x","p":[{share}]}}}},
+                "n":{{"$countDistinct":"$x"}}}}}},{{"$sort":{{"_id":1}}}}]"#
+        )).unwrap();
+
+        let (mut expected, mut expected_groups) = (Vec::new(), Vec::new());
+        for group in 0..3 {
+            let mut numbers: Vec<Option<i64>> =
+                rows.iter().filter(|(g, _)| *g == group).map(|(_, x)| *x).collect();
+            numbers.sort();
+            let sum = |numbers: &[Option<i64>]| -> Value {
+                let known: Vec<i64> = numbers.iter().copied().flatten().collect();
+                (!known.is_empty()).then(|| known.iter().sum::<i64>()).into()
+            };
+            for (at, number) in numbers.iter().enumerate() {
+                let before = numbers.iter().filter(|other| *other < number).count() as i64;
+                let mut different = numbers.clone();
+                different.dedup();
+                let place = different.iter().position(|other| other == number).unwrap() as i64;
+                expected.push([
+                    group.into(), Value::from(*number), (before + 1).into(), (place + 1).into(),
+                    sum(&numbers[..=at]), sum(&numbers[(at + 1).saturating_sub(count)..=at]),
+                    Value::from(*number), numbers.get(at + 1).copied().flatten().into(),
+                ]);
+            }
+            if !numbers.is_empty() {
+                let mut known: Vec<i64> = numbers.iter().copied().flatten().collect();
+                // The least of them that at least so many do not exceed.
+                let enough = |x: &&i64| {
+                    let not_above = known.iter().filter(|y| y <= x).count();
+                    not_above as f64 >= share * known.len() as f64
+                };
+                let percentile = Value::from(known.iter().find(enough).copied());
+                known.dedup();
+                let different = Value::Int(known.len() as i64);
+                expected_groups.push([group.into(), percentile, different]);
+            }
+        }
+        let take = |mut row: crate::Aggregated, name: &str| row.remove(name).unwrap_or_default();
+        let found: Vec<_> = windows.run(scan(&documents)).unwrap().into_iter().map(|row| {
+            ["g", "x", "rank", "dense", "sum", "last", "max", "lead"].map(|n| take(row.clone(), n))
+        }).collect();
+        prop_assert_eq!(found, expected);
+        let found: Vec<_> = groups.run(scan(&documents)).unwrap().into_iter().map(|row| {
+            let percentiles = take(row.clone(), "p");
+            let percentile = percentiles.as_array().unwrap()[0].clone();
+            [take(row.clone(), "_id"), percentile, take(row, "n")]
+        }).collect();
+        prop_assert_eq!(found, expected_groups);
     }
 
     #[test]

@@ -13,7 +13,7 @@
 //!
 //! Invariant: constructors keep the first error and [`Filter::check`] tells it, with the bounds on
 //! depth and number; every query checks its filter before it begins. Does not know indexes.
-//! Files: `holds` judges rows, `regex`, `types` and `area` are what conditions are made of; the JSON form is
+//! Files: `holds` judges rows, `typed` knows declared types, `regex`, `types` and `area` are what conditions are made of; the JSON form is
 //! in `language`. Tests: `filter/tests.rs`; laws, and a plain evaluator to compare with, in
 //! `proptests`.
 
@@ -22,6 +22,7 @@ mod holds;
 mod regex;
 #[cfg(test)]
 mod tests;
+mod typed;
 mod types;
 
 use std::ops::Not;
@@ -34,6 +35,7 @@ use crate::row::Kind;
 
 pub use area::Area;
 pub use regex::{REGEX_BYTES_MAX, Regex};
+pub use typed::TypeOf;
 pub use types::{VALUE_TYPES, ValueType};
 
 /// How deep conditions may nest.

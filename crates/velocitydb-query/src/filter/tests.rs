@@ -341,3 +341,68 @@ fn regular_expressions_are_bounded() {
     let hostile = documents(&[&format!(r#"{{"a":"{}"}}"#, "a".repeat(100_000))]).swap_remove(0);
     assert!(!Filter::regex("a", "^(a+)+$b").matches(&hostile));
 }
+
+#[test]
+fn values_take_the_types_that_fields_are_declared_with() {
+    use velocitydb_types::FieldType;
+    let type_of = |path: &Path| match path.first() {
+        "at" => Some(FieldType::Time),
+        "price" => Some(FieldType::Decimal),
+        "place" => Some(FieldType::Point),
+        _ => None,
+    };
+    let typed = |text: &str| Filter::from_json(text).unwrap().typed(&type_of);
+    for (given, expected) in [
+        (
+            r#"{"at":"1970-01-01T00:00:00Z"}"#,
+            Filter::eq("at", Timestamp(0)),
+        ),
+        (r#"{"at":{"$gt":"noon"}}"#, Filter::gt("at", "noon")),
+        (
+            r#"{"name":"1970-01-01T00:00:00Z"}"#,
+            Filter::eq("name", "1970-01-01T00:00:00Z"),
+        ),
+        (
+            r#"{"$nor":[{"_created_at":{"$lt":"1970-01-01T00:00:00.000001Z"}}]}"#,
+            !Filter::Or(vec![Filter::lt("_created_at", Timestamp(1))]),
+        ),
+        (
+            r#"{"price":{"$in":["1.50",2,null]}}"#,
+            Filter::is_in(
+                "price",
+                [
+                    Value::Decimal("1.5".parse().unwrap()),
+                    2.into(),
+                    Value::Null,
+                ],
+            ),
+        ),
+        (
+            r#"{"place":{"type":"Point","coordinates":[22.5,65]}}"#,
+            Filter::eq("place", velocitydb_types::Point::new(22.5, 65.0).unwrap()),
+        ),
+    ] {
+        assert_eq!(typed(given), expected, "{given}");
+    }
+    let pipeline = r#"[{"$sort":{"at":1}},{"$match":{"at":"1970-01-01T00:00:00Z"}},
+        {"$project":{"at":"$name"}},{"$match":{"at":"1970-01-01T00:00:00Z"}}]"#;
+    let typed = crate::Pipeline::from_json(pipeline)
+        .unwrap()
+        .typed(&type_of);
+    let matches: Vec<_> = typed
+        .stages
+        .iter()
+        .filter_map(|stage| match stage {
+            crate::Stage::Match(filter) => Some(filter.clone()),
+            _ => None,
+        })
+        .collect();
+    // What a stage has made has no declared type.
+    assert_eq!(
+        matches,
+        [
+            Filter::eq("at", Timestamp(0)),
+            Filter::eq("at", "1970-01-01T00:00:00Z")
+        ]
+    );
+}

@@ -43,7 +43,7 @@ use velocitydb_types::Path;
 
 use crate::error::QueryError;
 use crate::expression::Expression;
-use crate::filter::Filter;
+use crate::filter::{Filter, TypeOf};
 use crate::find::sort_fields;
 use crate::limits::{Kept, Limits};
 use crate::path::{IntoPath, Wrong};
@@ -267,6 +267,22 @@ impl Pipeline {
     /// Bounds what each stage may keep, and the answer.
     pub fn limits(mut self, limits: Limits) -> Pipeline {
         self.limits = limits;
+        self
+    }
+
+    /// The pipeline with the values of declared types in the filters that are given documents; see
+    /// [`Filter::typed`].
+    pub fn typed(mut self, type_of: TypeOf<'_>) -> Pipeline {
+        let mut kind = Kind::Documents;
+        for stage in &mut self.stages {
+            kind = stage.makes(kind);
+            match stage {
+                Stage::Match(filter) if kind == Kind::Documents => {
+                    *filter = std::mem::take(filter).typed(type_of);
+                }
+                _ => {}
+            }
+        }
         self
     }
 
