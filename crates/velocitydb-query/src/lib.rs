@@ -1,8 +1,11 @@
 //! Questions about documents: filters, sorted pages, aggregation.
 //!
 //! In reading order:
-//! - [`Filter`] says which documents; [`Find`] asks for them, in an order and in part;
-//! - [`Pipeline`] makes new rows of them, stage by stage: groups, sums, projections;
+//! - [`Filter`] says which documents; [`Find`] asks for them, in an order and in part
+//!   ([`Projection`]);
+//! - [`Pipeline`] makes new rows of them, stage by stage: groups, sums, computed fields
+//!   ([`Expression`]), other collections ([`Collections`]);
+//! - `language` reads and writes all of these as JSON text (docs/reference/queries.md);
 //! - `row` reads one field of whatever a stage is given, `sort` orders, `limits` bounds.
 //!
 //! A query does not know where its documents come from: its caller scans, a query says of each
@@ -14,8 +17,9 @@
 //! ([`velocitydb_types::order`]); memory is bounded by [`Limits`]; the same documents in the same
 //! order give the same answer; no query and no document causes a panic.
 //!
-//! What is not here: reading indexes (the planner), text forms of queries, SQL, changes.
-//! Tests: beside each module; `proptests` compares with the obvious way on random documents.
+//! What is not here: reading indexes (the planner), SQL, changes.
+//! Tests: beside each module; `testscripts` are queries in JSON and their answers; `proptests`
+//! compares with the obvious way on random documents.
 
 #![forbid(unsafe_code)]
 

@@ -47,11 +47,10 @@ impl Filter {
                 _ => false,
             },
             Filter::Contains(path, element) => contains(&row.value(path), element),
-            Filter::ContainsAll(path, values) => {
-                let cell = row.value(path);
-                let is_array = matches!(cell.view(), View::Array(_));
-                is_array && values.as_slice().iter().all(|value| contains(&cell, value))
-            }
+            Filter::ContainsAll(path, values) => match row.value(path).view() {
+                View::Array(array) => values.all_among(array.iter()),
+                _ => false,
+            },
             Filter::ElemMatch(path, condition) => row
                 .value(path)
                 .any_element(|element| condition.holds_within(element, depth + 1)),

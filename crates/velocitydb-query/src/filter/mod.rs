@@ -117,9 +117,29 @@ impl Values {
     }
 
     fn contain(&self, value: &View<'_>) -> bool {
-        self.0
-            .binary_search_by(|listed| compare(listed, value.clone()))
-            .is_ok()
+        self.position(value).is_some()
+    }
+
+    fn position(&self, value: &View<'_>) -> Option<usize> {
+        let order = |listed: &Value| compare(listed, value.clone());
+        self.0.binary_search_by(order).ok()
+    }
+
+    /// Whether each of these is among the elements: each element is looked up once, so that the
+    /// time is not that of all pairs.
+    fn all_among<'v>(&self, elements: impl Iterator<Item = View<'v>>) -> bool {
+        let (mut found, mut missing) = (vec![false; self.0.len()], self.0.len());
+        for element in elements {
+            if missing == 0 {
+                break;
+            }
+            if let Some(position) = self.position(&element)
+                && !std::mem::replace(&mut found[position], true)
+            {
+                missing -= 1;
+            }
+        }
+        missing == 0
     }
 }
 

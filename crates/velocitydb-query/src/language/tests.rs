@@ -352,6 +352,38 @@ fn deep_and_large_texts_are_clear_errors() {
 }
 
 #[test]
+fn deep_expressions_and_pipelines_are_clear_errors() {
+    for (open, close) in [
+        ("[", "]"),
+        (r#"{"x":"#, "}"),
+        (r#"{"$size":"#, "}"),
+        (r#"{"$add":[1,"#, "]}"),
+        (r#"{"$switch":{"branches":[{"case":true,"then":"#, "}]}}"),
+        (r#"{"$literal":["#, "]}"),
+    ] {
+        for depth in [80, 10_000] {
+            let text = format!("{}1{}", open.repeat(depth), close.repeat(depth));
+            let stage = format!(r#"[{{"$project":{{"x":{text}}}}}]"#);
+            let error = match Pipeline::from_json(&stage) {
+                // A literal may be as deep as a document.
+                Ok(_) if depth == 80 && open.contains("literal") => continue,
+                read => read.unwrap_err(),
+            };
+            let known = error.class() == ErrorClass::Limit || open.contains("literal");
+            assert!(known, "{open} {depth}: {error}");
+        }
+    }
+    let facets = |depth: usize| {
+        format!(
+            "{}{}",
+            r#"[{"$facet":{"a":"#.repeat(depth),
+            "}}]".repeat(depth)
+        )
+    };
+    assert!(Pipeline::from_json(&facets(10_000)).is_err());
+}
+
+#[test]
 fn finds() {
     const ASC: Direction = Direction::Ascending;
     const DESC: Direction = Direction::Descending;

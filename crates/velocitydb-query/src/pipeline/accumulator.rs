@@ -10,8 +10,9 @@
 
 use std::collections::BTreeMap;
 
-use velocitydb_types::{Value, compare, encode_value_key};
+use velocitydb_types::{RawValue, Value, compare, encode_value_key};
 
+use super::input::Input;
 use super::sum::{Spread, Sum, SumError};
 use crate::error::QueryError;
 use crate::expression::Expression;
@@ -102,16 +103,16 @@ impl Accumulator {
 #[derive(Clone)]
 pub(super) enum State<'p> {
     Count(u64),
-    Sum(&'p Expression, Sum),
-    Avg(&'p Expression, Sum),
-    Min(&'p Expression, Option<Value>),
-    Max(&'p Expression, Option<Value>),
-    First(&'p Expression, Option<Value>),
-    Last(&'p Expression, Value),
+    Sum(Input<'p>, Sum),
+    Avg(Input<'p>, Sum),
+    Min(Input<'p>, Option<Value>),
+    Max(Input<'p>, Option<Value>),
+    First(Input<'p>, Option<Value>),
+    Last(Input<'p>, Value),
     /// By their order-preserving bytes.
-    Distinct(&'p Expression, BTreeMap<Box<[u8]>, Value>, Answer),
-    Values(&'p Expression, Vec<Value>, Order<'p>),
-    Spread(&'p Expression, Spread, Sample),
+    Distinct(Input<'p>, BTreeMap<Box<[u8]>, Value>, Answer),
+    Values(Input<'p>, Vec<Value>, Order<'p>),
+    Spread(Input<'p>, Spread, Sample),
 }
 
 /// What is answered of different values.
@@ -140,19 +141,29 @@ impl<'p> State<'p> {
     pub(super) fn new(accumulator: &'p Accumulator) -> State<'p> {
         match accumulator {
             Accumulator::Count => State::Count(0),
-            Accumulator::Sum(of) => State::Sum(of, Sum::default()),
-            Accumulator::Avg(of) => State::Avg(of, Sum::default()),
-            Accumulator::Min(of) => State::Min(of, None),
-            Accumulator::Max(of) => State::Max(of, None),
-            Accumulator::First(of) => State::First(of, None),
-            Accumulator::Last(of) => State::Last(of, Value::Null),
-            Accumulator::CountDistinct(of) => State::Distinct(of, BTreeMap::new(), Answer::Count),
-            Accumulator::Distinct(of) => State::Distinct(of, BTreeMap::new(), Answer::Values),
-            Accumulator::Push(of) => State::Values(of, Vec::new(), Order::AsTheyCame),
-            Accumulator::Median(of) => State::Values(of, Vec::new(), Order::Median),
-            Accumulator::Percentiles(of, at) => State::Values(of, Vec::new(), Order::At(at)),
-            Accumulator::StdDevPop(of) => State::Spread(of, Spread::default(), Sample::All),
-            Accumulator::StdDevSamp(of) => State::Spread(of, Spread::default(), Sample::Some),
+            Accumulator::Sum(of) => State::Sum(Input::new(of), Sum::default()),
+            Accumulator::Avg(of) => State::Avg(Input::new(of), Sum::default()),
+            Accumulator::Min(of) => State::Min(Input::new(of), None),
+            Accumulator::Max(of) => State::Max(Input::new(of), None),
+            Accumulator::First(of) => State::First(Input::new(of), None),
+            Accumulator::Last(of) => State::Last(Input::new(of), Value::Null),
+            Accumulator::CountDistinct(of) => {
+                State::Distinct(Input::new(of), BTreeMap::new(), Answer::Count)
+            }
+            Accumulator::Distinct(of) => {
+                State::Distinct(Input::new(of), BTreeMap::new(), Answer::Values)
+            }
+            Accumulator::Push(of) => State::Values(Input::new(of), Vec::new(), Order::AsTheyCame),
+            Accumulator::Median(of) => State::Values(Input::new(of), Vec::new(), Order::Median),
+            Accumulator::Percentiles(of, at) => {
+                State::Values(Input::new(of), Vec::new(), Order::At(at))
+            }
+            Accumulator::StdDevPop(of) => {
+                State::Spread(Input::new(of), Spread::default(), Sample::All)
+            }
+            Accumulator::StdDevSamp(of) => {
+                State::Spread(Input::new(of), Spread::default(), Sample::Some)
+            }
         }
     }
 
@@ -162,12 +173,16 @@ impl<'p> State<'p> {
         match self {
             State::Count(count) => *count += 1,
             State::Sum(of, sum) | State::Avg(of, sum) => {
-                sum.add(&of.evaluate(row)?).map_err(|error| error.of(of))?;
+                if let Some(int) = of.raw(row).and_then(RawValue::as_int) {
+                    sum.add_int(int);
+                    return Ok(());
+                }
+                let added = sum.add(&of.evaluate(row)?);
+                added.map_err(|error| error.of(of.expression))?;
             }
             State::Spread(of, spread, _) => {
-                spread
-                    .add(&of.evaluate(row)?)
-                    .map_err(|error| error.of(of))?;
+                let added = spread.add(&of.evaluate(row)?);
+                added.map_err(|error| error.of(of.expression))?;
             }
             State::Min(of, least) => {
                 let found = of.evaluate(row)?;
@@ -210,7 +225,8 @@ impl<'p> State<'p> {
                 let found = of.evaluate(row)?;
                 if !found.is_null() || matches!(order, Order::AsTheyCame) {
                     let value = found.into_value();
-                    kept.resize(0, value_bytes(&value))?;
+                    // Its place, and as much again for a list that is half empty.
+                    kept.resize(0, size_of::<Value>() + value_bytes(&value))?;
                     values.push(value);
                 }
             }
@@ -222,7 +238,9 @@ impl<'p> State<'p> {
     pub(super) fn finish(self) -> Result<Value, QueryError> {
         match self {
             State::Count(count) => Ok(count.into()),
-            State::Sum(of, sum) => sum.total().map_err(|error| SumError::from(error).of(of)),
+            State::Sum(of, sum) => sum
+                .total()
+                .map_err(|error| SumError::from(error).of(of.expression)),
             State::Avg(_, sum) => Ok(sum.mean()),
             State::Min(_, value) | State::Max(_, value) | State::First(_, value) => {
                 Ok(value.unwrap_or_default())

@@ -10,10 +10,11 @@
 use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
-use velocitydb_types::{Path, Value, encode_value_key};
+use velocitydb_types::{Path, RawValue, Value, encode_value_key};
 
 use super::accumulator::{Accumulator, Share, State};
 use super::check_outputs;
+use super::input::Input;
 use super::reshape::set;
 use super::sink::{Flow, Next, Sink, push_all};
 use crate::error::QueryError;
@@ -180,9 +181,13 @@ pub(super) fn finish_into(
 /// Groups the rows that it is given.
 pub(super) struct GroupRows<'p> {
     group: &'p Group,
+    by: Vec<Input<'p>>,
     next: Next<'p>,
     /// From the bytes of its values to a group's position.
     positions: HashMap<Box<[u8]>, usize, RandomState>,
+    /// From the encoded form of a value to the position of its group, where rows are documents
+    /// grouped by one field: a shortcut, that may know less, and several forms of one value.
+    encoded: HashMap<Box<[u8]>, usize, RandomState>,
     groups: Vec<Members<'p>>,
     key: Vec<u8>,
     kept: Kept,
@@ -197,12 +202,20 @@ struct Members<'p> {
 /// Bytes of a group's places in the list and in the table, both up to half empty.
 const GROUP_BYTES: usize = 2 * (size_of::<Members<'_>>() + size_of::<(Box<[u8]>, usize)>());
 
+/// Longer values are looked up by their keys alone.
+const ENCODED_LEN_MAX: usize = 64;
+
+/// Bytes of a place in the shortcut, which is up to half empty.
+const ENCODED_BYTES: usize = 2 * size_of::<(Box<[u8]>, usize)>();
+
 impl<'p> GroupRows<'p> {
     pub(super) fn new(group: &'p Group, limits: Limits, next: Next<'p>) -> GroupRows<'p> {
         GroupRows {
             group,
+            by: group.by.iter().map(|(_, by)| Input::new(by)).collect(),
             next,
             positions: HashMap::default(),
+            encoded: HashMap::default(),
             groups: Vec::new(),
             key: Vec::new(),
             kept: Kept::of("$group", limits),
@@ -212,8 +225,26 @@ impl<'p> GroupRows<'p> {
     /// The position of the group that a row belongs to.
     #[inline]
     fn position(&mut self, row: RowRef<'_>) -> Result<usize, QueryError> {
+        let raw = match &mut self.by[..] {
+            [only] => only.raw(row),
+            _ => None,
+        };
+        let raw = raw.map(RawValue::as_bytes);
+        let Some(raw) = raw.filter(|raw| raw.len() <= ENCODED_LEN_MAX) else {
+            return self.position_by_key(row);
+        };
+        if let Some(position) = self.encoded.get(raw) {
+            return Ok(*position);
+        }
+        let position = self.position_by_key(row)?;
+        self.kept.resize(0, raw.len() + ENCODED_BYTES)?;
+        self.encoded.insert(raw.into(), position);
+        Ok(position)
+    }
+
+    fn position_by_key(&mut self, row: RowRef<'_>) -> Result<usize, QueryError> {
         self.key.clear();
-        for (_, value) in &self.group.by {
+        for value in &mut self.by {
             encode_value_key(value.evaluate(row)?.view(), &mut self.key);
         }
         match self.positions.get(self.key.as_slice()) {

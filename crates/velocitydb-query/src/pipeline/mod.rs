@@ -18,6 +18,7 @@ mod accumulator;
 mod bucket;
 mod facet;
 mod group;
+mod input;
 mod lookup;
 mod reshape;
 mod sink;

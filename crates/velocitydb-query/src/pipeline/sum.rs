@@ -46,6 +46,12 @@ impl SumError {
 
 impl Sum {
     #[inline]
+    pub(crate) fn add_int(&mut self, int: i64) {
+        self.ints += i128::from(int);
+        self.count += 1;
+    }
+
+    #[inline]
     pub(crate) fn add(&mut self, found: &Cell<'_>) -> Result<(), SumError> {
         match found.view() {
             View::Null => return Ok(()),
