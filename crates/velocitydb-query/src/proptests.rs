@@ -111,6 +111,54 @@ fn sort() -> impl Strategy<Value = Vec<(Path, Direction)>> {
     vec((path(), direction), 0..3)
 }
 
+/// What queries in JSON are made of.
+const WORDS: [&str; 44] = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    "\"a\"",
+    "\"b.0\"",
+    "\"_id\"",
+    "\"$a\"",
+    "1",
+    "-1",
+    "1e999",
+    "null",
+    "true",
+    "\"\"",
+    "\"$match\"",
+    "\"$project\"",
+    "\"$addFields\"",
+    "\"$group\"",
+    "\"$unwind\"",
+    "\"$window\"",
+    "\"$facet\"",
+    "\"$bucket\"",
+    "\"$lookup\"",
+    "\"$and\"",
+    "\"$elemMatch\"",
+    "\"$gt\"",
+    "\"$regex\"",
+    "\"$time\"",
+    "\"$map\"",
+    "\"$point\"",
+    "\"$in\"",
+    "\"$sum\"",
+    "\"$percentile\"",
+    "\"$switch\"",
+    "\"$cond\"",
+    "\"$slice\"",
+    "\"$substr\"",
+    "\"$dateAdd\"",
+    "\"$literal\"",
+    "\"$not\"",
+    "\"$withinPolygon\"",
+    "\"$$ROOT\"",
+];
+
 fn expression() -> impl Strategy<Value = Expression> {
     let leaf = prop_oneof![
         value().prop_map(Expression::Literal),
@@ -373,6 +421,28 @@ proptest! {
             let read = Pipeline::from_json(&text);
             prop_assert_eq!(read.as_ref(), Ok(&stages), "{}", text);
             prop_assert_eq!(read.unwrap().run(scan(&documents)), stages.run(scan(&documents)));
+        }
+    }
+
+    /// Text that was made of the words of queries, right or wrong: a query or an error.
+    #[test]
+    fn no_text_causes_a_panic(words in vec(select(WORDS.to_vec()), 0..40), documents in some_documents()) {
+        let text = words.concat();
+        let _ = Filter::from_json(&text);
+        let _ = Find::from_json(&text).map(|find| find.run(scan(&documents)).is_ok());
+        let _ = Expression::from_json(&text);
+        for stages in [text.clone(), format!("[{{{text}}}]")] {
+            let _ = Pipeline::from_json(&stages).map(|stages| stages.run(scan(&documents)).is_ok());
+        }
+        // Well-formed at least: one stage with arguments of any kind.
+        let names: Vec<&str> = words.iter().copied().filter(|word| word.starts_with("\"$")).collect();
+        for pair in names.windows(2) {
+            for argument in ["{}", "[]", "1", "-1", "null", "\"$a\"", "[\"$a\",1]", "{\"a\":1}"] {
+                let inner = format!("{{{}:{argument}}}", pair[1]);
+                for text in [format!("[{{{}:{inner}}}]", pair[0]), format!("[{{{}:{{\"a\":{inner}}}}}]", pair[0])] {
+                    let _ = Pipeline::from_json(&text).map(|stages| stages.run(scan(&documents)).is_ok());
+                }
+            }
         }
     }
 

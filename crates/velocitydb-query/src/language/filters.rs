@@ -260,7 +260,7 @@ impl Writer {
                 let inside = Writer { element: true };
                 (path, "$elemMatch", inside.filter(condition))
             }
-            Filter::Size(path, count) => (path, "$size", Json::Int(*count as i64)),
+            Filter::Size(path, count) => (path, "$size", Json::count(*count)),
             Filter::Type(path, types) => match &types[..] {
                 [only] => (path, "$type", only.name().into()),
                 types => {

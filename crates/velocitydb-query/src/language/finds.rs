@@ -41,10 +41,10 @@ pub(super) fn write(find: &Find) -> Json {
         add("project", json);
     }
     if find.offset > 0 {
-        add("offset", Json::Int(find.offset as i64));
+        add("offset", Json::count(find.offset));
     }
     if let Some(limit) = find.limit {
-        add("limit", Json::Int(limit as i64));
+        add("limit", Json::count(limit));
     }
     Json::Object(members)
 }

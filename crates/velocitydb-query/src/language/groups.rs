@@ -313,7 +313,7 @@ pub(super) fn write_bucket(bucket: &Bucket) -> Json {
 pub(super) fn write_bucket_auto(bucket: &BucketAuto) -> Json {
     Json::Object(vec![
         ("groupBy".to_owned(), expressions::write(&bucket.by)),
-        ("buckets".to_owned(), Json::Int(bucket.buckets as i64)),
+        ("buckets".to_owned(), Json::count(bucket.buckets)),
         (
             "output".to_owned(),
             Json::Object(write_output(&bucket.with)),

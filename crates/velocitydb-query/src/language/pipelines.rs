@@ -319,7 +319,7 @@ fn write_stage(stage: &Stage) -> Json {
         Stage::Bucket(bucket) => groups::write_bucket(bucket),
         Stage::BucketAuto(bucket) => groups::write_bucket_auto(bucket),
         Stage::Sort(by) => write_sort(by),
-        Stage::Skip(rows) | Stage::Limit(rows) => Json::Int(*rows as i64),
+        Stage::Skip(rows) | Stage::Limit(rows) => Json::count(*rows),
         Stage::Count(name) | Stage::Out(name) => Json::String(name.clone()),
         Stage::Unwind(unwind) => write_unwind(unwind),
         Stage::Lookup(lookup) => Json::Object(vec![
@@ -409,7 +409,7 @@ fn write_window_function(function: &WindowFunction) -> Json {
     let shifted = |name: &str, of: &Expression, rows: usize, default: &Value| {
         Json::Object(vec![
             (name.to_owned(), expressions::write(of)),
-            ("by".to_owned(), Json::Int(rows as i64)),
+            ("by".to_owned(), Json::count(rows)),
             ("default".to_owned(), values::write(default)),
         ])
     };
@@ -424,7 +424,7 @@ fn write_window_function(function: &WindowFunction) -> Json {
             let mut members = vec![(name.to_owned(), json)];
             match frame {
                 Frame::Running => {}
-                Frame::Rows(rows) => members.push(("rows".to_owned(), Json::Int(*rows as i64))),
+                Frame::Rows(rows) => members.push(("rows".to_owned(), Json::count(*rows))),
                 Frame::All => members.push(("rows".to_owned(), "all".into())),
             }
             Json::Object(members)

@@ -434,6 +434,23 @@ fn finds() {
 }
 
 #[test]
+fn a_body_may_have_members_of_its_own() {
+    let mut body =
+        Json::from_bytes(br#"{"filter":{"a":1},"explain":true,"sort":{"b":1}}"#).unwrap();
+    assert_eq!(body.take("explain"), Some(Json::Bool(true)));
+    assert_eq!(body.take("explain"), None);
+    assert_eq!(Find::from_tree(&body).unwrap().sort.len(), 1);
+    let error = Json::from_bytes(b"{\"a\":\xff}").unwrap_err();
+    assert_eq!(error.to_string(), "not JSON: no UTF-8 at byte 5");
+    let most = Find::default().offset(usize::MAX).limit(usize::MAX);
+    let read = Find::from_json(&most.to_string()).unwrap();
+    assert_eq!(
+        (read.offset, read.limit),
+        (i64::MAX as usize, Some(i64::MAX as usize))
+    );
+}
+
+#[test]
 fn what_is_no_find_is_told_with_its_place() {
     check_errors(
         Find::from_json,

@@ -73,6 +73,18 @@ impl Json {
             })
     }
 
+    /// Reads bytes, as they come from outside.
+    ///
+    /// # Errors
+    /// As [`Json::parse`], and bytes that are no UTF-8.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Json, QueryError> {
+        let text = std::str::from_utf8(bytes).map_err(|error| QueryError::Json {
+            message: format!("no UTF-8 at byte {}", error.valid_up_to()),
+            class: ErrorClass::Invalid,
+        })?;
+        Json::parse(text)
+    }
+
     /// The member of this name, taken out of an object.
     pub fn take(&mut self, name: &str) -> Option<Json> {
         match self {
@@ -106,6 +118,11 @@ impl Json {
                 .sum(),
             _ => 0,
         }
+    }
+
+    /// A number of things. More than there can ever be are as many as JSON can say.
+    pub(super) fn count(number: usize) -> Json {
+        Json::Int(i64::try_from(number).unwrap_or(i64::MAX))
     }
 
     /// An object of one member.
