@@ -210,7 +210,7 @@ fn elements_of_arrays() {
         r#"{"scores":[70,95],"items":[{"sku":"a","n":5},{"sku":"b","n":1}]}"#,
         r#"{"scores":[],"items":[{"sku":"b","tags":["x"]}]}"#,
         r#"{"scores":85,"items":{"sku":"b","n":5}}"#,
-        r#"{}"#,
+        r#"{"twice":[5,5,5]}"#,
     ];
     let both = |low: i64, high: i64| Filter::ge(ELEMENT, low).and(Filter::lt(ELEMENT, high));
     let sold = |sku: &str, n: i64| Filter::eq("sku", sku).and(Filter::gt("n", n));
@@ -236,6 +236,9 @@ fn elements_of_arrays() {
             ),
             (Filter::contains_all("scores", [95, 70]), &[0, 1]),
             (Filter::contains_all("scores", [95, 85]), &[0]),
+            // An element that is there twice is not two of them.
+            (Filter::contains_all("twice", [5, 6]), &[]),
+            (Filter::contains_all("twice", [5, 5]), &[4]),
             (
                 Filter::contains_all("scores", Vec::<Value>::new()),
                 &[0, 1, 2],

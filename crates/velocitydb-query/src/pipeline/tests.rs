@@ -482,3 +482,38 @@ fn what_is_wrong_is_told_before_the_scan() {
         },
     );
 }
+
+#[test]
+fn values_that_stages_make_nest_no_deeper_than_documents() {
+    let nested = |depth: usize| {
+        let leaf = Expression::field("x").unwrap();
+        (0..depth).fold(leaf, |inner, _| Expression::Array(vec![inner]))
+    };
+    let long = |segments: usize| vec!["x"; segments].join(".");
+    let field = || Expression::field("x").unwrap();
+    let stages =
+        |stage: fn(Pipeline, String, Expression) -> Pipeline, path: String, value: Expression| {
+            let three = (0..3).fold(pipeline(), |stages, _| {
+                stage(stages, path.clone(), value.clone())
+            });
+            run(&three, &[r#"{"x":1}"#])
+        };
+    let add = |stages: Pipeline, path, value| stages.add_fields([(path, value)]);
+    let project = |stages: Pipeline, path, value| stages.compute([(path, value)]);
+    for stage in [add, project] {
+        assert!(stages(stage, long(1), nested(42)).is_ok());
+        assert!(stages(stage, long(42), field()).is_ok());
+        for (path, value) in [
+            (long(1), nested(60)),
+            (long(60), field()),
+            (long(30), nested(30)),
+        ] {
+            let error = stages(stage, path, value).unwrap_err();
+            assert_eq!(error.class(), ErrorClass::Limit);
+            assert!(
+                error.to_string().ends_with("values may nest 128 deep"),
+                "{error}"
+            );
+        }
+    }
+}
