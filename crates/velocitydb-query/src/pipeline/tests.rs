@@ -500,6 +500,10 @@ fn values_that_stages_make_nest_no_deeper_than_documents() {
         };
     let add = |stages: Pipeline, path, value| stages.add_fields([(path, value)]);
     let project = |stages: Pipeline, path, value| stages.compute([(path, value)]);
+    let group = |stages: Pipeline, _, value| stages.group(Group::new().by_value("x", value));
+    assert!(stages(group, long(1), nested(42)).is_ok());
+    let error = stages(group, long(1), nested(60)).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Limit);
     for stage in [add, project] {
         assert!(stages(stage, long(1), nested(42)).is_ok());
         assert!(stages(stage, long(42), field()).is_ok());
