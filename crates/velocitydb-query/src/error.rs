@@ -230,6 +230,17 @@ impl QueryError {
         }
     }
 
+    /// The error of an expression, said to be of a stage; any other as it is.
+    pub(crate) fn in_stage(self, stage: &'static str) -> QueryError {
+        match self {
+            QueryError::Expression { .. } => QueryError::Stage {
+                stage,
+                source: Box::new(self),
+            },
+            other => other,
+        }
+    }
+
     /// What the receiver can do about it.
     pub fn class(&self) -> ErrorClass {
         self.code().1

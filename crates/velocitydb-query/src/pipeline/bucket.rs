@@ -119,7 +119,8 @@ impl<'p> BucketRows<'p> {
 impl Sink for BucketRows<'_> {
     fn push(&mut self, row: Row<'_>) -> Result<Flow, QueryError> {
         let row = row.as_ref();
-        let value = self.bucket.by.evaluate(row)?;
+        let wrong = |error: QueryError| error.in_stage("$bucket");
+        let value = self.bucket.by.evaluate(row).map_err(wrong)?;
         let position = self.bucket.position(&value);
         if position + 1 == self.found.len() && self.bucket.default.is_none() {
             return Err(QueryError::InvalidStage {
@@ -136,7 +137,7 @@ impl Sink for BucketRows<'_> {
         }
         let states = place.get_or_insert_with(|| states(&self.bucket.with));
         for state in states {
-            state.add(row, &mut self.kept)?;
+            state.add(row, &mut self.kept).map_err(wrong)?;
         }
         Ok(Flow::More)
     }
@@ -186,7 +187,9 @@ impl<'p> BucketAutoRows<'p> {
 
 impl Sink for BucketAutoRows<'_> {
     fn push(&mut self, row: Row<'_>) -> Result<Flow, QueryError> {
-        let value = self.bucket.by.evaluate(row.as_ref())?.into_value();
+        let value = self.bucket.by.evaluate(row.as_ref());
+        let value = value.map_err(|error| error.in_stage("$bucketAuto"))?;
+        let value = value.into_value();
         let key = self.kept.scratch();
         encode_value_key(&value, key);
         let key: Box<[u8]> = key.as_slice().into();
@@ -217,7 +220,8 @@ impl Sink for BucketAutoRows<'_> {
             let mut states = states(&bucket.with);
             for (_, _, row) in &rows[start..end] {
                 for state in &mut states {
-                    state.add(row.as_ref(), &mut kept)?;
+                    let added = state.add(row.as_ref(), &mut kept);
+                    added.map_err(|error| error.in_stage("$bucketAuto"))?;
                 }
             }
             let max = rows.get(end).unwrap_or(&rows[end - 1]).1.clone();

@@ -271,6 +271,13 @@ impl<'p> GroupRows<'p> {
         Ok(position)
     }
 
+    #[inline]
+    fn take(&mut self, row: RowRef<'_>) -> Result<(), QueryError> {
+        let position = self.position(row)?;
+        let mut states = self.groups[position].states.iter_mut();
+        states.try_for_each(|state| state.add(row, &mut self.kept))
+    }
+
     /// The row of one group.
     fn row(group: &Group, members: Members<'_>) -> Result<Aggregated, QueryError> {
         let mut row = Aggregated::new();
@@ -284,11 +291,8 @@ impl<'p> GroupRows<'p> {
 
 impl Sink for GroupRows<'_> {
     fn push(&mut self, row: Row<'_>) -> Result<Flow, QueryError> {
-        let row = row.as_ref();
-        let position = self.position(row)?;
-        for state in &mut self.groups[position].states {
-            state.add(row, &mut self.kept)?;
-        }
+        let taken = self.take(row.as_ref());
+        taken.map_err(|error| error.in_stage("$group"))?;
         Ok(Flow::More)
     }
 

@@ -135,7 +135,9 @@ impl Sink for WindowRows<'_> {
         let read = row.as_ref();
         let key = self.kept.scratch();
         for by in &self.window.partition {
-            encode_value_key(by.evaluate(read)?.view(), key);
+            let value = by.evaluate(read);
+            let value = value.map_err(|error| error.in_stage("$window"))?;
+            encode_value_key(value.view(), key);
         }
         let partition: Box<[u8]> = key.as_slice().into();
         let key = self.kept.scratch();
@@ -192,7 +194,8 @@ fn one_partition(
     for (at, waiting) in rows.iter().enumerate() {
         let mut map = waiting.row.clone().into_map();
         for ((path, function), progress) in window.fields.iter().zip(&mut progress) {
-            let value = value_at(function, progress, rows, at, kept)?;
+            let value = value_at(function, progress, rows, at, kept);
+            let value = value.map_err(|error| error.in_stage("$window"))?;
             set(&mut map, path, value);
         }
         if next.push(Row::from(map))? == Flow::Enough {
@@ -213,7 +216,8 @@ fn begin<'p>(
             Progress::State(State::new(accumulator))
         }
         WindowFunction::Over(accumulator, Frame::All) => {
-            Progress::Known(over(accumulator, rows, kept)?)
+            let value = over(accumulator, rows, kept);
+            Progress::Known(value.map_err(|error| error.in_stage("$window"))?)
         }
         WindowFunction::Over(_, Frame::Rows(_))
         | WindowFunction::RowNumber
