@@ -363,7 +363,10 @@ fn plain_order(sort: &[(Path, Direction)], a: &Document, b: &Document) -> Orderi
     });
     by_fields
         .fold(Ordering::Equal, Ordering::then)
-        .then_with(|| a.id().cmp(&b.id()))
+        .then_with(|| match sort.last() {
+            Some((_, Direction::Descending)) => b.id().cmp(&a.id()),
+            _ => a.id().cmp(&b.id()),
+        })
 }
 
 fn ids(documents: &[Document]) -> Vec<Value> {
