@@ -8,6 +8,7 @@
 mod groups;
 mod indexes;
 mod lookups;
+mod places;
 #[cfg(feature = "peers")]
 mod sqlite;
 
@@ -25,6 +26,8 @@ pub struct Subject {
     pub options: Options,
     /// The flights of the sample data.
     pub flights: Collection,
+    /// Its airports.
+    pub airports: Collection,
 }
 
 type Figures = fn(&Subject) -> Result<Vec<Row>, BenchError>;
@@ -34,6 +37,8 @@ pub const GROUPS: &[(&str, Figures)] = &[
     ("unique", lookups::unique),
     ("range", lookups::range),
     ("group", groups::carriers),
+    ("places", places::places),
+    ("texts", places::texts),
     ("inserts", indexes::inserts),
     ("entries", indexes::entries),
 ];

@@ -57,8 +57,11 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             let options = chosen.options(query::GROUPS.iter().map(|(name, _)| *name))?;
             let db = Database::open(Options::in_memory())?;
             crate::sample::load(&db, &AtomicBool::new(false), |_, _| Ok(()))?;
-            let flights = db.collection("flights")?;
-            let subject = query::Subject { options, flights };
+            let subject = query::Subject {
+                options,
+                flights: db.collection("flights")?,
+                airports: db.collection("airports")?,
+            };
             report(out, |print| query::run(&subject, print))
         }
     }

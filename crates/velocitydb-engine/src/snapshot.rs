@@ -190,6 +190,26 @@ impl Snapshot {
         self.check()
     }
 
+    /// Calls `visit` with the documents of a full-text index of the collection that answer a query,
+    /// the best first, each with its score (BM25), until it answers `false`.
+    #[cfg(feature = "full-text")]
+    pub fn search(
+        &self,
+        collection: &Collection,
+        index: &FieldIndex,
+        query: &crate::text::TermQuery,
+        mut visit: impl FnMut(f64, Document) -> bool,
+    ) -> Result<(), Error> {
+        let at = self.index_of(collection);
+        collection
+            .table
+            .search(index, query, at, |score, document| {
+                !self.0.given_up.load(Ordering::Acquire)
+                    && (!document.is_live(self.0.time) || visit(score, document))
+            });
+        self.check()
+    }
+
     /// How many documents there are: O(1) when the collection has not changed since and none of
     /// its documents waits to be removed because it has expired, O(n) else.
     pub fn count(&self, collection: &Collection) -> Result<u64, Error> {

@@ -29,6 +29,7 @@ mod filter;
 mod find;
 mod language;
 mod limits;
+mod nearest;
 mod path;
 mod pipeline;
 pub mod plan;
@@ -54,6 +55,7 @@ pub use filter::{
 pub use find::{Cursor, Find, Hint};
 pub use language::{JSON_BYTES_MAX, JSON_DEPTH_MAX, Json};
 pub use limits::Limits;
+pub use nearest::Near;
 pub use path::IntoPath;
 pub use pipeline::{
     Accumulator, BUCKETS_MAX, Bucket, BucketAuto, Collections, Frame, Group, Lookup, Pipeline,

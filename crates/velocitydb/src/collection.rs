@@ -376,6 +376,11 @@ impl Collection {
         Ok(answer)
     }
 
+    /// The documents nearest to a place, the nearest first, each with its distance in metres.
+    pub fn near(&self, near: &velocitydb_query::Near) -> Result<Vec<(f64, Document)>, Error> {
+        self.view()?.near(near)
+    }
+
     /// The indexes: what they are, and what they hold now.
     pub fn indexes(&self) -> Result<Vec<(IndexDefinition, IndexStats)>, Error> {
         Ok(self.view()?.indexes())

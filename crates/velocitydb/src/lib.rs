@@ -37,6 +37,8 @@ mod ids;
 mod input;
 mod options;
 mod schemas;
+#[cfg(feature = "full-text")]
+mod search;
 mod transaction;
 mod view;
 
@@ -53,6 +55,8 @@ pub use schemas::{
     CollectionSchema, DatabaseSchema, LoadSchemaError, LoadedSchema, PlanStep, SchemaPlan,
     SchemaRow, ShownPlan,
 };
+#[cfg(feature = "full-text")]
+pub use search::{Found, Search, languages};
 pub use transaction::Transaction;
 pub use view::{CollectionView, Page, PageRequest};
 
@@ -65,6 +69,8 @@ pub use velocitydb_engine::crypt::{EncryptionKey, EncryptionKeys, KeyError, KeyI
 pub use velocitydb_engine::disk;
 pub use velocitydb_engine::log::{Compression, LogOptions, LogStats, WritePath};
 pub use velocitydb_engine::store::{IndexStats, TableBytes};
+#[cfg(feature = "full-text")]
+pub use velocitydb_engine::text;
 pub use velocitydb_engine::transaction::{Isolation, Savepoint};
 pub use velocitydb_engine::{
     CheckpointStats, Document, Durability, EngineStats, Error, Meta, Recovery, Rekey, StorageMode,

@@ -17,8 +17,8 @@ use crate::input::Id;
 /// A collection as it was at the index of its [`View`].
 #[derive(Clone)]
 pub struct CollectionView {
-    view: View,
-    runtime: Arc<Runtime>,
+    pub(crate) view: View,
+    pub(crate) runtime: Arc<Runtime>,
 }
 
 /// Which page of a list is wanted.
@@ -190,6 +190,12 @@ impl CollectionView {
                     .map_err(Failure::Engine)
             })
             .map_err(Error::from)
+    }
+
+    /// The documents nearest to a place, the nearest first, each with its distance in metres.
+    pub fn near(&self, near: &query::Near) -> Result<Vec<(f64, Document)>, Error> {
+        let found = near.answer::<Failure>(&self.view.snapshot, &self.runtime);
+        found.map_err(Error::from)
     }
 
     /// The indexes of the collection: what they are, and what they hold now.

@@ -73,7 +73,7 @@ pub(super) fn people(count: usize) -> Result<(Database, Collection), BenchError>
 }
 
 /// The middle of the times of single calls, in nanoseconds.
-fn median(calls: usize, mut call: impl FnMut(usize)) -> f64 {
+pub(super) fn median(calls: usize, mut call: impl FnMut(usize)) -> f64 {
     let mut times = Vec::with_capacity(calls);
     for at in 0..calls {
         let since = Instant::now();

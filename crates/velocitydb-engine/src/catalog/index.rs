@@ -16,6 +16,8 @@ use velocitydb_types::{Expression, Path, RawMap};
 
 use super::check_name;
 use crate::command::Refusal;
+#[cfg(feature = "full-text")]
+use crate::text::Language;
 
 /// How many fields an index may have.
 pub const INDEX_FIELDS_MAX: usize = 16;
@@ -37,6 +39,9 @@ pub struct IndexDefinition {
     /// Only documents that meet this condition are in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filter: Option<Expression>,
+    /// The language of a full-text index: its stems and stop words. None: words as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
 }
 
 /// A field of an index.
@@ -75,6 +80,8 @@ pub enum IndexKind {
     Btree,
     /// Documents by where a point lies: in an area, or near a place.
     Geo,
+    /// Documents by words of their texts, ranked.
+    FullText,
 }
 
 /// As it is written. `unique_hash` is what unique hash indexes were called once.
@@ -88,6 +95,8 @@ struct Written {
     unique: bool,
     #[serde(default)]
     filter: Option<Expression>,
+    #[serde(default)]
+    language: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -97,6 +106,7 @@ enum WrittenKind {
     Hash,
     Btree,
     Geo,
+    FullText,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -126,6 +136,7 @@ impl From<Written> for IndexDefinition {
             WrittenKind::Hash => (IndexKind::Hash, written.unique),
             WrittenKind::Btree => (IndexKind::Btree, written.unique),
             WrittenKind::Geo => (IndexKind::Geo, written.unique),
+            WrittenKind::FullText => (IndexKind::FullText, written.unique),
         };
         IndexDefinition {
             name: written.name,
@@ -133,6 +144,7 @@ impl From<Written> for IndexDefinition {
             kind,
             unique,
             filter: written.filter,
+            language: written.language,
         }
     }
 }
@@ -219,6 +231,7 @@ impl IndexDefinition {
             kind,
             unique: false,
             filter: None,
+            language: None,
         }
     }
 
@@ -236,6 +249,23 @@ impl IndexDefinition {
         fields: impl IntoIterator<Item = F>,
     ) -> IndexDefinition {
         IndexDefinition::new(name, IndexKind::Btree, fields)
+    }
+
+    /// A geo index: finds documents by where the point in a field lies.
+    pub fn geo(name: impl Into<String>, field: Path) -> IndexDefinition {
+        IndexDefinition::new(name, IndexKind::Geo, [field])
+    }
+
+    /// A full-text index over the strings in these fields, alone or in arrays, in a language.
+    pub fn full_text(
+        name: impl Into<String>,
+        fields: impl IntoIterator<Item = Path>,
+        language: impl Into<String>,
+    ) -> IndexDefinition {
+        IndexDefinition {
+            language: Some(language.into()),
+            ..IndexDefinition::new(name, IndexKind::FullText, fields)
+        }
     }
 
     /// A unique hash index over these fields.
@@ -290,10 +320,31 @@ impl IndexDefinition {
         if elements > 0 && self.unique {
             return bad("is unique and of an array's elements: only whole values can be unique");
         }
+        if self.language.is_some() && self.kind != IndexKind::FullText {
+            return bad("has a language: only a full-text index has one");
+        }
         let descends = |field: &IndexField| field.direction == Direction::Descending;
         match self.kind {
             IndexKind::Hash if self.fields.iter().any(descends) => {
                 return bad("is a hash index, which has no order: leave the direction out");
+            }
+            IndexKind::FullText
+                if self.unique || elements > 0 || self.fields.iter().any(descends) =>
+            {
+                return bad(
+                    "is a full-text index: it is not unique, has no direction, and takes the \
+                     strings of an array anyway",
+                );
+            }
+            #[cfg(not(feature = "full-text"))]
+            IndexKind::FullText => {
+                return bad("is a full-text index, for which this program was not built");
+            }
+            #[cfg(feature = "full-text")]
+            IndexKind::FullText => {
+                if let Some(Err(error)) = self.language.as_deref().map(str::parse::<Language>) {
+                    return bad(&error.to_string());
+                }
             }
             IndexKind::Geo if self.fields.len() > 1 || self.unique => {
                 return bad("is a geo index: it has one field, and is not unique");
@@ -304,6 +355,13 @@ impl IndexDefinition {
             Some(filter) if !filter.is_condition() => bad("has a filter that is no condition"),
             _ => Ok(()),
         }
+    }
+
+    /// The language of a full-text index.
+    #[cfg(feature = "full-text")]
+    pub fn text_language(&self) -> Language {
+        let language = self.language.as_deref().map(str::parse);
+        language.and_then(Result::ok).unwrap_or_default()
     }
 
     /// Whether a document with these fields may be in it. One for which the condition has no

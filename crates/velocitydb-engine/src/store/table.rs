@@ -385,7 +385,7 @@ impl Table {
         };
         if !keys.is_empty() {
             let head = self.rows.head(row, guard).expect("just put there");
-            self.add_keys(keys, head.key_bytes(), row, present.is_none(), guard);
+            self.add_keys(keys, &head, row, present.is_none(), guard);
         }
         let expired_at = present.and_then(|newest| newest.version.expires_at());
         self.note_expiry(row, expired_at, expires_at);
@@ -418,7 +418,7 @@ impl Table {
                     .ok_or("more documents than rows")?;
                 self.primary.insert(hash, new, self.rehash(guard), guard);
                 if let Some(head) = self.rows.head(row, guard) {
-                    self.add_keys(&keys, head.key_bytes(), row, true, guard);
+                    self.add_keys(&keys, &head, row, true, guard);
                 }
                 self.note_expiry(row, None, expires_at);
             }

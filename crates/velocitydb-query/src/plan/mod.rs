@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use velocitydb_engine::catalog::{Collection, IndexKind};
 use velocitydb_engine::store::{FieldIndex, KeyRange, Order};
-use velocitydb_types::Path;
+use velocitydb_types::{Path, geo};
 
 use crate::error::QueryError;
 use crate::filter::Filter;
@@ -41,6 +41,9 @@ const FETCHED_NS: f64 = 400.0;
 const RANGE_NS: f64 = 1000.0;
 /// What keeping a row and comparing it costs in a sort, for each comparison.
 const SORTED_NS: f64 = 60.0;
+
+/// How many parts of a geo index an area is covered by.
+const COVER_RANGES: usize = 8;
 
 /// How documents are reached.
 #[derive(Debug, Clone)]
@@ -222,9 +225,14 @@ fn candidate(
     conjuncts: &[&Filter],
 ) -> Option<Candidate> {
     let definition = index.definition();
-    if definition.kind == IndexKind::Geo || !bounds::implies(conjuncts, definition.filter.as_ref())
-    {
+    if !bounds::implies(conjuncts, definition.filter.as_ref()) {
         return None;
+    }
+    match definition.kind {
+        IndexKind::Hash | IndexKind::Btree => {}
+        IndexKind::Geo => return within(index, find, conjuncts),
+        // Searched by name: `Search` of the library.
+        _ => return None,
     }
     let elements = definition.fields.iter().any(|field| field.elements);
     let keys = bounds::keys(definition, conjuncts);
@@ -287,6 +295,39 @@ fn candidate(
         rows: rows as f64,
         sorted_by,
         sorted,
+    })
+}
+
+/// How an area is reached by a geo index: by the parts of the curve that cover a box around it.
+fn within(index: &Arc<FieldIndex>, find: &Find, conjuncts: &[&Filter]) -> Option<Candidate> {
+    let path = &index.definition().fields[0].path;
+    let area = conjuncts.iter().find_map(|condition| match condition {
+        Filter::Within(at, area) if at == path => Some(area),
+        _ => None,
+    })?;
+    let ranges: Vec<_> = geo::cover(&area.bounding_box(), COVER_RANGES)
+        .into_iter()
+        .map(|cells| KeyRange {
+            from: cells.start().to_be_bytes().into(),
+            to: cells
+                .end()
+                .checked_add(1)
+                .map(|end| end.to_be_bytes().into()),
+        })
+        .collect();
+    let rows = ranges
+        .iter()
+        .map(|range| index.estimate(range))
+        .sum::<usize>();
+    Some(Candidate {
+        access: Access::Ranges {
+            index: Arc::clone(index),
+            ranges,
+            order: Order::Forward,
+        },
+        rows: rows as f64,
+        sorted_by: 0,
+        sorted: find.sort.is_empty(),
     })
 }
 

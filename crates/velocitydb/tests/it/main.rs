@@ -20,6 +20,7 @@ mod indexes;
 mod lists;
 mod memory;
 mod options;
+mod places;
 mod queries;
 mod random;
 mod readme;
@@ -29,6 +30,8 @@ mod retries;
 mod schema;
 mod schemas;
 mod scripts;
+#[cfg(feature = "full-text")]
+mod search;
 mod snapshots;
 mod support;
 mod swaps;

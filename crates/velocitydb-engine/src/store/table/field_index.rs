@@ -27,6 +27,8 @@ use smallvec::SmallVec;
 use velocitydb_types::{RawArray, RawMap, RawValue, Timestamp, encode_value_key};
 
 mod read;
+#[cfg(feature = "full-text")]
+mod text;
 
 use super::{Newest, Table};
 use crate::catalog::{self, Direction, IndexDefinition, IndexKind};
@@ -59,6 +61,8 @@ enum Entries {
     Unique(HashIndex<RowId>),
     Hashed(OrderedIndex),
     Ordered(OrderedIndex),
+    #[cfg(feature = "full-text")]
+    Text(Box<text::TextIndex>),
 }
 
 /// A part of an ordered index, from some bytes to before others.
@@ -140,6 +144,10 @@ impl FieldIndex {
             (IndexKind::Hash, true) => Entries::Unique(HashIndex::new()),
             (IndexKind::Hash, false) => Entries::Hashed(OrderedIndex::new()),
             (IndexKind::Btree | IndexKind::Geo, _) => Entries::Ordered(OrderedIndex::new()),
+            #[cfg(feature = "full-text")]
+            (IndexKind::FullText, _) => Entries::Text(Box::new(text::TextIndex::new(&definition))),
+            #[cfg(not(feature = "full-text"))]
+            (IndexKind::FullText, _) => unreachable!("refused by name"),
         };
         FieldIndex {
             definition,
@@ -176,12 +184,23 @@ impl FieldIndex {
         match &self.entries {
             Entries::Unique(entries) => entries.len(),
             Entries::Hashed(entries) | Entries::Ordered(entries) => entries.len(),
+            #[cfg(feature = "full-text")]
+            Entries::Text(entries) => entries.len(),
         }
     }
 
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What turns texts into the terms of a full-text index.
+    #[cfg(feature = "full-text")]
+    pub fn analyzer(&self) -> Option<&crate::text::Analyzer> {
+        match &self.entries {
+            Entries::Text(texts) => Some(&texts.analyzer),
+            _ => None,
+        }
     }
 
     /// Notes that a query uses it.
@@ -194,6 +213,8 @@ impl FieldIndex {
         match &self.entries {
             Entries::Unique(entries) => entries.bytes(),
             Entries::Hashed(entries) | Entries::Ordered(entries) => entries.bytes(),
+            #[cfg(feature = "full-text")]
+            Entries::Text(entries) => entries.bytes(),
         }
     }
 
@@ -208,6 +229,15 @@ impl FieldIndex {
             let point = fields.get_path(&definition.fields[0].path);
             if let Some(point) = point.and_then(RawValue::as_point) {
                 bytes.extend_from_slice(&velocitydb_types::geo::cell(point).to_be_bytes());
+                ends.push(bytes.len() as u32);
+            }
+            return false;
+        }
+        #[cfg(feature = "full-text")]
+        if let Entries::Text(texts) = &self.entries {
+            // The text stands for its words.
+            if let Some(fingerprint) = texts.fingerprint(fields) {
+                bytes.extend_from_slice(&fingerprint.to_be_bytes());
                 ends.push(bytes.len() as u32);
             }
             return false;
@@ -325,9 +355,11 @@ impl FieldIndex {
             }
             Entries::Ordered(entries) => {
                 let mut entry = EntryBytes::from_slice(key.bytes);
-                self.push_row(key.id, row, &mut entry);
+                self.push_row(key.version.key_bytes(), row, &mut entry);
                 entries.insert(&entry, guard);
             }
+            #[cfg(feature = "full-text")]
+            Entries::Text(entries) => entries.insert(key.version.fields(), row, guard),
         }
     }
 
@@ -341,9 +373,11 @@ impl FieldIndex {
             }
             Entries::Ordered(entries) => {
                 let mut entry = EntryBytes::from_slice(key.bytes);
-                self.push_row(key.id, row, &mut entry);
+                self.push_row(key.version.key_bytes(), row, &mut entry);
                 entries.remove(&entry, guard);
             }
+            #[cfg(feature = "full-text")]
+            Entries::Text(entries) => entries.remove(key.version.fields(), row, guard),
         }
     }
 
@@ -393,8 +427,8 @@ impl FieldIndex {
 struct Key<'a> {
     bytes: &'a [u8],
     hash: u32,
-    /// The document's encoded id.
-    id: &'a [u8],
+    /// The version that has it.
+    version: &'a Document,
 }
 
 fn hashed(hash: u32, row: RowId) -> [u8; 8] {
@@ -415,26 +449,19 @@ pub fn encode_directed<'a>(
 }
 
 impl Keys {
-    fn iter<'a>(&'a self, id: &'a [u8]) -> impl Iterator<Item = (KeyIn, Key<'a>)> {
+    fn iter(&self) -> impl Iterator<Item = (KeyIn, &[u8])> {
         let starts = std::iter::once(0).chain(self.keys.iter().map(|key| key.end));
-        self.keys.iter().zip(starts).map(move |(key, start)| {
-            let bytes = &self.bytes[start as usize..key.end as usize];
-            (
-                *key,
-                Key {
-                    bytes,
-                    hash: key.hash,
-                    id,
-                },
-            )
-        })
+        self.keys
+            .iter()
+            .zip(starts)
+            .map(move |(key, start)| (*key, &self.bytes[start as usize..key.end as usize]))
     }
 
     /// The key in the unique index at this place that no other document may have, and its hash.
     pub(crate) fn claim(&self, index: usize) -> Option<(&[u8], u32)> {
-        let mut keys = self.iter(&[]);
+        let mut keys = self.iter();
         let claim = keys.find(|(key, _)| key.claims && key.index as usize == index);
-        claim.map(|(_, key)| (key.bytes, key.hash))
+        claim.map(|(key, bytes)| (bytes, key.hash))
     }
 
     /// Whether there are none.
@@ -533,6 +560,8 @@ impl Table {
                 let bytes = &keys.bytes[start..end as usize];
                 let hash = match &index.entries {
                     Entries::Ordered(_) => 0,
+                    #[cfg(feature = "full-text")]
+                    Entries::Text(_) => 0,
                     Entries::Hashed(_) => self.hash(bytes),
                     Entries::Unique(entries) => {
                         let hash = self.hash(bytes);
@@ -567,14 +596,27 @@ impl Table {
         self.keys(present, version.key_bytes(), fields, guard)
     }
 
-    /// Adds the entries of a version with this id that has just been published in this row.
-    pub(super) fn add_keys(&self, keys: &Keys, id: &[u8], row: RowId, fresh: bool, guard: &Guard) {
+    /// Adds the entries of a version that has just been published in this row.
+    pub(super) fn add_keys(
+        &self,
+        keys: &Keys,
+        version: &Document,
+        row: RowId,
+        fresh: bool,
+        guard: &Guard,
+    ) {
         if keys.is_empty() {
             return;
         }
         let indexes = self.indexes();
-        for (place, key) in keys.iter(id).filter(|(place, _)| place.is_new) {
+        for (place, bytes) in keys.iter().filter(|(place, _)| place.is_new) {
             let index = &indexes[place.index as usize];
+            let hash = place.hash;
+            let key = Key {
+                bytes,
+                hash,
+                version,
+            };
             if index.covers(row) {
                 self.change_index(index, |index| index.insert(key, row, fresh, guard));
             }
@@ -591,8 +633,12 @@ impl Table {
         for index in self.indexes().iter().filter(|index| index.covers(row)) {
             index.keys_of(version, &mut spare, |bytes| {
                 if !self.chain_has(row, index, bytes, version, &mut other, guard) {
-                    let (hash, id) = (self.hash(bytes), version.key_bytes());
-                    let key = Key { bytes, hash, id };
+                    let hash = self.hash(bytes);
+                    let key = Key {
+                        bytes,
+                        hash,
+                        version,
+                    };
                     self.change_index(index, |index| index.remove(key, row, guard));
                 }
             });
@@ -649,8 +695,12 @@ impl Table {
         let mut spare = Vec::new();
         while let Some(this) = version {
             index.keys_of(&this, &mut spare, |bytes| {
-                let (hash, id) = (self.hash(bytes), this.key_bytes());
-                let key = Key { bytes, hash, id };
+                let hash = self.hash(bytes);
+                let key = Key {
+                    bytes,
+                    hash,
+                    version: &this,
+                };
                 let insert = |index: &FieldIndex| index.insert(key, row, false, guard);
                 match attached {
                     true => self.change_index(index, insert),

@@ -3,6 +3,8 @@
 //! A query proposes entries and judges each by the version that its snapshot sees: a document is
 //! given when that version has the entry's key, once.
 
+#[cfg(feature = "full-text")]
+use std::collections::BinaryHeap;
 use std::ops::Bound;
 use std::sync::atomic::Ordering;
 
@@ -65,6 +67,8 @@ impl FieldIndex {
                 (entries.len() / distinct(entries, |entry| &entry[..4]).max(1)).max(1)
             }
             Entries::Unique(_) => 1,
+            #[cfg(feature = "full-text")]
+            Entries::Text(entries) => entries.len(),
         }
     }
 
@@ -78,6 +82,8 @@ impl FieldIndex {
                 Entries::Unique(entries) => Some(entries.len()),
                 Entries::Hashed(entries) => Some(distinct(entries, |entry| &entry[..4])),
                 Entries::Ordered(_) => None,
+                #[cfg(feature = "full-text")]
+                Entries::Text(_) => None,
             },
             bytes: self.bytes(),
             uses: self.uses.load(Ordering::Relaxed),
@@ -200,6 +206,8 @@ impl Table {
                 let range = KeyRange::equal(key.to_vec());
                 entries.visit(&range.as_range(), Order::Forward, guard, &mut visit);
             }
+            #[cfg(feature = "full-text")]
+            Entries::Text(_) => {}
         }
         answer
     }
@@ -208,6 +216,8 @@ impl Table {
     pub(crate) fn estimate_equal(&self, index: &FieldIndex, key: &[u8]) -> usize {
         match &index.entries {
             Entries::Unique(_) => 1,
+            #[cfg(feature = "full-text")]
+            Entries::Text(entries) => entries.len(),
             Entries::Ordered(_) => index.estimate(&KeyRange::equal(key.to_vec())),
             Entries::Hashed(entries) => {
                 let hash = self.hash(key);
@@ -250,6 +260,8 @@ impl Table {
                 return;
             }
             Entries::Hashed(entries) | Entries::Ordered(entries) => entries,
+            #[cfg(feature = "full-text")]
+            Entries::Text(_) => return,
         };
         let (mut from, to) = (
             super::hashed(hash, 0).to_vec(),
@@ -344,4 +356,62 @@ impl Table {
             last = Some(bytes[before..].to_vec());
         }
     }
+
+    /// Calls `visit` with the documents of a full-text index that answer a query, in the state at
+    /// `at`, the best first, each with its score, until it answers `false`. The caller keeps the
+    /// state from being reclaimed.
+    #[cfg(feature = "full-text")]
+    pub(crate) fn search(
+        &self,
+        index: &FieldIndex,
+        query: &crate::text::TermQuery,
+        at: u64,
+        mut visit: impl FnMut(f64, Document) -> bool,
+    ) {
+        let Entries::Text(texts) = &index.entries else {
+            return;
+        };
+        let mut hits: BinaryHeap<Ranked> = texts.search(query).into_iter().map(Ranked).collect();
+        while let Some(Ranked(hit)) = hits.pop() {
+            let guard = &pin();
+            let head = self.rows.head(hit.row, guard);
+            let seen = head.and_then(|head| Table::newest_until(&head, at, guard).flatten());
+            if let Some(document) = seen
+                && index.definition.admits(document.fields())
+                && texts.fingerprint(document.fields()) == Some(hit.fingerprint)
+                && !visit(hit.score, document)
+            {
+                return;
+            }
+        }
+    }
 }
+
+/// Hits by score, equal ones as their documents came.
+#[cfg(feature = "full-text")]
+struct Ranked(super::text::Hit);
+
+#[cfg(feature = "full-text")]
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let by_score = self.0.score.total_cmp(&other.0.score);
+        by_score.then_with(|| other.0.row.cmp(&self.0.row))
+    }
+}
+
+#[cfg(feature = "full-text")]
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+#[cfg(feature = "full-text")]
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+#[cfg(feature = "full-text")]
+impl Eq for Ranked {}

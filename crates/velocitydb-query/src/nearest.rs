@@ -1,0 +1,207 @@
+//! The documents nearest to a place: by a geo index, or by looking at all.
+//!
+//! With an index the neighbours along its curve come first: as many as are wanted, on each side.
+//! The distance of the last of them bounds the search; the circle of that radius has all that are
+//! nearer. Tests: `places` in the embedded library's tests/it, against a plain sort.
+
+use velocitydb_engine::catalog::{Collection, IndexKind};
+use velocitydb_engine::snapshot::Snapshot;
+use velocitydb_engine::store::{FieldIndex, KeyRange, Order};
+use velocitydb_engine::{Document, Error};
+use velocitydb_types::geo::{self, Circle, DISTANCE_MAX_M, Nearest};
+use velocitydb_types::{Path, Point, RawValue};
+
+use crate::error::QueryError;
+use crate::filter::Filter;
+use crate::limits::Limits;
+
+/// How many parts of the index the circle is covered by.
+const COVER_RANGES: usize = 8;
+
+/// A question for the documents nearest to a place.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct Near {
+    /// Where the points are.
+    pub path: Path,
+    /// The place.
+    pub place: Point,
+    /// How many documents.
+    pub count: usize,
+    /// Not farther than this, in metres.
+    pub distance_max_m: f64,
+    /// Which documents.
+    pub filter: Filter,
+    /// How much may be kept.
+    pub limits: Limits,
+}
+
+/// A document and its distance in metres; ordered by id, for those at one distance.
+struct Candidate(Document);
+
+impl Near {
+    /// The documents nearest to a place.
+    pub fn new(path: Path, place: Point, count: usize) -> Near {
+        Near {
+            path,
+            place,
+            count,
+            distance_max_m: DISTANCE_MAX_M,
+            filter: Filter::All,
+            limits: Limits::default(),
+        }
+    }
+
+    /// The same, not farther than this.
+    pub fn within_m(self, distance_max_m: f64) -> Near {
+        Near {
+            distance_max_m,
+            ..self
+        }
+    }
+
+    /// The same, among documents that a filter lets through.
+    pub fn filter(self, filter: Filter) -> Near {
+        Near { filter, ..self }
+    }
+
+    fn index<'i>(&self, indexes: &'i [std::sync::Arc<FieldIndex>]) -> Option<&'i FieldIndex> {
+        let fits = |index: &&std::sync::Arc<FieldIndex>| {
+            let definition = index.definition();
+            definition.kind == IndexKind::Geo
+                && definition.filter.is_none()
+                && index.is_built()
+                && definition.fields[0].path == self.path
+        };
+        indexes.iter().find(fits).map(|index| &**index)
+    }
+
+    /// The documents, the nearest first, each with its distance in metres; equal ones by id.
+    ///
+    /// # Errors
+    /// What [`Filter::check`] refuses; more documents than [`Limits::rows_max`]; the snapshot's.
+    pub fn answer<E: From<QueryError> + From<Error>>(
+        &self,
+        snapshot: &Snapshot,
+        collection: &Collection,
+    ) -> Result<Vec<(f64, Document)>, E> {
+        self.filter.check()?;
+        let rows_max = self.limits.rows_max;
+        if self.count > rows_max {
+            return Err(QueryError::TooManyRows { rows_max }.into());
+        }
+        if self.count == 0 {
+            return Ok(Vec::new());
+        }
+        let indexes = collection.indexes();
+        let mut nearest = Nearest::new(self.count);
+        let Some(index) = self.index(&indexes) else {
+            snapshot.scan(collection, 0, |document| {
+                self.offer(&mut nearest, document);
+                true
+            })?;
+            return Ok(finish(nearest));
+        };
+        let mut first = Nearest::new(self.count);
+        let home = geo::cell(self.place).to_be_bytes().to_vec();
+        for (order, range) in [
+            (
+                Order::Forward,
+                KeyRange {
+                    from: home.clone(),
+                    to: None,
+                },
+            ),
+            (
+                Order::Backward,
+                KeyRange {
+                    from: Vec::new(),
+                    to: Some(home),
+                },
+            ),
+        ] {
+            let mut left = self.count;
+            snapshot.visit_range(collection, index, &range, order, |_, document| {
+                left -= usize::from(self.offer(&mut first, document));
+                left > 0
+            })?;
+        }
+        let bound = first
+            .radius_m()
+            .unwrap_or(DISTANCE_MAX_M)
+            .min(self.distance_max_m);
+        // A little more: what is rounded must not lose the last one.
+        let circle = Circle::new(self.place, (bound + 1.0).min(DISTANCE_MAX_M));
+        let circle = circle.map_err(|error| QueryError::Area {
+            class: error.class(),
+            reason: error.to_string(),
+        })?;
+        for cells in geo::cover(&circle.bounding_box(), COVER_RANGES) {
+            let range = KeyRange {
+                from: cells.start().to_be_bytes().into(),
+                to: cells
+                    .end()
+                    .checked_add(1)
+                    .map(|end| end.to_be_bytes().into()),
+            };
+            snapshot.visit_range(
+                collection,
+                index,
+                &range,
+                Order::Forward,
+                |entry, document| {
+                    let cell = entry
+                        .first_chunk()
+                        .map_or(0, |cell| u64::from_be_bytes(*cell));
+                    let near = geo::distance_m(geo::point_of_cell(cell), self.place);
+                    if near <= bound + 1.0 {
+                        self.offer(&mut nearest, document);
+                    }
+                    true
+                },
+            )?;
+        }
+        Ok(finish(nearest))
+    }
+
+    /// Offers a document, if it counts; whether it does.
+    fn offer(&self, nearest: &mut Nearest<Candidate>, document: Document) -> bool {
+        let value = document.fields().get_path(&self.path);
+        let Some(point) = value.and_then(RawValue::as_point) else {
+            return false;
+        };
+        let distance = geo::distance_m(point, self.place);
+        if distance > self.distance_max_m || !self.filter.matches(&document) {
+            return false;
+        }
+        nearest.offer(distance, Candidate(document));
+        true
+    }
+}
+
+fn finish(nearest: Nearest<Candidate>) -> Vec<(f64, Document)> {
+    let sorted = nearest.into_sorted().into_iter();
+    sorted
+        .map(|(distance, Candidate(document))| (distance, document))
+        .collect()
+}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.0.key_bytes().cmp(other.0.key_bytes())
+    }
+}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Candidate {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Candidate {}

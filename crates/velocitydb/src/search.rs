@@ -1,0 +1,176 @@
+//! Searching texts: ranked, with highlights.
+
+use velocitydb_engine::text::{
+    Fragment, HighlightOptions, Language, Require, Scratch, TextQuery, highlight,
+};
+use velocitydb_engine::{Document, Error};
+use velocitydb_query::Filter;
+use velocitydb_types::{Path, RawValue};
+
+use crate::collection::Collection;
+use crate::view::CollectionView;
+
+/// A question for texts, by a full-text index.
+///
+/// ```text
+///   Search::new("quick \"brown fox\" jum* -lazy")
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct Search {
+    /// What was typed: words, "phrases", prefixes*, misspelt~ words, -words that must not occur.
+    pub text: String,
+    /// Whether all words must occur, or any.
+    pub require: Require,
+    /// Which full-text index; `None`: the only one.
+    pub index: Option<String>,
+    /// Which documents else.
+    pub filter: Filter,
+    /// How many of the first are left out.
+    pub offset: usize,
+    /// How many there are at most. 10 unless set.
+    pub limit: usize,
+    /// How the places are shown where words were found; `None`: not at all.
+    pub highlight: Option<HighlightOptions>,
+}
+
+/// A document that was found.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The document.
+    pub document: Document,
+    /// How well it answers: BM25, to be compared within one answer.
+    pub score: f64,
+    /// Where words were found, by the field.
+    pub highlights: Vec<(Path, String, Vec<Fragment>)>,
+}
+
+impl Search {
+    /// The ten documents that answer best.
+    pub fn new(text: impl Into<String>) -> Search {
+        Search {
+            text: text.into(),
+            require: Require::All,
+            index: None,
+            filter: Filter::All,
+            offset: 0,
+            limit: 10,
+            highlight: None,
+        }
+    }
+
+    /// The same; one of the words is enough.
+    pub fn any(self) -> Search {
+        Search {
+            require: Require::Any,
+            ..self
+        }
+    }
+
+    /// The same, by the index of this name.
+    pub fn index(self, name: impl Into<String>) -> Search {
+        Search {
+            index: Some(name.into()),
+            ..self
+        }
+    }
+
+    /// The same, among documents that a filter lets through.
+    pub fn filter(self, filter: Filter) -> Search {
+        Search { filter, ..self }
+    }
+
+    /// The same, at most so many documents.
+    pub fn limit(self, limit: usize) -> Search {
+        Search { limit, ..self }
+    }
+
+    /// The same, without the first ones.
+    pub fn offset(self, offset: usize) -> Search {
+        Search { offset, ..self }
+    }
+
+    /// The same, with the places where words were found.
+    pub fn highlight(self, options: HighlightOptions) -> Search {
+        Search {
+            highlight: Some(options),
+            ..self
+        }
+    }
+}
+
+impl Collection {
+    /// The documents that answer a search, the best first.
+    pub fn search(&self, search: &Search) -> Result<Vec<Found>, Error> {
+        self.view()?.search(search)
+    }
+}
+
+impl CollectionView {
+    /// The documents that answer a search, the best first.
+    pub fn search(&self, search: &Search) -> Result<Vec<Found>, Error> {
+        let invalid = |error: &dyn std::fmt::Display| Error::Invalid(error.to_string());
+        search.filter.check().map_err(|error| invalid(&error))?;
+        let query = TextQuery::parse(&search.text, search.require);
+        let query = query.map_err(|error| invalid(&error))?;
+        let indexes = self.runtime.indexes();
+        let mut texts = indexes.iter().filter(|index| index.analyzer().is_some());
+        let found = match &search.index {
+            Some(name) => texts.find(|index| index.definition().name == *name),
+            None => texts.next().filter(|_| texts.next().is_none()),
+        };
+        let index = found.filter(|index| index.is_built()).ok_or_else(|| {
+            let wanted = search
+                .index
+                .as_ref()
+                .map(|name| format!(" {name:?}"))
+                .unwrap_or_default();
+            let names = indexes.iter().filter(|index| index.analyzer().is_some());
+            let names: Vec<_> = names.map(|index| index.definition().name.clone()).collect();
+            Error::Invalid(format!(
+                "the search needs one full-text index{wanted} that is built; there are {names:?}"
+            ))
+        })?;
+        let analyzer = index.analyzer().expect("a full-text index");
+        index.note_use(self.view.snapshot.time());
+        let terms = query.terms(analyzer);
+        let (mut found, mut left_out) = (Vec::new(), 0);
+        if search.limit == 0 {
+            return Ok(found);
+        }
+        let mut scratch = Scratch::default();
+        let snapshot = &self.view.snapshot;
+        snapshot.search(&self.runtime, index, &terms, |score, document| {
+            if !search.filter.matches(&document) {
+                return true;
+            }
+            if left_out < search.offset {
+                left_out += 1;
+                return true;
+            }
+            let mut highlights = Vec::new();
+            if let Some(options) = search.highlight {
+                for field in &index.definition().fields {
+                    let value = document.fields().get_path(&field.path);
+                    let text = value.and_then(RawValue::as_str).unwrap_or_default();
+                    let fragments = highlight(&terms, analyzer, &mut scratch, text, options);
+                    if !fragments.is_empty() {
+                        highlights.push((field.path.clone(), text.to_owned(), fragments));
+                    }
+                }
+            }
+            found.push(Found {
+                document,
+                score,
+                highlights,
+            });
+            found.len() < search.limit
+        })?;
+        Ok(found)
+    }
+}
+
+/// The languages that full-text indexes know.
+pub fn languages() -> impl Iterator<Item = Language> {
+    Language::all()
+}
