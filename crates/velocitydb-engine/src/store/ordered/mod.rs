@@ -169,6 +169,7 @@ impl OrderedIndex {
         loop {
             match Self::load(slot, guard) {
                 Node::Leaf(leaf) => {
+                    leaf.prefetch();
                     let (at, found) = leaf.position(entry);
                     return (
                         path,
