@@ -191,6 +191,8 @@ pub struct Collection {
     pub id: CollectionId,
     /// What it is.
     pub definition: Definition,
+    /// Its name, for those who keep it.
+    pub(crate) name: Arc<str>,
     /// Log index of the entry that made this definition.
     pub defined_at: u64,
     pub(crate) table: Arc<Table>,
@@ -429,6 +431,7 @@ impl Collection {
         Collection {
             id,
             references,
+            name: definition.name.as_str().into(),
             definition,
             defined_at,
             table,

@@ -135,6 +135,13 @@ impl Commits {
         }
     }
 
+    /// Lets readers of the visible index be woken when it moves. Under the lock under which it
+    /// does, so that none of its moves is missed.
+    pub(crate) fn follow(&self, visible: &Visible) {
+        let _pending = self.0.lock();
+        visible.bell().listen();
+    }
+
     /// Moves the visible index as far as the levels allow. The answer is what has to be flushed
     /// before `index` is visible, if anything.
     pub(crate) fn advance(

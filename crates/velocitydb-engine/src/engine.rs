@@ -10,6 +10,7 @@
 //!
 //! Tests: `engine::tests`; with faults and crashes in `velocitydb-sim`.
 
+mod follow;
 mod rekey;
 mod stats;
 
@@ -26,6 +27,7 @@ pub use stats::EngineStats;
 
 use crate::alter::{Builder, Prepared, Watch};
 use crate::catalog::{Alteration, Catalog, Collection, CollectionId, Persistence};
+use crate::changes::HistoryOptions;
 use crate::checkpoint::Checkpoints;
 use crate::command::{Command, Results};
 use crate::commit::{self, Commits, Durability};
@@ -98,6 +100,8 @@ pub struct EngineOptions {
     pub durability: Option<Durability>,
     /// Bytes that the data may take; no limit when `None`.
     pub memory_limit: Option<u64>,
+    /// What is kept for those who follow the changes.
+    pub history: HistoryOptions,
     /// The log's sizes and compression.
     pub log: crate::log::LogOptions,
     /// Checkpoints kept besides the newest one's predecessors: at least 1.
@@ -165,7 +169,7 @@ pub struct Engine {
 impl Engine {
     /// A database in memory alone.
     pub fn in_memory(options: EngineOptions) -> Engine {
-        let state = State::new(options.seed, options.memory_limit);
+        let state = State::new(options.seed, options.memory_limit, options.history);
         Engine::with(state, None, StorageMode::MemoryOnly, options.durability)
     }
 
@@ -203,6 +207,10 @@ impl Engine {
         commits.start(state.logged.last_index);
         state.shared.logged.visible.advance(state.logged.last_index);
         state.shared.logged.visible.settle();
+        state
+            .shared
+            .history
+            .begin_if_always(state.logged.last_index);
         Engine {
             shared: Arc::clone(&state.shared),
             writer: Mutex::new(state),
@@ -396,6 +404,9 @@ impl Engine {
     fn make_room(&self, state: &State, staged: &Staged) -> Result<(), Error> {
         let memory = &state.shared.memory;
         let needed = staged.bytes();
+        if !memory.fits(needed) {
+            state.shared.history.make_room(needed, memory);
+        }
         // Indexes and tables that were built for it are counted already.
         match memory.limit() {
             Some(limit) if !memory.fits(needed) && !staged.only_removes() => {
@@ -526,9 +537,15 @@ impl Engine {
     /// Returns once this log index is visible; [`Error::Invalid`] when it was not written yet.
     pub fn wait_visible(&self, index: u64) -> Result<(), Error> {
         match &self.files {
-            Some(files) => self
-                .commits
-                .wait(index, &files.log, &self.shared.logged.visible),
+            Some(files) => {
+                let visible = &self.shared.logged.visible;
+                let waited = self.commits.wait(index, &files.log, visible);
+                if waited.is_err() {
+                    // Those who follow shall see that nothing comes any more.
+                    visible.bell().ring();
+                }
+                waited
+            }
             None if index <= self.visible_index() => Ok(()),
             None => Err(commit::not_written(index)),
         }
@@ -552,6 +569,7 @@ impl Engine {
     /// nobody sees any more, gives up snapshots past their deadline, prepares log space. The
     /// answer says whether there is more to do.
     pub fn tend(&self, now: Timestamp, limit: usize) -> Result<bool, Error> {
+        self.tend_history(now);
         let given_up = self.deadlines.enforce(now);
         self.given_up.fetch_add(given_up as u64, Ordering::Relaxed);
         let mut looked_at = 0;
@@ -665,7 +683,10 @@ impl Engine {
             files: checkpoints.rekey_files + log.map_or(0, |log| log.rekey_segments),
             bytes: checkpoints.rekey_bytes + log.map_or(0, |log| log.rekey_bytes),
         };
+        let (history_bytes, followers) = self.shared.history.figures();
         EngineStats {
+            history_bytes: history_bytes as u64,
+            followers,
             key: self.files.as_ref().and_then(|files| files.log.key()),
             rekey,
             visible_index: self.visible_index(),
@@ -709,6 +730,8 @@ impl Engine {
         // The first cause stays.
         self.closed.get_or_init(|| cause.into());
         drop(writer);
-        self.flush(FlushLevel::Synced)
+        let flushed = self.flush(FlushLevel::Synced);
+        self.shared.logged.visible.bell().ring();
+        flushed
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use velocitydb_types::ErrorClass;
 
+use crate::changes::Position;
 use crate::command::{EntryError, Refusal};
 use crate::crypt::KeyError;
 use crate::log::LogError;
@@ -78,6 +79,19 @@ pub enum Error {
         /// The log index it was taken at.
         index: u64,
     },
+    /// The changes behind a position are not all there any more, or the position is not there yet.
+    #[error(
+        "the changes behind position {asked} are not kept, only those behind {oldest} and up to \
+         {newest}: read everything at a snapshot, and go on behind its index"
+    )]
+    PositionGone {
+        /// The position asked for, or fallen behind at.
+        asked: Position,
+        /// The oldest position from which changes are given.
+        oldest: Position,
+        /// Behind the newest visible change.
+        newest: Position,
+    },
     /// Another process, or another handle in this one, has the data directory.
     #[error(
         "the data directory {dir} is in use by another process, or by another handle in this one"
@@ -127,6 +141,7 @@ impl Error {
             Error::OutcomeUnknown { .. } => ("outcome_unknown", Class::Io),
             Error::DeadlineExceeded => ("deadline_exceeded", Class::Limit),
             Error::SnapshotTooOld { .. } => ("snapshot_too_old", Class::Retry),
+            Error::PositionGone { .. } => ("position_gone", Class::Limit),
             Error::InUse { .. } => ("in_use", Class::Unavailable),
             Error::Damaged(_) => ("damaged", Class::Corrupt),
             Error::UnsupportedFormat(_) => ("unsupported_format", Class::Unavailable),

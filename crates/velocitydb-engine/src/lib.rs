@@ -11,11 +11,13 @@
 //! - [`disk`], [`log`], [`checkpoint`](self), [`recovery`](self): files, and back from them;
 //! - [`crypt`]: the encryption of both;
 //! - `commit`: when a change is visible and its answer may go out;
+//! - [`changes`]: what has changed lately, for those who follow;
 //! - `text` (with the feature `full-text`): words of texts, queries over them, ranking;
 //! - [`engine`]: all of it together; [`snapshot`], [`transaction`]: reads and writes over time.
 
 mod alter;
 pub mod catalog;
+pub mod changes;
 mod checkpoint;
 pub mod command;
 mod commit;

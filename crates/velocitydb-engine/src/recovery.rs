@@ -187,7 +187,7 @@ fn load_newest(
 ) -> Result<Loaded, Error> {
     let indexes = checkpoint::list(&**disk, dir)?;
     let mut loaded = Loaded {
-        state: State::new(options.seed, options.memory_limit),
+        state: State::new(options.seed, options.memory_limit, options.history),
         newest: indexes.last().copied().unwrap_or(0),
         damaged: Vec::new(),
     };
@@ -202,7 +202,7 @@ fn load_newest(
             Err(Error::Damaged(what)) => {
                 loaded.damaged.push(index);
                 report.damaged_checkpoints.push(what);
-                loaded.state = State::new(options.seed, options.memory_limit);
+                loaded.state = State::new(options.seed, options.memory_limit, options.history);
             }
             Err(error) => return Err(error),
         }

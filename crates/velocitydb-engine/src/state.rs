@@ -27,6 +27,7 @@ use crate::catalog::{
     COLLECTIONS, Catalog, Collection, CollectionId, Definition, FIRST_USER_COLLECTION, Persistence,
     RETRIES, SCHEMAS,
 };
+use crate::changes::{History, HistoryOptions};
 use crate::command::{Command, Effect, Entry, Expires, Outcome, Refusal, Results, Retry, Write};
 use crate::define::Definitions;
 use crate::memory::Memory;
@@ -63,6 +64,7 @@ pub(crate) struct Shared {
     /// The catalog that belongs to the visible index.
     pub(crate) catalog: ArcSwap<Catalog>,
     pub(crate) memory: Arc<Memory>,
+    pub(crate) history: History,
     /// Of all hash indexes of this process.
     pub(crate) seed: u64,
 }
@@ -142,7 +144,7 @@ impl Staged {
 
 impl State {
     /// The empty state. `seed` keys the hash indexes of this process and is not part of it.
-    pub(crate) fn new(seed: u64, memory_limit: Option<u64>) -> State {
+    pub(crate) fn new(seed: u64, memory_limit: Option<u64>, history: HistoryOptions) -> State {
         let memory = Arc::new(Memory::new(memory_limit));
         let mut catalog = Catalog::default();
         let system = [
@@ -160,6 +162,7 @@ impl State {
             volatile: Domain::default(),
             catalog: ArcSwap::new(Arc::clone(&catalog)),
             memory,
+            history: History::new(history),
             seed,
         };
         State {
@@ -324,6 +327,11 @@ impl State {
         sequence.last_time = staged.time.0;
         self.shared.domain(persistence).set_time(staged.time.0);
         sequence.last_term = term;
+        let mut told = match persistence {
+            Persistence::Logged => self.shared.history.told(),
+            Persistence::Volatile => None,
+        };
+        let time = staged.time;
         for staged in staged.versions.drain(..) {
             let StagedVersion {
                 collection,
@@ -334,11 +342,30 @@ impl State {
                 ..
             } = staged;
             let collection = self.catalog.by_id(collection);
-            let table = &collection.expect("staged under this catalog").table;
+            let collection = collection.expect("staged under this catalog");
+            let table = &collection.table;
+            let after = told.is_some().then(|| version.clone());
             if let Some(garbage) = table.publish(hash, present.as_ref(), version, &keys, guard) {
                 sequence.garbage.push(garbage);
                 sequence.owed += 2;
             }
+            if let (Some(told), Some(after)) = (&mut told, after) {
+                told.document(
+                    collection,
+                    present.map(|present| present.version),
+                    after,
+                    time,
+                );
+            }
+        }
+        if let Some(mut told) = told {
+            if let Some(change) = staged.definitions.as_deref() {
+                told.definition(change, &self.catalog);
+            }
+            let shared = &self.shared;
+            shared
+                .history
+                .note(staged.index, time, told, &shared.memory);
         }
         let Some(change) = staged.definitions.take() else {
             return false;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use velocitydb_engine::catalog::Definition;
+use velocitydb_engine::changes::HistoryOptions;
 use velocitydb_engine::command::{Change, Command, Condition, Expires, Mode, Operation, Write};
 use velocitydb_engine::log::LogOptions;
 use velocitydb_engine::{Document, Engine, EngineOptions, StorageMode};
@@ -25,6 +26,7 @@ pub(crate) fn documents_of(rows: impl IntoIterator<Item = (Value, Fields)>) -> V
     let engine = Engine::in_memory(EngineOptions {
         mode: StorageMode::MemoryOnly,
         durability: None,
+        history: HistoryOptions::default(),
         memory_limit: None,
         log: LogOptions::default(),
         checkpoints_kept: 1,

@@ -15,6 +15,7 @@ use velocitydb_query::{Aggregated, Filter, Find, Pipeline};
 use velocitydb_types::{Key, Value};
 
 use crate::batch::{Step, StepChange};
+use crate::changes::ChangesRequest;
 use crate::database::{Answer, Inner, Prepared, View};
 use crate::input::{Expected, Id, Input, Update};
 use crate::options::Call;
@@ -96,6 +97,11 @@ impl Collection {
         }
         self.runtime.store(self.inner.runtime(&self.name)?);
         Ok(self.runtime.load())
+    }
+
+    /// Follows the changes of this collection. See [`ChangesRequest`].
+    pub fn changes(&self) -> ChangesRequest {
+        ChangesRequest::new(Arc::clone(&self.inner), Some(Arc::clone(&self.name)))
     }
 
     /// The document of this id. Never waits for a writer.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use velocitydb_engine::catalog::{Collection as Runtime, CollectionId, Definition};
+use velocitydb_engine::changes::VisibleWatch;
 use velocitydb_engine::command::{Command, Mode, Operation, Refusal, Write};
 use velocitydb_engine::log::FlushLevel;
 use velocitydb_engine::snapshot::Snapshot;
@@ -17,6 +18,7 @@ use velocitydb_types::Timestamp;
 
 use crate::background::{Alarm, Workers};
 use crate::batch::{self, Batch, BatchAnswer, Step};
+use crate::changes::ChangesRequest;
 use crate::clock::Clock;
 use crate::collection::Collection;
 use crate::ids::Random;
@@ -109,6 +111,7 @@ impl Database {
             mode: options.mode,
             durability: options.durability,
             memory_limit: options.memory_limit,
+            history: options.history,
             log,
             checkpoints_kept: options.checkpoints_kept,
             seed: random.number(),
@@ -252,6 +255,16 @@ impl Database {
         View {
             snapshot: self.0.engine.snapshot(now, deadline),
         }
+    }
+
+    /// Follows the changes of all collections. See [`ChangesRequest`].
+    pub fn changes(&self) -> ChangesRequest {
+        ChangesRequest::new(Arc::clone(&self.0), None)
+    }
+
+    /// What one task can wait with for the visible index, on behalf of many streams of changes.
+    pub fn watch_visible(&self) -> VisibleWatch {
+        self.0.engine.watch_visible()
     }
 
     /// Returns once the change of this index is visible here: reads what another call wrote.

@@ -18,7 +18,8 @@
 //!
 //! In reading order: [`Options`] and [`Call`] say what is wanted; [`Database`] opens, begins
 //! transactions and takes snapshots; [`Collection`] reads and changes documents; [`Batch`] does
-//! several things at once; [`Transaction`] does them in steps. All calls block; none needs an
+//! several things at once; [`Transaction`] does them in steps; [`Changes`] follows what is
+//! written. All calls block; none needs an
 //! async runtime, and `Database::run` (feature `async`) makes a future of any of them.
 //!
 //! What this crate adds to `velocitydb-engine`: a clock, randomness, threads, names and
@@ -27,6 +28,7 @@
 
 mod background;
 mod batch;
+mod changes;
 mod clock;
 mod collection;
 mod database;
@@ -43,6 +45,7 @@ mod transaction;
 mod view;
 
 pub use batch::{Batch, BatchAnswer, BatchOutcome};
+pub use changes::{Change, Changes, ChangesRequest, Crossing};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use collection::{Collection, CollectionStats, Swap};
 pub use database::{Answer, Database, Health, View};
@@ -63,6 +66,9 @@ pub use view::{CollectionView, Page, PageRequest};
 pub use velocitydb_engine::catalog::{
     Alteration, Definition, Direction, IndexDefinition, IndexField, IndexKind, Kind, Persistence,
     TimeToLive,
+};
+pub use velocitydb_engine::changes::{
+    ChangeKind, HistoryKept, HistoryOptions, Position, VisibleWatch,
 };
 pub use velocitydb_engine::command::{Effect, Outcome, Refusal};
 pub use velocitydb_engine::crypt::{EncryptionKey, EncryptionKeys, KeyError, KeyId};

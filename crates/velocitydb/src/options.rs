@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use velocitydb_engine::changes::HistoryOptions;
 use velocitydb_engine::command::Expires;
 use velocitydb_engine::crypt::EncryptionKeys;
 use velocitydb_engine::disk::{Disk, RealDisk};
@@ -28,6 +29,7 @@ pub struct Options {
     pub(crate) mode: StorageMode,
     pub(crate) durability: Option<Durability>,
     pub(crate) memory_limit: Option<u64>,
+    pub(crate) history: HistoryOptions,
     pub(crate) log: LogOptions,
     pub(crate) checkpoints_kept: usize,
     pub(crate) checkpoint_every: Option<Duration>,
@@ -70,6 +72,7 @@ impl Options {
             mode: StorageMode::MemoryOnly,
             durability: None,
             memory_limit: None,
+            history: HistoryOptions::default(),
             log: LogOptions::default(),
             checkpoints_kept: 2,
             checkpoint_every: Some(Duration::from_secs(300)),
@@ -104,6 +107,11 @@ impl Options {
             memory_limit: Some(bytes),
             ..self
         }
+    }
+
+    /// What is kept of the changes for those who follow them: [`crate::Database::changes`].
+    pub fn history(self, history: HistoryOptions) -> Options {
+        Options { history, ..self }
     }
 
     /// Sizes and compression of the log.

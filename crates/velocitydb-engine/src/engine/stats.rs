@@ -24,6 +24,10 @@ pub struct EngineStats {
     pub oldest_snapshot: Option<u64>,
     /// Snapshots given up at their deadline.
     pub snapshots_given_up: u64,
+    /// Bytes of the changes that are kept for those who follow; in `memory_used` too.
+    pub history_bytes: u64,
+    /// How many follow the changes.
+    pub followers: usize,
     /// Expired documents removed.
     pub expired: u64,
     /// The key that encrypts what is written; `None` without encryption.

@@ -9,7 +9,8 @@
 //! Tests: below, and `store::tests` against a model.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
 
 use crossbeam_epoch::Guard;
 use parking_lot::Mutex;
@@ -22,6 +23,7 @@ use super::table::Garbage;
 pub struct Visible {
     index: Line,
     settled: Line,
+    bell: Bell,
 }
 
 #[derive(Default)]
@@ -52,6 +54,9 @@ impl Visible {
             return;
         }
         self.index.0.store(index, Ordering::Release);
+        if self.bell.heard.load(Ordering::Relaxed) {
+            self.bell.ring();
+        }
         if index >= self.settled.0.load(Ordering::Relaxed) + SETTLE_EVERY {
             self.settled.0.fetch_max(index, Ordering::AcqRel);
         }
@@ -60,6 +65,71 @@ impl Visible {
     /// Brings `settled` up to the visible index.
     pub(crate) fn settle(&self) {
         self.settled.0.fetch_max(self.index(), Ordering::AcqRel);
+    }
+}
+
+impl Visible {
+    /// Wakes those who wait for it to move.
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.bell
+    }
+}
+
+/// Wakes those who wait for the visible index, while anybody listens at all. Who waits looks at
+/// the index under the lock that whoever moved it takes next: so no move is missed.
+#[derive(Default)]
+pub(crate) struct Bell {
+    heard: AtomicBool,
+    seats: AtomicU64,
+    waiting: Mutex<BTreeMap<u64, Waker>>,
+}
+
+impl Bell {
+    /// From now on moves are heard. Called where no move is under way.
+    pub(crate) fn listen(&self) {
+        self.heard.store(true, Ordering::Relaxed);
+    }
+
+    /// Nobody is there to hear.
+    pub(crate) fn ignore(&self) {
+        self.heard.store(false, Ordering::Relaxed);
+    }
+
+    /// What one who will wait is known by.
+    pub(crate) fn seat(&self) -> u64 {
+        self.seats.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Ready when `done` says so; else the task is woken at the next move.
+    pub(crate) fn poll(
+        &self,
+        seat: u64,
+        context: &mut Context<'_>,
+        done: impl FnOnce() -> bool,
+    ) -> Poll<()> {
+        let mut waiting = self.waiting.lock();
+        if done() {
+            waiting.remove(&seat);
+            return Poll::Ready(());
+        }
+        waiting.insert(seat, context.waker().clone());
+        Poll::Pending
+    }
+
+    pub(crate) fn leave(&self, seat: u64) {
+        self.waiting.lock().remove(&seat);
+    }
+
+    /// Wakes all who wait.
+    pub(crate) fn ring(&self) {
+        let waiting = {
+            let mut waiting = self.waiting.lock();
+            match waiting.is_empty() {
+                true => return,
+                false => std::mem::take(&mut *waiting),
+            }
+        };
+        waiting.into_values().for_each(Waker::wake);
     }
 }
 

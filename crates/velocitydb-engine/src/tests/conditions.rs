@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use velocitydb_types::{FieldOperation, Fields, Key, Path, Timestamp, Value};
 
 use crate::catalog::{CollectionId, Definition, IndexDefinition};
+use crate::changes::HistoryOptions;
 use crate::command::{Change, Command, Condition, Effect, Expires, Mode, Operation, Write};
 use crate::log::LogOptions;
 use crate::{Engine, EngineOptions, Error, StorageMode, Written};
@@ -17,6 +18,7 @@ fn engine() -> Engine {
     let engine = Engine::in_memory(EngineOptions {
         mode: StorageMode::MemoryOnly,
         durability: None,
+        history: HistoryOptions::default(),
         memory_limit: None,
         log: LogOptions::default(),
         checkpoints_kept: 1,

@@ -14,6 +14,7 @@ use velocitydb_types::{
 use crate::catalog::{
     Alteration, CollectionId, Definition, FIRST_USER_COLLECTION, IndexDefinition, Persistence,
 };
+use crate::changes::HistoryOptions;
 use crate::command::{
     Change, Command, Condition, Entry, Expires, Mode, Operation, Results, Retry, Write,
 };
@@ -287,7 +288,7 @@ struct Node {
 impl Node {
     fn new(seed: u64) -> Node {
         Node {
-            state: State::new(seed, None),
+            state: State::new(seed, None, HistoryOptions::default()),
             held: Vec::new(),
         }
     }
@@ -342,7 +343,7 @@ proptest! {
             }
             first.aside(&step.aside);
         }
-        let mut second = State::new(2, None);
+        let mut second = State::new(2, None, HistoryOptions::default());
         for (at, (bytes, results, digest)) in log.into_iter().enumerate() {
             let entry = Entry::decode(&bytes).unwrap();
             let again = second.apply(at as u64 + 1, 3, &entry);

@@ -9,6 +9,7 @@
 
 mod alter;
 mod batches;
+mod changes;
 mod documents;
 mod encryption;
 mod errors;

@@ -1,0 +1,51 @@
+//! Following the changes: when they are noted, and who is woken.
+
+use std::sync::Arc;
+
+use velocitydb_types::Timestamp;
+
+use super::Engine;
+use crate::changes::{Follower, VisibleWatch};
+use crate::error::Error;
+
+impl Engine {
+    /// Follows the changes of logged collections from now on: every snapshot that is taken after
+    /// this has returned is at or behind the follower's position, so that nothing is missed
+    /// between the two.
+    ///
+    /// # Errors
+    /// As [`Engine::wait_visible`]; [`Error::Closed`].
+    pub fn follow(&self) -> Result<Follower, Error> {
+        let state = self.writer.lock();
+        self.check_open()?;
+        let last = state.logged.last_index;
+        self.commits.follow(&self.shared.logged.visible);
+        self.shared.history.follow(last);
+        drop(state);
+        let follower = Follower::new(Arc::clone(&self.shared), last);
+        self.wait_visible(last)?;
+        Ok(follower)
+    }
+
+    /// Waits for the visible index on behalf of many. It moves for those who wait only while
+    /// somebody follows.
+    pub fn watch_visible(&self) -> VisibleWatch {
+        VisibleWatch::new(Arc::clone(&self.shared))
+    }
+
+    /// Ends the history when nobody has followed for long enough.
+    pub(super) fn tend_history(&self, now: Timestamp) {
+        let shared = &self.shared;
+        if !shared.history.is_left(now) {
+            return;
+        }
+        let state = self.writer.lock();
+        let ended = shared.history.end(&shared.memory);
+        if ended.is_some() {
+            shared.logged.visible.bell().ignore();
+        }
+        drop(state);
+        // Only now: it may hold many documents.
+        drop(ended);
+    }
+}
