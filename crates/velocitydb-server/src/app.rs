@@ -22,6 +22,7 @@ use crate::http::Problem;
 use crate::metrics::Metrics;
 use crate::reload::{Live, ReloadError, Reloaded};
 use crate::slow::SlowLog;
+use crate::streams::Streams;
 use crate::transactions::Transactions;
 
 /// Bytes of a document or a body up to which the work on it takes microseconds.
@@ -36,6 +37,7 @@ pub(crate) struct App {
     reloading: Mutex<()>,
     pub(crate) slow: SlowLog,
     pub(crate) transactions: Arc<Transactions>,
+    pub(crate) streams: Streams,
     pub(crate) database: Database,
     pub(crate) metrics: Arc<Metrics>,
     /// Where the server listens.
@@ -60,7 +62,8 @@ pub(crate) struct Slot {
 
 /// What a request holds.
 struct Held {
-    _request: OwnedSemaphorePermit,
+    /// As a request that is worked on, or as a stream.
+    _counted: OwnedSemaphorePermit,
     room: Arc<Semaphore>,
     room_kib_max: usize,
     /// Of the room for bodies and answers.
@@ -82,6 +85,7 @@ impl App {
             reloading: Mutex::default(),
             slow: SlowLog::default(),
             transactions: Arc::new(Transactions::new(&config, database.clone())),
+            streams: Streams::new(config.streams_max, &database),
             full_writes: Arc::default(),
             config,
             database,
@@ -118,16 +122,37 @@ impl App {
                     format!("{max} requests are being worked on: try again"),
                 )
             })?;
+        Ok(self.slot(request))
+    }
+
+    /// Admits a stream of changes, unless too many are open.
+    pub(crate) fn admit_stream(&self) -> Result<Slot, Problem> {
+        if self.streams.is_stopping() {
+            return Err(Problem::new(
+                "stopping",
+                "the server is stopping: try again later",
+            ));
+        }
+        let stream = Arc::clone(&self.streams.permits).try_acquire_owned();
+        let stream = stream.map_err(|_| {
+            let max = self.streams.streams_max;
+            let what = format!("{max} streams of changes are open: close some, or try again");
+            Problem::new("too_many_streams", what)
+        })?;
+        Ok(self.slot(stream))
+    }
+
+    fn slot(&self, counted: OwnedSemaphorePermit) -> Slot {
         let held = Held {
-            _request: request,
+            _counted: counted,
             room: Arc::clone(&self.room),
             room_kib_max: room_kib(&self.config),
             taken: Mutex::default(),
         };
-        Ok(Slot {
+        Slot {
             held: Some(Arc::new(held)),
             ..self.exempt()
-        })
+        }
     }
 
     /// A slot for requests that are answered however many others there are.
@@ -196,6 +221,14 @@ impl Slot {
             none => *none = Some(permit),
         }
         Ok(())
+    }
+
+    /// Gives the room back: what it was for has been sent.
+    pub(crate) fn give_room_back(&self) {
+        if let Some(held) = &self.held {
+            let mut taken = held.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            *taken = None;
+        }
     }
 
     /// Runs work where blocking is allowed. Work that outlasts the request goes on, unwatched.

@@ -50,6 +50,10 @@ pub struct ServerConfig {
     pub transaction_timeout: Duration,
     /// How long a transaction may be open without a request. Default: 30 s.
     pub transaction_idle_timeout: Duration,
+    /// Streams of changes open at once; further ones are answered 503. Default: 1,000.
+    pub streams_max: usize,
+    /// How often a client hears of a stream that has nothing to tell. Default: 15 s.
+    pub heartbeat: Duration,
     /// How long requests in progress are waited for on shutdown. Default: 10 s.
     pub drain_timeout: Duration,
     /// Operations that take at least this long are logged, counted and kept for
@@ -83,6 +87,8 @@ impl Default for ServerConfig {
             transactions_max: 256,
             transaction_timeout: Duration::from_secs(60),
             transaction_idle_timeout: Duration::from_secs(30),
+            streams_max: 1_000,
+            heartbeat: Duration::from_secs(15),
             drain_timeout: Duration::from_secs(10),
             slow_operation: Duration::from_millis(100),
             read_again: None,
@@ -114,6 +120,7 @@ impl ServerConfig {
             ("connections_max", self.connections_max),
             ("requests_concurrent_max", self.requests_concurrent_max),
             ("transactions_max", self.transactions_max),
+            ("streams_max", self.streams_max),
         ] {
             if value == 0 {
                 return Err(ServerError::Config(format!("{name} must be at least 1")));
@@ -126,8 +133,11 @@ impl ServerConfig {
             )));
         }
         let permits_max = tokio::sync::Semaphore::MAX_PERMITS;
-        if self.connections_max.max(self.requests_concurrent_max) > permits_max {
-            let what = "connections_max and requests_concurrent_max";
+        // Streams are waited for all at once, by a number of 32 bits.
+        let permits_max = permits_max.min(u32::MAX as usize);
+        let largest = self.connections_max.max(self.requests_concurrent_max);
+        if largest.max(self.streams_max) > permits_max {
+            let what = "connections_max, requests_concurrent_max and streams_max";
             return Err(ServerError::Config(format!(
                 "{what} must be at most {permits_max}"
             )));
@@ -138,6 +148,7 @@ impl ServerConfig {
             ("write_timeout", self.write_timeout),
             ("transaction_timeout", self.transaction_timeout),
             ("transaction_idle_timeout", self.transaction_idle_timeout),
+            ("heartbeat", self.heartbeat),
             ("drain_timeout", self.drain_timeout),
         ] {
             if !(Duration::from_nanos(1)..=TIMEOUT_MAX).contains(&value) {

@@ -4,7 +4,7 @@
 //! closes the database; `http` turns requests into calls of the embedded library and their
 //! answers into responses; [`problem_table`] lists every error that a client can meet; `metrics`
 //! shows what the server and the engine count; `slow` keeps the slow operations; `transactions` keeps those
-//! that clients have open; [`Reloader`]
+//! that clients have open, `streams` the streams of changes; [`Reloader`]
 //! changes settings while the server runs; [`init_logging`] sets the logs up; `progress`
 //! closes connections whose clients take nothing.
 //!
@@ -27,6 +27,7 @@ mod progress;
 mod reload;
 mod server;
 mod slow;
+mod streams;
 mod system;
 mod transactions;
 

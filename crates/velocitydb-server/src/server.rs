@@ -18,7 +18,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::AsyncWriteExt;
@@ -139,7 +138,7 @@ impl Server {
             listener,
             service: http::router(Arc::clone(&app)),
             connections: JoinSet::new(),
-            graceful: GracefulShutdown::new(),
+            stopped: stopped.clone(),
             app: Arc::clone(&app),
         };
         let accepting = tokio::spawn(accepting.run(stopped));
@@ -169,7 +168,10 @@ impl Server {
         let app = self.app.0;
         info!("stopping");
         self.stop.send_replace(true);
-        let accepted = self.accepting.await;
+        app.streams.stop();
+        // Those over a WebSocket are no connections of requests any more.
+        let ended = app.streams.ended(app.live().drain_timeout);
+        let (accepted, ()) = tokio::join!(self.accepting, ended);
         let database = app.database.clone();
         let closed = tokio::task::spawn_blocking(move || database.close()).await;
         match closed {
@@ -267,7 +269,8 @@ struct Accepting {
     listener: TcpListener,
     service: Router,
     connections: JoinSet<()>,
-    graceful: GracefulShutdown,
+    /// For each connection.
+    stopped: watch::Receiver<bool>,
 }
 
 /// How long to wait after the system could not give a connection (it is out of files, say).
@@ -319,11 +322,21 @@ impl Accepting {
             service.call(request)
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
-        let watched = self.graceful.watch(connection);
+        let connection = connection.with_upgrades();
         let open = Open::new(&app.metrics.connections);
+        let mut stopped = self.stopped.clone();
         self.connections.spawn(async move {
             let _open = open;
-            if let Err(error) = watched.await {
+            let mut connection = std::pin::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                // An error says that the server was dropped.
+                _ = stopped.changed() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended early");
             }
         });
@@ -334,15 +347,12 @@ impl Accepting {
             app,
             listener,
             mut connections,
-            graceful,
             ..
         } = self;
         drop(listener);
         let bound = app.live().drain_timeout;
-        if tokio::time::timeout(bound, graceful.shutdown())
-            .await
-            .is_err()
-        {
+        let ended = async { while connections.join_next().await.is_some() {} };
+        if tokio::time::timeout(bound, ended).await.is_err() {
             let open = connections.len();
             warn!(open, drain_timeout = ?bound, "connections were cut: their requests took too long");
         }

@@ -15,6 +15,7 @@
 mod admin;
 mod ask;
 mod batch;
+mod changes;
 mod coding;
 mod collections;
 mod describe;
@@ -61,6 +62,7 @@ fn routes() -> Vec<Route> {
         batch::routes(),
         collections::routes(),
         transactions::routes(),
+        changes::routes(),
         import::routes(),
         export::routes(),
         schemas::routes(),

@@ -68,6 +68,7 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("transaction_busy", 409, "Another request is at work in the transaction"),
     row("transaction_ended", 410, "The transaction has ended"),
     row("transaction_timed_out", 410, "The transaction took too long and was rolled back"),
+    row("position_gone", 410, "The changes behind this position are not kept: begin again with a snapshot"),
     row("precondition_failed", 412, "The document is not in the state that the request asks for"),
     row("body_too_large", 413, "The body is larger than the server takes"),
     row("too_many_changes", 413, "Too many documents would change through references"),
@@ -91,6 +92,8 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("busy", 503, "Too many bytes of bodies and answers are in flight"),
     row("overloaded", 503, "Too many requests are being worked on"),
     row("too_many_transactions", 503, "As many transactions are open as may be"),
+    row("too_many_streams", 503, "As many streams of changes are open as may be"),
+    row("stopping", 503, "The server is stopping"),
     row("not_ready", 503, "The server does not take writes"),
     row("closed", 503, "The database is closed"),
     row("in_use", 503, "Another process has the data directory"),
@@ -242,6 +245,7 @@ impl IntoResponse for Problem {
             "busy"
                 | "overloaded"
                 | "too_many_transactions"
+                | "too_many_streams"
                 | "definition_changed"
                 | "snapshot_too_old"
         ) {

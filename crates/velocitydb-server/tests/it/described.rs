@@ -209,7 +209,12 @@ fn the_description_and_the_router_agree() {
     let mut methods: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for (method, path, _) in operations() {
         if method != "DELETE" {
-            let reply = ask(&served, &method, path, "");
+            // A stream of changes has no end, unless it cannot begin.
+            let ends = match path.ends_with("/changes") {
+                true => "?after=999",
+                false => "",
+            };
+            let reply = ask(&served, &method, path, ends);
             assert_ne!(reply.status, 405, "{method} {path}");
             assert!(
                 !reply.text.contains("no_such_route"),

@@ -216,6 +216,23 @@ impl Raw {
         String::from_utf8(body).unwrap()
     }
 
+    /// Reads this many bytes.
+    pub fn bytes(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.0.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// Reads a chunk of a body that has no length; empty at its end.
+    pub fn chunk(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        let length = usize::from_str_radix(line.trim_end(), 16).unwrap();
+        let chunk = self.body(length);
+        assert_eq!(self.bytes(2), b"\r\n");
+        chunk
+    }
+
     /// Reads what is left until the other side closes; how many bytes that were.
     pub fn rest(self) -> usize {
         self.rest_bytes().len()

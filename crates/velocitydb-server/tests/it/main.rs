@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
 mod batch;
+mod changes;
 mod coding;
 mod collections;
 mod conditions;

@@ -33,13 +33,14 @@ use super::problem::{PROBLEMS, ProblemRow};
 use crate::app::App;
 
 /// What the routes are sorted under, and what that is.
-const TAGS: [(&str, &str); 6] = [
+const TAGS: [(&str, &str); 7] = [
     ("Documents", "Reading and changing documents"),
     (
         "Collections",
         "What collections there are, and what each is",
     ),
     ("Transactions", "Several reads and writes as one"),
+    ("Changes", "What is written, as it is written"),
     ("Import and export", "Many documents at once"),
     ("Schemas", "Schemas of databases, by version"),
     ("Operation", "For those who run the server"),
@@ -531,6 +532,7 @@ const HEADERS_IN: &[(&str, &str, Query)] = &[
     ("X-Request-Id", "An id for the request, 1 to 128 visible characters: it comes back, and stands in the log", Query::Text),
     ("Velocity-Consistency", "How far the answer must agree with other nodes; `strong` unless it is said", Query::OneOf(&["local", "eventual", "quorum", "strong"])),
     ("Velocity-Durability", "What must have happened to the write before it is answered; the server's own level unless it is said", Query::OneOf(&["none", "memory", "os", "full"])),
+    ("Last-Event-ID", "The position to go on behind, which wins over `after`: browsers send it when they come back", Query::Text),
     ("Idempotency-Key", "1 to 255 visible characters: a write with a key is made once, however often it is sent; its outcome is kept for a day", Query::Text),
     ("If-Match", "`*`, or entity tags: only if the document is in this state", Query::Text),
     ("If-None-Match", "`*`, or for reads entity tags: only if the document is not there, or not in this state", Query::Text),
