@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 use serde_saphyr::Spanned;
-use velocitydb::{Durability, Options, StorageMode};
+use velocitydb::{Durability, HistoryOptions, Options, StorageMode};
 use velocitydb_server::{Change, LogFormat, ReadConfig, Reloaded, ServerConfig, set_log_filter};
 
 use crate::encryption::KeyFiles;
@@ -91,6 +91,8 @@ pub struct Settings {
     pub memory_limit: Option<Bytes>,
     /// The keys that encrypt the data.
     pub keys: KeyFiles,
+    /// What is kept of the changes for those who follow them.
+    pub history: HistoryOptions,
     /// How often the log is forced to the disk.
     pub sync_every: Duration,
     /// How often a checkpoint is written.
@@ -208,6 +210,7 @@ impl Settings {
             mode => Options::at(&self.data).mode(mode),
         };
         options = options
+            .history(self.history)
             .sync_every(self.sync_every)
             .checkpoint_every(Some(self.checkpoint_every));
         if let Some(level) = self.durability {

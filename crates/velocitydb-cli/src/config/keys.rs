@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use velocitydb::StorageMode;
+use velocitydb::{HistoryKept, StorageMode};
 use velocitydb_server::check_log_filter;
 
 use super::Settings;
@@ -137,6 +137,16 @@ pub const KEYS: &[Key] = &[
     Key { name: "transaction-idle-timeout", kind: Span(Duration::from_millis(1)..=Duration::from_secs(300), |s, v| s.server.transaction_idle_timeout = v),
         default: Value("30s"), change: Restart,
         about: "How long a transaction may be open without a request; then it is rolled back" },
+    Key { name: "streams", kind: Count(1..=1_000_000, |s, v| s.server.streams_max = v),
+        default: Value("1000"), change: Restart,
+        about: "Streams of changes open at once; further ones are answered 503" },
+    Key { name: "history-limit", kind: Size(1 << 20..=1 << 40,
+            |s, v| s.history.bytes_max = usize::try_from(v.0).unwrap_or(usize::MAX)),
+        default: Value("64MiB"), change: Restart,
+        about: "Memory for the newest changes, kept for those who follow them; the oldest go" },
+    Key { name: "history-kept", kind: Span(Duration::ZERO..=DAY, |s, v| s.history.kept = HistoryKept::WhileFollowed(v)),
+        default: Value("5min"), change: Restart,
+        about: "How long changes are kept after the last one who followed them has left, who may come back" },
     Key { name: "drain-timeout", kind: Span(TIMEOUT, |s, v| s.server.drain_timeout = v),
         default: Value("10s"), change: Live,
         about: "How long requests in progress are waited for when the server stops" },

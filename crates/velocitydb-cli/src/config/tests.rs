@@ -1,5 +1,7 @@
 //! Tests of the settings: every source, every kind of mistake.
 
+use velocitydb::HistoryKept;
+
 use super::*;
 
 fn file(text: &str) -> (tempfile::TempDir, Flags) {
@@ -30,6 +32,7 @@ fn defaults_are_those_of_the_library() {
     assert_eq!(settings.data, Path::new(DATA_DEFAULT));
     assert_eq!(settings.mode, StorageMode::MemoryFirst);
     assert_eq!((settings.durability, settings.memory_limit), (None, None));
+    assert_eq!(settings.history, HistoryOptions::default());
 }
 
 #[test]
@@ -47,6 +50,9 @@ fn every_key_is_read_from_the_file() {
         host-names: db.example, db2.example
         cors-origins: https://app.example, http://localhost:5173
         transactions: 8
+        streams: 9
+        history-limit: 8MiB
+        history-kept: 1h
         transaction-timeout: 20s
         transaction-idle-timeout: 5s
         memory-limit: 4GiB
@@ -77,6 +83,11 @@ fn every_key_is_read_from_the_file() {
     assert!(key_files.contains("/keys/new") && key_files.contains("/keys/old"));
     assert_eq!(settings.durability, Some(Durability::Os));
     assert_eq!(settings.memory_limit, Some(Bytes(4 << 30)));
+    let kept = HistoryKept::WhileFollowed(Duration::from_secs(3600));
+    assert_eq!(
+        (settings.history.bytes_max, settings.history.kept),
+        (8 << 20, kept)
+    );
     assert_eq!(settings.sync_every, Duration::from_millis(250));
     assert_eq!(settings.checkpoint_every, Duration::from_secs(60));
     assert_eq!(settings.log_format, LogFormat::Json);
@@ -88,6 +99,7 @@ fn every_key_is_read_from_the_file() {
     let origins = ["https://app.example", "http://localhost:5173"];
     assert_eq!(server.cors_origins, origins);
     assert_eq!(server.transactions_max, 8);
+    assert_eq!(server.streams_max, 9);
     assert_eq!(server.transaction_timeout, Duration::from_secs(20));
     assert_eq!(server.transaction_idle_timeout, Duration::from_secs(5));
     assert_eq!(server.in_flight_bytes_max, 64 << 20);

@@ -182,6 +182,11 @@ fn the_examples_about_time_to_live_do_what_they_say() {
 }
 
 #[test]
+fn the_examples_about_changes_do_what_they_say() {
+    check("changes.md");
+}
+
+#[test]
 fn the_examples_about_importing_do_what_they_say() {
     check("operating/import.md");
 }
