@@ -56,6 +56,12 @@ pub enum Error {
     /// A query needs more memory or rows than one query may have.
     #[error("{0}")]
     QueryLimit(String),
+    /// A query took longer than it may and was ended.
+    #[error(
+        "the query was ended when its time was over: narrow it, give it an index or a limit, or \
+         ask for more time"
+    )]
+    QueryTimeout,
     /// The database is closed, by its owner or after a failure.
     #[error("the database is closed: {cause}")]
     Closed {
@@ -137,6 +143,7 @@ impl Error {
             Error::MemoryLimit { .. } => ("memory_limit", Class::Limit),
             Error::DiskFull { .. } => ("disk_full", Class::Unavailable),
             Error::QueryLimit(_) => ("query_limit", Class::Limit),
+            Error::QueryTimeout => ("query_timeout", Class::Limit),
             Error::Closed { .. } => ("closed", Class::Unavailable),
             Error::OutcomeUnknown { .. } => ("outcome_unknown", Class::Io),
             Error::DeadlineExceeded => ("deadline_exceeded", Class::Limit),

@@ -12,7 +12,7 @@ use velocitydb_engine::store::TableBytes;
 use velocitydb_engine::{Document, Error};
 use velocitydb_query::plan::Explained;
 use velocitydb_query::{Aggregated, Filter, Find, Pipeline};
-use velocitydb_types::{Key, Value};
+use velocitydb_types::{Key, Path, Value};
 
 use crate::batch::{Step, StepChange};
 use crate::changes::ChangesRequest;
@@ -336,6 +336,11 @@ impl Collection {
     /// How many documents a filter lets through.
     pub fn count_where(&self, filter: &Filter) -> Result<u64, Error> {
         self.view()?.count_where(filter)
+    }
+
+    /// The different values that a path leads to in the documents that a filter lets through.
+    pub fn distinct(&self, path: &Path, find: &Find) -> Result<Vec<Value>, Error> {
+        self.view()?.distinct(path, find)
     }
 
     /// Runs an aggregation pipeline over the documents.

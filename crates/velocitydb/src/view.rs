@@ -1,15 +1,16 @@
 //! Reading a collection at one log index.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
-use velocitydb_engine::catalog::{Collection as Runtime, Definition, IndexDefinition};
+use velocitydb_engine::catalog::{Collection as Runtime, Definition, IndexDefinition, IndexKind};
 use velocitydb_engine::store::IndexStats;
 use velocitydb_engine::{Document, Error};
 use velocitydb_query::plan::{Explained, Meter};
 use velocitydb_query::{
-    self as query, Aggregated, Filter, Find, Pipeline, Plan, QueryError, Stage,
+    self as query, Aggregated, Collections, Filter, Find, Pipeline, Plan, QueryError, Stage,
 };
-use velocitydb_types::ErrorClass;
+use velocitydb_types::{ErrorClass, Path, Value};
 
 use crate::database::View;
 use crate::input::Id;
@@ -19,7 +20,14 @@ use crate::input::Id;
 pub struct CollectionView {
     pub(crate) view: View,
     pub(crate) runtime: Arc<Runtime>,
+    interrupt: Option<Interrupt>,
 }
+
+/// Says whether a query may go on.
+type Interrupt = Arc<dyn Fn() -> Result<(), Error> + Send + Sync>;
+
+/// Documents that a query reaches between two questions whether it may go on.
+const INTERRUPT_EVERY: u32 = 256;
 
 /// Which page of a list is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +57,21 @@ impl CollectionView {
         Ok(CollectionView {
             view: view.clone(),
             runtime,
+            interrupt: None,
         })
+    }
+
+    /// The same; its queries ask before the first document that they reach, and then every 256,
+    /// whether they may go on, and end with the error that they are given.
+    #[must_use]
+    pub fn interrupted_by(
+        self,
+        interrupt: impl Fn() -> Result<(), Error> + Send + Sync + 'static,
+    ) -> CollectionView {
+        CollectionView {
+            interrupt: Some(Arc::new(interrupt)),
+            ..self
+        }
     }
 
     /// The log index whose state this is.
@@ -131,15 +153,45 @@ impl CollectionView {
     ) -> Result<Plan, Error> {
         let run = || {
             find.check()?;
-            let plan = query::plan(&self.runtime, find)?;
-            if let Some(index) = plan.index() {
-                index.note_use(self.view.snapshot.time());
-            }
-            let of = (&self.view.snapshot, &*self.runtime);
-            find.answer::<Failure>(&plan, of, meter, visit)?;
+            let plan = self.plan(find)?;
+            let reach = |visit: &mut dyn FnMut(Document) -> bool| {
+                self.reach(&plan, visit).map_err(Failure::Engine)
+            };
+            find.answer::<Failure>(&plan, meter, reach, visit)?;
             Ok::<_, Failure>(plan)
         };
         run().map_err(Error::from)
+    }
+
+    /// The plan of a query that is run now.
+    fn plan(&self, find: &Find) -> Result<Plan, QueryError> {
+        let plan = query::plan(&self.runtime, find)?;
+        if let Some(index) = plan.index() {
+            index.note_use(self.view.snapshot.time());
+        }
+        Ok(plan)
+    }
+
+    /// Calls `visit` with each document that a plan reaches, until it answers `false`.
+    fn reach(
+        &self,
+        plan: &Plan,
+        visit: &mut dyn FnMut(Document) -> bool,
+    ) -> Result<(), Error> {
+        let Some(interrupt) = &self.interrupt else {
+            return plan.visit(&self.view.snapshot, &self.runtime, visit);
+        };
+        let (mut reached, mut outcome) = (0_u32, interrupt());
+        if outcome.is_ok() {
+            plan.visit(&self.view.snapshot, &self.runtime, &mut |document| {
+                reached = reached.wrapping_add(1);
+                if reached.is_multiple_of(INTERRUPT_EVERY) {
+                    outcome = interrupt();
+                }
+                outcome.is_ok() && visit(document)
+            })?;
+        }
+        outcome
     }
 
     /// How `find` would be answered.
@@ -175,21 +227,50 @@ impl CollectionView {
         Ok(count)
     }
 
-    /// Runs an aggregation pipeline over the documents; those of a filter at its beginning are
-    /// found as by [`CollectionView::find`].
-    pub fn aggregate(&self, pipeline: &Pipeline) -> Result<Vec<Aggregated>, Error> {
-        let find = match pipeline.stages.first() {
-            Some(Stage::Match(filter)) => Find::new(filter.clone()),
-            _ => Find::default(),
-        };
-        pipeline
-            .run(|visit| {
-                let plan = query::plan(&self.runtime, &find)?;
-                let snapshot = &self.view.snapshot;
-                plan.visit(snapshot, &self.runtime, visit)
-                    .map_err(Failure::Engine)
+    /// The different values that a path leads to in the documents that a filter lets through,
+    /// ascending; of an array its elements. Nulls are left out.
+    pub fn distinct(&self, path: &Path, find: &Find) -> Result<Vec<Value>, Error> {
+        let distinct = || {
+            let plan = self.plan(find)?;
+            find.distinct(path.clone(), |visit| {
+                self.reach(&plan, visit).map_err(Failure::Engine)
             })
-            .map_err(Error::from)
+        };
+        distinct().map_err(Error::from)
+    }
+
+    /// Runs an aggregation pipeline over the documents; those of a filter at its beginning are
+    /// found as by [`CollectionView::find`], those of other collections are of the same log index.
+    pub fn aggregate(&self, pipeline: &Pipeline) -> Result<Vec<Aggregated>, Error> {
+        if pipeline.out().is_some() {
+            let what = "$out: an aggregation of a view only reads";
+            return Err(Error::Invalid(what.to_owned()));
+        }
+        let find = documents_of(pipeline);
+        let others = Others {
+            view: self,
+            failed: RefCell::default(),
+        };
+        let rows = pipeline.run_with(&others, |visit| {
+            let plan = self.plan(&find)?;
+            self.reach(&plan, visit).map_err(Failure::Engine)
+        });
+        match others.failed.into_inner() {
+            Some(error) => Err(error),
+            None => rows.map_err(Error::from),
+        }
+    }
+
+    /// How the documents of a pipeline would be reached.
+    pub fn explain_aggregate(&self, pipeline: &Pipeline) -> Result<Explained, Error> {
+        pipeline.check().map_err(Failure::Query)?;
+        self.explain(&documents_of(pipeline))
+    }
+
+    /// Reaches the documents of a pipeline, and how long each step took.
+    pub fn explain_analyze_aggregate(&self, pipeline: &Pipeline) -> Result<Explained, Error> {
+        pipeline.check().map_err(Failure::Query)?;
+        self.explain_analyze(&documents_of(pipeline))
     }
 
     /// The documents nearest to a place, the nearest first, each with its distance in metres.
@@ -205,6 +286,70 @@ impl CollectionView {
             .iter()
             .map(|index| (index.definition().clone(), index.stats()))
             .collect()
+    }
+}
+
+/// The question for the documents that a pipeline begins with.
+fn documents_of(pipeline: &Pipeline) -> Find {
+    match pipeline.stages.first() {
+        Some(Stage::Match(filter)) => Find::new(filter.clone()),
+        _ => Find::default(),
+    }
+}
+
+/// The other collections that a pipeline looks into.
+struct Others<'v> {
+    view: &'v CollectionView,
+    /// What ended the query, where no error of queries can say it.
+    failed: RefCell<Option<Error>>,
+}
+
+impl Others<'_> {
+    fn named(&self, name: &str) -> Result<CollectionView, Error> {
+        let other = self.view.view.collection(name)?;
+        Ok(CollectionView {
+            interrupt: self.view.interrupt.clone(),
+            ..other
+        })
+    }
+}
+
+impl Collections for Others<'_> {
+    fn is_indexed(&self, collection: &str, path: &Path) -> bool {
+        let Ok(other) = self.named(collection) else {
+            return false;
+        };
+        let finds = |index: &IndexDefinition| match &index.fields[..] {
+            [first, rest @ ..] => {
+                let alone = index.kind == IndexKind::Btree || rest.is_empty();
+                first.path == *path && !first.elements && alone && index.filter.is_none()
+            }
+            [] => false,
+        };
+        let indexes = other.runtime.indexes();
+        indexes
+            .iter()
+            .any(|index| index.is_built() && finds(index.definition()))
+    }
+
+    fn find(
+        &self,
+        collection: &str,
+        filter: &Filter,
+        visit: &mut dyn FnMut(Document) -> bool,
+    ) -> Result<(), QueryError> {
+        let find = Find::new(filter.clone());
+        let found = self.named(collection);
+        let found = found.and_then(|other| other.find_each(&find, visit));
+        found.map_err(|error| {
+            let failed = QueryError::Collection {
+                name: collection.to_owned(),
+                reason: error.to_string(),
+                class: error.class(),
+            };
+            *self.failed.borrow_mut() = Some(error);
+            failed
+        })
     }
 }
 

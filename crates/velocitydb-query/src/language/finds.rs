@@ -6,15 +6,21 @@ use velocitydb_types::Path;
 use super::filters::{self, name_of};
 use super::{Json, Place};
 use crate::error::QueryError;
-use crate::find::Find;
+use crate::find::{Cursor, Find, Hint};
 use crate::projection::{ID, Projection};
 use crate::sort::Direction;
 
-const MEMBERS: [&str; 5] = ["filter", "sort", "project", "offset", "limit"];
+const MEMBERS: [&str; 7] = [
+    "filter", "sort", "project", "offset", "limit", "after", "hint",
+];
+
+/// The hint that insists on no index.
+const SCAN: &str = "scan";
 
 /// Reads a [`Find`].
 pub(super) fn read(json: &Json, place: &Place<'_>) -> Result<Find, QueryError> {
     let mut find = Find::default();
+    let mut after = None;
     for (name, json) in place.object(json)? {
         let here = Place::root(name);
         match name.as_str() {
@@ -24,8 +30,18 @@ pub(super) fn read(json: &Json, place: &Place<'_>) -> Result<Find, QueryError> {
             "offset" => find.offset = here.count(json)?,
             "limit" if *json == Json::Null => find.limit = None,
             "limit" => find.limit = Some(here.count(json)?),
+            "after" if *json == Json::Null => {}
+            "after" => {
+                let cursor = here.string(json)?.parse::<Cursor>();
+                after = Some(cursor.map_err(|error| here.wrap(&error))?);
+            }
+            "hint" if *json == Json::Null => {}
+            "hint" => find.hint = Some(Hint::named(here.string(json)?)),
             unknown => return Err(place.unknown("member", unknown, MEMBERS)),
         }
+    }
+    if after.is_some() {
+        find = find.page(after);
     }
     Ok(find)
 }
@@ -46,7 +62,25 @@ pub(super) fn write(find: &Find) -> Json {
     if let Some(limit) = find.limit {
         add("limit", Json::count(limit));
     }
+    if let Some(after) = &find.after {
+        add("after", Json::String(after.to_string()));
+    }
+    match &find.hint {
+        Some(Hint::Scan) => add("hint", SCAN.into()),
+        Some(Hint::Index(name)) => add("hint", name.as_str().into()),
+        None => {}
+    }
     Json::Object(members)
+}
+
+impl Hint {
+    /// `scan`, or the name of an index.
+    pub fn named(name: &str) -> Hint {
+        match name {
+            SCAN => Hint::Scan,
+            name => Hint::Index(name.to_owned()),
+        }
+    }
 }
 
 /// Reads `{"a":1,"b":-1}` or `[["a",1],["b",-1]]`.

@@ -6,6 +6,7 @@ use velocitydb_types::{Date, ErrorClass, Point, Timestamp, Uuid};
 
 use super::*;
 use crate::filter::{ELEMENT, ValueType};
+use crate::find::Hint;
 use crate::projection::Projection;
 use crate::sort::Direction;
 
@@ -417,6 +418,16 @@ fn finds() {
         ),
         (r#"{"project":{"_id":1}}"#, Find::default().project(["_id"])),
         (r#"{"project":{}}"#, Find::default()),
+        (r#"{"hint":"scan"}"#, Find::default().hint(Hint::Scan)),
+        (
+            r#"{"hint":"by_a","after":null}"#,
+            Find::default().hint(Hint::Index("by_a".into())),
+        ),
+        // In the order of ids, where no other is asked for.
+        (
+            r#"{"after":"00000001000000020102007f"}"#,
+            Find::default().page("00000001000000020102007f".parse().ok()),
+        ),
     ] {
         assert_eq!(Find::from_json(text).as_ref(), Ok(&expected), "{text}");
         let written = expected.to_string();

@@ -12,22 +12,20 @@ use crate::error::QueryError;
 use crate::find::Find;
 
 impl Find {
-    /// Hands the documents of the answer to `emit`, in order, until that answers `false`.
+    /// Hands the documents of the answer to `emit`, in order, until that answers `false`. `reach`
+    /// gives those that the plan reaches, as [`Plan::visit`] does.
     ///
     /// # Errors
     /// As [`Find::run`].
-    pub fn answer<E: From<QueryError> + From<Error>>(
+    pub fn answer<E: From<QueryError>>(
         &self,
         plan: &Plan,
-        (snapshot, collection): (&Snapshot, &Collection),
         meter: &mut Meter,
+        reach: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
         emit: impl FnMut(Document) -> bool,
     ) -> Result<(), E> {
         let since = meter.timed.then(std::time::Instant::now);
-        let scan = |visit: &mut dyn FnMut(Document) -> bool| {
-            plan.visit(snapshot, collection, visit).map_err(E::from)
-        };
-        self.stream(plan.arrival(), meter, scan, emit)?;
+        self.stream(plan.arrival(), meter, reach, emit)?;
         meter.total_ns += since.map_or(0, |since| since.elapsed().as_nanos() as u64);
         Ok(())
     }

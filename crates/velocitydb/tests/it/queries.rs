@@ -1,13 +1,15 @@
 //! Queries with indexes: the same answers as without, in the same order, at any snapshot.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use velocitydb::query::{Direction, Filter, Find, Hint};
+use velocitydb::query::{Direction, Filter, Find, Hint, Pipeline};
 use velocitydb::{
-    Collection, Database, Definition, Document, IndexDefinition, Options, Path, Value,
+    Collection, CollectionView, Database, Definition, Document, IndexDefinition, Options, Path,
+    Value,
 };
 
 const ASC: Direction = Direction::Ascending;
@@ -385,4 +387,85 @@ fn values_too_long_for_an_index_are_refused_by_name() {
             .len(),
         1
     );
+}
+
+/// A thousand documents `{"n": 0..1000}` with these ids.
+fn thousand(db: &Database, name: &str) -> Collection {
+    let docs = db.create_collection(Definition::new(name)).unwrap().value;
+    for id in 0..1000_i64 {
+        docs.upsert(id, [("n", id.into())]).unwrap();
+    }
+    docs
+}
+
+#[test]
+fn a_query_asks_now_and_then_whether_it_may_go_on() {
+    let db = database();
+    let docs = thousand(&db, "docs");
+    thousand(&db, "others");
+    let nothing = Find::new(Filter::eq("n", -1));
+    let lookup = Pipeline::from_json(
+        r#"[{"$lookup":{"from":"others","localField":"n","foreignField":"n","as":"o"}},{"$limit":1}]"#,
+    );
+    let lookup = lookup.unwrap();
+    // How often each asks: before the first document, then every 256 that it looks at.
+    type Ask<'a> = &'a dyn Fn(&CollectionView) -> Result<(), velocitydb::Error>;
+    let asks: [(Ask<'_>, u32); 4] = [
+        (&|view| view.find(&nothing).map(|_| ()), 4),
+        (&|view| view.count_where(&nothing.filter).map(|_| ()), 4),
+        (&|view| view.distinct(&path("n"), &nothing).map(|_| ()), 4),
+        // One document here, and all the others.
+        (&|view| view.aggregate(&lookup).map(|_| ()), 5),
+    ];
+    for (at, (ask, expected)) in asks.iter().enumerate() {
+        for stop_at in [None, Some(1), Some(3)] {
+            let asked = Arc::new(AtomicU32::new(0));
+            let counter = Arc::clone(&asked);
+            let view = docs.view().unwrap().interrupted_by(move || {
+                let so_far = counter.fetch_add(1, Ordering::Relaxed) + 1;
+                match stop_at.is_some_and(|stop_at| so_far >= stop_at) {
+                    true => Err(velocitydb::Error::QueryTimeout),
+                    false => Ok(()),
+                }
+            });
+            let answer = ask(&view);
+            let stopped = matches!(answer, Err(velocitydb::Error::QueryTimeout));
+            assert_eq!(stopped, stop_at.is_some(), "{at}: {answer:?}");
+            let expected = stop_at.unwrap_or(*expected);
+            assert_eq!(asked.load(Ordering::Relaxed), expected, "{at}");
+        }
+    }
+}
+
+#[test]
+fn a_pipeline_looks_into_other_collections_of_its_moment() {
+    let db = database();
+    let docs = thousand(&db, "docs");
+    let others = thousand(&db, "others");
+    let pipeline = Pipeline::from_json(
+        r#"[{"$match":{"n":{"$lt":2}}},
+            {"$lookup":{"from":"others","localField":"n","foreignField":"n","as":"found"}},
+            {"$project":{"found":{"$size":"$found"}}}]"#,
+    );
+    let pipeline = pipeline.unwrap();
+    let before = docs.view().unwrap();
+    let rows = before.aggregate(&pipeline).unwrap();
+    assert_eq!(rows.len(), 2);
+    others.delete(1_i64).unwrap();
+    assert_eq!(before.aggregate(&pipeline).unwrap(), rows);
+    let after = docs.aggregate(&pipeline).unwrap();
+    assert_ne!(after, rows);
+    // With an index the answer is the same.
+    others
+        .create_index(IndexDefinition::btree("n", [path("n")]))
+        .unwrap();
+    assert_eq!(docs.aggregate(&pipeline).unwrap(), after);
+    assert!(others.indexes().unwrap()[0].1.uses >= 2);
+    let error = Pipeline::from_json(
+        r#"[{"$lookup":{"from":"none","localField":"n","foreignField":"n","as":"o"}}]"#,
+    );
+    let error = docs.aggregate(&error.unwrap()).unwrap_err();
+    assert_eq!(error.code().0, "unknown_collection");
+    let out = Pipeline::from_json(r#"[{"$out":"others"}]"#).unwrap();
+    assert!(docs.aggregate(&out).unwrap_err().to_string().contains("$out"));
 }
