@@ -28,6 +28,9 @@ use crate::transactions::Transactions;
 /// Bytes of a document or a body up to which the work on it takes microseconds.
 pub(crate) const QUICK_BYTES_MAX: usize = 64 << 10;
 
+/// Answers as lines that may be made at once, each by a thread of its own.
+pub(crate) const STREAMS_MAX: usize = 64;
+
 /// What all requests share.
 pub(crate) struct App {
     /// What it was started with. What can change meanwhile is in [`App::live`].
@@ -49,6 +52,8 @@ pub(crate) struct App {
     /// Room for bodies and answers, in KiB.
     room: Arc<Semaphore>,
     full_writes: Arc<AtomicUsize>,
+    /// For each of [`STREAMS_MAX`].
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 /// A request's right to be worked on, and until when. Given back when the last clone goes: work
@@ -87,6 +92,7 @@ impl App {
             transactions: Arc::new(Transactions::new(&config, database.clone())),
             streams: Streams::new(config.streams_max, &database),
             full_writes: Arc::default(),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             config,
             database,
             metrics,

@@ -38,6 +38,12 @@ pub struct ServerConfig {
     pub requests_concurrent_max: usize,
     /// How long a request may take, from its head to its answer. Default: 30 s.
     pub request_timeout: Duration,
+    /// How long a query may take; a client may ask for less. What is left of the request's own
+    /// time holds besides, but for answers as lines, of which the time counts for which the client
+    /// is not waited for. Default: 25 s, so that a query is ended before its request.
+    pub query_timeout: Duration,
+    /// Bytes of values and sort keys that a query may keep in each of its stages. Default: 256 MiB.
+    pub query_bytes_max: usize,
     /// How long a connection may be idle, or may take to send a request's head. Default: 75 s.
     pub idle_timeout: Duration,
     /// How long a client may take nothing of its answer; then the connection is closed.
@@ -82,6 +88,8 @@ impl Default for ServerConfig {
             connections_max: 10_000,
             requests_concurrent_max: 1_024,
             request_timeout: Duration::from_secs(30),
+            query_timeout: Duration::from_secs(25),
+            query_bytes_max: 256 << 20,
             idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(30),
             transactions_max: 256,
@@ -121,6 +129,7 @@ impl ServerConfig {
             ("requests_concurrent_max", self.requests_concurrent_max),
             ("transactions_max", self.transactions_max),
             ("streams_max", self.streams_max),
+            ("query_bytes_max", self.query_bytes_max),
         ] {
             if value == 0 {
                 return Err(ServerError::Config(format!("{name} must be at least 1")));
@@ -144,6 +153,7 @@ impl ServerConfig {
         }
         for (name, value) in [
             ("request_timeout", self.request_timeout),
+            ("query_timeout", self.query_timeout),
             ("idle_timeout", self.idle_timeout),
             ("write_timeout", self.write_timeout),
             ("transaction_timeout", self.transaction_timeout),

@@ -80,6 +80,8 @@ pub enum ReloadError {
 pub(crate) struct Live {
     pub(crate) connections_max: usize,
     pub(crate) request_timeout: Duration,
+    pub(crate) query_timeout: Duration,
+    pub(crate) query_bytes_max: usize,
     pub(crate) idle_timeout: Duration,
     pub(crate) write_timeout: Duration,
     pub(crate) drain_timeout: Duration,
@@ -95,6 +97,8 @@ impl Live {
                 system::file_limit(),
             ),
             request_timeout: config.request_timeout,
+            query_timeout: config.query_timeout,
+            query_bytes_max: config.query_bytes_max,
             idle_timeout: config.idle_timeout,
             write_timeout: config.write_timeout,
             drain_timeout: config.drain_timeout,

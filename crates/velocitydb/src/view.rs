@@ -173,11 +173,7 @@ impl CollectionView {
     }
 
     /// Calls `visit` with each document that a plan reaches, until it answers `false`.
-    fn reach(
-        &self,
-        plan: &Plan,
-        visit: &mut dyn FnMut(Document) -> bool,
-    ) -> Result<(), Error> {
+    fn reach(&self, plan: &Plan, visit: &mut dyn FnMut(Document) -> bool) -> Result<(), Error> {
         let Some(interrupt) = &self.interrupt else {
             return plan.visit(&self.view.snapshot, &self.runtime, visit);
         };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use http_body_util::BodyExt;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use hyper::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Uri};
 use percent_encoding::percent_decode_str;
@@ -97,6 +97,19 @@ impl Ask {
         Err(Problem::new("invalid_header", what))
     }
 
+    /// Refuses headers of writes on a POST that only reads.
+    pub(super) fn reads_only(&self) -> Result<(), Problem> {
+        self.no_preconditions()?;
+        self.no_expiry()?;
+        match (&self.asked.idempotency_key, self.asked.durability) {
+            (None, None) => Ok(()),
+            _ => {
+                let what = "idempotency-key and velocity-durability: this only reads";
+                Err(Problem::new("invalid_header", what))
+            }
+        }
+    }
+
     /// Refuses an idempotency key where the library keeps no outcomes.
     pub(super) fn no_idempotency_key(&self) -> Result<(), Problem> {
         if self.asked.idempotency_key.is_none() {
@@ -179,6 +192,16 @@ pub(super) fn query<const N: usize>(
         }
     }
     Ok(found)
+}
+
+/// Whether the client names a media type among what it takes.
+pub(super) fn accepts(headers: &HeaderMap, wanted: &str) -> bool {
+    let values = headers.get_all(ACCEPT).iter();
+    let texts = values.filter_map(|value| value.to_str().ok());
+    texts.flat_map(|text| text.split(',')).any(|kind| {
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        kind.eq_ignore_ascii_case(wanted)
+    })
 }
 
 /// A whole body of JSON text, not yet read as such.

@@ -1,7 +1,7 @@
 //! `/v1/collections…`: which collections there are, and what each is.
 //!
 //! A definition is the JSON form of [`Definition`], with everything but the name left to its
-//! default. Definitions wait for the log, and counts may scan: all of it runs where blocking is
+//! default. Definitions wait for the log: all of it runs where blocking is
 //! allowed. Tests: tests/it/collections.rs.
 
 use axum::response::Response;
@@ -63,14 +63,6 @@ pub(super) fn routes() -> Vec<Route> {
             "invalid_definition",
         ]),
         about(
-            get(COUNT, count),
-            "countDocuments",
-            "How many documents it has",
-        )
-        .reads()
-        .answers(200, "How many", Body::Json("Count"))
-        .problems(&["unknown_collection"]),
-        about(
             post(ALTER, alter),
             "alterCollection",
             "Gives a collection another definition",
@@ -93,11 +85,10 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 const ONE: &str = "/v1/collections/{name}";
-const COUNT: &str = "/v1/collections/{name}/count";
 const ALTER: &str = "/v1/collections/{name}/alter";
 
 /// Reads a definition, or what is built on one. `example` is one to copy.
-fn read<T: DeserializeOwned>(text: &str, example: &str) -> Result<T, Problem> {
+pub(super) fn read<T: DeserializeOwned>(text: &str, example: &str) -> Result<T, Problem> {
     // An array of its parts in their order, which serde would take.
     if text.trim_start().starts_with('[') {
         let what = format!("expected {example}");
@@ -119,7 +110,7 @@ fn definition(text: &str) -> Result<Definition, Problem> {
     )
 }
 
-fn to_json(value: &impl Serialize) -> Vec<u8> {
+pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("names are strings and memory takes all bytes")
 }
 
@@ -209,17 +200,4 @@ async fn alter(
         Ok(response)
     })
     .await
-}
-
-async fn count(ask: Ask, Params(name): Params<String>) -> Result<Response, Problem> {
-    let collection = ask.collection(&name)?;
-    let counted = ask.blocking(move || {
-        let view = collection.view()?;
-        Ok((view.count()?, view.index()))
-    });
-    let (count, index) = counted.await?;
-    let body = format!("{{\"count\":{count},\"index\":{index}}}");
-    let mut response = json::response(StatusCode::OK, body.into_bytes());
-    ask.asked.answer_read(&mut response, index);
-    Ok(response)
 }

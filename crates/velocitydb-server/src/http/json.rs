@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::response::Response;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
+use velocitydb::query::Aggregated;
 use velocitydb::types::write_json;
 use velocitydb::{Document, Input, Key, METADATA, Value, take_metadata};
 
@@ -49,6 +50,16 @@ pub(super) fn write_document(document: &Document, out: &mut Vec<u8>) {
     write_json(fields.as_value(), out);
     debug_assert_eq!(out[brace], b'{');
     out[brace] = b',';
+}
+
+/// A row that a query has made.
+pub(super) fn row(row: Aggregated) -> String {
+    Value::Map(row).to_json()
+}
+
+/// Appends a row that a query has made.
+pub(super) fn write_row(found: Aggregated, out: &mut Vec<u8>) {
+    out.extend_from_slice(row(found).as_bytes());
 }
 
 /// About how many bytes a document takes as JSON.

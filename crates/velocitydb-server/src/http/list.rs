@@ -6,11 +6,11 @@
 //! Tests: tests/it/documents.rs.
 
 use axum::response::Response;
-use hyper::header::{ACCEPT, HeaderMap};
+use hyper::header::HeaderMap;
 use hyper::{StatusCode, Uri};
 use velocitydb::{CollectionView, Page, PageRequest};
 
-use super::ask::{Ask, Params, query};
+use super::ask::{Ask, Params, accepts, query};
 use super::describe::{Body, Query, Route, get};
 use super::documents::ALL;
 use super::json;
@@ -19,13 +19,13 @@ use super::stream::{self, PIECE_BYTES, Pieces};
 use crate::app::Slot;
 
 /// Documents on a page when the request does not say.
-const PAGE_DOCUMENTS: usize = 100;
+pub(super) const PAGE_DOCUMENTS: usize = 100;
 /// Documents on a page at most.
-const PAGE_DOCUMENTS_MAX: usize = 10_000;
+pub(super) const PAGE_DOCUMENTS_MAX: usize = 10_000;
 /// Documents that are looked at for one piece of NDJSON.
 const PIECE_DOCUMENTS: usize = 1_000;
 
-const NDJSON: &str = "application/x-ndjson";
+pub(super) const NDJSON: &str = "application/x-ndjson";
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -58,7 +58,7 @@ async fn list(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let [limit, after] = query(&uri, ["limit", "after"])?;
-    let streamed = wants_ndjson(&headers);
+    let streamed = accepts(&headers, NDJSON);
     let (default, max) = match streamed {
         true => (usize::MAX, usize::MAX),
         false => (PAGE_DOCUMENTS, PAGE_DOCUMENTS_MAX),
@@ -92,16 +92,6 @@ async fn list(
     let mut response = json::response(StatusCode::OK, body);
     ask.asked.answer_read(&mut response, index);
     Ok(response)
-}
-
-/// Whether the client names NDJSON among what it takes.
-fn wants_ndjson(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(ACCEPT).iter();
-    let texts = values.filter_map(|value| value.to_str().ok());
-    texts.flat_map(|text| text.split(',')).any(|kind| {
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        kind.eq_ignore_ascii_case(NDJSON)
-    })
 }
 
 /// A page of at most so many bytes, but of one document at least.

@@ -13,6 +13,7 @@
 //! (`ids`). Tests: tests/it has a file for each group of routes.
 
 mod admin;
+mod aggregate;
 mod ask;
 mod batch;
 mod changes;
@@ -21,15 +22,18 @@ mod collections;
 mod describe;
 mod documents;
 mod export;
+mod find;
 mod guard;
 mod headers;
 mod health;
 mod ids;
 mod import;
+mod indexes;
 mod json;
 mod list;
 mod observe;
 mod problem;
+mod query;
 mod reference;
 mod schemas;
 mod stream;
@@ -59,8 +63,11 @@ fn routes() -> Vec<Route> {
     [
         documents::routes(),
         list::routes(),
+        find::routes(),
+        aggregate::routes(),
         batch::routes(),
         collections::routes(),
+        indexes::routes(),
         transactions::routes(),
         changes::routes(),
         import::routes(),

@@ -244,12 +244,9 @@ fn the_parameters_behind_the_question_mark_are_those_described() {
         let described = parameters.iter().filter(|one| one["in"] == "query");
         let described: BTreeSet<_> = described.map(|one| one["name"].as_str().unwrap()).collect();
         let path_asked = path.replace("{name}", "things").replace("{id}", "a");
-        let kind = [("content-type", "application/x-ndjson")];
-        let kind = if path.contains("schemas") {
-            [("content-type", "application/yaml")]
-        } else {
-            kind
-        };
+        let taken = operation["requestBody"]["content"].as_object();
+        let taken = taken.and_then(|kinds| kinds.keys().next());
+        let kind = [("content-type", taken.map_or("text/plain", String::as_str))];
         let url = format!("{}?nonsense=1", path_asked.replace("{transaction}", "0"));
         let reply = served.ask(&method, &url, &kind, "x");
         let problem = reply.problem(400, "invalid_query");

@@ -33,12 +33,14 @@ use super::problem::{PROBLEMS, ProblemRow};
 use crate::app::App;
 
 /// What the routes are sorted under, and what that is.
-const TAGS: [(&str, &str); 7] = [
+const TAGS: [(&str, &str); 9] = [
     ("Documents", "Reading and changing documents"),
     (
         "Collections",
         "What collections there are, and what each is",
     ),
+    ("Queries", "Finding, counting and aggregating documents"),
+    ("Indexes", "What makes queries fast"),
     ("Transactions", "Several reads and writes as one"),
     ("Changes", "What is written, as it is written"),
     ("Import and export", "Many documents at once"),
@@ -64,6 +66,10 @@ pub(super) enum Body {
     Json(&'static str),
     /// A page of documents, or documents as lines.
     Page,
+    /// A page of what a query found, or lines.
+    Found,
+    /// A plan as JSON or text.
+    Explained,
     /// Of these media types.
     Of(&'static [&'static str]),
 }
@@ -324,6 +330,20 @@ impl Route {
                         .content("application/json", Content::new(Some(schema_named("Page"))))
                         .content("application/x-ndjson", Content::new(None::<Schema>));
                 }
+                Body::Found => {
+                    answer = answer
+                        .content(
+                            "application/json",
+                            Content::new(Some(schema_named("Found"))),
+                        )
+                        .content("application/x-ndjson", Content::new(None::<Schema>));
+                }
+                Body::Explained => {
+                    let json = Content::new(Some(schema_named("Explained")));
+                    answer = answer
+                        .content("application/json", json)
+                        .content("text/plain", Content::new(None::<Schema>));
+                }
                 Body::Of(kinds) => {
                     for kind in kinds {
                         answer = answer.content(*kind, Content::new(None::<Schema>));
@@ -478,6 +498,7 @@ fn path_parameter(path: &str, name: &str) -> Parameter {
     let what = match name {
         "id" => "The document's id as text: see docs/operating/http.md",
         "transaction" => "The id of an open transaction",
+        "index" => "The index's name",
         "name" if path.starts_with("/v1/schemas") => "The schema's name",
         _ => "The collection's name",
     };

@@ -30,7 +30,7 @@ pub(super) fn all() -> Map<String, Json> {
     derived::<batch::BatchResult>(&mut all);
     derived::<Reloaded>(&mut all);
     derived::<Change>(&mut all);
-    for part in [basics(), collections(), schemas()] {
+    for part in [basics(), queries(), collections(), schemas()] {
         let Json::Object(part) = part else {
             unreachable!("each is an object")
         };
@@ -150,6 +150,100 @@ fn basics() -> Json {
     })
 }
 
+/// Questions and their answers. What a filter and a stage may be is in docs/reference/queries.md.
+fn queries() -> Json {
+    let index = ("index", number("The log index of the state that was read"));
+    let filter = json!({ "type": "object", "additionalProperties": true,
+        "description": "Which documents: docs/reference/queries.md",
+        "example": { "state": "waiting", "priority": { "$gt": 3 } } });
+    let stages = json!({ "type": "array", "items": { "type": "object", "additionalProperties": true },
+        "description": "Stages, the first one first", "example": [
+            { "$match": { "state": "waiting" } }, { "$group": { "_id": "$node", "count": { "$sum": 1 } } }] });
+    let timeout = (
+        "timeout_ms?",
+        number("Milliseconds that it may take; at most as the server is configured"),
+    );
+    let sort = json!({ "description": "`{\"a\":1,\"b\":-1}`: by a, and where that is equal by b, the greatest first",
+        "anyOf": [{ "type": "object" }, { "type": "array" }] });
+    let project = json!({ "description": "What is wanted, `[\"a\"]` or `{\"a\":1}`; or what is not, `{\"a\":0}`",
+        "anyOf": [{ "type": "object" }, { "type": "array" }, { "type": "null" }] });
+    let text = |what: &str| json!({ "type": ["string", "null"], "description": what });
+    let find = [
+        ("filter?", filter.clone()),
+        ("sort?", sort),
+        ("project?", project),
+        ("offset?", number("How many of the first are left out")),
+        (
+            "limit?",
+            json!({ "type": ["integer", "null"], "minimum": 1,
+                "description": "Documents at most: on a page 100 unless it is said, and up to 10,000" }),
+        ),
+        ("after?", text("`next` of the page before")),
+        (
+            "hint?",
+            text("The name of an index that must be used, or `scan`: none"),
+        ),
+        timeout.clone(),
+    ];
+    let mut find_and_count = find.to_vec();
+    find_and_count.push((
+        "count?",
+        of(
+            "boolean",
+            "Counts all documents that the filter lets through, too",
+        ),
+    ));
+    let mut explain = find.to_vec();
+    explain.push(("pipeline?", stages.clone()));
+    let row = json!({ "type": "object", "additionalProperties": true });
+    let step = object(
+        "A step of a plan.",
+        &[
+            ("step", of("string", "What it does")),
+            ("detail", of("string", "With what")),
+            (
+                "guessed_rows?",
+                number("How many rows it was expected to hand on"),
+            ),
+            ("rows?", number("How many it has handed on")),
+            ("ns?", number("Nanoseconds, without the steps below it")),
+        ],
+    );
+    let rejected = object(
+        "A plan that would be dearer.",
+        &[
+            ("access", of("string", "How documents would be reached")),
+            ("guessed_rows", number("How many")),
+            ("cost_ns", number("The guess of its cost")),
+        ],
+    );
+    let aggregate = object("Stages.", &[("pipeline", stages.clone()), timeout.clone()]);
+    json!({
+        "Find": object("A question for documents.", &find_and_count),
+        "CountQuery": object("Which documents are counted.", &[("filter?", filter.clone()), timeout.clone()]),
+        "Aggregate": { "anyOf": [stages, aggregate] },
+        "Distinct": object("A path whose values are wanted.", &[
+            ("path", of("string", "The path; of an array its elements")),
+            ("filter?", filter),
+            timeout,
+        ]),
+        "Explain": object("A question for documents, or a pipeline.", &explain),
+        "Found": object("A page of what was found.", &[
+            ("documents", list_of(&row)),
+            ("next", text("`after` of the next page; null after the last")),
+            ("count?", number("All documents that the filter lets through")),
+            index.clone(),
+        ]),
+        "Rows": object("The rows that a pipeline has made.", &[("rows", list_of(&row)), index.clone()]),
+        "Values": object("Different values, ascending.", &[("values", list_of(&json!({}))), index]),
+        "Explained": object("A plan.", &[
+            ("steps", list_of(&step)),
+            ("rejected", list_of(&rejected)),
+            ("cost_ns", number("The guess of its cost, in nanoseconds")),
+        ]),
+    })
+}
+
 fn collections() -> Json {
     let any = json!({ "description": "A value of the field's type" });
     let size = number("Characters of a string, bytes of bytes, elements of an array or map");
@@ -235,8 +329,39 @@ fn collections() -> Json {
         ]),
         "Index": object("An index.", &[
             ("name", of("string", "Its name")),
-            ("fields", list_of(&of("string", "A path"))),
-            ("kind", json!({ "type": "string", "enum": ["unique_hash"] })),
+            ("fields", list_of(&reference("IndexField"))),
+            ("kind", json!({ "type": "string", "enum": ["hash", "btree", "geo", "unique_hash"],
+                "description": "hash: equal values; btree: ranges and orders, too; geo: points. `unique_hash`: a unique hash" })),
+            ("unique?", of("boolean", "Whether the values together stand in one document at most")),
+            ("filter?", or_null(of("string", "Which documents are in it, as in SQL: `state = 'waiting'`"))),
+        ]),
+        "IndexField": json!({ "description": "A field of an index: its path, or more of it.", "anyOf": [
+            of("string", "A path"),
+            object("More of it.", &[
+                ("path", of("string", "Where its values are")),
+                ("direction?", json!({ "type": "string", "enum": ["asc", "desc", "ascending", "descending"] })),
+                ("elements?", of("boolean", "Whether each element of an array is indexed by itself")),
+            ]),
+        ]}),
+        "IndexWithFigures": object("An index with what it holds.", &[
+            ("name", of("string", "Its name")),
+            ("fields", list_of(&reference("IndexField"))),
+            ("kind", json!({ "type": "string", "enum": ["hash", "btree", "geo"] })),
+            ("unique?", of("boolean", "Whether the values together stand in one document at most")),
+            ("filter?", of("string", "Which documents are in it")),
+            ("entries", number("How many, of old versions too")),
+            ("distinct", or_null(number("About how many different keys"))),
+            ("bytes", number("Its memory")),
+            ("uses", number("Queries that have used it since the start")),
+            ("used_at", or_null(time("When one last did"))),
+            ("building", or_null(object("How far it is, while it is being built.", &[
+                ("done", number("Rows that are in it")),
+                ("of", number("Documents of the collection")),
+            ]))),
+        ]),
+        "Indexes": object("The indexes of a collection.", &[
+            ("indexes", list_of(&reference("IndexWithFigures"))),
+            ("index", number("The log index of the state that was read")),
         ]),
         "TimeToLive": object("When documents expire that do not say it themselves.", &[
             ("seconds", number("So long after the last change, or the time in `field`")),

@@ -1,0 +1,90 @@
+//! Indexes of a collection: made, looked at, dropped.
+
+use serde_json::json;
+
+use crate::harness::{Served, with_things};
+
+const INDEXES: &str = "/v1/collections/things/indexes";
+
+fn filled(served: &Served) {
+    for id in 0..20 {
+        let body = json!({ "n": id % 4, "state": "waiting" }).to_string();
+        served.put(&format!("/v1/collections/things/documents/{id}"), &body);
+    }
+}
+
+#[test]
+fn an_index_comes_is_used_and_goes() {
+    let served = with_things();
+    filled(&served);
+    let body = json!({ "name": "by n", "kind": "btree",
+        "fields": [{ "path": "n", "direction": "desc" }, "state"], "filter": "n > 0" });
+    let made = served.post(INDEXES, &body.to_string());
+    assert_eq!(made.status, 422, "{made:?}");
+    let body = json!({ "name": "by_n", "kind": "btree",
+        "fields": [{ "path": "n", "direction": "desc" }, "state"] });
+    let made = served.post(INDEXES, &body.to_string());
+    assert_eq!(made.status, 201, "{made:?}");
+    let location = made.header("location").to_owned();
+    assert_eq!(made.json()["entries"], 20);
+    assert_eq!(made.header("velocity-durability"), "memory");
+    let shown = served.get(&location).json();
+    assert_eq!(
+        (&shown["name"], &shown["uses"]),
+        (&json!("by_n"), &json!(0))
+    );
+    assert_eq!(shown["building"], json!(null));
+    let find = r#"{"filter":{"n":2},"hint":"by_n"}"#;
+    let found = served.post("/v1/collections/things/find", find).json();
+    assert_eq!(found["documents"].as_array().unwrap().len(), 5);
+    let all = served.get(INDEXES);
+    let shown = &all.json()["indexes"][0];
+    assert_eq!(shown["uses"], 1);
+    assert!(shown["used_at"].is_string());
+    assert_eq!(
+        all.header("velocity-index"),
+        all.json()["index"].to_string()
+    );
+    // The definition of the collection has it, too.
+    let described = served.get("/v1/collections/things").json();
+    assert_eq!(described["indexes"][0]["name"], "by_n");
+    served
+        .post(INDEXES, &body.to_string())
+        .problem(409, "index_exists");
+    assert_eq!(served.ask("DELETE", &location, &[], "").status, 204);
+    served
+        .ask("DELETE", &location, &[], "")
+        .problem(404, "unknown_index");
+    served.get(&location).problem(404, "unknown_index");
+    assert_eq!(served.get(INDEXES).json()["indexes"], json!([]));
+    served
+        .post("/v1/collections/things/find", find)
+        .problem(400, "invalid_request");
+}
+
+#[test]
+fn what_can_be_no_index_is_refused() {
+    let served = with_things();
+    filled(&served);
+    for bad in [
+        json!({ "name": "x", "fields": ["n"] }),
+        json!({ "name": "x", "kind": "tree", "fields": ["n"] }),
+        json!({ "name": "x", "kind": "btree", "fields": [] }),
+        json!({ "name": "", "kind": "btree", "fields": ["n"] }),
+        json!({ "name": "x", "kind": "btree", "fields": ["n"], "filter": "n >" }),
+        json!(["x"]),
+    ] {
+        served
+            .post(INDEXES, &bad.to_string())
+            .problem(422, "invalid_definition");
+    }
+    served.post(INDEXES, "{").problem(400, "invalid_json");
+    let unique = json!({ "name": "x", "kind": "hash", "fields": ["n"], "unique": true });
+    served
+        .post(INDEXES, &unique.to_string())
+        .problem(409, "unique_violation");
+    assert_eq!(served.get(INDEXES).json()["indexes"], json!([]));
+    served
+        .get("/v1/collections/none/indexes")
+        .problem(404, "unknown_collection");
+}
