@@ -20,7 +20,7 @@ use crate::path::{IntoPath, Wrong};
 use crate::plan::Meter;
 use crate::projection::{Projection, Projector};
 use crate::row::{Kind, RowRef};
-use crate::sort::{Direction, Sorter, encode_sort_key};
+use crate::sort::{Direction, Sorter, encode_sort_key, tie_direction};
 
 /// A question for documents.
 ///
@@ -141,9 +141,7 @@ impl Find {
 
     /// The direction of the ids of documents whose sort fields are equal: that of the last field.
     pub(crate) fn tie_direction(&self) -> Direction {
-        self.sort
-            .last()
-            .map_or(Direction::Ascending, |(_, last)| *last)
+        tie_direction(&self.sort)
     }
 
     /// Answers the question over the documents that `scan` gives to its argument, one by one, in

@@ -125,6 +125,12 @@ impl<'q, T> Sorter<'q, T> {
     }
 }
 
+/// The direction of what tells documents apart whose sort fields are equal: that of the last field.
+/// So one index read one way serves fields and ids.
+pub(crate) fn tie_direction(by: &[(Path, Direction)]) -> Direction {
+    by.last().map_or(Direction::Ascending, |(_, last)| *last)
+}
+
 /// Appends bytes that are equal for rows that are equal in these fields, and with anything behind
 /// that begins with [`TIE`] compare as the fields do.
 pub(crate) fn encode_sort_key(row: RowRef<'_>, by: &[(Path, Direction)], key: &mut Vec<u8>) {

@@ -11,7 +11,7 @@ use velocitydb_engine::store::IndexStats;
 use velocitydb_engine::store::TableBytes;
 use velocitydb_engine::{Document, Error};
 use velocitydb_query::plan::Explained;
-use velocitydb_query::{Aggregated, Filter, Find, Pipeline};
+use velocitydb_query::{Filter, Find};
 use velocitydb_types::{Key, Path, Value};
 
 use crate::batch::{Step, StepChange};
@@ -75,6 +75,14 @@ impl Collection {
             call,
             ..self.clone()
         }
+    }
+
+    pub(crate) fn call(&self) -> &Call {
+        &self.call
+    }
+
+    pub(crate) fn inner(&self) -> Arc<Inner> {
+        Arc::clone(&self.inner)
     }
 
     /// The name.
@@ -341,11 +349,6 @@ impl Collection {
     /// The different values that a path leads to in the documents that a filter lets through.
     pub fn distinct(&self, path: &Path, find: &Find) -> Result<Vec<Value>, Error> {
         self.view()?.distinct(path, find)
-    }
-
-    /// Runs an aggregation pipeline over the documents.
-    pub fn aggregate(&self, pipeline: &Pipeline) -> Result<Vec<Aggregated>, Error> {
-        self.view()?.aggregate(pipeline)
     }
 
     /// The collection's state of now, for several reads that belong together.

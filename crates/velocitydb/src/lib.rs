@@ -26,6 +26,7 @@
 //! conversions. What it does not know: users, protocols, SQL.
 //! Tests: tests/it.
 
+mod aggregate;
 mod background;
 mod batch;
 mod changes;

@@ -1,15 +1,12 @@
 //! Reading a collection at one log index.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
-use velocitydb_engine::catalog::{Collection as Runtime, Definition, IndexDefinition, IndexKind};
+use velocitydb_engine::catalog::{Collection as Runtime, Definition, IndexDefinition};
 use velocitydb_engine::store::IndexStats;
 use velocitydb_engine::{Document, Error};
 use velocitydb_query::plan::{Explained, Meter};
-use velocitydb_query::{
-    self as query, Aggregated, Collections, Filter, Find, Pipeline, Plan, QueryError, Stage,
-};
+use velocitydb_query::{self as query, Filter, Find, Plan, QueryError};
 use velocitydb_types::{ErrorClass, Path, Value};
 
 use crate::database::View;
@@ -20,11 +17,11 @@ use crate::input::Id;
 pub struct CollectionView {
     pub(crate) view: View,
     pub(crate) runtime: Arc<Runtime>,
-    interrupt: Option<Interrupt>,
+    pub(crate) interrupt: Option<Interrupt>,
 }
 
 /// Says whether a query may go on.
-type Interrupt = Arc<dyn Fn() -> Result<(), Error> + Send + Sync>;
+pub(crate) type Interrupt = Arc<dyn Fn() -> Result<(), Error> + Send + Sync>;
 
 /// Documents that a query reaches between two questions whether it may go on.
 const INTERRUPT_EVERY: u32 = 256;
@@ -151,16 +148,23 @@ impl CollectionView {
         meter: &mut Meter,
         visit: impl FnMut(Document) -> bool,
     ) -> Result<Plan, Error> {
-        let run = || {
-            find.check()?;
-            let plan = self.plan(find)?;
-            let reach = |visit: &mut dyn FnMut(Document) -> bool| {
-                self.reach(&plan, visit).map_err(Failure::Engine)
-            };
-            find.answer::<Failure>(&plan, meter, reach, visit)?;
-            Ok::<_, Failure>(plan)
+        self.answer(find, meter, visit).map_err(Error::from)
+    }
+
+    /// The one way to documents of a question.
+    pub(crate) fn answer(
+        &self,
+        find: &Find,
+        meter: &mut Meter,
+        visit: impl FnMut(Document) -> bool,
+    ) -> Result<Plan, Failure> {
+        find.check()?;
+        let plan = self.plan(find)?;
+        let reach = |visit: &mut dyn FnMut(Document) -> bool| {
+            self.reach(&plan, visit).map_err(Failure::Engine)
         };
-        run().map_err(Error::from)
+        find.answer::<Failure>(&plan, meter, reach, visit)?;
+        Ok(plan)
     }
 
     /// The plan of a query that is run now.
@@ -235,40 +239,6 @@ impl CollectionView {
         distinct().map_err(Error::from)
     }
 
-    /// Runs an aggregation pipeline over the documents; those of a filter at its beginning are
-    /// found as by [`CollectionView::find`], those of other collections are of the same log index.
-    pub fn aggregate(&self, pipeline: &Pipeline) -> Result<Vec<Aggregated>, Error> {
-        if pipeline.out().is_some() {
-            let what = "$out: an aggregation of a view only reads";
-            return Err(Error::Invalid(what.to_owned()));
-        }
-        let find = documents_of(pipeline);
-        let others = Others {
-            view: self,
-            failed: RefCell::default(),
-        };
-        let rows = pipeline.run_with(&others, |visit| {
-            let plan = self.plan(&find)?;
-            self.reach(&plan, visit).map_err(Failure::Engine)
-        });
-        match others.failed.into_inner() {
-            Some(error) => Err(error),
-            None => rows.map_err(Error::from),
-        }
-    }
-
-    /// How the documents of a pipeline would be reached.
-    pub fn explain_aggregate(&self, pipeline: &Pipeline) -> Result<Explained, Error> {
-        pipeline.check().map_err(Failure::Query)?;
-        self.explain(&documents_of(pipeline))
-    }
-
-    /// Reaches the documents of a pipeline, and how long each step took.
-    pub fn explain_analyze_aggregate(&self, pipeline: &Pipeline) -> Result<Explained, Error> {
-        pipeline.check().map_err(Failure::Query)?;
-        self.explain_analyze(&documents_of(pipeline))
-    }
-
     /// The documents nearest to a place, the nearest first, each with its distance in metres.
     pub fn near(&self, near: &query::Near) -> Result<Vec<(f64, Document)>, Error> {
         let found = near.answer::<Failure>(&self.view.snapshot, &self.runtime);
@@ -285,72 +255,8 @@ impl CollectionView {
     }
 }
 
-/// The question for the documents that a pipeline begins with.
-fn documents_of(pipeline: &Pipeline) -> Find {
-    match pipeline.stages.first() {
-        Some(Stage::Match(filter)) => Find::new(filter.clone()),
-        _ => Find::default(),
-    }
-}
-
-/// The other collections that a pipeline looks into.
-struct Others<'v> {
-    view: &'v CollectionView,
-    /// What ended the query, where no error of queries can say it.
-    failed: RefCell<Option<Error>>,
-}
-
-impl Others<'_> {
-    fn named(&self, name: &str) -> Result<CollectionView, Error> {
-        let other = self.view.view.collection(name)?;
-        Ok(CollectionView {
-            interrupt: self.view.interrupt.clone(),
-            ..other
-        })
-    }
-}
-
-impl Collections for Others<'_> {
-    fn is_indexed(&self, collection: &str, path: &Path) -> bool {
-        let Ok(other) = self.named(collection) else {
-            return false;
-        };
-        let finds = |index: &IndexDefinition| match &index.fields[..] {
-            [first, rest @ ..] => {
-                let alone = index.kind == IndexKind::Btree || rest.is_empty();
-                first.path == *path && !first.elements && alone && index.filter.is_none()
-            }
-            [] => false,
-        };
-        let indexes = other.runtime.indexes();
-        indexes
-            .iter()
-            .any(|index| index.is_built() && finds(index.definition()))
-    }
-
-    fn find(
-        &self,
-        collection: &str,
-        filter: &Filter,
-        visit: &mut dyn FnMut(Document) -> bool,
-    ) -> Result<(), QueryError> {
-        let find = Find::new(filter.clone());
-        let found = self.named(collection);
-        let found = found.and_then(|other| other.find_each(&find, visit));
-        found.map_err(|error| {
-            let failed = QueryError::Collection {
-                name: collection.to_owned(),
-                reason: error.to_string(),
-                class: error.class(),
-            };
-            *self.failed.borrow_mut() = Some(error);
-            failed
-        })
-    }
-}
-
 /// Either side of a query's work.
-enum Failure {
+pub(crate) enum Failure {
     Engine(Error),
     Query(QueryError),
 }

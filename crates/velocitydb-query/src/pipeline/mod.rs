@@ -7,7 +7,8 @@
 //! A row is pushed from stage to stage (`sink`). Match, project, unwind, skip and limit hand each
 //! row on at once; group, sort and count keep what they need and hand on when the input has
 //! ended. Documents stay encoded until a stage changes them. A sort before a limit keeps no
-//! more rows than the limit needs, and a limit that is full ends the scan.
+//! more rows than the limit needs, and a limit that is full ends the scan. What a pipeline begins
+//! with that a find can answer, an index may answer (`beginning`).
 //!
 //! One file for each stage that has something to itself: `group` with `accumulator` and `sum`,
 //! `bucket`, `reshape` (project, add fields, select, unwind), `lookup`, `window`, `facet`; the short
@@ -15,6 +16,7 @@
 //! `language/tests` has one script for each stage, as JSON.
 
 mod accumulator;
+mod beginning;
 mod bucket;
 mod facet;
 mod group;
@@ -74,7 +76,8 @@ pub enum Stage {
     Bucket(Bucket),
     /// One row for each range of a value, about as many rows in each.
     BucketAuto(BucketAuto),
-    /// The rows by these fields, the first one first; equal ones by id, or as they came.
+    /// The rows by these fields, the first one first; documents that are equal in them by id, in the
+    /// direction of the last field, other rows as they came.
     Sort(Vec<(Path, Direction)>),
     /// All rows but the first few.
     Skip(usize),
@@ -336,12 +339,16 @@ impl Pipeline {
         scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
     ) -> Result<Vec<Aggregated>, E> {
         self.check()?;
-        let mut sink = sink::chain(
-            &self.stages,
-            self.limits,
-            collections,
-            Kept::new(self.limits),
-        );
+        self.run_stages(&self.stages, collections, scan)
+    }
+
+    fn run_stages<E: From<QueryError>>(
+        &self,
+        stages: &[Stage],
+        collections: &dyn Collections,
+        scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
+    ) -> Result<Vec<Aggregated>, E> {
+        let mut sink = sink::chain(stages, self.limits, collections, Kept::new(self.limits));
         let mut outcome = Ok(Flow::More);
         scan(&mut |document| {
             outcome = sink.push(Row::Document(document));

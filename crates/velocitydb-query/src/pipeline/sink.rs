@@ -18,7 +18,7 @@ use crate::error::QueryError;
 use crate::filter::Filter;
 use crate::limits::{Kept, Limits, map_bytes};
 use crate::row::{Aggregated, Row, RowRef};
-use crate::sort::{Direction, Sorter};
+use crate::sort::{Direction, Sorter, tie_direction};
 
 /// Whether more rows can still change the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +92,7 @@ pub(super) fn chain<'p>(
 }
 
 /// How many of the first rows these stages can make use of; `None` when all.
-fn wanted(stages: &[Stage]) -> Option<usize> {
+pub(super) fn wanted(stages: &[Stage]) -> Option<usize> {
     let mut skipped = 0_usize;
     for stage in stages {
         match stage {
@@ -207,9 +207,11 @@ impl Sink for Count<'_> {
     }
 }
 
-/// Documents are ordered by id where their fields are equal, other rows as they came.
+/// Documents are ordered by id where their fields are equal, in the direction of the last field as
+/// in [`Find`](crate::Find); other rows as they came.
 struct Sort<'p> {
     sorter: Sorter<'p, Row<'static>>,
+    ties: Direction,
     came: u64,
     next: Next<'p>,
 }
@@ -221,8 +223,10 @@ impl<'p> Sort<'p> {
         limits: Limits,
         next: Next<'p>,
     ) -> Sort<'p> {
+        let ties = tie_direction(by);
         Sort {
-            sorter: Sorter::new(by, wanted, Kept::of("$sort", limits)),
+            sorter: Sorter::new(by, wanted, Kept::of("$sort", limits)).ties(ties),
+            ties,
             came: 0,
             next,
         }
@@ -231,7 +235,12 @@ impl<'p> Sort<'p> {
 
 impl Sink for Sort<'_> {
     fn push(&mut self, row: Row<'_>) -> Result<Flow, QueryError> {
-        let came = self.came.to_be_bytes();
+        // Turned here where the sorter turns ties, so that it stays what it is.
+        let came = match self.ties {
+            Direction::Ascending => self.came,
+            Direction::Descending => !self.came,
+        };
+        let came = came.to_be_bytes();
         self.came += 1;
         let read = row.as_ref();
         let tie = match read {

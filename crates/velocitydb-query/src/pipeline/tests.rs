@@ -242,7 +242,14 @@ fn project_renames_and_leaves_out_what_is_absent() {
 #[test]
 fn sorting_documents_and_rows() {
     let carriers = || pipeline().project([("c", "carrier"), ("d", "delay")]);
-    // Documents by id where they are equal, rows as they came.
+    // Documents by id where they are equal, in the direction of the last field; rows as they came.
+    check(
+        &pipeline()
+            .sort([("carrier", DESC)])
+            .limit(2)
+            .project([("id", "_id")]),
+        &[r#"{"id":2}"#, r#"{"id":0}"#],
+    );
     check(
         &pipeline()
             .sort([("carrier", DESC), ("delay", ASC)])

@@ -7,6 +7,7 @@
 // All of it is test code, helpers as well.
 #![allow(clippy::unwrap_used)]
 
+mod aggregates;
 mod alter;
 mod batches;
 mod changes;

@@ -1,0 +1,331 @@
+//! Running pipelines: over a snapshot, with the other collections that `$lookup` reads at the same
+//! log index, and `$out`, which writes the rows into a collection.
+//!
+//! A pipeline's first filter and a sort behind it are planned as a find
+//! ([`Pipeline::beginning`]). Tests: `aggregates` in tests/it.
+
+use std::cell::RefCell;
+use std::collections::HashSet;
+
+use velocitydb_engine::command::Refusal;
+use velocitydb_engine::{Document, Error};
+use velocitydb_query::plan::{Explained, Meter, Step};
+use velocitydb_query::{
+    self as query, Aggregated, Collections, Filter, Find, Pipeline, Plan, QueryError,
+};
+use velocitydb_types::{Fields, Key, Path, RawMap, Value};
+
+use crate::batch::{Batch, refused};
+use crate::collection::Collection;
+use crate::database::Database;
+use crate::doors::take_metadata;
+use crate::input::{Input, resolve};
+use crate::view::{CollectionView, Failure};
+
+/// A batch of `$out` has at most so many documents …
+const BATCH_ROWS: usize = 1000;
+/// … and ends with the one that brings it to so many bytes.
+const BATCH_BYTES: usize = 4 << 20;
+
+impl CollectionView {
+    /// Runs an aggregation pipeline over the documents. Those of a filter and a sort at its
+    /// beginning are found as by [`CollectionView::find`]; `$lookup` reads other collections at the
+    /// same log index.
+    ///
+    /// # Errors
+    /// Beside those of [`Pipeline::run`]: `$out`, since a view only reads; a collection of `$lookup`
+    /// that is not there.
+    pub fn aggregate(&self, pipeline: &Pipeline) -> Result<Vec<Aggregated>, Error> {
+        match pipeline.out() {
+            None => self
+                .rows(pipeline, &mut Meter::default())
+                .map(|(rows, _)| rows),
+            Some(name) => Err(Error::Invalid(format!(
+                "$out: the rows cannot be written into {name:?} from a view of {:?}, which is \
+                 read-only; run the pipeline on the collection itself",
+                self.definition().name
+            ))),
+        }
+    }
+
+    /// The rows, and how the documents were found.
+    fn rows(
+        &self,
+        pipeline: &Pipeline,
+        meter: &mut Meter,
+    ) -> Result<(Vec<Aggregated>, Option<Plan>), Error> {
+        let others = Others {
+            view: self,
+            failed: RefCell::default(),
+        };
+        let mut plan = None;
+        let rows = pipeline.run_planned(&others, |find, visit| {
+            plan = Some(self.answer(find, meter, visit).map_err(of_sort)?);
+            Ok::<_, Failure>(())
+        });
+        match others.failed.into_inner() {
+            Some(error) => Err(error),
+            None => Ok((rows?, plan)),
+        }
+    }
+
+    /// How the documents of a pipeline would be found, and the stages that are left to do with
+    /// them.
+    pub fn explain_aggregate(&self, pipeline: &Pipeline) -> Result<Explained, Error> {
+        pipeline.check().map_err(Failure::Query)?;
+        let (find, _) = pipeline.beginning();
+        Ok(with_stages(pipeline, self.explain(&find)?))
+    }
+
+    /// Runs a pipeline, and what its steps did; the time of the stages is part of that of the step
+    /// that reaches documents. `$out` writes nothing.
+    pub fn explain_analyze_aggregate(&self, pipeline: &Pipeline) -> Result<Explained, Error> {
+        let mut meter = Meter {
+            timed: true,
+            ..Meter::default()
+        };
+        let (_, plan) = self.rows(pipeline, &mut meter)?;
+        let (find, _) = pipeline.beginning();
+        let plan = plan.map(|plan| plan.explain(&find, Some(&meter)));
+        let explained = plan.map_or_else(|| self.explain(&find), Ok)?;
+        Ok(with_stages(pipeline, explained))
+    }
+}
+
+/// Puts the stages of a pipeline that are left above the plan of its beginning.
+fn with_stages(pipeline: &Pipeline, mut explained: Explained) -> Explained {
+    // The limit takes part in the choice; what is done is its stage.
+    explained.steps.retain(|step| step.name != "limit");
+    let (_, stages) = pipeline.beginning();
+    let stages = stages.iter().rev().map(|stage| Step {
+        name: stage.name(),
+        detail: String::new(),
+        guessed: None,
+        rows: None,
+        ns: None,
+    });
+    explained.steps.splice(..0, stages);
+    explained
+}
+
+/// A find inside a pipeline keeps something only to sort it.
+fn of_sort(failure: Failure) -> Failure {
+    match failure {
+        Failure::Query(
+            error @ (QueryError::TooManyRows { .. } | QueryError::TooManyBytes { .. }),
+        ) => Failure::Query(QueryError::Stage {
+            stage: "$sort",
+            source: Box::new(error),
+        }),
+        failure => failure,
+    }
+}
+
+/// What `$lookup` reads.
+struct Others<'v> {
+    view: &'v CollectionView,
+    /// The first error of the database, which says more than that of the pipeline it ends.
+    failed: RefCell<Option<Error>>,
+}
+
+impl Others<'_> {
+    fn named(&self, name: &str) -> Result<CollectionView, Error> {
+        let other = self.view.view.collection(name)?;
+        Ok(CollectionView {
+            interrupt: self.view.interrupt.clone(),
+            ..other
+        })
+    }
+
+    fn visit(
+        &self,
+        collection: &str,
+        filter: &Filter,
+        visit: &mut dyn FnMut(Document) -> bool,
+    ) -> Result<(), Error> {
+        let other = self.named(collection)?;
+        match filter {
+            Filter::Eq(path, id) if is_id(path) => {
+                // A value that can be no id is that of no document.
+                if let Ok(key) = Key::from_value(id)
+                    && let Some(document) = other.get(&key)?
+                {
+                    visit(document);
+                }
+                Ok(())
+            }
+            filter => other.find_each(&Find::new(filter.clone()), visit),
+        }
+    }
+}
+
+impl Collections for Others<'_> {
+    fn is_indexed(&self, collection: &str, path: &Path) -> bool {
+        let Ok(other) = self.named(collection) else {
+            return false;
+        };
+        // Asked for some value: whether an index wins depends on the path and on how many there are.
+        let find = Find::new(Filter::Eq(path.clone(), Value::Int(0)));
+        let plan = query::plan(&other.runtime, &find);
+        is_id(path) || plan.is_ok_and(|plan| plan.index().is_some())
+    }
+
+    fn find(
+        &self,
+        collection: &str,
+        filter: &Filter,
+        visit: &mut dyn FnMut(Document) -> bool,
+    ) -> Result<(), QueryError> {
+        self.visit(collection, filter, visit).map_err(|error| {
+            let refused = QueryError::Collection {
+                name: collection.to_owned(),
+                reason: error.to_string(),
+                class: error.class(),
+            };
+            self.failed.borrow_mut().get_or_insert(error);
+            refused
+        })
+    }
+}
+
+fn is_id(path: &Path) -> bool {
+    path.first() == "_id" && path.rest().is_empty()
+}
+
+impl Collection {
+    /// Runs an aggregation pipeline over the documents.
+    ///
+    /// With `$out` the rows replace the content of the collection of that name, which is created
+    /// where it is not there, and the answer is one row: its name, and how many documents were
+    /// written. A row's `_id` is the document's id; without one, or with null, it is given a new one.
+    /// All rows are made, and judged by the schema, before anything is written. Then removing the
+    /// old documents is one atomic step, and each batch of new ones (1,000, or 4 MiB) is one: who
+    /// reads meanwhile sees a part. What is refused after that, say by a unique index or for want of
+    /// memory, leaves the batches before it, and not the old documents.
+    pub fn aggregate(&self, pipeline: &Pipeline) -> Result<Vec<Aggregated>, Error> {
+        let view = self.view()?;
+        let Some(name) = pipeline.out() else {
+            return view.aggregate(pipeline);
+        };
+        if self.call().idempotency.is_some() {
+            let what = "$out makes several writes, and an idempotency key is for one: a pipeline \
+                        that is run again writes the same anew";
+            return Err(Error::Invalid(what.into()));
+        }
+        let rows = identified(view.rows(pipeline, &mut Meter::default())?.0)?;
+        self.judge(name, &rows)?;
+        // Its snapshot keeps what is about to be replaced.
+        drop(view);
+        let documents = rows.len() as u64;
+        self.replace_all(name, rows)?;
+        Ok(vec![Aggregated::from([
+            ("collection".to_owned(), name.into()),
+            ("documents".to_owned(), documents.into()),
+        ])])
+    }
+
+    /// Refuses rows that the collection `name`, if it is there, would refuse whatever it holds, and
+    /// two of one id.
+    fn judge(&self, name: &str, rows: &[(Option<Key>, Fields)]) -> Result<(), Error> {
+        let inner = self.inner();
+        let runtime = match inner.runtime(name) {
+            Ok(runtime) => Some(runtime),
+            Err(Error::UnknownCollection(_)) => None,
+            Err(error) => return Err(error),
+        };
+        let (now, mut seen) = (inner.begin(self.call())?, HashSet::new());
+        for (at, (id, fields)) in rows.iter().enumerate() {
+            let key = match &runtime {
+                None => id.clone(),
+                Some(runtime) => {
+                    let input = Input::from(fields);
+                    let resolved = resolve(runtime, &input, id.as_ref(), now, &inner.random);
+                    let (key, fields) = resolved.map_err(|error| at_row(at, error))?;
+                    let schema = &runtime.definition.schema;
+                    let fits = schema.check(RawMap::trusted(&fields));
+                    fits.map_err(|error| refused(at, Refusal::Schema(error)))?;
+                    Some(key.into_owned())
+                }
+            };
+            if let Some(key) = key
+                && let Some(key) = seen.replace(key)
+            {
+                let what = format!("$out: row {at}: another row has the id {key} too");
+                return Err(Error::Invalid(what));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts `rows` in place of what the collection `name` holds.
+    fn replace_all(&self, name: &str, rows: Vec<(Option<Key>, Fields)>) -> Result<(), Error> {
+        let db = Database(self.inner());
+        match db.collection(name) {
+            Ok(out) => {
+                out.with(self.call().clone()).truncate()?;
+            }
+            Err(Error::UnknownCollection(_)) => {
+                let definition = crate::Definition::new(name);
+                db.create_collection_with(definition, self.call())?;
+            }
+            Err(error) => return Err(error),
+        }
+        let begin = || Batch::atomic().expires(self.call().expires);
+        let (mut batch, mut bytes) = (begin(), 0);
+        let mut written = 0;
+        let mut write = |batch: Batch<'_>| {
+            let count = batch.len();
+            if count > 0 {
+                db.batch_with(batch, self.call())
+                    .map_err(|error| at_row(written, error))?;
+                written += count;
+            }
+            Ok::<_, Error>(())
+        };
+        for (id, fields) in rows {
+            bytes += fields.as_bytes().len();
+            batch = match id {
+                Some(id) => batch.insert_with_id(name, id, fields),
+                None => batch.insert(name, fields),
+            };
+            if batch.len() >= BATCH_ROWS || bytes >= BATCH_BYTES {
+                write(std::mem::replace(&mut batch, begin()))?;
+                bytes = 0;
+            }
+        }
+        write(batch)
+    }
+}
+
+/// The error with the number of the row, of which there were so many before.
+fn at_row(before: usize, error: Error) -> Error {
+    match error {
+        Error::Refused { operation, refusal } => Error::Refused {
+            operation: before + operation,
+            refusal,
+        },
+        error => error,
+    }
+}
+
+/// Rows as documents: their ids, and the rest of them.
+fn identified(rows: Vec<Aggregated>) -> Result<Vec<(Option<Key>, Fields)>, Error> {
+    let rows = rows.into_iter().enumerate();
+    let document = |(at, mut row): (usize, Aggregated)| {
+        let wrong = |what: String| Error::Invalid(format!("$out: row {at}: {what}"));
+        let id = take_metadata(&mut row).filter(|id| !id.is_null());
+        let id = id.map(|id| {
+            let key = Key::from_value(&id);
+            key.map_err(|error| {
+                wrong(format!(
+                    "its _id cannot be that of a document: {error}; give it another name, as with \
+                     $by in place of _id in a $group"
+                ))
+            })
+        });
+        let id = id.transpose()?;
+        let fields = Fields::from_map(&row).map_err(|error| wrong(error.to_string()))?;
+        Ok((id, fields))
+    };
+    rows.map(document).collect()
+}
