@@ -11,6 +11,7 @@
 //! Tests: `engine::tests`; with faults and crashes in `velocitydb-sim`.
 
 mod follow;
+mod indexes;
 mod rekey;
 mod stats;
 
@@ -138,12 +139,6 @@ struct Files {
 const RETIRED_DOCUMENTS_MIN: u64 = 1000;
 /// Expired documents removed while writers wait.
 const EXPIRED_STEP: usize = 128;
-
-/// Rows that are put into an index at a time.
-const INDEX_STEP_ROWS: u32 = 256;
-
-/// What an entry of an index is taken to need before it is made.
-const INDEX_ENTRY_BYTES: usize = 64;
 /// How far log time may stay behind the clock while expired documents wait for it.
 const TICK_AFTER_US: i64 = 1_000_000;
 
@@ -615,28 +610,6 @@ impl Engine {
         }
         self.expired.fetch_add(removed as u64, Ordering::Relaxed);
         removed
-    }
-
-    /// Goes on building indexes that are not built yet, of one collection or of all, for a moment
-    /// during which writers wait; whether there is more to do.
-    ///
-    /// # Errors
-    /// When there is no memory for more.
-    pub fn build_indexes(&self, of: Option<CollectionId>) -> Result<bool, Error> {
-        let state = self.writer.lock();
-        let building = state.catalog.by_id.values().find_map(|collection| {
-            let wanted = of.is_none_or(|id| id == collection.id);
-            let indexes = collection.table.indexes();
-            let index = indexes.iter().find(|index| wanted && !index.is_built())?;
-            Some((Arc::clone(collection), Arc::clone(index)))
-        });
-        let Some((collection, index)) = building else {
-            return Ok(false);
-        };
-        self.fits(INDEX_STEP_ROWS as usize * INDEX_ENTRY_BYTES)?;
-        collection.table.build_step(&index, INDEX_STEP_ROWS);
-        MutexGuard::unlock_fair(state);
-        Ok(true)
     }
 
     /// Writes a checkpoint of the present state, beside running writers, and lets go of the log

@@ -53,7 +53,7 @@ pub(crate) struct App {
     room: Arc<Semaphore>,
     full_writes: Arc<AtomicUsize>,
     /// For each of [`STREAMS_MAX`].
-    pub(crate) streams: Arc<Semaphore>,
+    pub(crate) answers: Arc<Semaphore>,
 }
 
 /// A request's right to be worked on, and until when. Given back when the last clone goes: work
@@ -92,7 +92,7 @@ impl App {
             transactions: Arc::new(Transactions::new(&config, database.clone())),
             streams: Streams::new(config.streams_max, &database),
             full_writes: Arc::default(),
-            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            answers: Arc::new(Semaphore::new(STREAMS_MAX)),
             config,
             database,
             metrics,

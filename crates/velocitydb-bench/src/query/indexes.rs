@@ -79,7 +79,7 @@ pub(super) fn entries(subject: &Subject) -> Result<Vec<Row>, BenchError> {
     let count = subject.options.documents;
     let (_db, people) = empty(None)?;
     for at in 0..count {
-        people.insert_with_id(at as i64, &lookups::person(at))?;
+        people.insert_with_id(at as i64, lookups::person(at))?;
     }
     let bytes = || Ok::<_, BenchError>(people.stats()?.bytes.indexes as f64);
     let before = bytes()?;

@@ -67,7 +67,7 @@ pub(super) fn people(count: usize) -> Result<(Database, Collection), BenchError>
         .create_collection(Definition::new("people").schema(schema))?
         .value;
     for at in 0..count {
-        people.insert_with_id(at as i64, &person(at))?;
+        people.insert_with_id(at as i64, person(at))?;
     }
     Ok((db, people))
 }

@@ -160,7 +160,7 @@ async fn distinct(
 
 /// What is to be explained.
 enum Explained {
-    Find(Find),
+    Find(Box<Find>),
     Pipeline(Pipeline),
 }
 
@@ -218,5 +218,5 @@ fn read_explained(mut question: Json, bounds: &Bounds) -> Result<Explained, Prob
     let mut find = query::find(&question, bounds)?;
     let limit = page_limit(&find)?;
     let after = find.after.take();
-    Ok(Explained::Find(find.page(after).limit(limit)))
+    Ok(Explained::Find(Box::new(find.page(after).limit(limit))))
 }

@@ -177,7 +177,7 @@ async fn find(
         let app = Arc::clone(&ask.app);
         let begin = move || {
             let asked = Asked::read(read(&slot)?, &bounds, Form::Lines)?;
-            let permit = Arc::clone(&app.streams).try_acquire_owned();
+            let permit = Arc::clone(&app.answers).try_acquire_owned();
             let permit = permit.map_err(|_| {
                 let what = format!("{STREAMS_MAX} answers as lines are being sent: try again");
                 Problem::new("overloaded", what)

@@ -170,7 +170,7 @@ fn an_index_never_changes_an_answer() {
             if random.random_bool(0.2) {
                 let _ = docs.delete(id);
             } else {
-                docs.upsert(id, &random_document(random)).unwrap();
+                docs.upsert(id, random_document(random)).unwrap();
             }
         };
         for _ in 0..random.random_range(0..400) {

@@ -1,11 +1,36 @@
+//! The index against a set, with long entries, and with readers beside a writer.
+
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 
 use crossbeam_epoch::pin;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 
 use super::*;
+
+/// Numbers from a seed: SplitMix64 (Steele et al. 2014).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ mixed >> 31) as usize % end
+    }
+
+    fn range(&mut self, range: std::ops::Range<usize>) -> usize {
+        range.start + self.below(range.end - range.start)
+    }
+
+    fn percent(&mut self, percent: usize) -> bool {
+        self.below(100) < percent
+    }
+
+    fn bytes(&mut self, len: usize, alphabet: usize) -> Vec<u8> {
+        (0..len).map(|_| self.below(alphabet) as u8).collect()
+    }
+}
 
 const ALL: Range<'static> = Range {
     from: Bound::Unbounded,
@@ -25,16 +50,16 @@ fn held(index: &OrderedIndex, range: &Range<'_>, order: Order) -> Vec<Vec<u8>> {
 #[test]
 fn it_is_a_set_in_order() {
     for seed in 0..30 {
-        let mut random = StdRng::seed_from_u64(seed);
+        let mut random = Random(seed);
         let (index, mut model) = (OrderedIndex::new(), BTreeSet::new());
-        let alphabet = random.random_range(2..255);
-        let len_max = random.random_range(3..40);
-        let growing = random.random_range(0.3..0.9);
+        let alphabet = random.range(2..255);
+        let len_max = random.range(3..40);
+        let growing = random.range(30..90);
         for step in 0..4000 {
-            let len = random.random_range(0..len_max);
-            let mut entry: Vec<u8> = (0..len).map(|_| random.random_range(0..alphabet)).collect();
+            let len = random.range(0..len_max);
+            let mut entry = random.bytes(len, alphabet);
             let near = model.range(entry.clone()..).next();
-            if random.random_bool(if step < 2000 { growing } else { 1.0 - growing }) {
+            if random.percent(if step < 2000 { growing } else { 100 - growing }) {
                 assert_eq!(
                     index.insert(&entry, &pin()),
                     model.insert(entry),
@@ -52,10 +77,10 @@ fn it_is_a_set_in_order() {
             if step % 100 != 0 {
                 continue;
             }
-            let bound = |random: &mut StdRng| {
-                let len = random.random_range(0..3);
-                let bytes: Vec<u8> = (0..len).map(|_| random.random_range(0..alphabet)).collect();
-                match random.random_range(0..3) {
+            let bound = |random: &mut Random| {
+                let len = random.range(0..3);
+                let bytes = random.bytes(len, alphabet);
+                match random.range(0..3) {
                     0 => Bound::Included(bytes),
                     1 => Bound::Excluded(bytes),
                     _ => Bound::Unbounded,
@@ -183,21 +208,21 @@ impl Drop for SetWhenDropped<'_> {
 #[test]
 fn long_entries_are_borne() {
     let index = OrderedIndex::new();
-    let mut random = StdRng::seed_from_u64(1);
+    let mut random = Random(1);
     let mut model = BTreeSet::new();
     let beginnings: Vec<String> = ["a", "b", "c"]
         .iter()
         .map(|c| c.repeat(ENTRY_BYTES_MAX - 8))
         .collect();
     for step in 0..3000 {
-        let beginning = &beginnings[random.random_range(0..3)];
-        let len = if random.random_bool(0.9) {
+        let beginning = &beginnings[random.range(0..3)];
+        let len = if random.percent(90) {
             beginning.len()
         } else {
-            random.random_range(0..beginning.len())
+            random.range(0..beginning.len())
         };
-        let entry = format!("{}{}", &beginning[..len], random.random_range(0..9999)).into_bytes();
-        if step < 1500 || random.random_bool(0.2) {
+        let entry = format!("{}{}", &beginning[..len], random.range(0..9999)).into_bytes();
+        if step < 1500 || random.percent(20) {
             assert_eq!(index.insert(&entry, &pin()), model.insert(entry));
         } else if let Some(entry) = model.range(entry..).next().cloned() {
             assert!(index.remove(&entry, &pin()) && model.remove(&entry));
@@ -236,10 +261,10 @@ fn readers_beside_a_writer_miss_nothing_that_stays() {
             });
         }
         let _done = SetWhenDropped(&done);
-        let mut random = StdRng::seed_from_u64(1);
+        let mut random = Random(1);
         for _ in 0..60_000 {
-            let number = random.random_range(0..100_000_u32);
-            if number % 50 != 0 {
+            let number = random.below(100_000) as u32;
+            if !number.is_multiple_of(50) {
                 let entry = number.to_be_bytes();
                 if !index.insert(&entry, &pin()) {
                     index.remove(&entry, &pin());

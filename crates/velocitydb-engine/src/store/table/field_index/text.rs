@@ -12,7 +12,7 @@
 //! Ranking is BM25 over all texts that are kept, old versions included. Tests: `search` in the
 //! embedded library's tests/it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -50,6 +50,9 @@ pub(crate) struct Hit {
     pub(crate) row: RowId,
     pub(crate) fingerprint: u32,
 }
+
+/// Something of texts, by row and fingerprint.
+type Texts<V> = HashMap<(RowId, u32), V, foldhash::fast::FixedState>;
 
 /// One word in one text.
 struct Posting {
@@ -112,7 +115,7 @@ impl TextIndex {
         let Some(fingerprint) = self.fingerprint(fields) else {
             return 0;
         };
-        let mut positions: HashMap<Box<str>, Vec<u32>> = HashMap::new();
+        let mut positions: BTreeMap<Box<str>, Vec<u32>> = BTreeMap::new();
         let (mut words, mut offset) = (0, 0);
         let mut scratch = self.scratch.lock();
         self.texts(fields, |text| {
@@ -175,9 +178,8 @@ impl TextIndex {
         }
     }
 
-    /// Calls `each` with the term, what follows it, and the frequency's place of every posting of
-    /// the terms from some bytes to before others.
-    fn postings(&self, from: &[u8], to: Bound<&[u8]>, each: &mut dyn FnMut(&[u8], Posting, &[u8])) {
+    /// Calls `each` with every posting, and its encoded positions, of the terms from some bytes to before others.
+    fn postings(&self, from: &[u8], to: Bound<&[u8]>, each: &mut dyn FnMut(Posting, &[u8])) {
         let range = Range {
             from: Bound::Included(from),
             to,
@@ -187,7 +189,7 @@ impl TextIndex {
                 let Some(end) = entry.iter().position(|&byte| byte == 0) else {
                     return true;
                 };
-                let (term, rest) = (&entry[..end], &entry[end + 1..]);
+                let rest = &entry[end + 1..];
                 let number = |at: usize| {
                     let bytes = rest.get(at..at + 4).and_then(|bytes| bytes.first_chunk());
                     bytes.map_or(0, |bytes| u32::from_be_bytes(*bytes))
@@ -200,13 +202,13 @@ impl TextIndex {
                     words: number(8),
                     frequency,
                 };
-                each(term, posting, positions);
+                each(posting, positions);
                 true
             });
     }
 
     /// The postings of one term.
-    fn of_term(&self, term: &str, each: &mut dyn FnMut(&[u8], Posting, &[u8])) {
+    fn of_term(&self, term: &str, each: &mut dyn FnMut(Posting, &[u8])) {
         let (from, to) = (
             [term.as_bytes(), &[0]].concat(),
             [term.as_bytes(), &[1]].concat(),
@@ -245,9 +247,9 @@ impl TextIndex {
 
     /// The texts that one part of a query finds, by row and fingerprint, with what it adds to
     /// their scores.
-    fn find(&self, part: &Part) -> HashMap<(RowId, u32), f64> {
-        let mut found: HashMap<(RowId, u32), (u32, u32)> = HashMap::new();
-        let mut add = |_: &[u8], posting: Posting, _: &[u8]| {
+    fn find(&self, part: &Part) -> Texts<f64> {
+        let mut found: Texts<(u32, u32)> = Texts::default();
+        let mut add = |posting: Posting, _: &[u8]| {
             let of = found.entry((posting.row, posting.fingerprint)).or_default();
             *of = (of.0 + posting.frequency, posting.words);
         };
@@ -280,12 +282,12 @@ impl TextIndex {
     }
 
     /// The texts with words at these distances from each other: how often, and their words.
-    fn find_phrase(&self, words: &[(Box<str>, u32)]) -> HashMap<(RowId, u32), (u32, u32)> {
+    fn find_phrase(&self, words: &[(Box<str>, u32)]) -> Texts<(u32, u32)> {
         // Where the phrase may begin, in each text that has had all words so far.
-        let mut begins: Option<HashMap<(RowId, u32), (Vec<u32>, u32)>> = None;
+        let mut begins: Option<Texts<(Vec<u32>, u32)>> = None;
         for (word, distance) in words {
-            let mut next = HashMap::new();
-            self.of_term(word, &mut |_, posting, mut positions| {
+            let mut next = Texts::default();
+            self.of_term(word, &mut |posting, mut positions| {
                 let text = (posting.row, posting.fingerprint);
                 let before = begins.as_ref().map(|begins| begins.get(&text));
                 if matches!(before, Some(None)) {
@@ -316,10 +318,10 @@ impl TextIndex {
 
     /// The texts that answer a query, in no order.
     pub(super) fn search(&self, query: &TermQuery) -> Vec<Hit> {
-        let mut all: Option<HashMap<(RowId, u32), f64>> = None;
+        let mut all: Option<Texts<f64>> = None;
         // The rarest would be best first; without frequencies the order of the query will do.
         for any in &query.required {
-            let mut clause: HashMap<(RowId, u32), f64> = HashMap::new();
+            let mut clause: Texts<f64> = Texts::default();
             for part in any {
                 for (text, score) in self.find(part) {
                     *clause.entry(text).or_default() += score;
