@@ -646,36 +646,6 @@ impl Engine {
         self.writer.lock().digest()
     }
 
-    /// Figures for metrics.
-    pub fn stats(&self) -> EngineStats {
-        let (snapshots, oldest_snapshot) = self.shared.logged.snapshots.in_use();
-        let log = self.files.as_ref().map(|files| files.log.stats());
-        let checkpoints = self.files.as_ref().map(|files| files.checkpoints.stats());
-        let checkpoints = checkpoints.unwrap_or_default();
-        let rekey = Rekey {
-            files: checkpoints.rekey_files + log.map_or(0, |log| log.rekey_segments),
-            bytes: checkpoints.rekey_bytes + log.map_or(0, |log| log.rekey_bytes),
-        };
-        let (history_bytes, followers) = self.shared.history.figures();
-        EngineStats {
-            history_bytes: history_bytes as u64,
-            followers,
-            key: self.files.as_ref().and_then(|files| files.log.key()),
-            rekey,
-            visible_index: self.visible_index(),
-            entries: self.entries.load(Ordering::Relaxed),
-            refusals: self.refusals.load(Ordering::Relaxed),
-            memory_used: self.shared.memory.used(),
-            memory_limit: self.shared.memory.limit(),
-            snapshots,
-            oldest_snapshot,
-            snapshots_given_up: self.given_up.load(Ordering::Relaxed),
-            expired: self.expired.load(Ordering::Relaxed),
-            log,
-            checkpoints,
-        }
-    }
-
     /// Fails when the database was closed or its log has failed.
     pub fn check_open(&self) -> Result<(), Error> {
         if let Some(cause) = self.closed.get() {

@@ -194,3 +194,24 @@ fn an_index_is_made_while_writers_run() {
         "all are in the index"
     );
 }
+
+/// The definitions of the page on indexes are made, together, over documents that fit them.
+#[test]
+fn the_examples_of_the_page_are_indexes() {
+    let root = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+    let page = std::fs::read_to_string(format!("{root}/../../docs/reference/indexes.md")).unwrap();
+    let db = Database::open(velocitydb::Options::in_memory()).unwrap();
+    let collection = db.create_collection(Definition::new("c")).unwrap().value;
+    let mut count = 0;
+    for block in page.split("```json\n").skip(1) {
+        let (text, _) = block.split_once("```").unwrap();
+        let index: IndexDefinition = serde_json::from_str(text).unwrap();
+        collection.create_index(index.clone()).unwrap();
+        assert_eq!(
+            collection.definition().unwrap().indexes.last(),
+            Some(&index)
+        );
+        count += 1;
+    }
+    assert_eq!((count, collection.indexes().unwrap().len()), (7, 7));
+}
