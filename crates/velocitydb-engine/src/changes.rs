@@ -441,8 +441,9 @@ impl History {
 const LOOK_AT_MAX: usize = 256;
 /// Changes taken in one turn.
 const TAKE_MAX: usize = 64;
-/// Bytes of changes taken in one turn, but for the first.
-const TAKE_BYTES_MAX: usize = 1 << 20;
+/// Bytes of changes taken in one turn, but for the first: a stream holds two turns at most, whether
+/// the history still has them or not.
+const TAKE_BYTES_MAX: usize = 256 << 10;
 
 /// One reader of the history. From `Engine::follow`.
 pub struct Follower {

@@ -309,6 +309,14 @@ mod tests {
             (Error::QueryTimeout, 504),
             (Error::QueryLimit("x".into()), 422),
             (Error::SnapshotTooOld { index: 1 }, 503),
+            (
+                Error::PositionGone {
+                    asked: 1.into(),
+                    oldest: 2.into(),
+                    newest: 3.into(),
+                },
+                410,
+            ),
             (Error::Damaged("x".into()), 500),
             (Error::UnsupportedFormat("x".into()), 503),
         ] {
