@@ -10,10 +10,10 @@
 //!
 //! Tests: `engine::tests`; with faults and crashes in `velocitydb-sim`.
 
-mod follow;
 mod indexes;
 mod rekey;
 mod stats;
+mod visibility;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +31,7 @@ use crate::catalog::{Alteration, Catalog, Collection, CollectionId, Persistence}
 use crate::changes::HistoryOptions;
 use crate::checkpoint::Checkpoints;
 use crate::command::{Command, Results};
-use crate::commit::{self, Commits, Durability};
+use crate::commit::{Commits, Durability};
 use crate::disk::{Disk, DiskLock};
 use crate::error::Error;
 use crate::log::{FlushLevel, Log};
@@ -526,23 +526,6 @@ impl Engine {
         match self.wait_visible(read) {
             Ok(()) => Error::Refused { operation, refusal },
             Err(error) => error,
-        }
-    }
-
-    /// Returns once this log index is visible; [`Error::Invalid`] when it was not written yet.
-    pub fn wait_visible(&self, index: u64) -> Result<(), Error> {
-        match &self.files {
-            Some(files) => {
-                let visible = &self.shared.logged.visible;
-                let waited = self.commits.wait(index, &files.log, visible);
-                if waited.is_err() {
-                    // Those who follow shall see that nothing comes any more.
-                    visible.bell().ring();
-                }
-                waited
-            }
-            None if index <= self.visible_index() => Ok(()),
-            None => Err(commit::not_written(index)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Following the changes: when they are noted, and who is woken.
+//! Waiting for what is visible, and following the changes: when they are noted, who is woken.
 
 use std::sync::Arc;
 
@@ -6,9 +6,27 @@ use velocitydb_types::Timestamp;
 
 use super::Engine;
 use crate::changes::{Follower, VisibleWatch};
+use crate::commit;
 use crate::error::Error;
 
 impl Engine {
+    /// Returns once this log index is visible; [`Error::Invalid`] when it was not written yet.
+    pub fn wait_visible(&self, index: u64) -> Result<(), Error> {
+        match &self.files {
+            Some(files) => {
+                let visible = &self.shared.logged.visible;
+                let waited = self.commits.wait(index, &files.log, visible);
+                if waited.is_err() {
+                    // Those who follow shall see that nothing comes any more.
+                    visible.bell().ring();
+                }
+                waited
+            }
+            None if index <= self.visible_index() => Ok(()),
+            None => Err(commit::not_written(index)),
+        }
+    }
+
     /// Follows the changes of logged collections from now on: every snapshot that is taken after
     /// this has returned is at or behind the follower's position, so that nothing is missed
     /// between the two.
