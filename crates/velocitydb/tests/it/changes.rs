@@ -501,12 +501,15 @@ fn a_full_write_is_told_once_it_is_on_the_disk() {
     let db = Database::open(options).unwrap();
     let tasks = create(&db, "tasks").with(Call::new().durability(Durability::Full));
     let mut changes = tasks.changes().open().unwrap();
+    // What is visible is told meanwhile, and nothing more.
+    tasks.insert_with_id("before", json("{}")).unwrap();
     gate.shut();
     let write = {
         let tasks = tasks.clone();
         thread::spawn(move || tasks.insert_with_id("a", json("{}")))
     };
     gate.reached();
+    assert_eq!(all_words(&mut changes), ["before: tasks inserted - {}"]);
     assert!(!changes.is_behind());
     assert!(changes.try_next().unwrap().is_none());
     gate.open();
