@@ -82,6 +82,8 @@ pub enum QueryError {
     Json {
         /// What is wrong, and where.
         message: String,
+        /// Line and column, from 1, where there is one place.
+        place: Option<(usize, usize)>,
         /// Whether it is wrong or too much.
         class: ErrorClass,
     },
@@ -227,6 +229,14 @@ impl QueryError {
             Self::Stage { source, .. } => source.code(),
             Self::TooManyRows { .. } => ("too_many_rows", ErrorClass::Limit),
             Self::TooManyBytes { .. } => ("query_memory", ErrorClass::Limit),
+        }
+    }
+
+    /// Line and column of the text, from 1, where it is no JSON.
+    pub fn place(&self) -> Option<(usize, usize)> {
+        match self {
+            QueryError::Json { place, .. } => *place,
+            _ => None,
         }
     }
 

@@ -50,14 +50,24 @@ pub fn complete(line: &str, target: &mut dyn Target) -> Vec<Completion> {
             .collect(),
         ["\\json" | "\\timing" | "\\x"] => keywords(&["on", "off"]),
         [
-            "describe" | "get" | "list" | "count" | "insert" | "put" | "patch" | "delete" | "swap"
-            | "alter" | "drop",
-        ] => {
+            "describe" | "get" | "list" | "find" | "count" | "aggregate" | "explain" | "indexes"
+            | "insert" | "put" | "patch" | "delete" | "swap" | "alter" | "drop",
+        ]
+        | ["create" | "drop", "index"] => {
             let all = target.collections().unwrap_or_default();
             all.iter()
                 .filter_map(|one| Some((name(one)?.to_owned(), "collection".to_owned())))
                 .collect()
         }
+        ["create"] => keywords(&["index"]),
+        ["drop", "index", collection] => {
+            let all = target.indexes(collection).unwrap_or_default();
+            all.iter()
+                .filter_map(|one| Some((name(one)?.to_owned(), "index".to_owned())))
+                .collect()
+        }
+        ["find", _, ..] => keywords(&["sort", "project", "limit", "after", "hint"]),
+        ["explain", _, ..] => keywords(&["sort", "project", "limit", "hint", "analyze"]),
         ["list", _] => keywords(&["limit", "after"]),
         ["list", _, "limit", _] => keywords(&["after"]),
         ["list", _, "after", _] => keywords(&["limit"]),

@@ -33,7 +33,9 @@ pub use interactive::run as run_interactive;
 pub use render::{bytes, count, escape, thousands};
 pub use script::{Ended, OnError, run as run_script};
 pub use session::{Confirm, Flow, Format, Session, SharedTarget, Stop};
-pub use statement::{COMMANDS, CommandRow, Json, Setting, Statement, is_open, parse};
+pub use statement::{
+    COMMANDS, CommandRow, Explain, Json, Question, Setting, Statement, is_open, parse,
+};
 pub use status::{
     CheckpointStatus, CollectionStatus, HealthAnswer, LogStatus, ServerStatus, Status,
 };

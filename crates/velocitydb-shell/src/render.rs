@@ -2,8 +2,8 @@
 //!
 //! Invariant: no control character that a document holds reaches the terminal ([`escape`]); JSON
 //! stays valid, as such characters stand in its strings alone, and are escaped there.
-//! A table shows `_id` first and `_version` last; the other metadata is shown one field a line,
-//! and in JSON. Tests: below.
+//! A table shows `_id` first and `_version` last, where they are there; the other metadata is shown
+//! one field a line, and in JSON. Tests: below.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -129,13 +129,18 @@ pub fn documents(documents: &[Value], width: Option<usize>) -> String {
             columns.push(name);
         }
     }
-    // The id and the version are always there.
+    // The id and the version have room always. Rows of queries need not have them.
     let room = width.map_or(usize::MAX, |width| {
         (width.saturating_sub(1) / (COLUMN_WIDTH_MIN + 3)).saturating_sub(2)
     });
     let left_out = columns.split_off(columns.len().min(room.max(1)));
-    columns.insert(0, "_id");
-    columns.push("_version");
+    let there = |name: &str| maps.iter().any(|map| map.contains_key(name));
+    if there("_id") {
+        columns.insert(0, "_id");
+    }
+    if there("_version") {
+        columns.push("_version");
+    }
     let right: Vec<bool> = columns
         .iter()
         .map(|name| {

@@ -12,11 +12,8 @@ use velocitydb::Value;
 
 use crate::complaint::Complaint;
 use crate::render::{self, escape};
-use crate::statement::{COMMANDS, CommandRow, Json, Setting, Statement, parse};
-use crate::targets::{Page, Target, TargetError};
-
-/// Documents that `list` shows when it does not say.
-const LIST_DOCUMENTS: usize = 20;
+use crate::statement::{COMMANDS, CommandRow, Json, Question, Setting, Statement, parse};
+use crate::targets::{LIST_DOCUMENTS, Page, Target, TargetError};
 
 /// A target that a session and its completion share.
 pub type SharedTarget = Arc<Mutex<Box<dyn Target>>>;
@@ -177,7 +174,34 @@ impl Session {
             Statement::List(name, limit, after) => target
                 .list(name, limit.unwrap_or(LIST_DOCUMENTS), after)
                 .map(|page| listed(name, limit, page)),
-            Statement::Count(name) => target.count(name).map(Answer::Count),
+            Statement::Find(name, question) => target
+                .find(name, &question)
+                .map(|page| found(name, &question, page)),
+            Statement::Count(name, filter) => target
+                .count(name, filter.map(|json| json.text))
+                .map(Answer::Count),
+            Statement::Aggregate(name, stages) => {
+                let rows = target.aggregate(name, stages.text);
+                rows.map(|rows| {
+                    let note = render::count(rows.len() as u64, "row");
+                    Answer::Documents(rows, note)
+                })
+            }
+            Statement::Explain(name, question, explain) => target
+                .explain(name, &question, explain, self.format)
+                .map(|plan| {
+                    let plan = plan.trim_end().to_owned();
+                    Answer::Text(plan.clone(), vec![plan])
+                }),
+            Statement::Indexes(name) => target.indexes(name).map(|all| self.indexes(&all)),
+            Statement::CreateIndex(name, json) => {
+                let done = || Answer::Done(format!("index of {} created", escape(name)));
+                target.create_index(name, json.text).map(|()| done())
+            }
+            Statement::DropIndex(name, index) => {
+                let done = || Answer::Done(format!("index {} dropped", escape(index)));
+                target.drop_index(name, index).map(|()| done())
+            }
             Statement::Insert(name, id, json) => target
                 .insert(name, id, json.text)
                 .map(|made| Answer::Written("inserted", made)),
@@ -228,7 +252,7 @@ impl Session {
     fn drop_collection(&mut self, name: &str) -> Result<Answer, Complaint> {
         let refused = |error| complaint(error, &[]);
         if let Confirm::User(ask) = &mut self.confirm {
-            let documents = lock(&self.target).count(name).map_err(refused)?;
+            let documents = lock(&self.target).count(name, None).map_err(refused)?;
             let question = format!(
                 "Drop {} with its {}? [y/N] ",
                 escape(name),
@@ -258,6 +282,44 @@ impl Session {
             ]
         });
         let right = [false, true, true, false];
+        Answer::Text(
+            render::table(&head, rows.collect(), &right, self.width),
+            json,
+        )
+    }
+
+    fn indexes(&self, all: &[Value]) -> Answer {
+        let json = all.iter().map(render::json).collect();
+        if all.is_empty() {
+            let text = "no indexes; `create index C {…}` makes one".to_owned();
+            return Answer::Text(text, json);
+        }
+        let head = [
+            "name", "kind", "fields", "entries", "distinct", "memory", "uses",
+        ];
+        let rows = all.iter().map(|one| {
+            let building = at(one, &["building", "done"]).is_some();
+            let unique = at(one, &["unique"]).is_some_and(|unique| *unique == Value::Bool(true));
+            let kind = text_of(one, "kind");
+            vec![
+                text_of(one, "name"),
+                match (unique, building) {
+                    (_, true) => format!("{kind}, being built"),
+                    (true, false) => format!("unique {kind}"),
+                    (false, false) => kind,
+                },
+                text_of(one, "fields"),
+                number_of(one, &["entries"]),
+                match at(one, &["distinct"]) {
+                    Some(Value::Int(_)) => number_of(one, &["distinct"]),
+                    _ => String::new(),
+                },
+                render::bytes(whole(one, &["bytes"])),
+                number_of(one, &["uses"]),
+            ]
+        });
+        let right = [false, false, false, true, true, true, true];
+        let head = head.map(str::to_owned);
         Answer::Text(
             render::table(&head, rows.collect(), &right, self.width),
             json,
@@ -343,6 +405,30 @@ fn listed(name: &str, limit: Option<usize>, page: Page) -> Answer {
     if let Some(next) = &page.next {
         let limit = limit.map_or(String::new(), |limit| format!(" limit {limit}"));
         note += &format!("; for more: list {}{limit} after {next}", escape(name));
+    }
+    Answer::Documents(page.documents, note)
+}
+
+fn found(name: &str, question: &Question<'_>, page: Page) -> Answer {
+    let mut note = render::count(page.documents.len() as u64, "document");
+    if let Some(next) = &page.next {
+        let mut again = format!("find {}", escape(name));
+        for (word, json) in [
+            ("", question.filter),
+            (" sort", question.sort),
+            (" project", question.project),
+        ] {
+            if let Some(json) = json {
+                again += &format!("{word} {}", escape(json.text));
+            }
+        }
+        if let Some(limit) = question.limit {
+            again += &format!(" limit {limit}");
+        }
+        if let Some(hint) = question.hint {
+            again += &format!(" hint {}", escape(hint));
+        }
+        note += &format!("; for more: {again} after {next}");
     }
     Answer::Documents(page.documents, note)
 }

@@ -6,6 +6,10 @@
 //! [`COMMANDS`] is the one list of commands: help and completion come from it.
 //! Tests: below; tests/it/testscripts.
 
+mod questions;
+
+pub use questions::{Explain, Question};
+
 use crate::complaint::Complaint;
 
 /// One command, as help and completion show it.
@@ -42,17 +46,25 @@ pub const COMMANDS: &[CommandRow] = &[
     row("describe", "C", "what a collection is", "describe tasks"),
     row("get", "C ID", "one document", "get tasks t1"),
     row("list", "C [limit N] [after CURSOR]", "documents, about in the order of insertion", "list tasks limit 5"),
-    row("count", "C", "how many documents there are", "count tasks"),
+    row("find", "C [{filter}] [sort {json}] [project {json}] [limit N] [after CURSOR] [hint INDEX]",
+        "documents that a filter lets through", "find tasks {\"state\": \"new\"} sort {\"priority\": -1} limit 5"),
+    row("count", "C [{filter}]", "how many documents there are, or a filter lets through", "count tasks"),
+    row("aggregate", "C [stages]", "rows that a pipeline makes of documents",
+        "aggregate tasks [{\"$group\": {\"_id\": \"$state\", \"count\": {\"$sum\": 1}}}]"),
+    row("explain", "C … [analyze]", "how documents are found: `…` as after find, or stages",
+        "explain tasks {\"state\": \"new\"} analyze"),
+    row("indexes", "C", "the indexes of a collection, and what they hold", "indexes tasks"),
     row("insert", "C [ID] {json}", "insert a new document", "insert tasks t1 {\"state\": \"new\"}"),
     row("put", "C ID {json}", "put a document, in place of one that is there", "put tasks t1 {\"state\": \"new\"}"),
     row("patch", "C ID {json}", "change fields; null removes one", "patch tasks t1 {\"state\": \"done\"}"),
     row("delete", "C ID", "delete a document", "delete tasks t1"),
     row("swap", "C ID expected {json} update {json}", "change a document if it is as expected",
         "swap tasks t1 expected {\"state\": \"new\"} update {\"state\": \"done\"}"),
-    row("create", "C [{definition}]", "create a collection", "create tasks"),
+    row("create", "C [{definition}] | index C {definition}", "create a collection, or an index",
+        "create index tasks {\"name\": \"by_state\", \"kind\": \"btree\", \"fields\": [\"state\"]}"),
     row("alter", "C {definition} [rename {json}] [drop [json]]", "give a collection another definition",
         "alter tasks {\"schema\": {\"fields\": []}} rename {\"old\": \"new\"} drop [\"gone\"]"),
-    row("drop", "C", "drop a collection with all its documents", "drop tasks"),
+    row("drop", "C | index C NAME", "drop a collection with all its documents, or an index", "drop tasks"),
     row("status", "", "how the database is", "status"),
     row("help", "[COMMAND]", "this list, or one command", "help swap"),
     row("\\json", "[on|off]", "answers as JSON, one document a line", "\\json on"),
@@ -102,8 +114,20 @@ pub enum Statement<'t> {
     Get(&'t str, &'t str),
     /// `list C …`: the collection, the most documents, the cursor.
     List(&'t str, Option<usize>, Option<&'t str>),
-    /// `count C`
-    Count(&'t str),
+    /// `find C …`
+    Find(&'t str, Question<'t>),
+    /// `count C [{…}]`
+    Count(&'t str, Option<Json<'t>>),
+    /// `aggregate C […]`
+    Aggregate(&'t str, Json<'t>),
+    /// `explain C …`
+    Explain(&'t str, Question<'t>, Explain),
+    /// `indexes C`
+    Indexes(&'t str),
+    /// `create index C {…}`
+    CreateIndex(&'t str, Json<'t>),
+    /// `drop index C NAME`
+    DropIndex(&'t str, &'t str),
     /// `insert C [ID] {…}`
     Insert(&'t str, Option<&'t str>, Json<'t>),
     /// `put C ID {…}`
@@ -136,7 +160,13 @@ impl<'t> Statement<'t> {
         match *self {
             Statement::Insert(_, _, json)
             | Statement::Put(_, _, json)
-            | Statement::Patch(_, _, json) => vec![json],
+            | Statement::Patch(_, _, json)
+            | Statement::Aggregate(_, json)
+            | Statement::CreateIndex(_, json) => vec![json],
+            Statement::Find(_, question) | Statement::Explain(_, question, _) => {
+                question.arguments()
+            }
+            Statement::Count(_, filter) => filter.into_iter().collect(),
             Statement::Swap(_, _, expected, update) => vec![expected, update],
             Statement::Create(_, json) => json.into_iter().collect(),
             Statement::Alter(_, definition, rename, drop) => [Some(definition), rename, drop]
@@ -148,7 +178,8 @@ impl<'t> Statement<'t> {
             | Statement::Describe(_)
             | Statement::Get(..)
             | Statement::List(..)
-            | Statement::Count(_)
+            | Statement::Indexes(_)
+            | Statement::DropIndex(..)
             | Statement::Delete(..)
             | Statement::Drop(_)
             | Statement::Status
@@ -312,19 +343,7 @@ impl<'t> Words<'t> {
         let (name, mut limit, mut after) = (self.collection()?, None, None);
         while let Some(token) = self.tokens.next() {
             match token.text {
-                "limit" => {
-                    let number = self.next("a number")?;
-                    let parsed = number
-                        .text
-                        .parse()
-                        .ok()
-                        .filter(|limit| (1..=LIST_DOCUMENTS_MAX).contains(limit));
-                    limit = Some(parsed.ok_or_else(|| {
-                        let what =
-                            format!("expected a whole number from 1 to {LIST_DOCUMENTS_MAX}");
-                        self.wrong(what, number.start)
-                    })?);
-                }
+                "limit" => limit = Some(self.limit()?),
                 "after" => after = Some(self.word("a cursor")?),
                 other => {
                     let what = format!("expected `limit` or `after`, found `{other}`");
@@ -419,7 +438,11 @@ pub fn parse(text: &str) -> Result<Statement<'_>, Complaint> {
         "describe" => Statement::Describe(words.collection()?),
         "get" => Statement::Get(words.collection()?, words.id()?),
         "list" => words.list()?,
-        "count" => Statement::Count(words.collection()?),
+        "find" => words.find()?,
+        "count" => words.count()?,
+        "aggregate" => Statement::Aggregate(words.collection()?, words.json("stages […]")?),
+        "explain" => words.explain()?,
+        "indexes" => Statement::Indexes(words.collection()?),
         "insert" => {
             let name = words.collection()?;
             let id = match words.follows_json() || words.rest_is_empty() {
@@ -447,16 +470,9 @@ pub fn parse(text: &str) -> Result<Statement<'_>, Complaint> {
             let update = words.json("fields to change {…}")?;
             Statement::Swap(name, id, expected, update)
         }
-        "create" => {
-            let name = words.collection()?;
-            let definition = match words.rest_is_empty() {
-                true => None,
-                false => Some(words.json("a definition {…}")?),
-            };
-            Statement::Create(name, definition)
-        }
+        "create" => words.create()?,
         "alter" => words.alter()?,
-        "drop" => Statement::Drop(words.collection()?),
+        "drop" => words.drop()?,
         "status" => Statement::Status,
         "help" => words.help()?,
         "\\json" => words.switch(Setting::Json)?,

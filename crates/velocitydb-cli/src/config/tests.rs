@@ -60,6 +60,8 @@ fn every_key_is_read_from_the_file() {
         connections: 1_000
         requests: 10
         request-timeout: 1min
+        query-timeout: 5s
+        query-memory: 32MiB
         idle-timeout: 2h
         write-timeout: 10
         drain-timeout: 500ms
@@ -108,6 +110,8 @@ fn every_key_is_read_from_the_file() {
         (1_000, 10)
     );
     assert_eq!(server.request_timeout, Duration::from_secs(60));
+    assert_eq!(server.query_timeout, Duration::from_secs(5));
+    assert_eq!(server.query_bytes_max, 32 << 20);
     assert_eq!(server.idle_timeout, Duration::from_secs(7200));
     assert_eq!(server.write_timeout, Duration::from_secs(10));
     assert_eq!(server.drain_timeout, Duration::from_millis(500));

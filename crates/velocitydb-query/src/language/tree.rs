@@ -39,6 +39,7 @@ impl Json {
     pub fn parse(text: &str) -> Result<Json, QueryError> {
         let limit = |message: String| QueryError::Json {
             message,
+            place: None,
             class: ErrorClass::Limit,
         };
         if text.len() > JSON_BYTES_MAX {
@@ -52,6 +53,7 @@ impl Json {
                 message: format!(
                     "the integer {number} is beyond 64 bits: write {{\"$decimal\":\"{number}\"}}"
                 ),
+                place: None,
                 class: ErrorClass::Invalid,
             });
         }
@@ -66,6 +68,7 @@ impl Json {
             .and_then(|json| deserializer.end().map(|()| json))
             .map_err(|error| QueryError::Json {
                 message: error.to_string(),
+                place: Some((error.line(), error.column())),
                 class: match too_deep {
                     true => ErrorClass::Limit,
                     false => ErrorClass::Invalid,
@@ -80,6 +83,7 @@ impl Json {
     pub fn from_bytes(bytes: &[u8]) -> Result<Json, QueryError> {
         let text = std::str::from_utf8(bytes).map_err(|error| QueryError::Json {
             message: format!("no UTF-8 at byte {}", error.valid_up_to()),
+            place: None,
             class: ErrorClass::Invalid,
         })?;
         Json::parse(text)

@@ -75,7 +75,11 @@ pub(super) fn wrong(error: QueryError) -> Problem {
         (QueryError::Json { .. }, _) => "invalid_json",
         _ => "invalid_query",
     };
-    Problem::new(code, error.to_string())
+    let problem = Problem::new(code, error.to_string());
+    match error.place() {
+        Some((line, column)) => problem.place(line, column),
+        None => problem,
+    }
 }
 
 /// Reads a body.

@@ -5,6 +5,9 @@
 
 use std::ops::Range;
 
+use super::LIST_DOCUMENTS;
+use crate::statement::Question;
+
 /// Text for a reader of JSON, and which parts of it the user wrote.
 #[derive(Default)]
 pub(super) struct Body {
@@ -37,6 +40,47 @@ impl Body {
             }
         }
         body.with("}")
+    }
+
+    /// A question.
+    pub(super) fn question(question: &Question<'_>) -> Body {
+        let Question {
+            filter,
+            sort,
+            project,
+            limit,
+            after,
+            hint,
+            pipeline,
+        } = question;
+        let mut body = Body::default();
+        for (name, json) in [
+            ("filter", filter),
+            ("sort", sort),
+            ("project", project),
+            ("pipeline", pipeline),
+        ] {
+            if let Some(json) = json {
+                body = body.member(name).argument(json.text);
+            }
+        }
+        if pipeline.is_none() {
+            let limit = limit.unwrap_or(LIST_DOCUMENTS);
+            body = body.member("limit").with(&limit.to_string());
+        }
+        for (name, text) in [("after", after), ("hint", hint)] {
+            if let Some(text) = text {
+                let text = serde_json::Value::from(*text).to_string();
+                body = body.member(name).with(&text);
+            }
+        }
+        body.with("}")
+    }
+
+    /// The beginning of a member of an object.
+    fn member(self, name: &str) -> Body {
+        let before = if self.text.is_empty() { "{" } else { "," };
+        self.with(&format!("{before}\"{name}\":"))
     }
 
     fn with_definition(self, collection: &str, definition: &str) -> Body {

@@ -5,15 +5,18 @@
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
+use velocitydb::query::{Filter, Find, Pipeline, Projection, QueryError};
 use velocitydb::types::JsonError;
 use velocitydb::{
     AskedAlteration, Collection, Database, Document, EncryptionKeys, Error, Expected, IdError,
-    Input, Key, Options, PageRequest, Refusal, Swap, Update, Value, id_must_be, id_of_text,
-    id_of_value, take_metadata,
+    IndexDefinition, IndexStats, Input, Key, Options, PageRequest, Refusal, Swap, Update, Value,
+    id_must_be, id_of_text, id_of_value, take_metadata,
 };
 
 use super::body::{Body, byte_at, without_place};
-use super::{Page, Target, TargetError};
+use super::{LIST_DOCUMENTS, Page, Target, TargetError};
+use crate::session::Format;
+use crate::statement::{Explain, Question};
 use crate::status::{CollectionStatus, Status};
 
 /// An open database.
@@ -123,6 +126,59 @@ fn wrong_json(argument: usize, text: &str, error: &JsonError) -> TargetError {
     }
 }
 
+/// What a question asks, in an order that is whole, and how many documents at most.
+fn asked(question: &Question<'_>) -> Result<(Find, usize), TargetError> {
+    let body = Body::question(question);
+    let mut find = Find::from_json(&body.text).map_err(|error| wrong_query(&error, &body))?;
+    let after = find.after.take();
+    let limit = find.limit.unwrap_or(LIST_DOCUMENTS);
+    Ok((find.page(after), limit))
+}
+
+fn wrong_query(error: &QueryError, body: &Body) -> TargetError {
+    let (what, place) = (error.to_string(), error.place());
+    match place {
+        None => TargetError::new("invalid_query", what),
+        Some((line, column)) => TargetError {
+            place: body.place(line, column),
+            ..TargetError::new("invalid_json", without_place(&what, line, column))
+        },
+    }
+}
+
+/// An index with what it holds, as the HTTP API shows it.
+fn index_shown(
+    definition: &IndexDefinition,
+    stats: &IndexStats,
+    documents: u64,
+) -> Result<Value, TargetError> {
+    let text = serde_json::to_string(definition);
+    let value = text.ok().and_then(|text| Value::from_json(&text).ok());
+    let Some(Value::Map(mut map)) = value else {
+        let what = "the definition cannot be shown as JSON";
+        return Err(TargetError::new("internal", what));
+    };
+    let number = |number: usize| Value::from(number as u64);
+    let building = |done: u32| {
+        let figures = [("done", done.into()), ("of", Value::from(documents))];
+        Value::Map(
+            figures
+                .map(|(name, figure)| (name.to_owned(), figure))
+                .into(),
+        )
+    };
+    let figures = [
+        ("entries", number(stats.entries)),
+        ("distinct", stats.distinct.map_or(Value::Null, number)),
+        ("bytes", number(stats.bytes)),
+        ("uses", Value::from(stats.uses)),
+        ("used_at", stats.used_at.map_or(Value::Null, Value::Time)),
+        ("building", stats.built.map_or(Value::Null, building)),
+    ];
+    map.extend(figures.map(|(name, figure)| (name.to_owned(), figure)));
+    Ok(Value::Map(map))
+}
+
 /// Reads a definition, or what is built on one.
 fn read<T: DeserializeOwned>(body: &Body) -> Result<T, TargetError> {
     serde_json::from_str(&body.text).map_err(|error| {
@@ -223,8 +279,96 @@ impl Target for Embedded {
         Ok(())
     }
 
-    fn count(&mut self, collection: &str) -> Result<u64, TargetError> {
-        Ok(self.collection(collection)?.count()?)
+    fn count(&mut self, collection: &str, filter: Option<&str>) -> Result<u64, TargetError> {
+        let collection = self.collection(collection)?;
+        let Some(filter) = filter else {
+            return Ok(collection.count()?);
+        };
+        let body = Body::of(filter);
+        let filter = Filter::from_json(&body.text).map_err(|error| wrong_query(&error, &body))?;
+        Ok(collection.count_where(&filter)?)
+    }
+
+    fn find(&mut self, collection: &str, question: &Question<'_>) -> Result<Page, TargetError> {
+        let (find, limit) = asked(question)?;
+        let view = self.collection(collection)?.view()?;
+        // One more tells whether there is another page.
+        let find = find.limit(limit + 1);
+        let mut found = view.find(&find)?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let last = found.last().filter(|_| more);
+        let next = last.map(|last| find.cursor_at(last).to_string());
+        let projector = find.projector();
+        let show = |document: &Document| match find.projection {
+            Projection::All => shown(document),
+            _ => Value::Map(projector.row(document)),
+        };
+        Ok(Page {
+            documents: found.iter().map(show).collect(),
+            next,
+        })
+    }
+
+    fn aggregate(&mut self, collection: &str, stages: &str) -> Result<Vec<Value>, TargetError> {
+        let collection = self.collection(collection)?;
+        let body = Body::of(stages);
+        let pipeline = Pipeline::from_json(&body.text);
+        let pipeline = pipeline.map_err(|error| wrong_query(&error, &body))?;
+        let rows = collection.aggregate(&pipeline)?;
+        Ok(rows.into_iter().map(Value::Map).collect())
+    }
+
+    fn explain(
+        &mut self,
+        collection: &str,
+        question: &Question<'_>,
+        explain: Explain,
+        form: Format,
+    ) -> Result<String, TargetError> {
+        let view = self.collection(collection)?.view()?;
+        let explained = match question.pipeline {
+            None => {
+                let (find, limit) = asked(question)?;
+                let find = find.limit(limit);
+                match explain {
+                    Explain::Plan => view.explain(&find)?,
+                    Explain::Analyze => view.explain_analyze(&find)?,
+                }
+            }
+            Some(stages) => {
+                let body = Body::of(stages.text);
+                let pipeline = Pipeline::from_json(&body.text);
+                let pipeline = pipeline.map_err(|error| wrong_query(&error, &body))?;
+                match explain {
+                    Explain::Plan => view.explain_aggregate(&pipeline)?,
+                    Explain::Analyze => view.explain_analyze_aggregate(&pipeline)?,
+                }
+            }
+        };
+        Ok(match form {
+            Format::Table => explained.to_string(),
+            Format::Json => explained.to_json(),
+        })
+    }
+
+    fn indexes(&mut self, collection: &str) -> Result<Vec<Value>, TargetError> {
+        let view = self.collection(collection)?.view()?;
+        let documents = view.count()?;
+        let show = |(definition, stats)| index_shown(&definition, &stats, documents);
+        view.indexes().into_iter().map(show).collect()
+    }
+
+    fn create_index(&mut self, collection: &str, definition: &str) -> Result<(), TargetError> {
+        let collection = self.collection(collection)?;
+        let definition: IndexDefinition = read(&Body::of(definition))?;
+        collection.create_index(definition)?;
+        Ok(())
+    }
+
+    fn drop_index(&mut self, collection: &str, index: &str) -> Result<(), TargetError> {
+        self.collection(collection)?.drop_index(index)?;
+        Ok(())
     }
 
     fn get(&mut self, collection: &str, id: &str) -> Result<Value, TargetError> {

@@ -14,6 +14,8 @@ use super::body::{Body, without_place};
 use super::embedded::already_exists;
 use super::{Page, Target, TargetError};
 use crate::figures::Figures;
+use crate::session::Format;
+use crate::statement::{Explain, Question};
 use crate::status::{HealthAnswer, Status};
 
 /// The longest answer that is read.
@@ -77,6 +79,19 @@ fn document_path(collection: &str, id: &str) -> String {
 
 fn strange(what: &str) -> TargetError {
     TargetError::new("", format!("the server's answer is not understood: {what}"))
+}
+
+fn page(answer: Value) -> Result<Page, TargetError> {
+    let Value::Map(mut page) = answer else {
+        return Err(strange("a page"));
+    };
+    match (page.remove("documents"), page.remove("next")) {
+        (Some(Value::Array(documents)), Some(next)) => Ok(Page {
+            documents,
+            next: next.as_str().map(str::to_owned),
+        }),
+        _ => Err(strange("a page")),
+    }
 }
 
 impl Http {
@@ -243,8 +258,14 @@ impl Http {
         Value::from_json(&text).map_err(|error| strange(&error.to_string()))
     }
 
-    fn field(&self, method: Method, path: &str, field: &str) -> Result<Value, TargetError> {
-        match self.value(method, path, None)? {
+    fn field(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Body>,
+        field: &str,
+    ) -> Result<Value, TargetError> {
+        match self.value(method, path, body)? {
             Value::Map(mut map) => map.remove(field).ok_or_else(|| strange(field)),
             _ => Err(strange(field)),
         }
@@ -257,7 +278,7 @@ impl Target for Http {
     }
 
     fn collections(&mut self) -> Result<Vec<Value>, TargetError> {
-        match self.field(Method::GET, "/v1/collections", "collections")? {
+        match self.field(Method::GET, "/v1/collections", None, "collections")? {
             Value::Array(collections) => Ok(collections),
             _ => Err(strange("collections")),
         }
@@ -291,9 +312,69 @@ impl Target for Http {
         Ok(())
     }
 
-    fn count(&mut self, collection: &str) -> Result<u64, TargetError> {
+    fn find(&mut self, collection: &str, question: &Question<'_>) -> Result<Page, TargetError> {
+        let path = format!("{}/find", collection_path(collection));
+        page(self.value(Method::POST, &path, Some(&Body::question(question)))?)
+    }
+
+    fn aggregate(&mut self, collection: &str, stages: &str) -> Result<Vec<Value>, TargetError> {
+        let path = format!("{}/aggregate", collection_path(collection));
+        let body = Body::of(stages);
+        match self.field(Method::POST, &path, Some(&body), "rows")? {
+            Value::Array(rows) => Ok(rows),
+            _ => Err(strange("rows")),
+        }
+    }
+
+    fn explain(
+        &mut self,
+        collection: &str,
+        question: &Question<'_>,
+        explain: Explain,
+        form: Format,
+    ) -> Result<String, TargetError> {
+        let analyze = match explain {
+            Explain::Plan => "",
+            Explain::Analyze => "?analyze=true",
+        };
+        let path = format!("{}/explain{analyze}", collection_path(collection));
+        let accept = match form {
+            Format::Table => "text/plain",
+            Format::Json => "application/json",
+        };
+        let body = Body::question(question);
+        self.ask_with(Method::POST, &path, Some(&body), &[("accept", accept)])
+    }
+
+    fn indexes(&mut self, collection: &str) -> Result<Vec<Value>, TargetError> {
+        let path = format!("{}/indexes", collection_path(collection));
+        match self.field(Method::GET, &path, None, "indexes")? {
+            Value::Array(indexes) => Ok(indexes),
+            _ => Err(strange("indexes")),
+        }
+    }
+
+    fn create_index(&mut self, collection: &str, definition: &str) -> Result<(), TargetError> {
+        let path = format!("{}/indexes", collection_path(collection));
+        let body = Body::of(definition);
+        self.patient().ask(Method::POST, &path, Some(&body))?;
+        Ok(())
+    }
+
+    fn drop_index(&mut self, collection: &str, index: &str) -> Result<(), TargetError> {
+        let path = format!("{}/indexes/{}", collection_path(collection), segment(index));
+        self.ask(Method::DELETE, &path, None)?;
+        Ok(())
+    }
+
+    fn count(&mut self, collection: &str, filter: Option<&str>) -> Result<u64, TargetError> {
         let path = format!("{}/count", collection_path(collection));
-        let count = self.field(Method::GET, &path, "count")?;
+        let body = filter.map(|filter| {
+            let body = Body::default().with("{\"filter\":").argument(filter);
+            body.with("}")
+        });
+        let method = body.as_ref().map_or(Method::GET, |_| Method::POST);
+        let count = self.field(method, &path, body.as_ref(), "count")?;
         let count = count.as_int().and_then(|count| u64::try_from(count).ok());
         count.ok_or_else(|| strange("count"))
     }
@@ -313,16 +394,7 @@ impl Target for Http {
             "{}/documents?limit={limit}{after}",
             collection_path(collection)
         );
-        let Value::Map(mut page) = self.value(Method::GET, &path, None)? else {
-            return Err(strange("a page"));
-        };
-        match (page.remove("documents"), page.remove("next")) {
-            (Some(Value::Array(documents)), Some(next)) => Ok(Page {
-                documents,
-                next: next.as_str().map(str::to_owned),
-            }),
-            _ => Err(strange("a page")),
-        }
+        page(self.value(Method::GET, &path, None)?)
     }
 
     fn insert(

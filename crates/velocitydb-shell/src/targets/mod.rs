@@ -14,7 +14,12 @@ use velocitydb::Value;
 pub use embedded::Embedded;
 pub use http::{Http, LoadMode};
 
+use crate::session::Format;
+use crate::statement::{Explain, Question};
 use crate::status::Status;
+
+/// Documents that `list` and `find` give when they do not say how many.
+pub(crate) const LIST_DOCUMENTS: usize = 20;
 
 /// A database that answers the shell.
 pub trait Target: Send {
@@ -43,8 +48,32 @@ pub trait Target: Send {
     /// Drops a collection.
     fn drop_collection(&mut self, collection: &str) -> Result<(), TargetError>;
 
-    /// How many documents there are.
-    fn count(&mut self, collection: &str) -> Result<u64, TargetError>;
+    /// How many documents there are, or a filter lets through.
+    fn count(&mut self, collection: &str, filter: Option<&str>) -> Result<u64, TargetError>;
+
+    /// A page of documents that a question finds. Arguments of an error: those of the question.
+    fn find(&mut self, collection: &str, question: &Question<'_>) -> Result<Page, TargetError>;
+
+    /// The rows that a pipeline makes.
+    fn aggregate(&mut self, collection: &str, stages: &str) -> Result<Vec<Value>, TargetError>;
+
+    /// How the documents of a question are found.
+    fn explain(
+        &mut self,
+        collection: &str,
+        question: &Question<'_>,
+        explain: Explain,
+        form: Format,
+    ) -> Result<String, TargetError>;
+
+    /// The indexes: definitions with what they hold.
+    fn indexes(&mut self, collection: &str) -> Result<Vec<Value>, TargetError>;
+
+    /// Makes an index, and waits until it is built.
+    fn create_index(&mut self, collection: &str, definition: &str) -> Result<(), TargetError>;
+
+    /// Drops an index.
+    fn drop_index(&mut self, collection: &str, index: &str) -> Result<(), TargetError>;
 
     /// A document.
     fn get(&mut self, collection: &str, id: &str) -> Result<Value, TargetError>;

@@ -89,6 +89,7 @@ scripts!(
     lists_go_on_after_a_page,
     long_values_are_cut,
     metadata_is_not_written,
+    questions_are_answered,
     swap_has_one_winner,
 );
 
@@ -99,4 +100,4 @@ fn every_script_is_run() {
     assert_eq!(files.count(), SCRIPTS);
 }
 
-const SCRIPTS: usize = 10;
+const SCRIPTS: usize = 11;

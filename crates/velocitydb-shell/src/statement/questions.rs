@@ -1,0 +1,198 @@
+//! Statements that ask: `find`, `count`, `explain`, `aggregate`, and those of indexes.
+
+use super::{Json, LIST_DOCUMENTS_MAX, Statement, Words};
+use crate::complaint::Complaint;
+
+/// A question for documents, or a pipeline.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Question<'t> {
+    /// Which documents.
+    pub filter: Option<Json<'t>>,
+    /// In which order.
+    pub sort: Option<Json<'t>>,
+    /// Which parts of them.
+    pub project: Option<Json<'t>>,
+    /// How many at most.
+    pub limit: Option<usize>,
+    /// Where to go on.
+    pub after: Option<&'t str>,
+    /// Which index must be used; `scan`: none.
+    pub hint: Option<&'t str>,
+    /// The stages of a pipeline, in place of everything else.
+    pub pipeline: Option<Json<'t>>,
+}
+
+impl<'t> Question<'t> {
+    /// Its JSON, in the order in which targets write it.
+    pub fn arguments(&self) -> Vec<Json<'t>> {
+        [self.filter, self.sort, self.project, self.pipeline]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+}
+
+/// Whether a plan is only made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Explain {
+    /// It is.
+    Plan,
+    /// It is carried out, too.
+    Analyze,
+}
+
+impl<'t> Words<'t> {
+    fn json_if_any(&mut self, what: &str) -> Result<Option<Json<'t>>, Complaint> {
+        match self.follows_json() {
+            true => self.json(what).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    pub(super) fn find(&mut self) -> Result<Statement<'t>, Complaint> {
+        let name = self.collection()?;
+        let (question, _) = self.question(Default::default())?;
+        Ok(Statement::Find(name, question))
+    }
+
+    pub(super) fn explain(&mut self) -> Result<Statement<'t>, Complaint> {
+        let name = self.collection()?;
+        let pipeline = match self.tokens.as_slice().first() {
+            Some(token) if token.text.starts_with('[') => Some(self.json("stages […]")?),
+            _ => None,
+        };
+        let (question, explain) = self.question(Question {
+            pipeline,
+            ..Question::default()
+        })?;
+        Ok(Statement::Explain(name, question, explain))
+    }
+
+    /// What follows the name of a collection.
+    fn question(
+        &mut self,
+        mut question: Question<'t>,
+    ) -> Result<(Question<'t>, Explain), Complaint> {
+        let mut explain = Explain::Plan;
+        let finds = question.pipeline.is_none();
+        if finds {
+            question.filter = self.json_if_any("a filter {…}")?;
+        }
+        let explains = self.row.name == "explain";
+        while let Some(token) = self.tokens.next() {
+            match token.text {
+                "analyze" if explains => explain = Explain::Analyze,
+                "sort" if finds => question.sort = Some(self.json("an order {\"field\": 1}")?),
+                "project" if finds => question.project = Some(self.json("fields [\"…\"]")?),
+                "limit" if finds => question.limit = Some(self.limit()?),
+                "after" if finds => question.after = Some(self.word("a cursor")?),
+                "hint" if finds => question.hint = Some(self.word("an index, or `scan`,")?),
+                other => {
+                    let what = format!("nothing is expected here, found `{other}`");
+                    return Err(self.wrong(what, token.start));
+                }
+            }
+        }
+        Ok((question, explain))
+    }
+
+    /// The number after `limit`.
+    pub(super) fn limit(&mut self) -> Result<usize, Complaint> {
+        let number = self.next("a number")?;
+        let parsed = number.text.parse().ok();
+        let parsed = parsed.filter(|limit| (1..=LIST_DOCUMENTS_MAX).contains(limit));
+        parsed.ok_or_else(|| {
+            let what = format!("expected a whole number from 1 to {LIST_DOCUMENTS_MAX}");
+            self.wrong(what, number.start)
+        })
+    }
+
+    pub(super) fn count(&mut self) -> Result<Statement<'t>, Complaint> {
+        let name = self.collection()?;
+        let filter = self.json_if_any("a filter {…}")?;
+        Ok(Statement::Count(name, filter))
+    }
+
+    /// `create C …` or `create index C …`: a definition follows the name of a collection at once.
+    pub(super) fn create(&mut self) -> Result<Statement<'t>, Complaint> {
+        let name = self.collection()?;
+        if name == "index" && !self.rest_is_empty() && !self.follows_json() {
+            let name = self.collection()?;
+            return Ok(Statement::CreateIndex(name, self.json("an index {…}")?));
+        }
+        let definition = match self.rest_is_empty() {
+            true => None,
+            false => Some(self.json("a definition {…}")?),
+        };
+        Ok(Statement::Create(name, definition))
+    }
+
+    /// `drop C` or `drop index C NAME`.
+    pub(super) fn drop(&mut self) -> Result<Statement<'t>, Complaint> {
+        let name = self.collection()?;
+        if name == "index" && !self.rest_is_empty() {
+            let name = self.collection()?;
+            return Ok(Statement::DropIndex(
+                name,
+                self.word("the name of an index")?,
+            ));
+        }
+        Ok(Statement::Drop(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::*;
+
+    #[test]
+    fn questions_are_taken_apart() {
+        let json = |text, start| Some(Json { text, start });
+        let question = Question {
+            filter: json("{\"a\": 1}", 7),
+            sort: json("{}", 21),
+            limit: Some(2),
+            hint: Some("scan"),
+            ..Question::default()
+        };
+        assert_eq!(
+            parse("find t {\"a\": 1} sort {} limit 2 hint scan"),
+            Ok(Statement::Find("t", question))
+        );
+        assert_eq!(
+            parse("explain t [] analyze"),
+            Ok(Statement::Explain(
+                "t",
+                Question {
+                    pipeline: json("[]", 10),
+                    ..Question::default()
+                },
+                Explain::Analyze
+            ))
+        );
+        // A collection may be called so, too.
+        assert_eq!(parse("create index"), Ok(Statement::Create("index", None)));
+        assert_eq!(parse("drop index"), Ok(Statement::Drop("index")));
+        assert_eq!(
+            parse("drop index t by_a"),
+            Ok(Statement::DropIndex("t", "by_a"))
+        );
+        for (text, what) in [
+            ("find t sort", "an order {\"field\": 1} is missing"),
+            (
+                "find t analyze",
+                "nothing is expected here, found `analyze`",
+            ),
+            (
+                "explain t [] limit 1",
+                "nothing is expected here, found `limit`",
+            ),
+            ("create index t", "an index {…} is missing"),
+            ("drop index t by_a x", "nothing is expected here, found `x`"),
+            ("aggregate t", "stages […] is missing"),
+        ] {
+            assert_eq!(parse(text).unwrap_err().what(), what, "{text}");
+        }
+    }
+}
