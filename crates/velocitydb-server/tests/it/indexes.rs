@@ -88,3 +88,22 @@ fn what_can_be_no_index_is_refused() {
         .get("/v1/collections/none/indexes")
         .problem(404, "unknown_collection");
 }
+
+#[test]
+fn every_kind_of_index_is_described() {
+    let served = with_things();
+    filled(&served);
+    for index in [
+        json!({ "name": "a", "kind": "hash", "fields": ["n"], "filter": "n > 1" }),
+        json!({ "name": "b", "kind": "unique_hash", "fields": ["mail"] }),
+        json!({ "name": "c", "kind": "btree", "fields": [{ "path": "tags", "elements": true }] }),
+        json!({ "name": "d", "kind": "geo", "fields": ["place"] }),
+    ] {
+        let made = served.post(INDEXES, &index.to_string());
+        assert_eq!(made.status, 201, "{index}: {made:?}");
+    }
+    let shown = served.get(INDEXES).json();
+    let names = shown["indexes"].as_array().unwrap().iter();
+    let names: Vec<_> = names.map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["a", "b", "c", "d"]);
+}

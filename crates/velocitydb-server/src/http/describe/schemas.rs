@@ -330,10 +330,11 @@ fn collections() -> Json {
         "Index": object("An index.", &[
             ("name", of("string", "Its name")),
             ("fields", list_of(&reference("IndexField"))),
-            ("kind", json!({ "type": "string", "enum": ["hash", "btree", "geo", "unique_hash"],
-                "description": "hash: equal values; btree: ranges and orders, too; geo: points. `unique_hash`: a unique hash" })),
+            ("kind", json!({ "type": "string", "enum": ["hash", "btree", "geo", "full_text", "unique_hash"],
+                "description": "hash: equal values; btree: ranges and orders, too; geo: points; full_text: words. `unique_hash`: a unique hash" })),
             ("unique?", of("boolean", "Whether the values together stand in one document at most")),
             ("filter?", or_null(of("string", "Which documents are in it, as in SQL: `state = 'waiting'`"))),
+            ("language?", or_null(of("string", "Of full_text: whose stems and stop words"))),
         ]),
         "IndexField": json!({ "description": "A field of an index: its path, or more of it.", "anyOf": [
             of("string", "A path"),
@@ -346,9 +347,10 @@ fn collections() -> Json {
         "IndexWithFigures": object("An index with what it holds.", &[
             ("name", of("string", "Its name")),
             ("fields", list_of(&reference("IndexField"))),
-            ("kind", json!({ "type": "string", "enum": ["hash", "btree", "geo"] })),
+            ("kind", json!({ "type": "string", "enum": ["hash", "btree", "geo", "full_text"] })),
             ("unique?", of("boolean", "Whether the values together stand in one document at most")),
             ("filter?", of("string", "Which documents are in it")),
+            ("language?", of("string", "Of full_text: whose stems and stop words")),
             ("entries", number("How many, of old versions too")),
             ("distinct", or_null(number("About how many different keys"))),
             ("bytes", number("Its memory")),
