@@ -182,6 +182,10 @@ mod tests {
             completed("swap tasks t1 expected {} "),
             ["swap tasks t1 expected {} update"]
         );
+        assert_eq!(completed("find ta"), ["find tasks"]);
+        assert_eq!(completed("find tasks {} s"), ["find tasks {} sort"]);
+        assert_eq!(completed("create index tr"), ["create index trips"]);
+        assert_eq!(completed("explain tasks a"), ["explain tasks analyze"]);
         assert_eq!(completed("alter ta"), ["alter tasks"]);
         assert_eq!(completed("alter tasks {} re"), ["alter tasks {} rename"]);
         let none: [&str; 0] = [];
