@@ -203,7 +203,15 @@ impl Collection {
     /// reads meanwhile sees a part. What is refused after that, say by a unique index or for want of
     /// memory, leaves the batches before it, and not the old documents.
     pub fn aggregate(&self, pipeline: &Pipeline) -> Result<Vec<Aggregated>, Error> {
-        let view = self.view()?;
+        self.aggregate_view(self.view()?, pipeline)
+    }
+
+    /// As [`Collection::aggregate`], over a view of it: one that is interrupted, say.
+    pub fn aggregate_view(
+        &self,
+        view: CollectionView,
+        pipeline: &Pipeline,
+    ) -> Result<Vec<Aggregated>, Error> {
         let Some(name) = pipeline.out() else {
             return view.aggregate(pipeline);
         };

@@ -17,9 +17,9 @@
 //! ```
 //!
 //! In reading order: [`Options`] and [`Call`] say what is wanted; [`Database`] opens, begins
-//! transactions and takes snapshots; [`Collection`] reads and changes documents; [`Batch`] does
-//! several things at once; [`Transaction`] does them in steps; [`Changes`] follows what is
-//! written. All calls block; none needs an
+//! transactions and takes snapshots; [`Collection`] reads and changes documents; [`Query`] asks
+//! for them step by step; [`Batch`] does several things at once; [`Transaction`] does them in
+//! steps; [`Changes`] follows what is written. All calls block; none needs an
 //! async runtime, and `Database::run` (feature `async`) makes a future of any of them.
 //!
 //! What this crate adds to `velocitydb-engine`: a clock, randomness, threads, names and
@@ -29,6 +29,7 @@
 mod aggregate;
 mod background;
 mod batch;
+mod builder;
 mod changes;
 mod clock;
 mod collection;
@@ -46,6 +47,7 @@ mod transaction;
 mod view;
 
 pub use batch::{Batch, BatchAnswer, BatchOutcome};
+pub use builder::{Query, QueryPage};
 pub use changes::{Change, Changes, ChangesRequest, Crossing};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use collection::{Collection, CollectionStats, Swap};

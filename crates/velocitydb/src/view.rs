@@ -6,8 +6,8 @@ use velocitydb_engine::catalog::{Collection as Runtime, Definition, IndexDefinit
 use velocitydb_engine::store::IndexStats;
 use velocitydb_engine::{Document, Error};
 use velocitydb_query::plan::{Explained, Meter};
-use velocitydb_query::{self as query, Filter, Find, Plan, QueryError};
-use velocitydb_types::{ErrorClass, Path, Value};
+use velocitydb_query::{self as query, Filter, Find, Pipeline, Plan, QueryError};
+use velocitydb_types::{ErrorClass, FieldType, Path, Value};
 
 use crate::database::View;
 use crate::input::Id;
@@ -252,6 +252,33 @@ impl CollectionView {
             .iter()
             .map(|index| (index.definition().clone(), index.stats()))
             .collect()
+    }
+}
+
+impl CollectionView {
+    /// The question with texts turned into the types that the collection declares: JSON says a
+    /// time, a date, a UUID, a decimal as text, and text is equal to none of them. `_id` is of the
+    /// type of the primary key's field. For all questions that come as text.
+    pub fn typed(&self, find: Find) -> Find {
+        find.typed(&|path| self.declared(path))
+    }
+
+    /// The pipeline, the same way, as long as its rows are documents.
+    pub fn typed_pipeline(&self, pipeline: Pipeline) -> Pipeline {
+        pipeline.typed(&|path| self.declared(path))
+    }
+
+    fn declared(&self, path: &Path) -> Option<FieldType> {
+        let definition = self.definition();
+        let name = match path.first() {
+            "_id" => definition.primary_key.as_deref()?,
+            name => name,
+        };
+        let field = path
+            .rest()
+            .is_empty()
+            .then(|| definition.schema.field(name));
+        field.flatten().map(|field| field.kind)
     }
 }
 

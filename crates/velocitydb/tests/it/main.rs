@@ -10,6 +10,7 @@
 mod aggregates;
 mod alter;
 mod batches;
+mod builder;
 mod changes;
 mod documents;
 mod encryption;
