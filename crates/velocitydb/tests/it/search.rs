@@ -67,7 +67,7 @@ fn words_phrases_prefixes_and_misspelt_words() {
             .search(&Search::new("fox \"open"))
             .unwrap_err()
             .to_string()
-            .contains("quot")
+            .contains("a phrase ends with")
     );
 }
 
