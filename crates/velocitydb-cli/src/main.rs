@@ -20,6 +20,8 @@ mod export;
 mod failure;
 mod import;
 mod output;
+#[cfg(test)]
+mod plans;
 mod restore;
 mod sample;
 mod schema;

@@ -80,7 +80,8 @@ pub fn load(
 }
 
 impl Table {
-    fn reader(&self) -> Result<Reader, Failure> {
+    /// Its rows.
+    pub fn reader(&self) -> Result<Reader, Failure> {
         Reader::open(Cursor::new(self.data), Format::Csv, Options::default())
             .map_err(|error| self.failed(error))
     }

@@ -99,7 +99,7 @@ fn with_stages(pipeline: &Pipeline, mut explained: Explained) -> Explained {
     let (_, stages) = pipeline.beginning();
     let stages = stages.iter().rev().map(|stage| Step {
         name: stage.name(),
-        detail: String::new(),
+        detail: stage.name().to_owned(),
         guessed: None,
         rows: None,
         ns: None,

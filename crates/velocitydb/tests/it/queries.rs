@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use velocitydb::query::{Direction, Filter, Find, Hint, Pipeline};
+use velocitydb::query::{Direction, Filter, Find, Group, Hint, Pipeline, Stage};
 use velocitydb::{
     Collection, CollectionView, Database, Definition, Document, IndexDefinition, Options, Path,
     Value,
@@ -387,6 +387,80 @@ fn values_too_long_for_an_index_are_refused_by_name() {
             .len(),
         1
     );
+}
+
+/// A filter, mostly a sort behind it, then stages that a limit may look through or not.
+fn random_pipeline(random: &mut StdRng) -> Pipeline {
+    let mut pipeline = Pipeline::new();
+    if random.random_bool(0.8) {
+        pipeline = pipeline.filter(random_filter(random));
+    }
+    let find = random_find(random);
+    let sorted = !find.sort.is_empty();
+    pipeline = pipeline.sort(find.sort);
+    if random.random_bool(0.3) {
+        pipeline = pipeline.filter(random_filter(random));
+    }
+    if random.random_bool(0.3) {
+        pipeline = pipeline.project([("_id", "_id"), ("a", "a"), ("t", "tags")]);
+    }
+    if random.random_bool(0.2) {
+        pipeline = pipeline.unwind(if random.random() { "t" } else { "tags" });
+    }
+    // Without an order any of the documents may be the first ones.
+    if sorted && random.random_bool(0.5) {
+        pipeline = pipeline.skip(random.random_range(0..5));
+        pipeline = pipeline.limit(random.random_range(0..20));
+    }
+    if random.random_bool(0.2) {
+        pipeline = pipeline.group(Group::new().by("a", "a").count("n").max("most", "b"));
+    }
+    pipeline
+}
+
+/// What is planned of a pipeline never changes what it answers: a stage that does nothing, put
+/// before all others, leaves nothing to be planned.
+#[test]
+fn an_index_never_changes_what_a_pipeline_answers() {
+    let rounds = std::env::var("VELOCITYDB_SEEDS").map_or(8, |n| n.parse().unwrap());
+    let mut planned = 0;
+    for seed in 0..rounds {
+        let random = &mut StdRng::seed_from_u64(seed);
+        let db = database();
+        let docs = db.create_collection(Definition::new("docs")).unwrap().value;
+        for id in 0..random.random_range(1..200_i64) {
+            docs.insert_with_id(id, random_document(random)).unwrap();
+        }
+        for index in indexes() {
+            if random.random_bool(0.5) {
+                docs.create_index(index).unwrap();
+            }
+        }
+        let view = docs.view().unwrap();
+        for _ in 0..200 {
+            let pipeline = random_pipeline(random);
+            let mut plain = pipeline.clone();
+            plain.stages.insert(0, Stage::Skip(0));
+            let rows = |pipeline: &Pipeline| {
+                let rows = view.aggregate(pipeline).unwrap().into_iter();
+                let mut rows: Vec<_> = rows.map(|row| Value::Map(row).to_json()).collect();
+                let sort = |stage: &Stage| matches!(stage, Stage::Sort(by) if !by.is_empty());
+                let grouped = matches!(pipeline.stages.last(), Some(Stage::Group(_)));
+                if grouped || !pipeline.stages.iter().any(sort) {
+                    rows.sort();
+                }
+                rows
+            };
+            let explained = view.explain_aggregate(&pipeline).unwrap();
+            planned += u32::from(explained.to_string().contains("index"));
+            assert_eq!(
+                rows(&pipeline),
+                rows(&plain),
+                "seed {seed} {pipeline}\n{explained}"
+            );
+        }
+    }
+    assert!(planned > 100, "indexes were hardly used: {planned}");
 }
 
 /// A thousand documents `{"n": 0..1000}` with these ids.
