@@ -66,6 +66,10 @@ impl fmt::Display for Access {
         };
         match self {
             Access::Scan => f.write_str("scan"),
+            Access::Ids { ids } => {
+                f.write_str("by id")?;
+                count(f, ids.len(), "id")
+            }
             Access::Lookup { index, keys } => {
                 write!(f, "index {}", index.definition().name)?;
                 count(f, keys.len(), "key")
@@ -134,6 +138,7 @@ impl Plan {
         steps.push(Step {
             name: match self.access {
                 Access::Scan => "scan",
+                Access::Ids { .. } => "ids",
                 Access::Lookup { .. } => "lookup",
                 Access::Ranges { .. } => "ranges",
             },

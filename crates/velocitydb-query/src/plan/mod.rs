@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use velocitydb_engine::catalog::{Collection, IndexKind};
 use velocitydb_engine::store::{FieldIndex, KeyRange, Order};
-use velocitydb_types::{Path, geo};
+use velocitydb_types::{Key, Path, Value, geo};
 
 use crate::error::QueryError;
 use crate::filter::Filter;
@@ -51,6 +51,11 @@ const COVER_RANGES: usize = 8;
 pub enum Access {
     /// All of the collection, about in the order of insertion.
     Scan,
+    /// Those with these ids.
+    Ids {
+        /// The ids.
+        ids: Vec<Key>,
+    },
     /// Those that have one of these keys, by an index without order.
     Lookup {
         /// The index.
@@ -94,6 +99,9 @@ pub fn plan(collection: &Collection, find: &Find) -> Result<Plan, QueryError> {
     let conjuncts = bounds::conjuncts(&find.filter);
     let indexes = collection.indexes();
     if find.hint.is_none() {
+        if let Some(plan) = by_id(collection, find, &conjuncts) {
+            return Ok(plan);
+        }
         let mut unique = indexes.iter().filter(|index| index.definition().unique);
         if let Some(plan) = unique.find_map(|index| by_unique(index, &conjuncts)) {
             return Ok(plan);
@@ -163,10 +171,39 @@ impl Plan {
     /// The index that it uses.
     pub fn index(&self) -> Option<&Arc<FieldIndex>> {
         match &self.access {
-            Access::Scan => None,
+            Access::Scan | Access::Ids { .. } => None,
             Access::Lookup { index, .. } | Access::Ranges { index, .. } => Some(index),
         }
     }
+}
+
+/// The plan of a query that names its documents by their ids: nothing is better.
+fn by_id(collection: &Collection, find: &Find, conjuncts: &[&Filter]) -> Option<Plan> {
+    let primary_key = collection.definition.primary_key.as_deref();
+    let is_key =
+        |path: &Path| is_id(path) || path.rest().is_empty() && primary_key == Some(path.first());
+    let named = |condition: &&Filter| -> Option<Vec<Value>> {
+        match condition {
+            Filter::Eq(path, value) if is_key(path) => Some(vec![value.clone()]),
+            Filter::In(path, values) if is_key(path) => Some(values.as_slice().to_vec()),
+            _ => None,
+        }
+    };
+    let values = conjuncts.iter().filter_map(named).min_by_key(Vec::len)?;
+    // What can be no id is the id of no document.
+    let ids: Vec<Key> = values
+        .iter()
+        .filter_map(|value| Key::from_value(value).ok())
+        .collect();
+    let rows = ids.len() as f64;
+    Some(Plan {
+        sorted_by: 0,
+        sorted: find.sort.is_empty() || ids.len() <= 1,
+        rows,
+        cost: rows * FETCHED_NS,
+        access: Access::Ids { ids },
+        rejected: Vec::new(),
+    })
 }
 
 /// The plan of a query that names one document by a unique index: nothing is better.
@@ -440,7 +477,7 @@ impl Candidate {
             FETCHED_NS
         };
         let ranges = match &self.access {
-            Access::Scan => 0,
+            Access::Scan | Access::Ids { .. } => 0,
             Access::Lookup { keys, .. } => keys.len(),
             Access::Ranges { ranges, .. } => ranges.len(),
         };

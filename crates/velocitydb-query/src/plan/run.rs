@@ -42,6 +42,16 @@ impl Plan {
         let mut going = true;
         match &self.access {
             Access::Scan => snapshot.scan(collection, 0, visit).map(|_| ()),
+            Access::Ids { ids } => {
+                for id in ids {
+                    if let Some(document) = snapshot.get(collection, id.as_bytes())?
+                        && !visit(document)
+                    {
+                        break;
+                    }
+                }
+                Ok(())
+            }
             Access::Lookup { index, keys } => {
                 let mut once = Once::new(has_elements(index));
                 for key in keys {

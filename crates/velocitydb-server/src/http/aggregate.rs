@@ -123,7 +123,7 @@ async fn aggregate(
         };
         let pipeline = read_pipeline(&stages, bounds)?;
         let view = bounds.bound(view, timeout);
-        let rows = view.aggregate(&pipeline)?.into_iter();
+        let rows = view.aggregate(&view.typed_pipeline(pipeline))?.into_iter();
         list_of("rows", rows.map(json::row), view.index(), slot)
     })
     .await
@@ -147,7 +147,7 @@ async fn distinct(
         query::no_more(&question, "path, filter, timeout_ms")?;
         let find = query::find(&Json::Object(vec![("filter".into(), filter)]), bounds)?;
         let view = bounds.bound(view, timeout);
-        let values = view.distinct(&path, &find)?.into_iter();
+        let values = view.distinct(&path, &view.typed(find))?.into_iter();
         list_of(
             "values",
             values.map(|value| value.to_json()),
@@ -186,11 +186,21 @@ async fn explain(
         let timeout = bounds.timeout(&mut question)?;
         let asked = read_explained(question, &bounds)?;
         let view = bounds.bound(collection.view()?, timeout);
-        let explained = match (&asked, analyze) {
-            (Explained::Find(find), false) => view.explain(find),
-            (Explained::Find(find), true) => view.explain_analyze(find),
-            (Explained::Pipeline(pipeline), false) => view.explain_aggregate(pipeline),
-            (Explained::Pipeline(pipeline), true) => view.explain_analyze_aggregate(pipeline),
+        let explained = match asked {
+            Explained::Find(find) => {
+                let find = view.typed(*find);
+                match analyze {
+                    false => view.explain(&find),
+                    true => view.explain_analyze(&find),
+                }
+            }
+            Explained::Pipeline(pipeline) => {
+                let pipeline = view.typed_pipeline(pipeline);
+                match analyze {
+                    false => view.explain_aggregate(&pipeline),
+                    true => view.explain_analyze_aggregate(&pipeline),
+                }
+            }
         };
         Ok((view.index(), explained?))
     });

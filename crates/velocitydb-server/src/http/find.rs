@@ -243,7 +243,7 @@ fn page(
     let limit = limit.unwrap_or(PAGE_DOCUMENTS);
     let after = find.after.take();
     // One more tells whether there is another page.
-    let find = find.page(after).limit(limit + 1);
+    let find = view.typed(find).page(after).limit(limit + 1);
     let writer = Writer::of(&find);
     let mut body = b"{\"documents\":[".to_vec();
     let (mut written, mut last, mut more, mut full) = (0, None, false, Ok(()));
@@ -302,9 +302,10 @@ fn produce(view: CollectionView, asked: &Asked, made: &SyncSender<Made>) {
         waited.fetch_add(waited_ns, Ordering::Relaxed);
         taken
     };
-    let writer = Writer::of(&asked.find);
+    let find = view.typed(asked.find.clone());
+    let writer = Writer::of(&find);
     let mut piece = Vec::new();
-    let outcome = view.find_each(&asked.find, |document| {
+    let outcome = view.find_each(&find, |document| {
         writer.write(&document, &mut piece);
         piece.push(b'\n');
         piece.len() < PIECE_BYTES || send(mem::take(&mut piece))
@@ -368,6 +369,7 @@ async fn count(
         query::no_more(&question, "filter, timeout_ms")?;
         let filter = Filter::from_tree(&filter).map_err(query::wrong)?;
         let view = bounds.bound(collection.view()?, timeout);
+        let filter = view.typed(Find::new(filter)).filter;
         Ok((view.count_where(&filter)?, view.index()))
     });
     let (count, index) = counted.await?;

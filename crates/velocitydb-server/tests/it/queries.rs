@@ -470,3 +470,26 @@ fn reads_take_no_headers_of_writes() {
             .problem(400, "invalid_header");
     }
 }
+
+/// JSON says a time as text: a question means what the schema declares.
+#[test]
+fn text_in_a_question_is_of_the_declared_type() {
+    let served = served();
+    let schema =
+        json!({ "fields": [{ "name": "at", "type": "time" }, { "name": "day", "type": "date" }] });
+    let definition = json!({ "name": "things", "schema": schema });
+    assert_eq!(post(&served, "/v1/collections", &definition).status, 201);
+    let path = "/v1/collections/things/documents/1";
+    let document = json!({ "at": "2013-01-01T10:00:00Z", "day": "2013-01-01" });
+    assert_eq!(served.put(path, &document.to_string()).status, 201);
+    for filter in [
+        json!({ "at": "2013-01-01T10:00:00Z" }),
+        json!({ "at": { "$gt": "2012-12-31T00:00:00Z" }, "day": { "$lte": "2013-01-01" } }),
+    ] {
+        let asked = json!({ "filter": filter });
+        assert_eq!(ids(&post(&served, FIND, &asked)), [1]);
+        assert_eq!(post(&served, COUNT, &asked).json()["count"], 1);
+        let matched = json!([{ "$match": filter }, { "$count": "n" }]);
+        assert_eq!(post(&served, AGGREGATE, &matched).json()["rows"][0]["n"], 1);
+    }
+}

@@ -286,14 +286,15 @@ impl Target for Embedded {
         };
         let body = Body::of(filter);
         let filter = Filter::from_json(&body.text).map_err(|error| wrong_query(&error, &body))?;
-        Ok(collection.count_where(&filter)?)
+        let view = collection.view()?;
+        Ok(view.count_where(&view.typed(Find::new(filter)).filter)?)
     }
 
     fn find(&mut self, collection: &str, question: &Question<'_>) -> Result<Page, TargetError> {
         let (find, limit) = asked(question)?;
         let view = self.collection(collection)?.view()?;
         // One more tells whether there is another page.
-        let find = find.limit(limit + 1);
+        let find = view.typed(find).limit(limit + 1);
         let mut found = view.find(&find)?;
         let more = found.len() > limit;
         found.truncate(limit);
@@ -315,6 +316,7 @@ impl Target for Embedded {
         let body = Body::of(stages);
         let pipeline = Pipeline::from_json(&body.text);
         let pipeline = pipeline.map_err(|error| wrong_query(&error, &body))?;
+        let pipeline = collection.view()?.typed_pipeline(pipeline);
         let rows = collection.aggregate(&pipeline)?;
         Ok(rows.into_iter().map(Value::Map).collect())
     }
@@ -330,7 +332,7 @@ impl Target for Embedded {
         let explained = match question.pipeline {
             None => {
                 let (find, limit) = asked(question)?;
-                let find = find.limit(limit);
+                let find = view.typed(find).limit(limit);
                 match explain {
                     Explain::Plan => view.explain(&find)?,
                     Explain::Analyze => view.explain_analyze(&find)?,
@@ -340,6 +342,7 @@ impl Target for Embedded {
                 let body = Body::of(stages.text);
                 let pipeline = Pipeline::from_json(&body.text);
                 let pipeline = pipeline.map_err(|error| wrong_query(&error, &body))?;
+                let pipeline = view.typed_pipeline(pipeline);
                 match explain {
                     Explain::Plan => view.explain_aggregate(&pipeline)?,
                     Explain::Analyze => view.explain_analyze_aggregate(&pipeline)?,

@@ -108,6 +108,7 @@ fn condition(random: &mut StdRng) -> Filter {
         7 => Filter::prefix("s", word(random)),
         8 => Filter::contains("tags", value),
         9 => Filter::exists(name),
+        10 => Filter::is_in("_id", (0..3).map(|_| random.random_range(0..160_i64))),
         _ => Filter::eq(name, value),
     }
 }
@@ -117,6 +118,7 @@ fn random_filter(random: &mut StdRng) -> Filter {
         0 => Filter::All,
         1 => condition(random).or(condition(random)),
         2 => !condition(random),
+        3 if random.random() => Filter::eq("a", 1).and(Filter::eq("s", word(random))),
         3 | 4 => condition(random),
         5 => condition(random)
             .and(condition(random))
