@@ -346,11 +346,8 @@ impl Table {
         guard: &Guard,
     ) -> Option<Garbage> {
         let (index, tombstone) = (version.index(), version.is_tombstone());
-        if self.watched.load(Ordering::Relaxed)
-            && let Some(changes) = &mut *self.changes.lock()
-        {
-            changes.push(version.clone());
-        }
+        let watched = self.watched.load(Ordering::Relaxed);
+        let noted = watched.then(|| version.clone());
         self.add_version_bytes(version.allocated_bytes());
         let was_live = present.is_some_and(|newest| !newest.version.is_tombstone());
         let live = self.live.load(Ordering::Relaxed) + u64::from(!tombstone) - u64::from(was_live);
@@ -383,6 +380,13 @@ impl Table {
                 (row, None)
             }
         };
+        // After it stands in its row: whoever takes it over must not find the one before it there
+        // afterwards, and take that for newer.
+        if let Some(noted) = noted
+            && let Some(changes) = &mut *self.changes.lock()
+        {
+            changes.push(noted);
+        }
         if !keys.is_empty() {
             let head = self.rows.head(row, guard).expect("just put there");
             self.add_keys(keys, &head, row, present.is_none(), guard);
@@ -437,7 +441,9 @@ impl Table {
         let body = version.body();
         let hash = self.hash(body.key);
         let present = self.newest(hash, body.key, guard);
-        if present.is_none() && fields.is_none() {
+        // What was read from a row may be newer than a change that is noted only now.
+        let newer = |present: &Newest| present.version.index() > version.index();
+        if present.as_ref().is_some_and(newer) || present.is_none() && fields.is_none() {
             return Ok(());
         }
         let link = Link::of(present.is_some());

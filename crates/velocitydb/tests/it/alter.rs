@@ -271,12 +271,28 @@ fn replay_makes_the_same_of_alterations_beside_writers() {
         }
     });
     let (digest, count) = (db.digest(), a.count().unwrap());
+    let all = |a: &velocitydb::Collection| {
+        let mut all = Vec::new();
+        a.view()
+            .unwrap()
+            .scan(|document| {
+                all.push((document.id(), document.fields().to_map(), document.meta()));
+                true
+            })
+            .unwrap();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
+    };
+    let before = all(&a);
     // Not closed: a checkpoint would spare the replay.
     let db = on(&disk.crash(CrashMode::Process));
     assert!(db.recovery().entries_replayed > 3000);
-    assert_eq!(db.digest(), digest);
     let a = db.collection("a").unwrap();
+    for (one, other) in before.iter().zip(all(&a)) {
+        assert_eq!(*one, other);
+    }
     assert_eq!(a.count().unwrap(), count);
+    assert_eq!(db.digest(), digest);
     assert!(count > 0);
 }
 
