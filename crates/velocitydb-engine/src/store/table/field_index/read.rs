@@ -17,7 +17,9 @@ use crate::store::ordered::{Order, OrderedIndex, Range};
 use crate::store::record::{Borrowed, Document};
 use crate::store::table::Table;
 
-/// Entries that a query reads before it lets go of what it holds up.
+/// Entries that a query reads before it lets go of what it holds up: few at first, since many
+/// queries want few, then up to so many.
+const STEP_FIRST: usize = 8;
 const STEP: usize = 64;
 
 /// Different keys that are looked for, one by one, to guess how many there are.
@@ -268,7 +270,7 @@ impl Table {
             super::hashed(hash, RowId::MAX),
         );
         let mut rows = Vec::with_capacity(STEP);
-        let mut included = true;
+        let (mut included, mut step) = (true, STEP_FIRST);
         loop {
             let guard = &pin();
             rows.clear();
@@ -282,8 +284,9 @@ impl Table {
             };
             let ended = entries.visit(&range, Order::Forward, guard, &mut |entry| {
                 rows.push(row_of(entry));
-                rows.len() < STEP
+                rows.len() < step
             });
+            step = STEP.min(2 * step);
             for &row in &rows {
                 if let Some(document) = seen(row, guard)
                     && !visit(document)
@@ -317,6 +320,7 @@ impl Table {
         let mut last: Option<Vec<u8>> = None;
         // The entries of a step, one after the other, and where each ends.
         let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(STEP));
+        let mut step = STEP_FIRST;
         loop {
             let guard = &pin();
             bytes.clear();
@@ -331,8 +335,9 @@ impl Table {
                 bytes.extend_from_slice(entry);
                 ends.push(bytes.len());
                 self.rows.prefetch(row_of(entry), guard);
-                ends.len() < STEP
+                ends.len() < step
             });
+            step = STEP.min(2 * step);
             let mut start = 0;
             for &end in &ends {
                 let entry = &bytes[start..end];
