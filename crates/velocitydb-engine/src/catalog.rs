@@ -411,8 +411,17 @@ impl Definition {
             .get("definition")
             .and_then(|text| text.as_str())
             .ok_or("a definition without its text")?;
-        let definition =
+        let definition: Definition =
             serde_json::from_str(text).map_err(|error| format!("a definition: {error}"))?;
+        let mut indexes = definition.indexes.iter();
+        if !cfg!(feature = "full-text")
+            && let Some(index) = indexes.find(|index| index.kind == IndexKind::FullText)
+        {
+            return Err(format!(
+                "the index {:?} of {:?} is a full-text index, for which this program was not built",
+                index.name, definition.name
+            ));
+        }
         Ok((CollectionId(id), definition))
     }
 }
@@ -457,14 +466,20 @@ impl Collection {
         self.table.prefetch(key);
     }
 
-    /// The indexes that its documents are in, whether they are built yet or not.
-    pub fn indexes(&self) -> arc_swap::Guard<Arc<Vec<Arc<FieldIndex>>>> {
-        self.table.indexes()
+    /// The indexes that its documents are in, whether they are built yet or not, as far as this
+    /// definition has them: one that was made later does not serve snapshots of before.
+    pub fn indexes(&self) -> impl Iterator<Item = Arc<FieldIndex>> {
+        let indexes = Arc::clone(&self.table.indexes());
+        (0..indexes.len()).filter_map(move |at| {
+            let index = &indexes[at];
+            self.has_index(index.definition())
+                .then(|| Arc::clone(index))
+        })
     }
 
-    /// The index of this name.
-    pub fn index(&self, name: &str) -> Option<Arc<FieldIndex>> {
-        self.table.index(name)
+    /// Whether it is one of the definition, or of one of its fields.
+    fn has_index(&self, index: &IndexDefinition) -> bool {
+        index.name.starts_with('_') || self.definition.indexes.contains(index)
     }
 
     /// About how many entries an index has for a key. O(log n).

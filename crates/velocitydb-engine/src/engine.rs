@@ -179,8 +179,8 @@ impl Engine {
         let opened = recovery::open(disk, dir, options)?;
         // Those that the log has made after the checkpoint.
         for collection in opened.state.catalog.collections() {
-            for index in collection.indexes().iter() {
-                collection.table.build_step(index, u32::MAX);
+            for index in collection.indexes() {
+                collection.table.build_step(&index, u32::MAX);
             }
         }
         let files = Files {

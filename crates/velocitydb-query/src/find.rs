@@ -155,6 +155,7 @@ impl Find {
         &self,
         scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
     ) -> Result<Vec<Document>, E> {
+        self.check()?;
         let (mut found, mut kept) = (Vec::new(), Kept::new(self.limits));
         let mut outcome = Ok(());
         let arrival = Arrival::of_scan(self);
@@ -213,7 +214,6 @@ impl Find {
         scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
         mut emit: impl FnMut(Document) -> bool,
     ) -> Result<(), E> {
-        self.check()?;
         let after = self
             .after
             .as_ref()

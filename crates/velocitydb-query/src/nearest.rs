@@ -4,6 +4,8 @@
 //! The distance of the last of them bounds the search; the circle of that radius has all that are
 //! nearer. Tests: `places` in the embedded library's tests/it, against a plain sort.
 
+use std::sync::Arc;
+
 use velocitydb_engine::catalog::{Collection, IndexKind};
 use velocitydb_engine::snapshot::Snapshot;
 use velocitydb_engine::store::{FieldIndex, KeyRange, Order};
@@ -65,15 +67,15 @@ impl Near {
         Near { filter, ..self }
     }
 
-    fn index<'i>(&self, indexes: &'i [std::sync::Arc<FieldIndex>]) -> Option<&'i FieldIndex> {
-        let fits = |index: &&std::sync::Arc<FieldIndex>| {
+    fn index(&self, collection: &Collection) -> Option<Arc<FieldIndex>> {
+        let fits = |index: &Arc<FieldIndex>| {
             let definition = index.definition();
             definition.kind == IndexKind::Geo
                 && definition.filter.is_none()
                 && index.is_built()
                 && definition.fields[0].path == self.path
         };
-        indexes.iter().find(fits).map(|index| &**index)
+        collection.indexes().find(fits)
     }
 
     /// The documents, the nearest first, each with its distance in metres; equal ones by id.
@@ -93,9 +95,8 @@ impl Near {
         if self.count == 0 {
             return Ok(Vec::new());
         }
-        let indexes = collection.indexes();
         let mut nearest = Nearest::new(self.count);
-        let Some(index) = self.index(&indexes) else {
+        let Some(index) = &self.index(collection) else {
             snapshot.scan(collection, 0, |document| {
                 self.offer(&mut nearest, document);
                 true

@@ -27,8 +27,8 @@ use crate::number::Number;
 use crate::raw::{RawArray, RawMap, RawValue};
 use crate::view::View;
 
-pub use read::read_fields;
 pub(crate) use read::{BytesVisitor, deserialize_encoded, read_value};
+pub use read::{is_long_integer, numbers, read_fields};
 
 /// Why a text is not accepted as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

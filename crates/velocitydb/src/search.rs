@@ -1,5 +1,8 @@
 //! Searching texts: ranked, with highlights.
 
+use std::sync::Arc;
+
+use velocitydb_engine::store::FieldIndex;
 use velocitydb_engine::text::{
     Fragment, HighlightOptions, Language, Require, Scratch, TextQuery, highlight,
 };
@@ -113,22 +116,21 @@ impl CollectionView {
         search.filter.check().map_err(|error| invalid(&error))?;
         let query = TextQuery::parse(&search.text, search.require);
         let query = query.map_err(|error| invalid(&error))?;
-        let indexes = self.runtime.indexes();
-        let mut texts = indexes.iter().filter(|index| index.analyzer().is_some());
-        let found = match &search.index {
-            Some(name) => texts.find(|index| index.definition().name == *name),
-            None => texts.next().filter(|_| texts.next().is_none()),
+        let texts = self
+            .runtime
+            .indexes()
+            .filter(|index| index.analyzer().is_some());
+        let texts: Vec<_> = texts.collect();
+        let wanted = |index: &&Arc<FieldIndex>| match &search.index {
+            Some(name) => index.definition().name == *name,
+            None => texts.len() == 1,
         };
-        let index = found.filter(|index| index.is_built()).ok_or_else(|| {
-            let wanted = search
-                .index
-                .as_ref()
-                .map(|name| format!(" {name:?}"))
-                .unwrap_or_default();
-            let names = indexes.iter().filter(|index| index.analyzer().is_some());
-            let names: Vec<_> = names.map(|index| index.definition().name.clone()).collect();
+        let index = texts.iter().find(wanted).filter(|index| index.is_built());
+        let index = index.ok_or_else(|| {
+            let names: Vec<_> = texts.iter().map(|index| &index.definition().name).collect();
             Error::Invalid(format!(
-                "the search needs one full-text index{wanted} that is built; there are {names:?}"
+                "the search needs one full-text index, named or the only one, that is built; there \
+                 are {names:?}"
             ))
         })?;
         let analyzer = index.analyzer().expect("a full-text index");

@@ -158,7 +158,6 @@ impl CollectionView {
         meter: &mut Meter,
         visit: impl FnMut(Document) -> bool,
     ) -> Result<Plan, Failure> {
-        find.check()?;
         let plan = self.plan(find)?;
         let reach = |visit: &mut dyn FnMut(Document) -> bool| {
             self.reach(&plan, visit).map_err(Failure::Engine)
@@ -196,11 +195,7 @@ impl CollectionView {
 
     /// How `find` would be answered.
     pub fn explain(&self, find: &Find) -> Result<Explained, Error> {
-        let plan = || {
-            find.check()?;
-            query::plan(&self.runtime, find)
-        };
-        let plan = plan().map_err(Failure::Query)?;
+        let plan = query::plan(&self.runtime, find).map_err(Failure::Query)?;
         Ok(plan.explain(find, None))
     }
 
@@ -249,7 +244,6 @@ impl CollectionView {
     pub fn indexes(&self) -> Vec<(IndexDefinition, IndexStats)> {
         let indexes = self.runtime.indexes();
         indexes
-            .iter()
             .map(|index| (index.definition().clone(), index.stats()))
             .collect()
     }

@@ -346,8 +346,13 @@ impl IndexDefinition {
                     return bad(&error.to_string());
                 }
             }
-            IndexKind::Geo if self.fields.len() > 1 || self.unique => {
-                return bad("is a geo index: it has one field, and is not unique");
+            IndexKind::Geo
+                if self.fields.len() > 1
+                    || self.unique
+                    || elements > 0
+                    || descends(&self.fields[0]) =>
+            {
+                return bad("is a geo index: it has one field, no direction, and is not unique");
             }
             _ => {}
         }
@@ -435,6 +440,10 @@ mod tests {
             (
                 IndexDefinition::hash("i", [b().descending()]),
                 "has no order",
+            ),
+            (
+                IndexDefinition::new("i", IndexKind::Geo, [b().elements()]),
+                "is a geo index",
             ),
             (
                 IndexDefinition::btree("i", [b()]).only("b + 1".parse().unwrap()),

@@ -72,14 +72,23 @@ impl World {
     }
 
     fn change(&mut self, key: u8, value: Option<u8>) {
-        let hash = self.table.hash(&[key]);
-        let present = self.table.newest(hash, &[key], &pin());
+        let present = self.newest(key);
         let live = present
             .as_ref()
             .is_some_and(|newest| !newest.version.body().tombstone);
         if value.is_none() && !live {
             return;
         }
+        self.publish(key, present, value.map(fields));
+        match value {
+            Some(value) => self.model.insert(key, value),
+            None => self.model.remove(&key),
+        };
+    }
+
+    /// Puts a version with these fields, or a tombstone, in place of the one at `present`.
+    fn publish(&mut self, key: u8, present: Option<Newest>, fields: Option<Fields>) {
+        let hash = self.table.hash(&[key]);
         self.index += 1;
         let time = Timestamp(self.index as i64);
         let meta = Meta {
@@ -89,7 +98,6 @@ impl World {
             updated_at: time,
             expires_at: None,
         };
-        let fields = value.map(fields);
         let bytes = fields.as_ref().map(|fields| fields.as_bytes());
         let replaces = present.is_some();
         let version = Document::new(&[key], &meta, bytes, Link::of(replaces));
@@ -104,10 +112,6 @@ impl World {
             self.garbage.push(garbage);
         }
         self.visible.advance(self.index);
-        match value {
-            Some(value) => self.model.insert(key, value),
-            None => self.model.remove(&key),
-        };
     }
 
     fn step(&mut self, step: &Step) {
@@ -318,4 +322,39 @@ fn readers_beside_a_writer_see_whole_states() {
             last = latest;
         }
     });
+}
+
+/// Two values of one row with the same hash share an entry: it stays while one of them needs it.
+#[test]
+fn values_whose_hashes_collide_do_not_take_each_others_entry() {
+    for unique in [false, true] {
+        let mut world = World::new();
+        let index = IndexDefinition::hash("v", [Path::field("v")]);
+        let index = Arc::new(FieldIndex::new(IndexDefinition { unique, ..index }));
+        world.table.attach_index(Arc::clone(&index));
+        let document = |value: i64| {
+            Fields::from_map(&BTreeMap::from([("v".to_owned(), Value::Int(value))])).unwrap()
+        };
+        let key = |value: i64| index.key_of(document(value).as_raw()).unwrap();
+        let mut seen = BTreeMap::new();
+        let (a, b) = (0..)
+            .find_map(|value| {
+                let other = seen.insert(world.table.hash(&key(value)), value)?;
+                Some((other, value))
+            })
+            .unwrap();
+        for value in [a, b] {
+            let present = world.newest(1);
+            world.publish(1, present, Some(document(value)));
+        }
+        let World {
+            garbage,
+            visible,
+            snapshots,
+            ..
+        } = &mut world;
+        garbage.collect(10, visible, snapshots, &pin());
+        let holders = world.table.holders(&index, &key(b), Timestamp(0), &pin());
+        assert_eq!(holders.len(), 1, "{a} and {b} have one hash");
+    }
 }

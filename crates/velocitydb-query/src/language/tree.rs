@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use velocitydb_types::ErrorClass;
+use velocitydb_types::json::{is_long_integer, numbers};
 
 use crate::error::QueryError;
 
@@ -48,7 +49,7 @@ impl Json {
                 "{bytes} bytes, at most {JSON_BYTES_MAX} are allowed"
             )));
         }
-        if let Some(number) = rounded_integer(text) {
+        if let Some(number) = numbers(text).find(|number| is_long_integer(number)) {
             return Err(QueryError::Json {
                 message: format!(
                     "the integer {number} is beyond 64 bits: write {{\"$decimal\":\"{number}\"}}"
@@ -139,38 +140,6 @@ impl From<&str> for Json {
     fn from(text: &str) -> Json {
         Json::String(text.to_owned())
     }
-}
-
-/// The first integer of a JSON text that is beyond 64 bits. Of broken text any answer is right.
-fn rounded_integer(text: &str) -> Option<&str> {
-    /// No shorter run of characters is beyond.
-    const LONG: usize = 19;
-    let bytes = text.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        let start = at;
-        at += 1;
-        match bytes[start] {
-            b'"' => {
-                while at < bytes.len() && bytes[at] != b'"' {
-                    at += if bytes[at] == b'\\' { 2 } else { 1 };
-                }
-                at += 1;
-            }
-            b'-' | b'0'..=b'9' => {
-                let part =
-                    |byte: &&u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
-                at += bytes[at..].iter().take_while(part).count();
-                let number = &text[start..at];
-                let integer = at - start >= LONG && !number.contains(['.', 'e', 'E']);
-                if integer && number.parse::<i64>().is_err() {
-                    return Some(number);
-                }
-            }
-            _ => {}
-        }
-    }
-    None
 }
 
 impl fmt::Display for Json {

@@ -94,22 +94,25 @@ pub struct Plan {
 /// Chooses how `find` is answered from a collection.
 ///
 /// # Errors
-/// When the index that `find` insists on is not there, not built, or of no use.
+/// What [`Find::check`] refuses; when the index that `find` insists on is not there, not built, or
+/// of no use.
 pub fn plan(collection: &Collection, find: &Find) -> Result<Plan, QueryError> {
+    find.check()?;
     let conjuncts = bounds::conjuncts(&find.filter);
-    let indexes = collection.indexes();
     if find.hint.is_none() {
         if let Some(plan) = by_id(collection, find, &conjuncts) {
             return Ok(plan);
         }
-        let mut unique = indexes.iter().filter(|index| index.definition().unique);
-        if let Some(plan) = unique.find_map(|index| by_unique(index, &conjuncts)) {
+        let mut unique = collection
+            .indexes()
+            .filter(|index| index.definition().unique);
+        if let Some(plan) = unique.find_map(|index| by_unique(&index, &conjuncts)) {
             return Ok(plan);
         }
     }
     let documents = collection.len() as f64;
-    let usable = indexes.iter().filter(|index| index.is_built());
-    let found = usable.filter_map(|index| candidate(collection, index, find, &conjuncts));
+    let usable = collection.indexes().filter(|index| index.is_built());
+    let found = usable.filter_map(|index| candidate(collection, &index, find, &conjuncts));
     let mut candidates: Vec<Candidate> = found.collect();
     // What all conditions leave, as far as indexes know.
     let left = candidates

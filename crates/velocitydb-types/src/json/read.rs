@@ -111,38 +111,45 @@ fn has_long_integer(text: &str) -> bool {
     false
 }
 
-/// For each number of a JSON text, in order: the decimal it must become, if it is an integer
-/// beyond `i64` (`serde_json` would round it). Of broken text, only what precedes the break is
-/// right, and no more of it is read.
-fn exact_integers(text: &str) -> Vec<Option<Decimal>> {
+/// The numbers of a JSON text, in order. Of broken text, only what precedes the break is right.
+pub fn numbers(text: &str) -> impl Iterator<Item = &str> {
     let bytes = text.as_bytes();
-    let mut numbers = Vec::new();
     let mut at = 0;
-    while at < bytes.len() {
-        let start = at;
-        at += 1;
-        match bytes[start] {
-            b'"' => {
-                while at < bytes.len() && bytes[at] != b'"' {
-                    at += if bytes[at] == b'\\' { 2 } else { 1 };
+    std::iter::from_fn(move || {
+        while at < bytes.len() {
+            let start = at;
+            at += 1;
+            match bytes[start] {
+                b'"' => {
+                    while at < bytes.len() && bytes[at] != b'"' {
+                        at += if bytes[at] == b'\\' { 2 } else { 1 };
+                    }
+                    at += 1;
                 }
-                at += 1;
+                b'-' | b'0'..=b'9' => {
+                    let part =
+                        |byte: &&u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
+                    at += bytes[at..].iter().take_while(part).count();
+                    return Some(&text[start..at]);
+                }
+                _ => {}
             }
-            b'-' | b'0'..=b'9' => {
-                let part =
-                    |byte: &u8| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
-                at += bytes[at..].iter().take_while(|byte| part(byte)).count();
-                let number = &text[start..at];
-                let integer = !number.contains(['.', 'e', 'E']);
-                let beyond = integer && number.parse::<i64>().is_err();
-                // Too long for a decimal is too long for a float: never asked for, as the
-                // parser refuses it.
-                numbers.push(number.parse().ok().filter(|_| beyond));
-            }
-            _ => {}
         }
-    }
-    numbers
+        None
+    })
+}
+
+/// Whether a number of a JSON text is an integer beyond `i64`: `serde_json` would round it.
+pub fn is_long_integer(number: &str) -> bool {
+    !number.contains(['.', 'e', 'E']) && number.parse::<i64>().is_err()
+}
+
+/// For each number of a JSON text, in order: the decimal it must become, if it is an integer
+/// beyond `i64`.
+fn exact_integers(text: &str) -> Vec<Option<Decimal>> {
+    // Too long for a decimal is too long for a float: never asked for, as the parser refuses it.
+    let exact = |number: &str| number.parse().ok().filter(|_| is_long_integer(number));
+    numbers(text).map(exact).collect()
 }
 
 /// Writes what a deserializer reads into the encoded form.

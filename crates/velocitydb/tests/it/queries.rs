@@ -246,6 +246,15 @@ fn an_index_never_changes_an_answer() {
     }
 }
 
+/// Ends a writer also when an assertion fails beside it.
+struct SetWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Pages give each document that stays exactly once while writers run, with and without an index.
 #[test]
 fn pages_give_each_document_once_while_writers_run() {
@@ -273,6 +282,7 @@ fn pages_give_each_document_once_while_writers_run() {
                     };
                 }
             });
+            let _done = SetWhenDropped(&done);
             for (sort, limit) in [
                 (vec![("n", ASC)], 50),
                 (vec![("n", DESC)], 33),
@@ -295,7 +305,6 @@ fn pages_give_each_document_once_while_writers_run() {
                 let expected: Vec<i64> = (0..3000).filter(|id| id % 2 == 0 && id % 7 < 5).collect();
                 assert_eq!(even, expected);
             }
-            done.store(true, Ordering::Relaxed);
         });
     }
 }
@@ -545,4 +554,28 @@ fn a_pipeline_looks_into_other_collections_of_its_moment() {
     let out = Pipeline::from_json(r#"[{"$out":"others"}]"#).unwrap();
     let refused = docs.view().unwrap().aggregate(&out).unwrap_err();
     assert!(refused.to_string().contains("$out"), "{refused}");
+}
+
+/// An old version that is too long for an index does not keep it from being made, nor does a
+/// snapshot that still sees that version miss it.
+#[test]
+fn an_index_is_made_beside_old_versions_that_it_could_not_take() {
+    let db = database();
+    let docs = db.create_collection(Definition::new("docs")).unwrap().value;
+    let long = "x".repeat(20_000);
+    docs.upsert(1, [("s", long.as_str().into())]).unwrap();
+    let before = docs.view().unwrap();
+    docs.upsert(1, [("s", "short".into())]).unwrap();
+    docs.create_index(IndexDefinition::btree("by_s", [path("s")]))
+        .unwrap();
+    let find = |s: &str| Find::new(Filter::eq("s", s));
+    assert_eq!(before.find(&find(&long)).unwrap().len(), 1);
+    assert_eq!(before.find(&find("short")).unwrap().len(), 0);
+    assert!(before.indexes().is_empty());
+    let now = docs.view().unwrap();
+    assert_eq!(now.find(&find("short")).unwrap().len(), 1);
+    assert_eq!(now.indexes().len(), 1);
+    drop(before);
+    docs.upsert(1, [("s", "other".into())]).unwrap();
+    assert_eq!(docs.find(&find("other")).unwrap().len(), 1);
 }

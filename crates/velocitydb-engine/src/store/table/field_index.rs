@@ -42,6 +42,9 @@ pub const INDEX_KEY_BYTES_MAX: usize = 8 * 1024;
 /// An array whose elements are indexed has no more of them.
 pub const INDEX_ELEMENTS_MAX: usize = 1000;
 
+/// Bytes of an entry behind key and id: an end, and the row.
+const ROW_BYTES: usize = 1 + size_of::<RowId>();
+
 /// The number of the first row that is not built yet, when all are.
 const BUILT: RowId = RowId::MAX;
 
@@ -171,6 +174,11 @@ impl FieldIndex {
 
     pub(crate) fn is_unique(&self) -> bool {
         self.definition.unique
+    }
+
+    /// Whether its entries are hashes of keys.
+    fn is_hashed(&self) -> bool {
+        matches!(self.entries, Entries::Unique(_) | Entries::Hashed(_))
     }
 
     /// Whether it has everything.
@@ -380,43 +388,44 @@ impl FieldIndex {
         }
     }
 
-    /// Whether the entries of a version are in it, and those of its successors must go in and out:
-    /// not in rows that are yet to be built.
+    /// Whether it has the entries of this row already. What changes in other rows is found when
+    /// they are built.
     fn covers(&self, row: RowId) -> bool {
         row < self.built.load(Ordering::Relaxed)
     }
 
+    /// Judges the keys of a document: where each ends, in bytes that begin at `from`.
     fn check_length(&self, id: &[u8], from: usize, ends: &[u32]) -> Result<(), TooLong> {
-        let too_long = |what, found, max| {
-            let index = self.definition.name.clone();
-            Err(TooLong {
-                index,
-                what,
-                found,
-                max,
-            })
-        };
         if ends.len() > INDEX_ELEMENTS_MAX {
-            return too_long("elements of the array", ends.len(), INDEX_ELEMENTS_MAX);
+            return Err(self.too_long("elements of the array", ends.len(), INDEX_ELEMENTS_MAX));
         }
+        let starts = std::iter::once(from).chain(ends.iter().map(|end| *end as usize));
+        let mut keys = starts.zip(ends);
+        keys.try_for_each(|(start, end)| self.check_key(id, *end as usize - start))
+    }
+
+    /// Judges a key of so many bytes.
+    fn check_key(&self, id: &[u8], key: usize) -> Result<(), TooLong> {
         if !matches!(self.entries, Entries::Ordered(_)) {
             return Ok(());
         }
-        let starts = std::iter::once(from).chain(ends.iter().map(|end| *end as usize));
-        let longest = starts
-            .zip(ends)
-            .map(|(start, end)| *end as usize - start)
-            .max();
-        match longest.unwrap_or(0) {
-            key if key > INDEX_KEY_BYTES_MAX => {
-                too_long("bytes of the indexed value", key, INDEX_KEY_BYTES_MAX)
-            }
-            key if key + id.len() + 5 > ENTRY_BYTES_MAX => too_long(
-                "bytes of the indexed value and the id",
-                key + id.len(),
-                ENTRY_BYTES_MAX - 5,
-            ),
-            _ => Ok(()),
+        if key > INDEX_KEY_BYTES_MAX {
+            return Err(self.too_long("bytes of the indexed value", key, INDEX_KEY_BYTES_MAX));
+        }
+        let (both, both_max) = (key + id.len(), ENTRY_BYTES_MAX - ROW_BYTES);
+        if both > both_max {
+            return Err(self.too_long("bytes of the indexed value and the id", both, both_max));
+        }
+        Ok(())
+    }
+
+    fn too_long(&self, what: &'static str, found: usize, max: usize) -> TooLong {
+        let index = self.definition.name.clone();
+        TooLong {
+            index,
+            what,
+            found,
+            max,
         }
     }
 }

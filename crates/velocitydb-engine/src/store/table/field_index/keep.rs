@@ -178,13 +178,13 @@ impl Table {
         let (mut spare, mut other) = (Vec::new(), Vec::new());
         for index in self.indexes().iter().filter(|index| index.covers(row)) {
             index.keys_of(version, &mut spare, |bytes| {
-                if !self.chain_has(row, index, bytes, version, &mut other, guard) {
-                    let hash = self.hash(bytes);
-                    let key = Key {
-                        bytes,
-                        hash,
-                        version,
-                    };
+                let hash = self.hash(bytes);
+                let key = Key {
+                    bytes,
+                    hash,
+                    version,
+                };
+                if !self.chain_has(row, index, key, &mut other, guard) {
                     self.change_index(index, |index| index.remove(key, row, guard));
                 }
             });
@@ -199,23 +199,28 @@ impl Table {
         self.index_bytes.store(bytes, Ordering::Relaxed);
     }
 
+    /// Whether a version of the row other than the one that goes needs the key's entry: it has
+    /// the key or, where entries are hashes, another one with the same hash.
     fn chain_has(
         &self,
         row: RowId,
         index: &FieldIndex,
-        key: &[u8],
-        gone: &Document,
+        gone: Key<'_>,
         spare: &mut Vec<u8>,
         guard: &Guard,
     ) -> bool {
+        let mut found = false;
         let mut version = self.rows.head(row, guard);
-        while let Some(this) = version {
-            if this.pointer() != gone.pointer() && index.has(&this, key, spare) {
-                return true;
+        while let Some(this) = version.filter(|_| !found) {
+            if this.pointer() != gone.version.pointer() {
+                index.keys_of(&this, spare, |held| {
+                    found |=
+                        held == gone.bytes || index.is_hashed() && self.hash(held) == gone.hash;
+                });
             }
             version = Rows::previous(&this, guard);
         }
-        false
+        found
     }
 
     /// Puts the versions of up to `limit` more rows into an index that is not built yet; whether
@@ -234,13 +239,17 @@ impl Table {
     }
 
     /// Adds all kept versions of a row; to the account of the table's memory when the index is
-    /// attached.
+    /// attached. What is too long for it is in no snapshot that it serves: those that are live
+    /// were judged when it was defined.
     fn build_row(&self, index: &FieldIndex, row: RowId, attached: bool) {
         let guard = &pin();
         let mut version = self.rows.head(row, guard);
         let mut spare = Vec::new();
         while let Some(this) = version {
             index.keys_of(&this, &mut spare, |bytes| {
+                if index.check_key(this.key_bytes(), bytes.len()).is_err() {
+                    return;
+                }
                 let hash = self.hash(bytes);
                 let key = Key {
                     bytes,
