@@ -1,10 +1,9 @@
-//! Numbers as people write them: sizes in bytes, time spans.
+//! Numbers as people write them: sizes in bytes.
 //!
 //! Counts and thousands are shown as the shell shows them. Tests: below.
 
 use std::fmt;
 use std::str::FromStr;
-use std::time::Duration;
 
 pub use velocitydb_shell::{count, thousands};
 
@@ -59,39 +58,6 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// Units of time, in µs; the first that divides a time span shows it.
-const TIME_UNITS: [(&str, u64); 5] = [
-    ("h", 3_600_000_000),
-    ("min", 60_000_000),
-    ("s", 1_000_000),
-    ("ms", 1_000),
-    ("us", 1),
-];
-
-/// Reads a time span: `100ms`, `30s`, `5min`, `1h`, `500us`; a number alone is seconds.
-pub fn duration(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let factor = match text[digits.len()..].to_ascii_lowercase().as_str() {
-        "" => 1_000_000,
-        "m" => 60_000_000,
-        unit => TIME_UNITS.iter().find(|(name, _)| *name == unit)?.1,
-    };
-    let count: u64 = digits.trim().replace('_', "").parse().ok()?;
-    count.checked_mul(factor).map(Duration::from_micros)
-}
-
-/// A time span as [`duration`] reads it.
-pub fn exact_duration(span: Duration) -> String {
-    let micros = span.as_micros();
-    let unit = TIME_UNITS
-        .iter()
-        .find(|(_, unit)| micros > 0 && micros.is_multiple_of(u128::from(*unit)));
-    unit.map_or("0".to_owned(), |(name, unit)| {
-        format!("{}{name}", micros / u128::from(*unit))
-    })
-}
-
 /// A size as [`Bytes`] reads it.
 pub fn exact_bytes(bytes: u64) -> String {
     let unit = UNITS
@@ -142,25 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn time_spans_are_read_and_shown() {
-        for (text, micros, shown) in [
-            ("0", 0, "0"),
-            ("30", 30_000_000, "30s"),
-            ("100ms", 100_000, "100ms"),
-            ("90 s", 90_000_000, "90s"),
-            ("5min", 300_000_000, "5min"),
-            ("5m", 300_000_000, "5min"),
-            ("24h", 86_400_000_000, "24h"),
-            ("1500us", 1_500, "1500us"),
-        ] {
-            let span = duration(text).unwrap();
-            assert_eq!(span, Duration::from_micros(micros), "{text}");
-            assert_eq!(exact_duration(span), shown);
-            assert_eq!(duration(shown), Some(span));
-        }
-        for text in ["", "s", "-1s", "1.5s", "1 day", "99999999999999999h"] {
-            assert_eq!(duration(text), None, "{text}");
-        }
+    fn exact_sizes_are_shown() {
         for (bytes, shown) in [
             (0, "0"),
             (24 << 20, "24MiB"),

@@ -12,7 +12,7 @@
 
 use std::sync::Arc;
 
-use velocitydb_types::{Fields, Key, Migration, Timestamp};
+use velocitydb_types::{Fields, Key, Migration, RawMap, Timestamp};
 
 use crate::catalog::{Alteration, Collection};
 use crate::command::Refusal;
@@ -142,10 +142,17 @@ impl<'a> Builder<'a> {
             false => None,
         };
         let fields = fields.as_ref().map(|fields| match fields {
-            Some(fields) => fields.as_bytes(),
-            None => version.body().fields,
+            Some(fields) => fields.as_raw(),
+            None => version.fields(),
         });
-        let put = self.new.put(version, fields);
+        let retention = self.alteration.definition.retention();
+        let expires_at = fields.and_then(|fields| self.old.expiry(version, fields, retention));
+        self.changed |= fields.is_some() && expires_at != version.expires_at();
+        // A retention may be over for it already.
+        let kept = fields.filter(|_| expires_at.is_none_or(|at| at > self.time));
+        let put = self
+            .new
+            .put(version, kept.map(RawMap::as_bytes), expires_at);
         put.map_err(|long| index_key(Some(version.id().to_string()), long))
     }
 

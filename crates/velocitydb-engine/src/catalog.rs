@@ -18,9 +18,11 @@ use velocitydb_types::{
     Value,
 };
 
+mod expiry;
 mod index;
 
-pub use index::{Direction, INDEX_FIELDS_MAX, IndexDefinition, IndexField, IndexKind};
+pub use expiry::TimeToLive;
+pub use index::{Direction, INDEX_FIELDS_MAX, IndexDefinition, IndexField, IndexKind, PARTITION};
 
 use crate::command::{ReferenceError, Refusal};
 use crate::store::{FieldIndex, Table, TableBytes};
@@ -88,30 +90,6 @@ pub struct Definition {
     /// When documents expire that do not say it themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<TimeToLive>,
-}
-
-/// When the documents of a collection expire: some seconds after their last change, or after
-/// the time in a field (never, while it holds none).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a time to live, an object")]
-pub struct TimeToLive {
-    /// How many seconds after it.
-    pub seconds: u32,
-    /// The field of type time, if the time is not that of the last change.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub field: Option<Path>,
-}
-
-impl TimeToLive {
-    /// When a document with these fields that is written at `time` expires.
-    pub(crate) fn expires_at(&self, fields: RawMap<'_>, time: Timestamp) -> Option<Timestamp> {
-        let from = match &self.field {
-            None => time,
-            Some(field) => fields.get_path(field)?.as_time()?,
-        };
-        let after = i64::from(self.seconds) * 1_000_000;
-        Some(Timestamp(from.0.saturating_add(after)))
-    }
 }
 
 /// Another definition for a collection, and what it cannot say by itself. Its documents are
@@ -198,6 +176,8 @@ pub struct Collection {
     pub(crate) table: Arc<Table>,
     /// Fields whose values are ids of another collection's documents, and its name.
     pub(crate) references: Vec<(Path, String)>,
+    /// The index by whose retention its documents expire, if there is one.
+    pub(crate) retention: Option<IndexDefinition>,
     /// Set once another definition, or none, stands in the visible catalog.
     pub(crate) superseded: AtomicBool,
 }
@@ -340,7 +320,27 @@ impl Definition {
                 return Err(Refusal::IndexExists(index.name.clone()));
             }
         }
+        let mut retentions = self
+            .indexes
+            .iter()
+            .filter(|index| index.retention.is_some());
+        if let (Some(first), Some(second)) = (retentions.next(), retentions.next()) {
+            return Err(Refusal::BadDefinition(format!(
+                "the indexes {:?} and {:?} both have a retention: documents expire by one",
+                first.name, second.name
+            )));
+        }
         Ok(())
+    }
+
+    /// The index by whose retention documents expire.
+    pub(crate) fn retention(&self) -> Option<&IndexDefinition> {
+        self.indexes.iter().find(|index| index.retention.is_some())
+    }
+
+    /// Whether documents expire that do not say it themselves.
+    fn expires(&self) -> bool {
+        self.ttl.is_some() || self.retention().is_some()
     }
 
     /// All indexes: of fields that are unique or refer first, then [`Self::indexes`].
@@ -440,6 +440,7 @@ impl Collection {
         Collection {
             id,
             references,
+            retention: definition.retention().cloned(),
             name: definition.name.as_str().into(),
             definition,
             defined_at,
@@ -574,7 +575,7 @@ impl Catalog {
                     "the field {field:?} refers to {collection:?}: both must be logged, or both volatile"
                 ));
             }
-            if parent.ttl.is_some() {
+            if parent.expires() {
                 return bad(format!(
                     "the field {field:?} refers to {collection:?}, whose documents expire"
                 ));
@@ -594,7 +595,7 @@ impl Catalog {
             return Ok(());
         };
         let by = &self.by_id[&referrer.collection].definition.name;
-        if definition.ttl.is_some() {
+        if definition.expires() {
             return bad(format!(
                 "documents of {name:?} cannot expire: {by:?} refers to them by {}",
                 referrer.field

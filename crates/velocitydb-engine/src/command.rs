@@ -12,7 +12,9 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
-use velocitydb_types::{FieldOperation, Key, Path, SchemaError, Timestamp, UpdateError, Value};
+use velocitydb_types::{
+    FieldOperation, Key, Path, SchemaError, TimeSpan, Timestamp, UpdateError, Value,
+};
 
 use crate::catalog::{Alteration, CollectionId, Definition, IndexDefinition};
 use crate::store::Document;
@@ -258,6 +260,21 @@ pub enum Refusal {
     /// The definition is not sound.
     #[error("{0}")]
     BadDefinition(String),
+    /// The document's time is longer ago than its collection keeps.
+    #[error(
+        "the time {found} is longer ago than the index {index:?} keeps documents: {retention} after \
+         the end of their partition, now from {oldest} on"
+    )]
+    BeyondRetention {
+        /// The time-series index.
+        index: String,
+        /// How long it keeps.
+        retention: TimeSpan,
+        /// The document's time, as JSON.
+        found: String,
+        /// The oldest time that is kept.
+        oldest: Timestamp,
+    },
     /// The document would be larger than a document may be.
     #[error("the document would take {bytes} bytes; at most {max} are allowed")]
     TooLarge {

@@ -3,6 +3,7 @@
 //! Decided against the catalog and the documents that are there; carried out by
 //! [`State::publish`]. Tests: the embedded library's.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use velocitydb_types::{Key, Timestamp};
@@ -49,16 +50,7 @@ impl State {
                 Definitions::Put(Collection::new(id, definition, index, table))
             }
             Command::Alter(id, alteration) => {
-                let old = self.known(*id)?;
-                let definition = alteration.definition.clone();
-                self.catalog.check_references(Some(*id), &definition)?;
-                let table = self.altered(old, alteration, time)?;
-                let altered = Collection::new(*id, definition, index, table);
-                if !Arc::ptr_eq(&altered.table, &old.table) || altered.references != old.references
-                {
-                    self.check_referring(&altered, time)?;
-                }
-                Definitions::Altered(altered)
+                Definitions::Altered(self.alter(self.known(*id)?, alteration, index, time)?)
             }
             Command::DropCollection(id) => {
                 self.catalog.check_unreferenced(self.known(*id)?)?;
@@ -72,25 +64,52 @@ impl State {
             }
             Command::CreateIndex(id, index_definition) => {
                 let old = self.known(*id)?;
-                let mut definition = old.definition.clone();
-                definition.indexes.push(index_definition.clone());
-                definition.check()?;
+                let definition = with_index(old, index_definition)?;
+                if index_definition.retention.is_some() {
+                    let alteration = Alteration::to(definition);
+                    return Ok(Definitions::Altered(self.alter(
+                        old,
+                        &alteration,
+                        index,
+                        time,
+                    )?));
+                }
                 let new = new_index(&old.table, index_definition, time)?;
                 Definitions::Attach(redefined(old, definition, index), Arc::new(new))
             }
             Command::DropIndex(id, name) => {
                 let old = self.known(*id)?;
-                check_name("index", name)?;
-                let mut definition = old.definition.clone();
-                let at = definition
-                    .indexes
-                    .iter()
-                    .position(|held| held.name == *name);
-                let at = at.ok_or_else(|| Refusal::UnknownIndex(name.clone()))?;
-                let dropped = definition.indexes.remove(at).name;
-                Definitions::Detach(redefined(old, definition, index), dropped)
+                let (definition, dropped) = without_index(old, name)?;
+                if dropped.retention.is_some() {
+                    let alteration = Alteration::to(definition);
+                    return Ok(Definitions::Altered(self.alter(
+                        old,
+                        &alteration,
+                        index,
+                        time,
+                    )?));
+                }
+                Definitions::Detach(redefined(old, definition, index), dropped.name)
             }
         })
+    }
+
+    /// A collection brought to another definition.
+    fn alter(
+        &self,
+        old: &Arc<Collection>,
+        alteration: &Alteration,
+        index: u64,
+        time: Timestamp,
+    ) -> Result<Collection, Refusal> {
+        let definition = alteration.definition.clone();
+        self.catalog.check_references(Some(old.id), &definition)?;
+        let table = self.altered(old, alteration, time)?;
+        let altered = Collection::new(old.id, definition, index, table);
+        if !Arc::ptr_eq(&altered.table, &old.table) || altered.references != old.references {
+            self.check_referring(&altered, time)?;
+        }
+        Ok(altered)
     }
 
     /// The table of an alteration: made beside the writers, or now.
@@ -146,6 +165,43 @@ impl State {
         }
         worst.map_or(Ok(()), |(_, refusal)| Err(refusal))
     }
+}
+
+/// The alteration that a command is, for a collection as it stands: an index by whose retention
+/// documents expire changes when they do.
+pub(crate) fn alteration_of<'c>(
+    command: &'c Command<'_>,
+    collection: &Collection,
+) -> Option<Cow<'c, Alteration>> {
+    let definition = match command {
+        Command::Alter(_, alteration) => return Some(Cow::Borrowed(&**alteration)),
+        Command::CreateIndex(_, index) if index.retention.is_some() => {
+            with_index(collection, index).ok()?
+        }
+        Command::DropIndex(_, name) => {
+            let (definition, dropped) = without_index(collection, name).ok()?;
+            dropped.retention.is_some().then_some(definition)?
+        }
+        _ => return None,
+    };
+    Some(Cow::Owned(Alteration::to(definition)))
+}
+
+fn with_index(old: &Collection, index: &IndexDefinition) -> Result<Definition, Refusal> {
+    let mut definition = old.definition.clone();
+    definition.indexes.push(index.clone());
+    definition.check()?;
+    Ok(definition)
+}
+
+fn without_index(old: &Collection, name: &str) -> Result<(Definition, IndexDefinition), Refusal> {
+    check_name("index", name)?;
+    let mut definition = old.definition.clone();
+    let mut indexes = definition.indexes.iter();
+    let at = indexes.position(|held| held.name == *name);
+    let at = at.ok_or_else(|| Refusal::UnknownIndex(name.to_owned()))?;
+    let dropped = definition.indexes.remove(at);
+    Ok((definition, dropped))
 }
 
 /// An empty table with the indexes of a definition.

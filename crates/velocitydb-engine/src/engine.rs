@@ -15,6 +15,7 @@ mod rekey;
 mod stats;
 mod visibility;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -27,11 +28,12 @@ pub use rekey::Rekey;
 pub use stats::EngineStats;
 
 use crate::alter::{Builder, Prepared, Watch};
-use crate::catalog::{Alteration, Catalog, Collection, CollectionId, Persistence};
+use crate::catalog::{Alteration, Catalog, Collection, Persistence};
 use crate::changes::HistoryOptions;
 use crate::checkpoint::Checkpoints;
 use crate::command::{Command, Results};
 use crate::commit::{Commits, Durability};
+use crate::define::alteration_of;
 use crate::disk::{Disk, DiskLock};
 use crate::error::Error;
 use crate::log::{FlushLevel, Log};
@@ -280,13 +282,14 @@ impl Engine {
     ) -> Result<Written, Error> {
         let level = level.unwrap_or(self.durability);
         let payload = self.files.as_ref().map(|_| command.encode(now));
-        let mut alteration = match command {
-            Command::Alter(id, alteration) => self.prepare(*id, alteration)?,
-            _ => None,
+        let altering = self.altering(command);
+        let prepared = match &altering {
+            Some((watch, alteration)) => Some((self.prepare(watch, alteration, now)?, watch)),
+            None => None,
         };
         let mut state = self.writer.lock();
         self.check_open()?;
-        if let Some((mut builder, watch)) = alteration.take() {
+        if let Some((mut builder, watch)) = prepared {
             // The last changes, with writers waiting.
             builder.catch_up()?;
             let old = watch.collection();
@@ -334,22 +337,30 @@ impl Engine {
         })
     }
 
+    /// The alteration that a command is, and the notes of what writers change from now on. `None`
+    /// also when somebody else is at it, or there is no such collection: the entry then does it, or
+    /// is refused.
+    fn altering<'c>(&self, command: &'c Command<'_>) -> Option<(Watch, Cow<'c, Alteration>)> {
+        let (Command::Alter(id, _) | Command::CreateIndex(id, _) | Command::DropIndex(id, _)) =
+            command
+        else {
+            return None;
+        };
+        let state = self.writer.lock();
+        let found = state.catalog.by_id(*id)?;
+        let alteration = alteration_of(command, found)?;
+        Some((Watch::start(found)?, alteration))
+    }
+
     /// Brings a collection's documents to another definition, beside running writers: all but
-    /// the changes of the last moment. `None` when somebody else is at it, or there is no such
-    /// collection: the entry then does it, or is refused.
+    /// the changes of the last moment.
     fn prepare<'a>(
         &self,
-        id: CollectionId,
+        watch: &Watch,
         alteration: &'a Alteration,
-    ) -> Result<Option<(Builder<'a>, Watch)>, Error> {
-        let state = self.writer.lock();
-        let found = state.catalog.by_id(id).cloned();
-        let watch = found.as_ref().and_then(Watch::start);
-        drop(state);
-        let (Some(old), Some(watch)) = (found, watch) else {
-            return Ok(None);
-        };
-        let mut builder = Builder::new(&old, alteration, alteration.at, self.shared.seed)?;
+        now: Timestamp,
+    ) -> Result<Builder<'a>, Error> {
+        let mut builder = Builder::new(&watch.collection(), alteration, now, self.shared.seed)?;
         builder.copy(|builder| {
             builder.catch_up()?;
             self.fits(builder.bytes())
@@ -362,7 +373,7 @@ impl Engine {
                 break;
             }
         }
-        Ok(Some((builder, watch)))
+        Ok(builder)
     }
 
     fn fits(&self, bytes: usize) -> Result<(), Error> {

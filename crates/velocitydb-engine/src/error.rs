@@ -195,6 +195,7 @@ impl Refusal {
             Refusal::IndexExists(_) => ("index_exists", Class::Conflict),
             Refusal::UnknownIndex(_) => ("unknown_index", Class::NotFound),
             Refusal::BadDefinition(_) => ("invalid_definition", Class::Invalid),
+            Refusal::BeyondRetention { .. } => ("beyond_retention", Class::Invalid),
             Refusal::TooLarge { .. } => ("document_too_large", Class::Limit),
             Refusal::CollectionFull => ("collection_full", Class::Limit),
             Refusal::RetryKeyReused(_) => ("idempotency_key_reused", Class::Invalid),

@@ -320,12 +320,16 @@ impl<'s> Stager<'s> {
             present,
         } = place;
         let before = live.map(Document::meta);
+        let expires_at = match fields {
+            Some(fields) => expires.at(collection, RawMap::trusted(fields), self.time)?,
+            None => None,
+        };
         let meta = Meta {
             index: self.index,
             version: before.map_or(1, |before| before.version + 1),
             created_at: before.map_or(self.time, |before| before.created_at),
             updated_at: self.time,
-            expires_at: fields.and_then(|fields| expires.at(collection, fields, self.time)),
+            expires_at,
         };
         // Before the version is made, so that what the indexes will read is on its way.
         let newest = match staged {
@@ -647,30 +651,6 @@ fn not_as_expected(path: &Path, expected: &Value, found: Option<RawValue<'_>>) -
             expected.type_name()
         ),
         false => format!("expected {path} = {wanted}, found {shown}"),
-    }
-}
-
-impl Expires {
-    /// Of a patch that says nothing: what the document had, unless its collection has a rule.
-    pub(crate) fn kept(collection: &Collection, live: &Document) -> Expires {
-        match (&collection.definition.ttl, live.expires_at()) {
-            (None, Some(at)) => Expires::At(at.0),
-            _ => Expires::Default,
-        }
-    }
-
-    /// The moment for a document with these fields that is written at `time`.
-    pub(crate) fn at(
-        self,
-        collection: &Collection,
-        fields: &[u8],
-        time: Timestamp,
-    ) -> Option<Timestamp> {
-        match (self, &collection.definition.ttl) {
-            (Expires::At(at), _) => Some(Timestamp(at)),
-            (Expires::Default, Some(ttl)) => ttl.expires_at(RawMap::trusted(fields), time),
-            (Expires::Default, None) | (Expires::Never, _) => None,
-        }
     }
 }
 

@@ -16,7 +16,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use velocitydb_types::Timestamp;
+use velocitydb_types::{RawMap, Timestamp};
 
 use crate::catalog::{Collection, CollectionId, Persistence};
 use crate::command::{
@@ -243,12 +243,15 @@ impl Transaction {
                     }
                     (expires, _, _) => expires,
                 };
+                let of = RawMap::trusted(&fields);
+                let expires_at = pending.expires.at(collection, of, self.began);
+                let expires_at = expires_at.map_err(refused)?;
                 let meta = Meta {
                     index: self.snapshot.index(),
                     version: base_version + 1,
                     created_at: old.map_or(self.began, |old| old.created_at),
                     updated_at: self.began,
-                    expires_at: pending.expires.at(collection, &fields, self.began),
+                    expires_at,
                 };
                 let document = Document::new(key, &meta, Some(&fields), Link::None);
                 let effect = if old.is_some() {

@@ -39,6 +39,7 @@ pub mod pattern;
 pub mod point;
 pub mod raw;
 pub mod schema;
+pub mod span;
 pub mod time;
 pub mod types;
 pub mod update;
@@ -70,6 +71,7 @@ pub use raw::{RawArray, RawMap, RawValue};
 pub use schema::{
     Check, Constraints, DefaultValue, Field, OnDelete, Openness, Reference, Schema, SchemaError,
 };
+pub use span::{TimeSpan, TimeSpanError};
 pub use time::{Date, TimeError, Timestamp};
 pub use types::{FIELD_TYPES, FieldType, TypeRow};
 pub use update::{FieldOperation, UpdateError, apply, apply_with_limit, merge_patch};

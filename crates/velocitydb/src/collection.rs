@@ -7,8 +7,8 @@ use arc_swap::ArcSwap;
 use smallvec::smallvec;
 use velocitydb_engine::catalog::{Alteration, Collection as Runtime, Definition, IndexDefinition};
 use velocitydb_engine::command::{Command, Condition, Mode, Outcome, Refusal};
-use velocitydb_engine::store::IndexStats;
 use velocitydb_engine::store::TableBytes;
+use velocitydb_engine::store::{IndexStats, Partition};
 use velocitydb_engine::{Document, Error};
 use velocitydb_query::plan::Explained;
 use velocitydb_query::{Filter, Find};
@@ -398,6 +398,12 @@ impl Collection {
     /// The indexes: what they are, and what they hold now.
     pub fn indexes(&self) -> Result<Vec<(IndexDefinition, IndexStats)>, Error> {
         Ok(self.view()?.indexes())
+    }
+
+    /// The newest partitions of a time-series index, at most so many, the newest first; of another
+    /// index none.
+    pub fn partitions(&self, index: &str, most: usize) -> Result<Vec<Partition>, Error> {
+        self.view()?.partitions(index, most)
     }
 
     /// How `find` would be answered.

@@ -77,7 +77,7 @@ pub use velocitydb_engine::command::{Effect, Outcome, Refusal};
 pub use velocitydb_engine::crypt::{EncryptionKey, EncryptionKeys, KeyError, KeyId};
 pub use velocitydb_engine::disk;
 pub use velocitydb_engine::log::{Compression, LogOptions, LogStats, WritePath};
-pub use velocitydb_engine::store::{IndexStats, TableBytes};
+pub use velocitydb_engine::store::{IndexStats, Partition, TableBytes};
 #[cfg(feature = "full-text")]
 pub use velocitydb_engine::text;
 pub use velocitydb_engine::transaction::{Isolation, Savepoint};
@@ -87,5 +87,5 @@ pub use velocitydb_engine::{
 pub use velocitydb_query as query;
 pub use velocitydb_types::{
     self as types, Date, Decimal, DefaultValue, ErrorClass, Field, FieldType, Fields, Key,
-    OnDelete, Openness, Path, Point, RawMap, RawValue, Schema, Timestamp, Uuid, Value,
+    OnDelete, Openness, Path, Point, RawMap, RawValue, Schema, TimeSpan, Timestamp, Uuid, Value,
 };

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use velocitydb_engine::catalog::{Collection as Runtime, Definition, IndexDefinition};
-use velocitydb_engine::store::IndexStats;
+use velocitydb_engine::command::Refusal;
+use velocitydb_engine::store::{IndexStats, Partition};
 use velocitydb_engine::{Document, Error};
 use velocitydb_query::plan::{Explained, Meter};
 use velocitydb_query::{self as query, Filter, Find, Pipeline, Plan, QueryError};
@@ -250,6 +251,15 @@ impl CollectionView {
 }
 
 impl CollectionView {
+    /// The newest partitions of a time-series index, at most so many, the newest first; of another
+    /// index none.
+    pub fn partitions(&self, index: &str, most: usize) -> Result<Vec<Partition>, Error> {
+        let mut indexes = self.runtime.indexes();
+        let found = indexes.find(|held| held.definition().name == index);
+        let found = found.ok_or_else(|| Refusal::UnknownIndex(index.to_owned()))?;
+        Ok(found.partitions(most))
+    }
+
     /// The question with texts turned into the types that the collection declares: JSON says a
     /// time, a date, a UUID, a decimal as text, and text is equal to none of them. `_id` is of the
     /// type of the primary key's field. For all questions that come as text.

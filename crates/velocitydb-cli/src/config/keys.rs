@@ -7,11 +7,11 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use velocitydb::{HistoryKept, StorageMode};
+use velocitydb::{HistoryKept, StorageMode, TimeSpan};
 use velocitydb_server::check_log_filter;
 
 use super::Settings;
-use crate::text::{Bytes, duration, exact_bytes, exact_duration};
+use crate::text::{Bytes, exact_bytes};
 
 /// A setting: the key `memory-limit` of the file is the flag `--memory-limit` and the variable
 /// `VELOCITYDB_MEMORY_LIMIT`.
@@ -230,8 +230,8 @@ impl Key {
             ),
             Span(range, _) => format!(
                 "a duration such as 100ms, 30s, 5min or 1h (a number alone: seconds), from {} to {}",
-                exact_duration(*range.start()),
-                exact_duration(*range.end())
+                TimeSpan::from(*range.start()),
+                TimeSpan::from(*range.end())
             ),
             Count(range, _) => format!("a whole number from {} to {}", range.start(), range.end()),
             Switch(_) => "true or false".to_owned(),
@@ -275,7 +275,8 @@ impl Key {
                 set(settings, size.ok_or_else(wrong)?);
             }
             Span(range, set) => {
-                let span = duration(text).filter(|span| range.contains(span));
+                let span = text.parse().map(|span: TimeSpan| span.into());
+                let span = span.ok().filter(|span| range.contains(span));
                 set(settings, span.ok_or_else(wrong)?);
             }
             Count(range, set) => {

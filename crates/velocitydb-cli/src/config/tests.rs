@@ -190,7 +190,7 @@ fn a_wrong_value_names_its_key_what_is_allowed_and_where_it_stands() {
             "0",
             "expected a whole number from 1 to 1000000",
         ),
-        ("write-timeout", "0", "from 1ms to 24h"),
+        ("write-timeout", "0", "from 1ms to 1d"),
         (
             "slow-operation",
             "fast",

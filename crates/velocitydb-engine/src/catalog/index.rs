@@ -7,12 +7,13 @@
 //!   {"name": "by_state", "kind": "btree", "fields": ["state", {"path": "priority", "direction": "desc"}]}
 //!   {"name": "by_tag", "kind": "btree", "fields": [{"path": "tags", "elements": true}]}
 //!   {"name": "waiting", "kind": "hash", "fields": ["node"], "filter": "state = 'waiting'"}
+//!   {"name": "by_time", "kind": "time_series", "fields": ["at"], "partition": "1d", "retention": "30d"}
 //! ```
 //!
 //! Tests: below, `tests::formats`, and the embedded library's.
 
 use serde::{Deserialize, Serialize};
-use velocitydb_types::{Expression, Path, RawMap};
+use velocitydb_types::{Expression, Path, RawMap, TimeSpan, Timestamp};
 
 use super::check_name;
 use crate::command::Refusal;
@@ -42,7 +43,20 @@ pub struct IndexDefinition {
     /// The language of a full-text index: its stems and stop words. None: words as they are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
+    /// Of a time-series index: how much time a partition spans; [`PARTITION`] unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<TimeSpan>,
+    /// Of a time-series index: how long after a partition's end its documents expire, all of them
+    /// at that moment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<TimeSpan>,
 }
+
+/// What a partition of a time-series index spans unless its definition says.
+pub const PARTITION: TimeSpan = TimeSpan::days(1);
+
+/// What a partition spans at least, and what a partition or a retention spans at most, in µs.
+const SPANS_US: std::ops::RangeInclusive<u64> = 1_000_000..=TimeSpan::days(36_525).0;
 
 /// A field of an index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,6 +96,8 @@ pub enum IndexKind {
     Geo,
     /// Documents by words of their texts, ranked.
     FullText,
+    /// Documents by the time in a field, in partitions of equal length, which may expire as a whole.
+    TimeSeries,
 }
 
 /// As it is written. `unique_hash` is what unique hash indexes were called once.
@@ -97,6 +113,10 @@ struct Written {
     filter: Option<Expression>,
     #[serde(default)]
     language: Option<String>,
+    #[serde(default)]
+    partition: Option<TimeSpan>,
+    #[serde(default)]
+    retention: Option<TimeSpan>,
 }
 
 #[derive(Deserialize)]
@@ -107,6 +127,7 @@ enum WrittenKind {
     Btree,
     Geo,
     FullText,
+    TimeSeries,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -137,6 +158,7 @@ impl From<Written> for IndexDefinition {
             WrittenKind::Btree => (IndexKind::Btree, written.unique),
             WrittenKind::Geo => (IndexKind::Geo, written.unique),
             WrittenKind::FullText => (IndexKind::FullText, written.unique),
+            WrittenKind::TimeSeries => (IndexKind::TimeSeries, written.unique),
         };
         IndexDefinition {
             name: written.name,
@@ -145,6 +167,8 @@ impl From<Written> for IndexDefinition {
             unique,
             filter: written.filter,
             language: written.language,
+            partition: written.partition,
+            retention: written.retention,
         }
     }
 }
@@ -232,6 +256,8 @@ impl IndexDefinition {
             unique: false,
             filter: None,
             language: None,
+            partition: None,
+            retention: None,
         }
     }
 
@@ -265,6 +291,27 @@ impl IndexDefinition {
         IndexDefinition {
             language: Some(language.into()),
             ..IndexDefinition::new(name, IndexKind::FullText, fields)
+        }
+    }
+
+    /// A time-series index over the time in a field.
+    pub fn time_series(
+        name: impl Into<String>,
+        field: Path,
+        partition: TimeSpan,
+    ) -> IndexDefinition {
+        IndexDefinition {
+            partition: Some(partition),
+            ..IndexDefinition::new(name, IndexKind::TimeSeries, [field])
+        }
+    }
+
+    /// The same; documents expire this long after the end of their partition.
+    #[must_use]
+    pub fn keep_for(self, retention: TimeSpan) -> IndexDefinition {
+        IndexDefinition {
+            retention: Some(retention),
+            ..self
         }
     }
 
@@ -323,6 +370,7 @@ impl IndexDefinition {
         if self.language.is_some() && self.kind != IndexKind::FullText {
             return bad("has a language: only a full-text index has one");
         }
+        self.check_series()?;
         let descends = |field: &IndexField| field.direction == Direction::Descending;
         match self.kind {
             IndexKind::Hash if self.fields.iter().any(descends) => {
@@ -354,12 +402,69 @@ impl IndexDefinition {
             {
                 return bad("is a geo index: it has one field, no direction, and is not unique");
             }
+            IndexKind::TimeSeries
+                if self.fields.len() > 1
+                    || self.unique
+                    || elements > 0
+                    || descends(&self.fields[0]) =>
+            {
+                return bad(
+                    "is a time-series index: it has one field, the time, no direction, and is not \
+                     unique",
+                );
+            }
             _ => {}
         }
         match &self.filter {
             Some(filter) if !filter.is_condition() => bad("has a filter that is no condition"),
             _ => Ok(()),
         }
+    }
+
+    fn check_series(&self) -> Result<(), Refusal> {
+        let spans = [
+            ("partition", self.partition, *SPANS_US.start()),
+            ("retention", self.retention, 0),
+        ];
+        for (what, span, least) in spans {
+            let wrong = match span {
+                None => continue,
+                Some(_) if self.kind != IndexKind::TimeSeries => {
+                    format!("has a {what}: only a time-series index has one")
+                }
+                Some(span) if !(least..=*SPANS_US.end()).contains(&span.0) => format!(
+                    "has a {what} of {span}: it is {} to {}",
+                    TimeSpan(least),
+                    TimeSpan(*SPANS_US.end())
+                ),
+                Some(_) => continue,
+            };
+            return Err(Refusal::BadDefinition(format!(
+                "the index {:?} {wrong}",
+                self.name
+            )));
+        }
+        Ok(())
+    }
+
+    /// The partition of a time-series index in which a time lies: from when, until before when.
+    pub fn partition_of(&self, time: Timestamp) -> std::ops::Range<Timestamp> {
+        let length = self.partition.unwrap_or(PARTITION).0 as i64;
+        let from = time.0.div_euclid(length).saturating_mul(length);
+        Timestamp(from)..Timestamp(from.saturating_add(length))
+    }
+
+    /// When documents of the partition of this time expire, by the retention.
+    pub fn expiry_of(&self, time: Timestamp) -> Option<Timestamp> {
+        let retention = self.retention?.0 as i64;
+        let end = self.partition_of(time).end.0;
+        Some(Timestamp(end.saturating_add(retention)))
+    }
+
+    /// When a document with these fields expires, by the retention.
+    pub(crate) fn kept_until(&self, fields: RawMap<'_>) -> Option<Timestamp> {
+        let time = fields.get_path(&self.fields[0].path)?.as_time()?;
+        self.expiry_of(time).filter(|_| self.admits(fields))
     }
 
     /// The language of a full-text index.
@@ -414,6 +519,29 @@ mod tests {
             IndexDefinition::hash("i", [field("a").elements()]).only("b > 1".parse().unwrap()),
             r#"{"name":"i","fields":[{"path":"a","direction":"asc","elements":true}],"kind":"hash","filter":"b > 1"}"#,
         );
+        check(
+            r#"{"name":"i","kind":"time_series","fields":["at"],"partition":"24h","retention":"30d"}"#,
+            IndexDefinition::time_series("i", Path::field("at"), PARTITION)
+                .keep_for(TimeSpan::days(30)),
+            r#"{"name":"i","fields":["at"],"kind":"time_series","partition":"1d","retention":"30d"}"#,
+        );
+    }
+
+    #[test]
+    fn partitions_begin_at_multiples_of_their_length() {
+        let index = IndexDefinition::time_series("i", Path::field("at"), TimeSpan(10_000_000));
+        for (time, from) in [
+            (0, 0),
+            (9_999_999, 0),
+            (10_000_000, 10_000_000),
+            (-1, -10_000_000),
+        ] {
+            let partition = index.partition_of(Timestamp(time));
+            assert_eq!(partition, Timestamp(from)..Timestamp(from + 10_000_000));
+        }
+        for far in [Timestamp(i64::MIN), Timestamp(i64::MAX)] {
+            assert!(index.partition_of(far).start <= far);
+        }
     }
 
     #[test]
@@ -444,6 +572,18 @@ mod tests {
             (
                 IndexDefinition::new("i", IndexKind::Geo, [b().elements()]),
                 "is a geo index",
+            ),
+            (
+                IndexDefinition::btree("i", [b()]).keep_for(PARTITION),
+                "only a time-series index",
+            ),
+            (
+                IndexDefinition::time_series("i", Path::field("b"), TimeSpan(1)),
+                "has a partition of 1us: it is 1s to",
+            ),
+            (
+                IndexDefinition::new("i", IndexKind::TimeSeries, [b(), field("c")]),
+                "one field, the time",
             ),
             (
                 IndexDefinition::btree("i", [b()]).only("b + 1".parse().unwrap()),

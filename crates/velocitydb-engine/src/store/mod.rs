@@ -26,8 +26,8 @@ mod tests;
 pub use ordered::Order;
 pub use record::{Document, Meta};
 pub use table::{
-    At, FieldIndex, INDEX_ELEMENTS_MAX, INDEX_KEY_BYTES_MAX, IndexStats, KeyRange, TableBytes,
-    encode_directed,
+    At, FieldIndex, INDEX_ELEMENTS_MAX, INDEX_KEY_BYTES_MAX, IndexStats, KeyRange, Partition,
+    TableBytes, encode_directed,
 };
 pub use visible::Visible;
 

@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use velocitydb_types::Timestamp;
 
 use super::index::{HashIndex, RowId, VersionPointer};
-use super::record::{Borrowed, Document, Link};
+use super::record::{Borrowed, Document, Link, Meta};
 use super::rows::Rows;
 use super::visible::Visible;
 use crate::memory::Memory;
@@ -32,7 +32,8 @@ use crate::memory::Memory;
 mod field_index;
 
 pub use field_index::{
-    FieldIndex, INDEX_ELEMENTS_MAX, INDEX_KEY_BYTES_MAX, IndexStats, KeyRange, encode_directed,
+    FieldIndex, INDEX_ELEMENTS_MAX, INDEX_KEY_BYTES_MAX, IndexStats, KeyRange, Partition,
+    encode_directed,
 };
 pub(crate) use field_index::{Keys, Misfit, TooLong};
 
@@ -430,12 +431,13 @@ impl Table {
         })
     }
 
-    /// Takes over a version of another table, with these fields; `None` removes the document. For
-    /// a table that nobody reads yet.
+    /// Takes over a version of another table, with these fields and this time of expiry; without
+    /// fields removes the document. For a table that nobody reads yet.
     pub(crate) fn put(
         self: &Arc<Self>,
         version: &Document,
         fields: Option<&[u8]>,
+        expires_at: Option<Timestamp>,
     ) -> Result<(), TooLong> {
         let guard = &pin();
         let body = version.body();
@@ -447,7 +449,11 @@ impl Table {
             return Ok(());
         }
         let link = Link::of(present.is_some());
-        let version = Document::new(body.key, &body.meta, fields, link);
+        let meta = Meta {
+            expires_at,
+            ..body.meta
+        };
+        let version = Document::new(body.key, &meta, fields, link);
         let keys = self.keys_of_version(present.as_ref(), &version, guard)?;
         if let Some(old) = self.publish(hash, present.as_ref(), version, &keys, guard) {
             self.reclaim(&old, guard);

@@ -269,7 +269,7 @@ fn candidate(
         return None;
     }
     match definition.kind {
-        IndexKind::Hash | IndexKind::Btree => {}
+        IndexKind::Hash | IndexKind::Btree | IndexKind::TimeSeries => {}
         IndexKind::Geo => return within(index, find, conjuncts),
         // Searched by name: `Search` of the library.
         _ => return None,

@@ -8,7 +8,7 @@ use hyper::StatusCode;
 use hyper::header::{HeaderValue, LOCATION};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
-use velocitydb::{CollectionView, IndexDefinition, IndexStats};
+use velocitydb::{CollectionView, IndexDefinition, IndexKind, IndexStats, Partition};
 
 use super::ask::{Ask, JsonText, Params};
 use super::collections::{read, to_json};
@@ -67,6 +67,21 @@ struct Shown {
     uses: u64,
     used_at: Option<String>,
     building: Option<Building>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partitions: Option<Vec<ShownPartition>>,
+}
+
+/// So many of a time-series index are shown, the newest ones.
+const PARTITIONS_SHOWN: usize = 1000;
+
+/// A partition of a time-series index.
+#[derive(Serialize)]
+struct ShownPartition {
+    from: String,
+    to: String,
+    entries: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept_until: Option<String>,
 }
 
 /// How far the making of an index has come.
@@ -79,6 +94,7 @@ struct Building {
 fn shown(view: &CollectionView) -> Result<Vec<Shown>, Problem> {
     let documents = view.count()?;
     let show = |(definition, stats): (IndexDefinition, IndexStats)| Shown {
+        partitions: partitions(view, &definition),
         definition,
         entries: stats.entries,
         distinct: stats.distinct,
@@ -91,6 +107,20 @@ fn shown(view: &CollectionView) -> Result<Vec<Shown>, Problem> {
         }),
     };
     Ok(view.indexes().into_iter().map(show).collect())
+}
+
+fn partitions(view: &CollectionView, definition: &IndexDefinition) -> Option<Vec<ShownPartition>> {
+    if definition.kind != IndexKind::TimeSeries {
+        return None;
+    }
+    let found = view.partitions(&definition.name, PARTITIONS_SHOWN).ok()?;
+    let show = |partition: Partition| ShownPartition {
+        from: partition.from.to_string(),
+        to: partition.to.to_string(),
+        entries: partition.entries,
+        kept_until: partition.kept_until.map(|at| at.to_string()),
+    };
+    Some(found.into_iter().map(show).collect())
 }
 
 fn one(view: &CollectionView, index: &str) -> Result<Shown, Problem> {

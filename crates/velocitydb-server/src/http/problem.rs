@@ -75,6 +75,7 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("document_too_large", 413, "The document is larger or deeper than a document may be"),
     row("unsupported_media_type", 415, "The body is of a type that is not taken here"),
     row("schema_violation", 422, "The document does not fit the collection's schema"),
+    row("beyond_retention", 422, "The document's time is longer ago than is kept"),
     row("invalid_row", 422, "A row of the import cannot be read or kept"),
     row("migration_refused", 422, "A document does not fit the new definition"),
     row("invalid_schema", 422, "The schema makes no sense"),

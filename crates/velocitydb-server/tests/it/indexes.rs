@@ -107,3 +107,36 @@ fn every_kind_of_index_is_described() {
     let names: Vec<_> = names.map(|one| one["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["a", "b", "c", "d"]);
 }
+
+#[test]
+fn a_time_series_index_tells_its_partitions() {
+    let served = with_things();
+    let readings = json!({ "name": "readings",
+        "schema": { "fields": [{ "name": "at", "type": "time" }] } });
+    let made = served.post("/v1/collections", &readings.to_string());
+    assert_eq!(made.status, 201, "{made:?}");
+    let indexes = "/v1/collections/readings/indexes";
+    let time = |text: &str| json!({ "at": text }).to_string();
+    let document = |id: &str| format!("/v1/collections/readings/documents/{id}");
+    for (id, at) in [("a", "2100-01-01T10:10:00Z"), ("b", "2100-01-01T10:50:00Z")] {
+        served.put(&document(id), &time(at));
+    }
+    served.put(&document("old"), &time("2001-01-01T00:00:00Z"));
+    let body = json!({ "name": "by_time", "kind": "time_series", "fields": ["at"],
+        "partition": "1h", "retention": "7d" });
+    let made = served.post(indexes, &body.to_string());
+    assert_eq!(made.status, 201, "{made:?}");
+    assert_eq!(
+        made.json()["partitions"],
+        json!([{ "from": "2100-01-01T10:00:00Z", "to": "2100-01-01T11:00:00Z", "entries": 2,
+            "kept_until": "2100-01-08T11:00:00Z" }])
+    );
+    let kept = served.get(&document("a")).json();
+    assert_eq!(kept["_expires_at"], "2100-01-08T11:00:00Z");
+    served.get(&document("old")).problem(404, "not_found");
+    let told = served.put(&document("old"), &time("2001-01-01T00:00:00Z"));
+    told.problem(422, "beyond_retention");
+    let body = json!({ "name": "other", "kind": "btree", "fields": ["at"], "retention": "7" });
+    let told = served.post(indexes, &body.to_string());
+    told.problem(422, "invalid_definition");
+}

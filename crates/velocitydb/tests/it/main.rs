@@ -38,6 +38,7 @@ mod search;
 mod snapshots;
 mod support;
 mod swaps;
+mod time_series;
 mod transfers;
 mod visibility;
 mod volatile;

@@ -8,7 +8,8 @@
 //! ```text
 //!   hash, unique     HashIndex:     hash of the key ──► row
 //!   hash             OrderedIndex:  hash of the key | row
-//!   btree, geo       OrderedIndex:  key | id | end | row
+//!   btree, geo,
+//!   time series      OrderedIndex:  key | id | end | row
 //! ```
 //!
 //! A hash index that is not unique is ordered too: any number of documents may have one value,
@@ -28,8 +29,11 @@ use velocitydb_types::{RawArray, RawMap, RawValue, Timestamp, encode_value_key};
 
 mod keep;
 mod read;
+mod series;
 #[cfg(feature = "full-text")]
 mod text;
+
+pub use series::Partition;
 
 use crate::catalog::{Direction, IndexDefinition, IndexKind};
 use crate::store::index::{HashIndex, RowId};
@@ -145,7 +149,9 @@ impl FieldIndex {
         let entries = match (definition.kind, definition.unique) {
             (IndexKind::Hash, true) => Entries::Unique(HashIndex::new()),
             (IndexKind::Hash, false) => Entries::Hashed(OrderedIndex::new()),
-            (IndexKind::Btree | IndexKind::Geo, _) => Entries::Ordered(OrderedIndex::new()),
+            (IndexKind::Btree | IndexKind::Geo | IndexKind::TimeSeries, _) => {
+                Entries::Ordered(OrderedIndex::new())
+            }
             #[cfg(feature = "full-text")]
             (IndexKind::FullText, _) => Entries::Text(Box::new(text::TextIndex::new(&definition))),
             #[cfg(not(feature = "full-text"))]

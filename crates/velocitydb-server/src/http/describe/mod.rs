@@ -206,6 +206,7 @@ impl Route {
     pub(super) fn document_refusals(self) -> Self {
         self.problems(&[
             "already_exists",
+            "beyond_retention",
             "collection_full",
             "document_too_large",
             "invalid_id",

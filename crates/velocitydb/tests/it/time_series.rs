@@ -1,0 +1,237 @@
+//! Time-series indexes: ranges, partitions, and documents that expire with their partition.
+
+use std::sync::Arc;
+
+use velocitydb::query::{Filter, Find};
+use velocitydb::{
+    Call, Collection, Database, Definition, Expiry, IndexDefinition, ManualClock, Options, Path,
+    TimeSpan, Timestamp, Update, Value,
+};
+use velocitydb_sim::{CrashMode, SimDisk};
+
+use crate::support::{SECOND, START, clock, code, create, on_disk, still, tidy};
+
+const HOUR: i64 = 3600 * SECOND;
+
+fn at(offset: i64) -> Value {
+    Value::Time(Timestamp(START.0 + offset))
+}
+
+/// Partitions of an hour, kept for two more.
+fn hourly() -> IndexDefinition {
+    let hour = TimeSpan(HOUR as u64);
+    IndexDefinition::time_series("by_time", Path::field("at"), hour)
+        .keep_for(TimeSpan(2 * HOUR as u64))
+}
+
+fn timed() -> (Database, Arc<ManualClock>) {
+    let clock = clock();
+    let options = still(Options::in_memory()).clock(clock.clone());
+    (Database::open(options).unwrap(), clock)
+}
+
+/// A document every half hour of the four hours before the start, named by minutes.
+fn fill(readings: &Collection) {
+    for half in 0..8 {
+        let back = half * HOUR / 2 + 1;
+        let id = format!("m{}", half * 30);
+        readings.insert_with_id(id, [("at", at(-back))]).unwrap();
+    }
+}
+
+fn ids(readings: &Collection, find: &Find) -> Vec<String> {
+    let found = readings.find(find).unwrap();
+    found.iter().map(|found| found.id().to_string()).collect()
+}
+
+fn all(readings: &Collection) -> Vec<String> {
+    ids(
+        readings,
+        &Find::new(Filter::All).sort([("at", velocitydb::query::Direction::Ascending)]),
+    )
+}
+
+#[test]
+fn a_range_of_time_is_read_in_order_by_the_index() {
+    let (db, _) = timed();
+    let readings = create(&db, "readings");
+    fill(&readings);
+    for minute in 0..500 {
+        readings.insert([("at", at(minute * 60 * SECOND))]).unwrap();
+    }
+    let index = IndexDefinition {
+        retention: None,
+        ..hourly()
+    };
+    readings.create_index(index).unwrap();
+    let find = Find::new(Filter::ge("at", at(-HOUR)).and(Filter::lt("at", at(0))))
+        .sort([("at", velocitydb::query::Direction::Ascending)]);
+    assert_eq!(ids(&readings, &find), ["m30", "m0"]);
+    let plan = readings.explain(&find).unwrap().to_string();
+    assert!(plan.contains("by_time"), "{plan}");
+    assert!(!plan.contains("sort"), "{plan}");
+}
+
+#[test]
+fn partitions_are_told_with_their_entries() {
+    let (db, _) = timed();
+    let readings = create(&db, "readings");
+    fill(&readings);
+    readings
+        .insert_with_id("no time", [("at", "noon".into())])
+        .unwrap();
+    readings.insert_with_id("none", []).unwrap();
+    readings.create_index(hourly()).unwrap();
+    let partitions = readings.partitions("by_time", 10).unwrap();
+    let told = partitions.iter().map(|one| {
+        assert_eq!(one.to.0 - one.from.0, HOUR);
+        assert_eq!(one.kept_until, Some(Timestamp(one.to.0 + 2 * HOUR)));
+        ((one.from.0 - START.0) / HOUR, one.entries)
+    });
+    // Those of four and of three hours ago are not kept.
+    assert_eq!(told.collect::<Vec<_>>(), [(-1, 2), (-2, 2)]);
+    assert_eq!(readings.partitions("by_time", 1).unwrap(), partitions[..1]);
+    assert_eq!(code(readings.partitions("other", 1)), "unknown_index");
+}
+
+#[test]
+fn a_partition_goes_as_a_whole() {
+    let (db, clock) = timed();
+    let readings = create(&db, "readings");
+    readings.create_index(hourly()).unwrap();
+    for (id, minutes) in [("a", 0), ("b", 59), ("c", 60)] {
+        readings
+            .insert_with_id(id, [("at", at(minutes * 60 * SECOND))])
+            .unwrap();
+    }
+    readings.insert_with_id("timeless", []).unwrap();
+    clock.advance(3 * HOUR - 100);
+    assert_eq!(readings.count().unwrap(), 4);
+    let view = readings.view().unwrap();
+    clock.advance(100);
+    assert_eq!(all(&readings), ["timeless", "c"], "to the microsecond");
+    assert_eq!(view.count().unwrap(), 4, "a snapshot keeps its moment");
+    drop(view);
+    // Log time goes on first.
+    clock.advance(5 * SECOND);
+    tidy(&db);
+    tidy(&db);
+    assert_eq!(readings.stats().unwrap().documents, 2);
+    assert_eq!(readings.partitions("by_time", 9).unwrap().len(), 1);
+    clock.advance(HOUR);
+    assert_eq!(all(&readings), ["timeless"]);
+}
+
+#[test]
+fn what_is_longer_ago_than_is_kept_is_refused() {
+    let (db, _) = timed();
+    let readings = create(&db, "readings");
+    readings.create_index(hourly()).unwrap();
+    readings
+        .insert_with_id("kept", [("at", at(-2 * HOUR))])
+        .unwrap();
+    let late = readings.insert_with_id("late", [("at", at(-2 * HOUR - 1))]);
+    let told = late.as_ref().unwrap_err().to_string();
+    assert_eq!(code(late), "beyond_retention");
+    assert!(told.contains("now from 2025-12-31T22:00:00Z on"), "{told}");
+    assert!(told.contains("\"by_time\""), "{told}");
+    let moved = readings.update("kept", Update::new().set("at", at(-9 * HOUR)));
+    assert_eq!(code(moved), "beyond_retention");
+    assert_eq!(all(&readings), ["kept"]);
+}
+
+#[test]
+fn the_retention_follows_the_time_that_a_document_has() {
+    let (db, _) = timed();
+    let readings = create(&db, "readings");
+    readings.create_index(hourly()).unwrap();
+    let expires = |readings: &Collection| {
+        let expires = readings.get("x").unwrap().unwrap().expires_at();
+        expires.map(|at| (at.0 - START.0) / HOUR)
+    };
+    readings.insert_with_id("x", [("at", at(0))]).unwrap();
+    assert_eq!(expires(&readings), Some(3));
+    readings
+        .update("x", Update::new().set("at", at(5 * HOUR)))
+        .unwrap();
+    assert_eq!(expires(&readings), Some(8));
+    readings.update("x", Update::new().unset("at")).unwrap();
+    assert_eq!(expires(&readings), None);
+    // What a write says counts where it is earlier, and outlives a change of the time.
+    let soon = readings.with(Call::new().expires(Expiry::At(Timestamp(START.0 + HOUR))));
+    soon.update("x", Update::new().set("at", at(0))).unwrap();
+    assert_eq!(expires(&readings), Some(1));
+    readings
+        .update("x", Update::new().set("at", at(5 * HOUR)))
+        .unwrap();
+    assert_eq!(expires(&readings), Some(1));
+    let never = readings.with(Call::new().expires(Expiry::Never));
+    never.update("x", Update::new().set("at", at(0))).unwrap();
+    assert_eq!(expires(&readings), Some(3));
+}
+
+#[test]
+fn documents_that_are_there_expire_when_the_index_is_made_and_not_when_it_is_dropped() {
+    let (db, clock) = timed();
+    let readings = create(&db, "readings");
+    fill(&readings);
+    let soon = readings.with(Call::new().expires(Expiry::At(Timestamp(START.0 + 60 * SECOND))));
+    soon.insert_with_id("soon", [("at", at(0))]).unwrap();
+    readings.create_index(hourly()).unwrap();
+    assert_eq!(all(&readings), ["m90", "m60", "m30", "m0", "soon"]);
+    readings.drop_index("by_time").unwrap();
+    clock.advance(60 * SECOND - 100);
+    assert_eq!(readings.count().unwrap(), 5);
+    clock.advance(10 * HOUR);
+    assert_eq!(all(&readings), ["m90", "m60", "m30", "m0"]);
+}
+
+#[test]
+fn a_restart_changes_nothing() {
+    for crash in [false, true] {
+        let disk = SimDisk::new(7);
+        let clock = clock();
+        let open = |disk: &SimDisk| Database::open(on_disk(disk).clock(clock.clone())).unwrap();
+        let db = open(&disk);
+        let readings = create(&db, "readings");
+        fill(&readings);
+        readings.create_index(hourly()).unwrap();
+        readings.insert_with_id("new", [("at", at(0))]).unwrap();
+        let before = (all(&readings), db.digest());
+        if !crash {
+            db.checkpoint().unwrap();
+        }
+        drop((readings, db));
+        let disk = match crash {
+            true => disk.crash(CrashMode::Process),
+            false => disk,
+        };
+        let db = open(&disk);
+        let readings = db.collection("readings").unwrap();
+        assert_eq!((all(&readings), db.digest()), before);
+        clock.advance(2 * HOUR);
+        assert_eq!(all(&readings), ["new"]);
+        assert_eq!(
+            code(readings.insert_with_id("late", [("at", at(-HOUR))])),
+            "beyond_retention"
+        );
+    }
+}
+
+#[test]
+fn definitions_that_contradict_themselves_are_refused() {
+    let (db, _) = timed();
+    let readings = create(&db, "readings");
+    readings.create_index(hourly()).unwrap();
+    let second = IndexDefinition {
+        name: "other".into(),
+        ..hourly()
+    };
+    let told = readings.create_index(second).unwrap_err().to_string();
+    assert!(told.contains("documents expire by one"), "{told}");
+    assert_eq!(code(readings.create_index(hourly())), "index_exists");
+    let text = r#"{"name": "orders", "schema": {"fields": [{"name": "reading", "type": "string", "references": {"collection": "readings"}}]}}"#;
+    let orders: Definition = serde_json::from_str(text).unwrap();
+    let told = db.create_collection(orders).unwrap_err().to_string();
+    assert!(told.contains("whose documents expire"), "{told}");
+}
