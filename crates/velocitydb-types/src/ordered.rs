@@ -121,13 +121,16 @@ fn encode(value: &View<'_>, out: &mut Vec<u8>) {
 }
 
 fn encode_string(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
+    out.reserve(bytes.len() + 2);
     out.push(tag);
     escape(bytes, out);
     out.push(0);
 }
 
 fn escape(bytes: &[u8], out: &mut Vec<u8>) {
-    out.reserve(bytes.len() + 1);
+    if !bytes.contains(&0) {
+        return out.extend_from_slice(bytes);
+    }
     let mut parts = bytes.split(|&byte| byte == 0);
     out.extend_from_slice(parts.next().unwrap_or_default());
     for part in parts {
@@ -158,6 +161,7 @@ fn float_from_ordered(bytes: [u8; 8]) -> f64 {
 }
 
 fn encode_number(number: &Number<'_>, out: &mut Vec<u8>) {
+    out.reserve(10);
     out.push(tag::NUMBER);
     match number {
         Number::Int(int) => {

@@ -353,8 +353,7 @@ impl Collection {
 
     /// The collection's state of now, for several reads that belong together.
     pub fn view(&self) -> Result<crate::view::CollectionView, Error> {
-        self.inner.begin(&self.call)?;
-        let now = self.inner.clock.now();
+        let now = self.inner.begin(&self.call)?;
         let deadline = self.inner.snapshot_deadline(now);
         let snapshot = self.inner.engine.snapshot(now, deadline);
         View { snapshot }.collection(&self.name)

@@ -143,9 +143,32 @@ struct Held {
 
 #[derive(Default)]
 struct Registry {
+    /// By index. The last one may be in use by nobody: the next reader most likely begins there.
     held: BTreeMap<u64, Held>,
     /// Left by snapshots that went; looked at again by the writer.
     returned: Vec<Garbage>,
+}
+
+impl Registry {
+    fn begin(&mut self, index: u64, time: Timestamp) {
+        if let Some(last) = self.held.last_entry()
+            && last.get().count == 0
+        {
+            last.remove();
+        }
+        let held = Held {
+            count: 1,
+            time,
+            garbage: Vec::new(),
+        };
+        self.held.insert(index, held);
+    }
+
+    /// Those in use, the oldest first.
+    fn in_use(&self) -> impl Iterator<Item = (u64, &Held)> {
+        let held = self.held.iter().map(|(index, held)| (*index, held));
+        held.filter(|(_, held)| held.count > 0)
+    }
 }
 
 /// The snapshots in use. See the module.
@@ -161,20 +184,23 @@ impl Snapshots {
     ) -> (u64, Timestamp, T) {
         let mut registry = self.0.lock();
         let (index, time, with) = choose();
-        let held = registry.held.entry(index).or_insert(Held {
-            count: 0,
-            time,
-            garbage: Vec::new(),
-        });
-        held.count += 1;
-        held.time = held.time.min(time);
+        match registry.held.get_mut(&index) {
+            Some(held) => {
+                held.time = match held.count {
+                    0 => time,
+                    _ => held.time.min(time),
+                };
+                held.count += 1;
+            }
+            None => registry.begin(index, time),
+        }
         (index, time, with)
     }
 
     /// The earliest time at which somebody reads: `time`, unless a snapshot is older.
     pub(crate) fn oldest_time(&self, time: Timestamp) -> Timestamp {
         let registry = self.0.lock();
-        let times = registry.held.values().map(|held| held.time);
+        let times = registry.in_use().map(|(_, held)| held.time);
         times.fold(time, Timestamp::min)
     }
 
@@ -191,17 +217,23 @@ impl Snapshots {
             unreachable!("a snapshot at {index} was registered")
         };
         held.count -= 1;
-        if held.count == 0 {
-            let held = registry.held.remove(&index).map(|held| held.garbage);
-            registry.returned.extend(held.unwrap_or_default());
+        if held.count > 0 {
+            return;
+        }
+        let garbage = std::mem::take(&mut held.garbage);
+        registry.returned.extend(garbage);
+        let last = registry.held.last_key_value();
+        if last.is_some_and(|(last, _)| *last != index) {
+            registry.held.remove(&index);
         }
     }
 
     /// How many snapshots are in use, and the oldest index among them.
     pub(crate) fn in_use(&self) -> (usize, Option<u64>) {
         let registry = self.0.lock();
-        let count = registry.held.values().map(|held| held.count).sum();
-        (count, registry.held.keys().next().copied())
+        let count = registry.in_use().map(|(_, held)| held.count).sum();
+        let oldest = registry.in_use().next().map(|(index, _)| index);
+        (count, oldest)
     }
 }
 
@@ -240,7 +272,7 @@ impl GarbageQueue {
             let needed = registry
                 .held
                 .range_mut(next.old_index..next.new_index)
-                .next_back();
+                .rfind(|(_, held)| held.count > 0);
             match needed {
                 Some((_, held)) => held.garbage.push(next),
                 None => next.table.reclaim(&next, guard),
@@ -279,5 +311,20 @@ mod tests {
         snapshots.release(5);
         snapshots.release(5);
         assert_eq!(snapshots.in_use(), (1, Some(9)));
+        snapshots.release(9);
+        assert_eq!(
+            snapshots.in_use(),
+            (0, None),
+            "the last one is no longer in use"
+        );
+        assert_eq!(snapshots.oldest_time(Timestamp(70)), Timestamp(70));
+        snapshots.register(|| (9, Timestamp(50), ()));
+        assert_eq!(snapshots.oldest_time(Timestamp(70)), Timestamp(50));
+        snapshots.release(9);
+        for index in [12, 10] {
+            snapshots.register(|| (index, Timestamp(60), ()));
+        }
+        assert_eq!(snapshots.in_use(), (2, Some(10)));
+        assert_eq!(snapshots.0.lock().held.len(), 2);
     }
 }

@@ -27,6 +27,9 @@ pub(super) enum Bounds {
 
 /// The conditions that all must hold.
 pub(super) fn conjuncts(filter: &Filter) -> Vec<&Filter> {
+    if !matches!(filter, Filter::And(_) | Filter::All) {
+        return vec![filter];
+    }
     let mut all = Vec::new();
     let mut left = vec![filter];
     while let Some(filter) = left.pop() {
@@ -169,6 +172,19 @@ pub(super) struct Keys {
     pub(super) prefix: Vec<u8>,
     /// Whether null is among the given values.
     pub(super) nulls: bool,
+}
+
+/// The one key of an index, when conditions give each of its fields one value, and none is null.
+pub(super) fn only_key(definition: &IndexDefinition, conjuncts: &[&Filter]) -> Option<Vec<u8>> {
+    let mut key = Vec::new();
+    for field in &definition.fields {
+        let value = conjuncts.iter().find_map(|condition| match condition {
+            Filter::Eq(at, value) if *at == field.path && !value.is_null() => Some(value),
+            _ => None,
+        })?;
+        encode_directed(value, field.direction, &mut key);
+    }
+    Some(key)
 }
 
 /// The keys of an index, when its first field is bounded.

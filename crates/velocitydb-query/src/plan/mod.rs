@@ -212,17 +212,23 @@ fn by_id(collection: &Collection, find: &Find, conjuncts: &[&Filter]) -> Option<
 /// The plan of a query that names one document by a unique index: nothing is better.
 fn by_unique(index: &Arc<FieldIndex>, conjuncts: &[&Filter]) -> Option<Plan> {
     let definition = index.definition();
-    let named = |path: &Path| {
-        conjuncts
-            .iter()
-            .any(|one| matches!(one, Filter::Eq(at, value) if at == path && !value.is_null()))
-    };
-    if definition.filter.is_some() || !definition.fields.iter().all(|field| named(&field.path)) {
+    if definition.filter.is_some() {
         return None;
     }
-    let keys = bounds::keys(definition, conjuncts)?;
+    let key = bounds::only_key(definition, conjuncts)?;
+    let index = Arc::clone(index);
     Some(Plan {
-        access: access(index, keys),
+        access: match index.is_ordered() {
+            false => Access::Lookup {
+                index,
+                keys: vec![key],
+            },
+            true => Access::Ranges {
+                index,
+                ranges: vec![KeyRange::equal(key)],
+                order: Order::Forward,
+            },
+        },
         sorted_by: 0,
         sorted: true,
         rows: 1.0,

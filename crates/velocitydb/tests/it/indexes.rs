@@ -213,5 +213,5 @@ fn the_examples_of_the_page_are_indexes() {
         );
         count += 1;
     }
-    assert_eq!((count, collection.indexes().unwrap().len()), (7, 7));
+    assert_eq!((count, collection.indexes().unwrap().len()), (8, 8));
 }

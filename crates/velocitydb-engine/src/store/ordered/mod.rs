@@ -10,13 +10,15 @@
 //!                 leaf  leaf  leaf       entries, packed: what they have in common stored once
 //! ```
 //!
+//! Files: `node` (one allocation each), `packed` (entries in bytes).
+//!
 //! One writer, any number of readers that never wait: they pin the epoch, and what was replaced
 //! is freed when nobody who might have seen it is left. A reader sees every entry that was there
 //! when it began and was not taken out; of those that come and go meanwhile any. It goes by the
 //! versions of documents what its snapshot holds, so that this is enough.
 //!
 //! The entries' meaning is the caller's. With `record`, `rows` and `index` one of the modules with
-//! `unsafe`: following the pointers. Tests: below, against a set, and with readers beside a writer.
+//! `unsafe`: making, following and freeing nodes. Tests: below, against a set, and with readers beside a writer.
 
 use std::ops::Bound;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,9 +26,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crossbeam_epoch::{Atomic, Guard, Shared};
 use smallvec::SmallVec;
 
+mod node;
 mod packed;
 
-use packed::{Packed, Parts, bytes_of, common};
+use node::{Inner, New, Node, Read};
+use packed::{Packed, Packing, Parts, bytes_of, common};
 
 /// A leaf or the separators of an inner node are split beyond this. Measured with 512, 1,024,
 /// 2,048 and 4,096 (ARCHITECTURE.md, Decisions).
@@ -37,17 +41,6 @@ pub(crate) const ENTRY_BYTES_MAX: usize = 16 * 1024;
 
 /// Leaves below this look for a neighbour to be one with.
 const NODE_BYTES_MIN: usize = NODE_BYTES_MAX / 4;
-
-enum Node {
-    Leaf(Packed),
-    Inner(Inner),
-}
-
-/// Child `i` has the entries from separator `i - 1` to before separator `i`.
-struct Inner {
-    separators: Packed,
-    children: Box<[Atomic<Node>]>,
-}
 
 /// See the module.
 pub(crate) struct OrderedIndex {
@@ -63,31 +56,11 @@ pub(crate) struct Range<'a> {
     pub(crate) to: Bound<&'a [u8]>,
 }
 
-impl Node {
-    fn bytes(&self) -> usize {
-        size_of::<Node>()
-            + match self {
-                Node::Leaf(entries) => entries.bytes(),
-                Node::Inner(inner) => {
-                    inner.separators.bytes() + inner.children.len() * size_of::<Atomic<Node>>()
-                }
-            }
-    }
-}
-
-impl Inner {
+impl Inner<'_> {
     /// The child that has the place of an entry.
     fn child_of(&self, entry: &[u8]) -> usize {
         let (at, found) = self.separators.position(entry);
         at + usize::from(found)
-    }
-
-    fn new(separators: Packed, children: Vec<Atomic<Node>>) -> Inner {
-        assert_eq!(children.len(), separators.len() + 1);
-        Inner {
-            separators,
-            children: children.into(),
-        }
     }
 
     /// The children, with others from one place to another.
@@ -106,10 +79,9 @@ impl Inner {
 
 impl OrderedIndex {
     pub(crate) fn new() -> OrderedIndex {
-        let root = Node::Leaf(Packed::new(&[]));
-        let bytes = root.bytes();
+        let (root, bytes) = New::leaf(Packing::All(Vec::new())).make();
         OrderedIndex {
-            root: Atomic::new(root),
+            root: Atomic::from(root),
             len: AtomicUsize::new(0),
             bytes: AtomicUsize::new(bytes),
         }
@@ -125,17 +97,23 @@ impl OrderedIndex {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    fn load<'g>(slot: &Atomic<Node>, guard: &'g Guard) -> &'g Node {
+    fn load<'g>(slot: &Atomic<Node>, guard: &'g Guard) -> Read<'g> {
         let node = slot.load(Ordering::Acquire, guard);
         // SAFETY: a slot that can be reached always has a node, which is freed no earlier than
         // all that were pinned when it was replaced have gone; `guard` is such a pin.
-        unsafe { node.deref() }
+        unsafe { node::read(node) }
     }
 
     /// Puts a node in a slot; the one before it, and those below that only it led to, are freed
     /// once nobody reads them. Only the writer calls it.
-    fn store(&self, slot: &Atomic<Node>, node: Node, below: &[Shared<'_, Node>], guard: &Guard) {
-        let node = self.adopt(node).load(Ordering::Relaxed, guard);
+    fn store(
+        &self,
+        slot: &Atomic<Node>,
+        node: Atomic<Node>,
+        below: &[Shared<'_, Node>],
+        guard: &Guard,
+    ) {
+        let node = node.load(Ordering::Relaxed, guard);
         self.redirect(slot, node, guard);
         below.iter().for_each(|old| self.free(*old, guard));
     }
@@ -148,27 +126,29 @@ impl OrderedIndex {
     }
 
     fn free(&self, old: Shared<'_, Node>, guard: &Guard) {
+        let old = old.as_raw();
         // SAFETY: as in `load`; only the writer frees, and what no slot leads to any more.
-        let bytes = unsafe { old.deref() }.bytes();
+        let bytes = unsafe { node::bytes_of(old) };
         self.bytes.store(self.bytes() - bytes, Ordering::Relaxed);
-        // SAFETY: the same.
-        unsafe { guard.defer_destroy(old) };
+        // SAFETY: the same; it is freed when nobody is left who might have seen it.
+        unsafe { guard.defer_unchecked(move || node::free(old)) };
     }
 
-    fn adopt(&self, node: Node) -> Atomic<Node> {
-        self.bytes
-            .store(self.bytes() + node.bytes(), Ordering::Relaxed);
-        Atomic::new(node)
+    /// Makes a node, and keeps the account.
+    fn make(&self, node: New<'_>) -> Atomic<Node> {
+        let (node, bytes) = node.make();
+        self.bytes.store(self.bytes() + bytes, Ordering::Relaxed);
+        Atomic::from(node)
     }
 
     /// The way to the leaf that has the place of an entry: inner nodes, each with its slot and
     /// the child taken; then the leaf.
-    fn descend<'g>(&'g self, entry: &[u8], guard: &'g Guard) -> (Path<'g>, Step<'g, Packed>) {
+    fn descend<'g>(&'g self, entry: &[u8], guard: &'g Guard) -> (Path<'g>, Step<'g, Packed<'g>>) {
         let mut path = Path::new();
         let mut slot = &self.root;
         loop {
             match Self::load(slot, guard) {
-                Node::Leaf(leaf) => {
+                Read::Leaf(leaf) => {
                     leaf.prefetch();
                     let (at, found) = leaf.position(entry);
                     return (
@@ -181,7 +161,7 @@ impl OrderedIndex {
                         },
                     );
                 }
-                Node::Inner(inner) => {
+                Read::Inner(inner) => {
                     let at = inner.child_of(entry);
                     path.push(Step {
                         slot,
@@ -206,7 +186,7 @@ impl OrderedIndex {
         self.len.store(self.len() + 1, Ordering::Relaxed);
         let mut slot = leaf.slot;
         let mut below = Vec::new();
-        let mut grown = grown_leaf(leaf.node, leaf.at, entry);
+        let mut grown = self.grown_leaf(leaf.node, leaf.at, entry);
         loop {
             let (left, separator, right) = match grown {
                 Grown::One(node) => {
@@ -215,7 +195,7 @@ impl OrderedIndex {
                 }
                 Grown::Split(left, separator, right) => (left, separator, right),
             };
-            let halves = vec![self.adopt(left), self.adopt(right)];
+            let halves = vec![left, right];
             let Some(Step {
                 slot: parent,
                 node: inner,
@@ -223,14 +203,70 @@ impl OrderedIndex {
                 ..
             }) = path.pop()
             else {
-                let root = Inner::new(Packed::new(&[(&separator, &[])]), halves);
-                self.store(slot, Node::Inner(root), &below, guard);
+                let root = New::inner(Packing::All(vec![(&separator, &[])]), halves);
+                self.store(slot, self.make(root), &below, guard);
                 return true;
             };
             below.push(slot.load(Ordering::Relaxed, guard));
-            grown = grown_inner(inner, at, &separator, halves, guard);
+            grown = self.grown_inner(inner, at, &separator, halves, guard);
             slot = parent;
         }
+    }
+
+    /// A leaf with an entry more.
+    fn grown_leaf(&self, leaf: Packed<'_>, at: usize, entry: &[u8]) -> Grown {
+        let make = |packing| self.make(New::leaf(packing));
+        if leaf.bytes_with(entry) <= NODE_BYTES_MAX || leaf.len() == 0 {
+            return Grown::One(make(leaf.with(at, entry)));
+        }
+        let mut parts = leaf.parts();
+        parts.insert(at, (entry, &[]));
+        // Entries that come in order leave full leaves behind; and one that does not begin as the
+        // others do stands at an end, where it does not make them longer.
+        let middle = match at {
+            0 => 1,
+            at if at == leaf.len() => at,
+            _ => parts.len() / 2,
+        };
+        let right = parts.split_off(middle);
+        let separator = separator(parts[middle - 1], right[0]);
+        Grown::Split(
+            make(Packing::All(parts)),
+            separator,
+            make(Packing::All(right)),
+        )
+    }
+
+    /// An inner node in which a child has become two, with a separator between them.
+    fn grown_inner(
+        &self,
+        inner: Inner<'_>,
+        at: usize,
+        between: &[u8],
+        halves: Vec<Atomic<Node>>,
+        guard: &Guard,
+    ) -> Grown {
+        let mut children = inner.changed(at..at + 1, halves, guard);
+        let mut parts = inner.separators.parts();
+        parts.insert(at, (between, &[]));
+        let make = |separators, children| self.make(New::inner(Packing::All(separators), children));
+        if bytes_of(&parts) <= NODE_BYTES_MAX || parts.len() < 3 {
+            return Grown::One(make(parts, children));
+        }
+        let last = parts.len() - 1;
+        let middle = match at {
+            0 => 1,
+            at if at == last => last - 1,
+            _ => parts.len() / 2,
+        };
+        let right = children.split_off(middle + 1);
+        let of_right = parts.split_off(middle + 1);
+        let separator = parts.pop().map(|(head, tail)| [head, tail].concat());
+        Grown::Split(
+            make(parts, children),
+            separator.expect("a middle one"),
+            make(of_right, right),
+        )
     }
 
     /// Takes an entry out; whether it was there. Only the writer calls it. O(log n).
@@ -245,9 +281,14 @@ impl OrderedIndex {
             self.remove_leaf(path, leaf.slot, guard);
         } else {
             let parent = path.pop().filter(|_| rest.bytes() < NODE_BYTES_MIN);
-            match parent.and_then(|parent| self.merged(&parent, &rest, guard)) {
-                None => self.store(leaf.slot, Node::Leaf(rest), &[], guard),
-                Some((slot, inner, below)) => self.store(slot, Node::Inner(inner), &below, guard),
+            let merged = parent.and_then(|parent| {
+                let mut entries = leaf.node.parts();
+                entries.remove(leaf.at);
+                self.merged(&parent, &entries, guard)
+            });
+            match merged {
+                None => self.store(leaf.slot, self.make(New::leaf(rest)), &[], guard),
+                Some((slot, inner, below)) => self.store(slot, inner, &below, guard),
             }
         }
         self.lower_root(guard);
@@ -269,49 +310,48 @@ impl OrderedIndex {
             if inner.children.len() > 1 {
                 let children = inner.changed(at..at + 1, Vec::new(), guard);
                 let separators = inner.separators.without(at.saturating_sub(1));
-                let inner = Inner::new(separators, children);
-                return self.store(slot, Node::Inner(inner), &below, guard);
+                let inner = self.make(New::inner(separators, children));
+                return self.store(slot, inner, &below, guard);
             }
         }
-        self.store(slot, Node::Leaf(Packed::new(&[])), &below, guard);
+        let empty = self.make(New::leaf(Packing::All(Vec::new())));
+        self.store(slot, empty, &below, guard);
     }
 
-    /// The parent of a small leaf, in which it is one with a neighbour; and the leaves that this
-    /// replaces.
+    /// The parent of a small leaf, in which these entries of it are in one leaf with a
+    /// neighbour's; and the leaves that this replaces.
     #[expect(clippy::type_complexity)]
     fn merged<'g>(
         &self,
-        parent: &Step<'g, Inner>,
-        leaf: &Packed,
+        parent: &Step<'g, Inner<'g>>,
+        entries: &[Parts<'_>],
         guard: &'g Guard,
-    ) -> Option<(&'g Atomic<Node>, Inner, Vec<Shared<'g, Node>>)> {
+    ) -> Option<(&'g Atomic<Node>, Atomic<Node>, Vec<Shared<'g, Node>>)> {
         let (inner, at) = (parent.node, parent.at);
         let left = at.min(inner.children.len().checked_sub(2)?);
         let other = if left == at { at + 1 } else { left };
-        let Node::Leaf(neighbour) = Self::load(&inner.children[other], guard) else {
+        let Read::Leaf(neighbour) = Self::load(&inner.children[other], guard) else {
             return None;
         };
-        let (one, two) = if left == at {
-            (leaf, neighbour)
-        } else {
-            (neighbour, leaf)
+        let neighbour = neighbour.parts();
+        let parts = match left == at {
+            true => [entries, &neighbour].concat(),
+            false => [&neighbour, entries].concat(),
         };
-        let parts = [one.parts(), two.parts()].concat();
         if bytes_of(&parts) > NODE_BYTES_MAX / 4 * 3 {
             return None;
         }
-        let merged = Packed::new(&parts);
         let below = [left, left + 1].map(|at| inner.children[at].load(Ordering::Relaxed, guard));
-        let merged = vec![self.adopt(Node::Leaf(merged))];
+        let merged = vec![self.make(New::leaf(Packing::All(parts)))];
         let children = inner.changed(left..left + 2, merged, guard);
-        let inner = Inner::new(inner.separators.without(left), children);
-        Some((parent.slot, inner, below.into()))
+        let inner = New::inner(inner.separators.without(left), children);
+        Some((parent.slot, self.make(inner), below.into()))
     }
 
     /// A root with one child gives way to it.
     fn lower_root(&self, guard: &Guard) {
-        while let Node::Inner(inner) = Self::load(&self.root, guard)
-            && let [child] = &inner.children[..]
+        while let Read::Inner(inner) = Self::load(&self.root, guard)
+            && let [child] = inner.children
         {
             self.redirect(&self.root, child.load(Ordering::Relaxed, guard), guard);
         }
@@ -339,17 +379,17 @@ impl OrderedIndex {
         visit: &mut impl FnMut(&[u8]) -> bool,
     ) -> bool {
         match Self::load(slot, guard) {
-            Node::Leaf(leaf) => {
+            Read::Leaf(leaf) => {
                 entry.clear();
                 entry.extend_from_slice(leaf.prefix());
                 let prefix = entry.len();
-                order.all(range.within(leaf), |at| {
+                order.all(range.within(&leaf), |at| {
                     entry.truncate(prefix);
                     entry.extend_from_slice(leaf.suffix(at));
                     visit(entry)
                 })
             }
-            Node::Inner(inner) => {
+            Read::Inner(inner) => {
                 let from = match range.from {
                     Bound::Included(from) | Bound::Excluded(from) => inner.child_of(from),
                     Bound::Unbounded => 0,
@@ -372,17 +412,17 @@ impl OrderedIndex {
         let mut width = (1.0, 1.0);
         loop {
             match (Self::load(from_slot, guard), Self::load(to_slot, guard)) {
-                (Node::Leaf(one), Node::Leaf(other)) => {
-                    let (start, end) = (range.within(one).start, range.within(other).end);
+                (Read::Leaf(one), Read::Leaf(other)) => {
+                    let (start, end) = (range.within(&one).start, range.within(&other).end);
                     if std::ptr::eq(from_slot, to_slot) {
                         return end.saturating_sub(start);
                     }
-                    let part = |at: usize, of: &Packed| at as f64 / of.len().max(1) as f64;
+                    let part = |at: usize, of: Packed<'_>| at as f64 / of.len().max(1) as f64;
                     from += width.0 * part(start, one);
                     to -= width.1 * (1.0 - part(end, other));
                     return ((to - from).max(0.0) * self.len() as f64) as usize;
                 }
-                (Node::Inner(one), Node::Inner(other)) => {
+                (Read::Inner(one), Read::Inner(other)) => {
                     let start = match range.from {
                         Bound::Included(from) | Bound::Excluded(from) => one.child_of(from),
                         Bound::Unbounded => 0,
@@ -406,44 +446,21 @@ impl OrderedIndex {
 }
 
 /// Inner nodes on the way to a leaf.
-type Path<'g> = SmallVec<[Step<'g, Inner>; 6]>;
+type Path<'g> = SmallVec<[Step<'g, Inner<'g>>; 6]>;
 
 /// A node on the way to an entry: where it hangs, and where in it the way goes on, or ends.
 struct Step<'g, N> {
     slot: &'g Atomic<Node>,
-    node: &'g N,
+    node: N,
     at: usize,
     found: bool,
 }
 
 /// What a node has become: one, or two that share its place.
 enum Grown {
-    One(Node),
+    One(Atomic<Node>),
     /// Everything less than the bytes is in the first.
-    Split(Node, Vec<u8>, Node),
-}
-
-/// A leaf with an entry more.
-fn grown_leaf(leaf: &Packed, at: usize, entry: &[u8]) -> Grown {
-    if leaf.bytes_with(entry) <= NODE_BYTES_MAX || leaf.len() == 0 {
-        return Grown::One(Node::Leaf(leaf.with(at, entry)));
-    }
-    let mut parts = leaf.parts();
-    parts.insert(at, (entry, &[]));
-    // Entries that come in order leave full leaves behind; and one that does not begin as the
-    // others do stands at an end, where it does not make them longer.
-    let middle = match at {
-        0 => 1,
-        at if at == leaf.len() => at,
-        _ => parts.len() / 2,
-    };
-    let (left, right) = parts.split_at(middle);
-    let separator = separator(left[middle - 1], right[0]);
-    let nodes = (
-        Node::Leaf(Packed::new(left)),
-        Node::Leaf(Packed::new(right)),
-    );
-    Grown::Split(nodes.0, separator, nodes.1)
+    Split(Atomic<Node>, Vec<u8>, Atomic<Node>),
 }
 
 /// The shortest bytes that are greater than one entry and not greater than the next.
@@ -452,41 +469,9 @@ fn separator(left: Parts<'_>, right: Parts<'_>) -> Vec<u8> {
     bytes.take(common(left, right) + 1).collect()
 }
 
-/// An inner node in which a child has become two, with a separator between them.
-fn grown_inner(
-    inner: &Inner,
-    at: usize,
-    between: &[u8],
-    halves: Vec<Atomic<Node>>,
-    guard: &Guard,
-) -> Grown {
-    let mut children = inner.changed(at..at + 1, halves, guard);
-    let mut parts = inner.separators.parts();
-    parts.insert(at, (between, &[]));
-    let node = |separators: &[Parts<'_>], children: Vec<_>| {
-        Node::Inner(Inner::new(Packed::new(separators), children))
-    };
-    if bytes_of(&parts) <= NODE_BYTES_MAX || parts.len() < 3 {
-        return Grown::One(node(&parts, children));
-    }
-    let last = parts.len() - 1;
-    let middle = match at {
-        0 => 1,
-        at if at == last => last - 1,
-        _ => parts.len() / 2,
-    };
-    let right = children.split_off(middle + 1);
-    let separator = [parts[middle].0, parts[middle].1].concat();
-    let (left, right) = (
-        node(&parts[..middle], children),
-        node(&parts[middle + 1..], right),
-    );
-    Grown::Split(left, separator, right)
-}
-
 impl Range<'_> {
     /// The entries of a leaf that are in the range.
-    fn within(&self, leaf: &Packed) -> std::ops::Range<usize> {
+    fn within(&self, leaf: &Packed<'_>) -> std::ops::Range<usize> {
         let start = match self.from {
             Bound::Unbounded => 0,
             Bound::Included(from) => leaf.position(from).0,
@@ -527,14 +512,17 @@ impl Order {
 
 impl Drop for OrderedIndex {
     fn drop(&mut self) {
-        let mut slots = vec![std::mem::replace(&mut self.root, Atomic::null())];
-        while let Some(slot) = slots.pop() {
-            // SAFETY: nobody else has the index any more, and each node hangs in one slot.
-            if let Some(node) = unsafe { slot.try_into_owned() }
-                && let Node::Inner(inner) = *node.into_box()
-            {
-                slots.extend(inner.children);
+        // SAFETY: nobody else has the index any more.
+        let guard = unsafe { crossbeam_epoch::unprotected() };
+        let mut left = vec![self.root.load(Ordering::Relaxed, guard)];
+        while let Some(node) = left.pop() {
+            // SAFETY: each node hangs in one slot, and is freed here, after its children were noted.
+            if let Read::Inner(inner) = unsafe { node::read(node) } {
+                let children = inner.children.iter();
+                left.extend(children.map(|child| child.load(Ordering::Relaxed, guard)));
             }
+            // SAFETY: the same.
+            unsafe { node::free(node.as_raw()) };
         }
     }
 }

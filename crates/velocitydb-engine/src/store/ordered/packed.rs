@@ -4,16 +4,34 @@
 //!   count (2) | prefix length (2) | end of each suffix (2 each) | prefix | suffixes
 //! ```
 //!
-//! What all entries begin with is stored once. A change makes a new piece, almost always by four
-//! copies. Tests: below, and the tree's.
+//! What all entries begin with is stored once. A change makes a new piece ([`Packing`]), almost
+//! always by four copies. Tests: below, and the tree's.
 
+use super::node::Room;
 use crate::store::record;
 
 /// See the module. At most 64 KiB of suffixes.
-pub(super) struct Packed(Box<[u8]>);
+#[derive(Clone, Copy)]
+pub(super) struct Packed<'a>(&'a [u8]);
+
+/// Entries that are to be packed.
+pub(super) enum Packing<'a> {
+    /// These, in order.
+    All(Vec<Parts<'a>>),
+    /// Those of another piece, with a suffix in place of those from one place to another.
+    Changed {
+        of: Packed<'a>,
+        from: usize,
+        to: usize,
+        suffix: Option<&'a [u8]>,
+    },
+}
 
 const HEADER: usize = 4;
 const END: usize = 2;
+
+/// Ends that are moved at once.
+const ENDS: usize = 64;
 
 /// An entry in two parts, one after the other.
 pub(super) type Parts<'a> = (&'a [u8], &'a [u8]);
@@ -79,32 +97,109 @@ pub(super) fn bytes_of(entries: &[Parts<'_>]) -> usize {
     HEADER + END * entries.len() + all - again
 }
 
-impl Packed {
-    /// Packs entries that are in order.
-    pub(super) fn new(entries: &[Parts<'_>]) -> Packed {
-        let prefix = common_of_all(entries);
-        let suffixes = entries
-            .iter()
-            .map(|entry| len(*entry) - prefix)
-            .sum::<usize>();
-        let bytes = HEADER + END * entries.len() + prefix + suffixes;
-        let mut packed = Vec::with_capacity(bytes);
-        packed.extend_from_slice(&number(entries.len()));
-        packed.extend_from_slice(&number(prefix));
-        let mut end = 0;
-        for entry in entries {
-            end += len(*entry) - prefix;
-            packed.extend_from_slice(&number(end));
+impl<'a> Packing<'a> {
+    /// How many entries there will be.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Packing::All(entries) => entries.len(),
+            Packing::Changed {
+                of,
+                from,
+                to,
+                suffix,
+            } => of.len() - (to - from) + usize::from(suffix.is_some()),
         }
-        if let Some((head, tail)) = entries.first() {
-            packed.extend(head.iter().chain(*tail).take(prefix));
+    }
+
+    /// What they will take.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Packing::All(entries) => bytes_of(entries),
+            Packing::Changed {
+                of,
+                from,
+                to,
+                suffix,
+            } => {
+                let gone = of.start(*to) - of.start(*from);
+                let prefix = of.prefix().len();
+                let suffixes = of.suffixes().len() - gone + suffix.map_or(0, <[u8]>::len);
+                HEADER + END * self.len() + prefix + suffixes
+            }
         }
-        for entry in entries {
-            let (head, tail) = skip(*entry, prefix);
-            packed.extend_from_slice(head);
-            packed.extend_from_slice(tail);
+    }
+
+    /// Writes them.
+    pub(super) fn write(&self, out: &mut Room<'_>) {
+        match self {
+            Packing::All(entries) => write_all(entries, out),
+            Packing::Changed {
+                of,
+                from,
+                to,
+                suffix,
+            } => write_changed(*of, *from..*to, *suffix, self.len(), out),
         }
-        Packed(packed.into())
+    }
+}
+
+fn write_all(entries: &[Parts<'_>], out: &mut Room<'_>) {
+    let prefix = common_of_all(entries);
+    out.push(&number(entries.len()));
+    out.push(&number(prefix));
+    let mut end = 0;
+    for entry in entries {
+        end += len(*entry) - prefix;
+        out.push(&number(end));
+    }
+    if let Some((head, tail)) = entries.first() {
+        let of_head = prefix.min(head.len());
+        out.push(&head[..of_head]);
+        out.push(&tail[..prefix - of_head]);
+    }
+    for entry in entries {
+        let (head, tail) = skip(*entry, prefix);
+        out.push(head);
+        out.push(tail);
+    }
+}
+
+fn write_changed(
+    of: Packed<'_>,
+    gone: std::ops::Range<usize>,
+    suffix: Option<&[u8]>,
+    count: usize,
+    out: &mut Room<'_>,
+) {
+    let (suffixes, new) = (of.suffixes(), suffix.unwrap_or_default());
+    let (start, end) = (of.start(gone.start), of.start(gone.end));
+    out.push(&number(count));
+    out.push(&number(of.prefix().len()));
+    out.push(&of.0[HEADER..HEADER + END * gone.start]);
+    if suffix.is_some() {
+        out.push(&number(start + new.len()));
+    }
+    let moved = (new.len() as u16).wrapping_sub((end - start) as u16);
+    let ends = &of.0[HEADER + END * gone.end..HEADER + END * of.len()];
+    let (ends, _) = ends.as_chunks::<END>();
+    let shift = |end: &[u8; END]| u16::from_le_bytes(*end).wrapping_add(moved).to_le_bytes();
+    for several in ends.chunks(ENDS) {
+        let mut shifted = [[0; END]; ENDS];
+        for (shifted, end) in shifted.iter_mut().zip(several) {
+            *shifted = shift(end);
+        }
+        out.push(shifted[..several.len()].as_flattened());
+    }
+    out.push(of.prefix());
+    out.push(&suffixes[..start]);
+    out.push(new);
+    out.push(&suffixes[end..]);
+}
+
+impl<'a> Packed<'a> {
+    /// What was written by a [`Packing`].
+    pub(super) fn of(bytes: &'a [u8]) -> Packed<'a> {
+        Packed(bytes)
     }
 
     fn read(&self, at: usize) -> usize {
@@ -138,11 +233,11 @@ impl Packed {
 
     /// What all entries begin with.
     #[inline]
-    pub(super) fn prefix(&self) -> &[u8] {
+    pub(super) fn prefix(&self) -> &'a [u8] {
         &self.0[self.prefix_at()..][..self.read(2)]
     }
 
-    fn suffixes(&self) -> &[u8] {
+    fn suffixes(&self) -> &'a [u8] {
         &self.0[self.prefix_at() + self.read(2)..]
     }
 
@@ -156,17 +251,17 @@ impl Packed {
 
     /// What follows the prefix in an entry.
     #[inline]
-    pub(super) fn suffix(&self, index: usize) -> &[u8] {
+    pub(super) fn suffix(&self, index: usize) -> &'a [u8] {
         &self.suffixes()[self.start(index)..self.start(index + 1)]
     }
 
     /// An entry.
-    pub(super) fn get(&self, index: usize) -> Parts<'_> {
+    pub(super) fn get(&self, index: usize) -> Parts<'a> {
         (self.prefix(), self.suffix(index))
     }
 
     /// All entries.
-    pub(super) fn parts(&self) -> Vec<Parts<'_>> {
+    pub(super) fn parts(&self) -> Vec<Parts<'a>> {
         (0..self.len()).map(|index| self.get(index)).collect()
     }
 
@@ -203,45 +298,28 @@ impl Packed {
     }
 
     /// The same with an entry more at its place.
-    pub(super) fn with(&self, at: usize, entry: &[u8]) -> Packed {
+    pub(super) fn with(&self, at: usize, entry: &'a [u8]) -> Packing<'a> {
         let Some(rest) = entry.strip_prefix(self.prefix()) else {
             let mut parts = self.parts();
             parts.insert(at, (entry, &[]));
-            return Packed::new(&parts);
+            return Packing::All(parts);
         };
-        self.changed(at, at, Some(rest))
+        Packing::Changed {
+            of: *self,
+            from: at,
+            to: at,
+            suffix: Some(rest),
+        }
     }
 
     /// The same without an entry.
-    pub(super) fn without(&self, at: usize) -> Packed {
-        self.changed(at, at + 1, None)
-    }
-
-    /// The same with a suffix in place of those from one place to another.
-    fn changed(&self, from: usize, to: usize, suffix: Option<&[u8]>) -> Packed {
-        let (count, suffixes) = (self.len(), self.suffixes());
-        let (start, gone, new) = (self.start(from), self.start(to), suffix.unwrap_or_default());
-        let new_count = count - (to - from) + usize::from(suffix.is_some());
-        let prefix = self.prefix();
-        let bytes = HEADER + END * new_count + prefix.len() + suffixes.len() - (gone - start);
-        let mut packed = Vec::with_capacity(bytes + new.len());
-        packed.extend_from_slice(&number(new_count));
-        packed.extend_from_slice(&number(prefix.len()));
-        packed.extend_from_slice(&self.0[HEADER..HEADER + END * from]);
-        if suffix.is_some() {
-            packed.extend_from_slice(&number(start + new.len()));
+    pub(super) fn without(&self, at: usize) -> Packing<'a> {
+        Packing::Changed {
+            of: *self,
+            from: at,
+            to: at + 1,
+            suffix: None,
         }
-        let moved = (new.len() as u16).wrapping_sub((gone - start) as u16);
-        let (ends, _) = self.0[HEADER + END * to..HEADER + END * count].as_chunks::<END>();
-        packed.extend(
-            ends.iter()
-                .flat_map(|end| u16::from_le_bytes(*end).wrapping_add(moved).to_le_bytes()),
-        );
-        packed.extend_from_slice(prefix);
-        packed.extend_from_slice(&suffixes[..start]);
-        packed.extend_from_slice(new);
-        packed.extend_from_slice(&suffixes[gone..]);
-        Packed(packed.into())
     }
 }
 
@@ -249,36 +327,50 @@ impl Packed {
 mod tests {
     use super::*;
 
+    fn packed(packing: &Packing<'_>) -> Vec<u8> {
+        let mut bytes = vec![std::mem::MaybeUninit::new(0); packing.bytes()];
+        let mut room = Room::of(&mut bytes);
+        packing.write(&mut room);
+        assert!(room.is_full());
+        let written = bytes.iter().map(|byte| {
+            // SAFETY: all were given a value above.
+            unsafe { byte.assume_init() }
+        });
+        written.collect()
+    }
+
+    fn parts<'a>(entries: &'a [impl AsRef<[u8]>]) -> Packing<'a> {
+        Packing::All(entries.iter().map(|e| (e.as_ref(), &[][..])).collect())
+    }
+
+    #[track_caller]
+    fn check(bytes: &[u8], model: &[Vec<u8>]) {
+        let held = Packed(bytes).parts();
+        let held: Vec<_> = held.iter().map(|(a, b)| [*a, *b].concat()).collect();
+        assert_eq!(held, model);
+    }
+
     #[test]
     fn entries_come_and_go_at_their_places() {
-        let mut packed = Packed::new(&[]);
+        let mut bytes = packed(&Packing::All(Vec::new()));
         let mut model: Vec<Vec<u8>> = Vec::new();
-        for entry in ["ab", "abc", "b", "aba", "", "abcd", "z", "abb"] {
-            let (at, found) = packed.position(entry.as_bytes());
+        let many = (0..150).map(|n| format!("ab{}", n * 7919 % 150));
+        let few = ["ab", "abc", "b", "aba", "", "abcd", "z", "abb"].map(str::to_owned);
+        for entry in few.into_iter().chain(many) {
+            let (at, found) = Packed(&bytes).position(entry.as_bytes());
             assert!(!found);
-            packed = packed.with(at, entry.as_bytes());
-            model.push(entry.into());
+            bytes = packed(&Packed(&bytes).with(at, entry.as_bytes()));
+            model.push(entry.clone().into());
             model.sort();
-            let held: Vec<_> = packed
-                .parts()
-                .iter()
-                .map(|(a, b)| [*a, *b].concat())
-                .collect();
-            assert_eq!(held, model);
-            assert!(packed.position(entry.as_bytes()).1);
+            check(&bytes, &model);
+            assert!(Packed(&bytes).position(entry.as_bytes()).1);
         }
-        let rebuilt = Packed::new(&packed.parts());
-        assert_eq!(rebuilt.0, packed.0);
+        assert_eq!(packed(&parts(&model)), bytes);
         while let Some(gone) = model.pop() {
-            let (at, found) = packed.position(&gone);
+            let (at, found) = Packed(&bytes).position(&gone);
             assert!(found);
-            packed = packed.without(at);
-            let held: Vec<_> = packed
-                .parts()
-                .iter()
-                .map(|(a, b)| [*a, *b].concat())
-                .collect();
-            assert_eq!(held, model);
+            bytes = packed(&Packed(&bytes).without(at));
+            check(&bytes, &model);
         }
     }
 
@@ -287,15 +379,15 @@ mod tests {
         let entries: Vec<String> = (10..60)
             .map(|n| format!("a long common beginning {n}"))
             .collect();
-        let parts: Vec<Parts<'_>> = entries.iter().map(|e| (e.as_bytes(), &[][..])).collect();
-        let packed = Packed::new(&parts);
-        assert_eq!(packed.prefix(), b"a long common beginning ");
-        assert_eq!(packed.bytes(), HEADER + 50 * END + 24 + 50 * 2);
-        assert_eq!(packed.position(b"a long common beginning 3"), (20, false));
-        assert_eq!(packed.position(b"a long"), (0, false));
-        assert_eq!(packed.position(b"b"), (50, false));
-        let smaller = packed.with(50, b"a longer one");
-        assert_eq!(smaller.prefix(), b"a long");
-        assert_eq!(smaller.len(), 51);
+        let bytes = packed(&parts(&entries));
+        let held = Packed(&bytes);
+        assert_eq!(held.prefix(), b"a long common beginning ");
+        assert_eq!(held.bytes(), HEADER + 50 * END + 24 + 50 * 2);
+        assert_eq!(held.position(b"a long common beginning 3"), (20, false));
+        assert_eq!(held.position(b"a long"), (0, false));
+        assert_eq!(held.position(b"b"), (50, false));
+        let bytes = packed(&held.with(50, b"a longer one"));
+        assert_eq!(Packed(&bytes).prefix(), b"a long");
+        assert_eq!(Packed(&bytes).len(), 51);
     }
 }

@@ -243,7 +243,7 @@ impl Table {
         mut visit: impl FnMut(Document) -> bool,
     ) {
         let hash = self.hash(key);
-        let mut spare = Vec::new();
+        let mut spare = Vec::with_capacity(key.len());
         let mut seen = |row: RowId, guard: &Guard| {
             let head = self.rows.head(row, guard)?;
             let version = Table::newest_until(&head, at, guard).flatten()?;
