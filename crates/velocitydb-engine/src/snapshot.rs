@@ -191,22 +191,25 @@ impl Snapshot {
     }
 
     /// Calls `visit` with the documents of a full-text index of the collection that answer a query,
-    /// the best first, each with its score (BM25), until it answers `false`.
+    /// the best first, each with its score (BM25), until it answers `false`. Before what it keeps
+    /// grows, and every few hundred entries, `may` is asked with the bytes that it keeps whether it
+    /// may go on; the search ends when that answers `false`, which its caller has to remember.
     #[cfg(feature = "full-text")]
     pub fn search(
         &self,
         collection: &Collection,
         index: &FieldIndex,
         query: &crate::text::TermQuery,
+        may: &mut dyn FnMut(usize) -> bool,
         mut visit: impl FnMut(f64, Document) -> bool,
     ) -> Result<(), Error> {
         let at = self.index_of(collection);
-        collection
-            .table
-            .search(index, query, at, |score, document| {
-                !self.0.given_up.load(Ordering::Acquire)
-                    && (!document.is_live(self.0.time) || visit(score, document))
-            });
+        let may = &mut |bytes| !self.0.given_up.load(Ordering::Acquire) && may(bytes);
+        let table = &collection.table;
+        table.search(index, query, at, may, |score, document| {
+            !self.0.given_up.load(Ordering::Acquire)
+                && (!document.is_live(self.0.time) || visit(score, document))
+        });
         self.check()
     }
 

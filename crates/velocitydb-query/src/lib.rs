@@ -54,7 +54,7 @@ pub use filter::{
 };
 pub use find::{Cursor, Find, Hint};
 pub use language::{JSON_BYTES_MAX, JSON_DEPTH_MAX, Json};
-pub use limits::Limits;
+pub use limits::{Kept, Limits};
 pub use nearest::Near;
 pub use path::IntoPath;
 pub use pipeline::{

@@ -28,9 +28,9 @@ impl Default for Limits {
     }
 }
 
-/// What one stage keeps.
+/// What a query keeps in one of its stages, on account of its [`Limits`].
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub struct Kept {
     limits: Limits,
     /// The stage whose account this is, for errors.
     stage: Option<&'static str>,
@@ -40,7 +40,8 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    pub(crate) fn new(limits: Limits) -> Kept {
+    /// An empty account.
+    pub fn new(limits: Limits) -> Kept {
         Kept {
             limits,
             stage: None,
@@ -85,7 +86,7 @@ impl Kept {
     }
 
     /// Counts a row; refused when it is one too many.
-    pub(crate) fn add(&mut self, bytes: usize) -> Result<(), QueryError> {
+    pub fn add(&mut self, bytes: usize) -> Result<(), QueryError> {
         if self.rows >= self.limits.rows_max {
             return Err(self.refuse(QueryError::TooManyRows {
                 rows_max: self.limits.rows_max,
@@ -102,7 +103,7 @@ impl Kept {
     }
 
     /// Something that is kept already changes its size.
-    pub(crate) fn resize(&mut self, from: usize, to: usize) -> Result<(), QueryError> {
+    pub fn resize(&mut self, from: usize, to: usize) -> Result<(), QueryError> {
         self.bytes = self.bytes.saturating_sub(from).saturating_add(to);
         if self.bytes > self.limits.bytes_max {
             return Err(self.refuse(QueryError::TooManyBytes {

@@ -15,7 +15,7 @@ use velocitydb_types::{Path, Point, RawValue};
 
 use crate::error::QueryError;
 use crate::filter::Filter;
-use crate::limits::Limits;
+use crate::limits::{Kept, Limits};
 
 /// How many parts of the index the circle is covered by.
 const COVER_RANGES: usize = 8;
@@ -67,6 +67,11 @@ impl Near {
         Near { filter, ..self }
     }
 
+    /// The same, keeping no more than this.
+    pub fn limits(self, limits: Limits) -> Near {
+        Near { limits, ..self }
+    }
+
     fn index(&self, collection: &Collection) -> Option<Arc<FieldIndex>> {
         let fits = |index: &Arc<FieldIndex>| {
             let definition = index.definition();
@@ -78,32 +83,31 @@ impl Near {
         collection.indexes().find(fits)
     }
 
-    /// The documents, the nearest first, each with its distance in metres; equal ones by id.
+    /// The documents, the nearest first, each with its distance in metres; equal ones by id. Of
+    /// each document that is looked at, `goes_on` is asked whether there shall be more; when it
+    /// answers `false`, so that what was found is not the answer, its caller has to know.
     ///
     /// # Errors
-    /// What [`Filter::check`] refuses; more documents than [`Limits::rows_max`]; the snapshot's.
+    /// What [`Filter::check`] refuses; more documents than [`Limits::rows_max`] or
+    /// [`Limits::bytes_max`]; the snapshot's.
     pub fn answer<E: From<QueryError> + From<Error>>(
         &self,
         snapshot: &Snapshot,
         collection: &Collection,
+        goes_on: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<(f64, Document)>, E> {
         self.filter.check()?;
-        let rows_max = self.limits.rows_max;
-        if self.count > rows_max {
-            return Err(QueryError::TooManyRows { rows_max }.into());
-        }
         if self.count == 0 {
             return Ok(Vec::new());
         }
-        let mut nearest = Nearest::new(self.count);
+        let mut nearest = Found::new(self);
         let Some(index) = &self.index(collection) else {
             snapshot.scan(collection, 0, |document| {
-                self.offer(&mut nearest, document);
-                true
+                goes_on() && nearest.offer(document).is_some()
             })?;
-            return Ok(finish(nearest));
+            return Ok(nearest.finish()?);
         };
-        let mut first = Nearest::new(self.count);
+        let mut first = Found::new(self);
         let home = geo::cell(self.place).to_be_bytes().to_vec();
         for (order, range) in [
             (
@@ -121,22 +125,27 @@ impl Near {
                 },
             ),
         ] {
-            let mut left = self.count;
+            let (mut left, mut going) = (self.count, true);
             snapshot.visit_range(collection, index, &range, order, |_, document| {
-                left -= usize::from(self.offer(&mut first, document));
-                left > 0
+                let counts = goes_on().then(|| first.offer(document)).flatten();
+                going = counts.is_some();
+                left -= usize::from(counts == Some(true));
+                going && left > 0
             })?;
+            if !going {
+                return Ok(first.finish()?);
+            }
         }
-        let bound = first
-            .radius_m()
-            .unwrap_or(DISTANCE_MAX_M)
-            .min(self.distance_max_m);
+        let radius_m = first.nearest.radius_m();
+        drop(first);
+        let bound = radius_m.unwrap_or(DISTANCE_MAX_M).min(self.distance_max_m);
         // A little more: what is rounded must not lose the last one.
         let circle = Circle::new(self.place, (bound + 1.0).min(DISTANCE_MAX_M));
         let circle = circle.map_err(|error| QueryError::Area {
             class: error.class(),
             reason: error.to_string(),
         })?;
+        let mut going = true;
         for cells in geo::cover(&circle.bounding_box(), COVER_RANGES) {
             let range = KeyRange {
                 from: cells.start().to_be_bytes().into(),
@@ -145,46 +154,67 @@ impl Near {
                     .checked_add(1)
                     .map(|end| end.to_be_bytes().into()),
             };
-            snapshot.visit_range(
-                collection,
-                index,
-                &range,
-                Order::Forward,
-                |entry, document| {
-                    let cell = entry
-                        .first_chunk()
-                        .map_or(0, |cell| u64::from_be_bytes(*cell));
-                    let near = geo::distance_m(geo::point_of_cell(cell), self.place);
-                    if near <= bound + 1.0 {
-                        self.offer(&mut nearest, document);
-                    }
-                    true
-                },
-            )?;
+            let order = Order::Forward;
+            snapshot.visit_range(collection, index, &range, order, |entry, document| {
+                let cell = entry
+                    .first_chunk()
+                    .map_or(0, |cell| u64::from_be_bytes(*cell));
+                let near = geo::distance_m(geo::point_of_cell(cell), self.place);
+                let offer = || near > bound + 1.0 || nearest.offer(document).is_some();
+                going = goes_on() && offer();
+                going
+            })?;
+            if !going {
+                break;
+            }
         }
-        Ok(finish(nearest))
-    }
-
-    /// Offers a document, if it counts; whether it does.
-    fn offer(&self, nearest: &mut Nearest<Candidate>, document: Document) -> bool {
-        let value = document.fields().get_path(&self.path);
-        let Some(point) = value.and_then(RawValue::as_point) else {
-            return false;
-        };
-        let distance = geo::distance_m(point, self.place);
-        if distance > self.distance_max_m || !self.filter.matches(&document) {
-            return false;
-        }
-        nearest.offer(distance, Candidate(document));
-        true
+        Ok(nearest.finish()?)
     }
 }
 
-fn finish(nearest: Nearest<Candidate>) -> Vec<(f64, Document)> {
-    let sorted = nearest.into_sorted().into_iter();
-    sorted
-        .map(|(distance, Candidate(document))| (distance, document))
-        .collect()
+/// The nearest so far, on an account.
+struct Found<'n> {
+    near: &'n Near,
+    nearest: Nearest<Candidate>,
+    kept: Kept,
+    outcome: Result<(), QueryError>,
+}
+
+impl<'n> Found<'n> {
+    fn new(near: &'n Near) -> Found<'n> {
+        Found {
+            near,
+            nearest: Nearest::new(near.count),
+            kept: Kept::new(near.limits),
+            outcome: Ok(()),
+        }
+    }
+
+    /// Offers a document; whether it counts. `None` once more are kept than may be.
+    fn offer(&mut self, document: Document) -> Option<bool> {
+        let value = document.fields().get_path(&self.near.path);
+        let Some(point) = value.and_then(RawValue::as_point) else {
+            return Some(false);
+        };
+        let distance = geo::distance_m(point, self.near.place);
+        if distance > self.near.distance_max_m || !self.near.filter.matches(&document) {
+            return Some(false);
+        }
+        let before = self.nearest.len();
+        self.nearest.offer(distance, Candidate(document));
+        if self.nearest.len() > before {
+            self.outcome = self.kept.add(size_of::<(f64, Candidate)>());
+        }
+        self.outcome.is_ok().then_some(true)
+    }
+
+    fn finish(self) -> Result<Vec<(f64, Document)>, QueryError> {
+        self.outcome?;
+        let sorted = self.nearest.into_sorted().into_iter();
+        Ok(sorted
+            .map(|(distance, Candidate(document))| (distance, document))
+            .collect())
+    }
 }
 
 impl Ord for Candidate {

@@ -1,5 +1,10 @@
 //! Searching texts: ranked, with highlights.
+//!
+//! A search ends like a find when it is interrupted, and when it would keep more than its
+//! [`Limits`]: what the index finds before it is ranked, and the answer with its highlights.
+//! Tests: `search` in tests/it.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use velocitydb_engine::store::FieldIndex;
@@ -7,11 +12,11 @@ use velocitydb_engine::text::{
     Fragment, HighlightOptions, Language, Require, Scratch, TextQuery, highlight,
 };
 use velocitydb_engine::{Document, Error};
-use velocitydb_query::Filter;
-use velocitydb_types::{Path, RawValue};
+use velocitydb_query::{Filter, Kept, Limits, QueryError};
+use velocitydb_types::{ErrorClass, Path, RawValue};
 
 use crate::collection::Collection;
-use crate::view::CollectionView;
+use crate::view::{CollectionView, Failure, Gate};
 
 /// A question for texts, by a full-text index.
 ///
@@ -35,6 +40,8 @@ pub struct Search {
     pub limit: usize,
     /// How the places are shown where words were found; `None`: not at all.
     pub highlight: Option<HighlightOptions>,
+    /// How much may be kept.
+    pub limits: Limits,
 }
 
 /// A document that was found.
@@ -59,6 +66,7 @@ impl Search {
             offset: 0,
             limit: 10,
             highlight: None,
+            limits: Limits::default(),
         }
     }
 
@@ -100,6 +108,11 @@ impl Search {
             ..self
         }
     }
+
+    /// The same, keeping no more than this.
+    pub fn limits(self, limits: Limits) -> Search {
+        Search { limits, ..self }
+    }
 }
 
 impl Collection {
@@ -112,10 +125,12 @@ impl Collection {
 impl CollectionView {
     /// The documents that answer a search, the best first.
     pub fn search(&self, search: &Search) -> Result<Vec<Found>, Error> {
-        let invalid = |error: &dyn std::fmt::Display| Error::Invalid(error.to_string());
-        search.filter.check().map_err(|error| invalid(&error))?;
+        search.filter.check().map_err(Failure::Query)?;
         let query = TextQuery::parse(&search.text, search.require);
-        let query = query.map_err(|error| invalid(&error))?;
+        let query = query.map_err(|error| match error.class() {
+            ErrorClass::Limit => Error::QueryLimit(error.to_string()),
+            _ => Error::Invalid(error.to_string()),
+        })?;
         let texts = self
             .runtime
             .indexes()
@@ -141,8 +156,22 @@ impl CollectionView {
             return Ok(found);
         }
         let mut scratch = Scratch::default();
+        let work = RefCell::new(Work {
+            gate: Gate::new(self.interrupt.as_ref()),
+            index: 0,
+            kept: Kept::new(search.limits),
+            outcome: Ok(()),
+        });
+        if !work.borrow_mut().gate.asks() {
+            return work.into_inner().end().map(|()| found);
+        }
+        let may = &mut |bytes| work.borrow_mut().may_keep(bytes);
         let snapshot = &self.view.snapshot;
-        snapshot.search(&self.runtime, index, &terms, |score, document| {
+        snapshot.search(&self.runtime, index, &terms, may, |score, document| {
+            let work = &mut *work.borrow_mut();
+            if !work.gate.passes() {
+                return false;
+            }
             if !search.filter.matches(&document) {
                 return true;
             }
@@ -150,16 +179,23 @@ impl CollectionView {
                 left_out += 1;
                 return true;
             }
-            let mut highlights = Vec::new();
+            let (mut highlights, mut bytes) = (Vec::new(), size_of::<Found>());
             if let Some(options) = search.highlight {
                 for field in &index.definition().fields {
                     let value = document.fields().get_path(&field.path);
                     let text = value.and_then(RawValue::as_str).unwrap_or_default();
                     let fragments = highlight(&terms, analyzer, &mut scratch, text, options);
                     if !fragments.is_empty() {
+                        bytes += text.len() + size_of::<(Path, String, Vec<Fragment>)>();
+                        let marks = fragments.iter().map(|f| size_of_val(&f.marks[..]));
+                        bytes += size_of_val(&fragments[..]) + marks.sum::<usize>();
                         highlights.push((field.path.clone(), text.to_owned(), fragments));
                     }
                 }
+            }
+            work.outcome = work.kept.add(bytes);
+            if work.outcome.is_err() {
+                return false;
             }
             found.push(Found {
                 document,
@@ -168,7 +204,30 @@ impl CollectionView {
             });
             found.len() < search.limit
         })?;
-        Ok(found)
+        work.into_inner().end().map(|()| found)
+    }
+}
+
+/// What a search keeps, and whether it may go on.
+struct Work<'i> {
+    gate: Gate<'i>,
+    /// Bytes that the index keeps.
+    index: usize,
+    kept: Kept,
+    outcome: Result<(), QueryError>,
+}
+
+impl Work<'_> {
+    /// Whether the index may go on with so many bytes.
+    fn may_keep(&mut self, bytes: usize) -> bool {
+        self.outcome = self.kept.resize(self.index, bytes);
+        self.index = bytes;
+        self.outcome.is_ok() && self.gate.asks()
+    }
+
+    fn end(self) -> Result<(), Error> {
+        self.gate.outcome?;
+        self.outcome.map_err(|error| Failure::Query(error).into())
     }
 }
 

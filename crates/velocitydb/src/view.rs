@@ -27,6 +27,46 @@ pub(crate) type Interrupt = Arc<dyn Fn() -> Result<(), Error> + Send + Sync>;
 /// Documents that a query reaches between two questions whether it may go on.
 const INTERRUPT_EVERY: u32 = 256;
 
+/// Asks an interrupt, before the first document and then every [`INTERRUPT_EVERY`], whether a query
+/// may go on, and keeps what it said when it may not.
+pub(crate) struct Gate<'i> {
+    interrupt: Option<&'i Interrupt>,
+    reached: u32,
+    pub(crate) outcome: Result<(), Error>,
+}
+
+impl<'i> Gate<'i> {
+    pub(crate) fn new(interrupt: Option<&'i Interrupt>) -> Gate<'i> {
+        Gate {
+            interrupt,
+            reached: 0,
+            outcome: Ok(()),
+        }
+    }
+
+    /// Asks; whether the query may go on.
+    pub(crate) fn asks(&mut self) -> bool {
+        if let Some(interrupt) = self.interrupt
+            && self.outcome.is_ok()
+        {
+            self.outcome = interrupt();
+        }
+        self.outcome.is_ok()
+    }
+
+    /// Counts a document that is reached, and asks when it is time to.
+    pub(crate) fn passes(&mut self) -> bool {
+        if self.interrupt.is_none() {
+            return true;
+        }
+        self.reached = self.reached.wrapping_add(1);
+        match self.reached.is_multiple_of(INTERRUPT_EVERY) {
+            true => self.asks(),
+            false => self.outcome.is_ok(),
+        }
+    }
+}
+
 /// Which page of a list is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRequest {
@@ -178,20 +218,13 @@ impl CollectionView {
 
     /// Calls `visit` with each document that a plan reaches, until it answers `false`.
     fn reach(&self, plan: &Plan, visit: &mut dyn FnMut(Document) -> bool) -> Result<(), Error> {
-        let Some(interrupt) = &self.interrupt else {
-            return plan.visit(&self.view.snapshot, &self.runtime, visit);
-        };
-        let (mut reached, mut outcome) = (0_u32, interrupt());
-        if outcome.is_ok() {
+        let mut gate = Gate::new(self.interrupt.as_ref());
+        if gate.asks() {
             plan.visit(&self.view.snapshot, &self.runtime, &mut |document| {
-                reached = reached.wrapping_add(1);
-                if reached.is_multiple_of(INTERRUPT_EVERY) {
-                    outcome = interrupt();
-                }
-                outcome.is_ok() && visit(document)
+                gate.passes() && visit(document)
             })?;
         }
-        outcome
+        gate.outcome
     }
 
     /// How `find` would be answered.
@@ -237,8 +270,13 @@ impl CollectionView {
 
     /// The documents nearest to a place, the nearest first, each with its distance in metres.
     pub fn near(&self, near: &query::Near) -> Result<Vec<(f64, Document)>, Error> {
-        let found = near.answer::<Failure>(&self.view.snapshot, &self.runtime);
-        found.map_err(Error::from)
+        let mut gate = Gate::new(self.interrupt.as_ref());
+        if !gate.asks() {
+            return gate.outcome.map(|()| Vec::new());
+        }
+        let goes_on = &mut || gate.passes();
+        let found = near.answer::<Failure>(&self.view.snapshot, &self.runtime, goes_on);
+        gate.outcome.and(found.map_err(Error::from))
     }
 
     /// The indexes of the collection: what they are, and what they hold now.

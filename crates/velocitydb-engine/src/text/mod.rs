@@ -26,6 +26,6 @@ mod tests;
 pub use analyzer::{Analyzer, Diacritics, Language, Scratch, TERM_BYTES_MAX};
 pub use fuzzy::{EDITS_MAX, Fuzzy};
 pub use highlight::{Fragment, HighlightOptions, highlight};
-pub use query::{PARTS_MAX, QUERY_BYTES_MAX, Require, TextQuery, TextQueryError};
+pub use query::{PARTS_MAX, QUERY_BYTES_MAX, Require, TextQuery, TextQueryError, WORDS_MAX};
 pub use rank::{BM25_B, BM25_K1, bm25, idf};
 pub use terms::{Part, TermQuery};

@@ -30,6 +30,9 @@ pub const QUERY_BYTES_MAX: usize = 4096;
 /// Words and phrases of a query.
 pub const PARTS_MAX: usize = 64;
 
+/// Words of a query, those of its phrases included.
+pub const WORDS_MAX: usize = 256;
+
 /// Which of the words a text must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Require {
@@ -72,12 +75,20 @@ pub struct TextQueryError {
     pub message: String,
     /// Where, counted in characters from 1.
     pub character: usize,
+    class: ErrorClass,
 }
 
 impl TextQueryError {
     /// What the receiver can do about it.
     pub fn class(&self) -> ErrorClass {
-        ErrorClass::Invalid
+        self.class
+    }
+
+    fn too_much(self) -> Self {
+        Self {
+            class: ErrorClass::Limit,
+            ..self
+        }
     }
 }
 
@@ -86,7 +97,7 @@ impl TextQuery {
     ///
     /// # Errors
     /// A phrase without its end, an `OR` without both sides, a `*` or `~` that stands at no
-    /// word, nothing to look for, or more than [`QUERY_BYTES_MAX`] or [`PARTS_MAX`].
+    /// word, nothing to look for, or more than [`QUERY_BYTES_MAX`], [`PARTS_MAX`] or [`WORDS_MAX`].
     pub fn parse(text: &str, require: Require) -> Result<Self, TextQueryError> {
         let mut parser = Parser {
             text,
@@ -96,10 +107,12 @@ impl TextQuery {
                 excluded: Vec::new(),
             },
             or: None,
+            words: 0,
         };
         if text.len() > QUERY_BYTES_MAX {
             let message = format!("a query has at most {QUERY_BYTES_MAX} bytes");
-            return Err(parser.error(text.floor_char_boundary(QUERY_BYTES_MAX), message));
+            let at = text.floor_char_boundary(QUERY_BYTES_MAX);
+            return Err(parser.error(at, message).too_much());
         }
         while parser.item()? {}
         if let Some(at) = parser.or {
@@ -172,6 +185,7 @@ struct Parser<'a> {
     query: TextQuery,
     /// Where an `OR` is whose right side is still to come.
     or: Option<usize>,
+    words: usize,
 }
 
 impl Parser<'_> {
@@ -258,13 +272,20 @@ impl Parser<'_> {
         kind: Kind,
         text: &str,
     ) -> Result<bool, TextQueryError> {
-        if text.unicode_words().next().is_none() {
+        let words = text.unicode_words().count();
+        if words == 0 {
             return Ok(true);
+        }
+        self.words += words;
+        if self.words > WORDS_MAX {
+            let message =
+                format!("a query has at most {WORDS_MAX} words, those of its phrases included");
+            return Err(self.error(from, message).too_much());
         }
         let parts = self.query.required.iter().map(Vec::len).sum::<usize>();
         if parts + self.query.excluded.len() == PARTS_MAX {
             let message = format!("a query has at most {PARTS_MAX} words and phrases");
-            return Err(self.error(from, message));
+            return Err(self.error(from, message).too_much());
         }
         let item = Item {
             kind,
@@ -286,6 +307,7 @@ impl Parser<'_> {
         TextQueryError {
             message: message.into(),
             character: self.text[..at].chars().count() + 1,
+            class: ErrorClass::Invalid,
         }
     }
 }

@@ -49,6 +49,16 @@ impl<T: Ord> Nearest<T> {
         }
     }
 
+    /// How many candidates are kept.
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Whether none is kept.
+    pub fn is_empty(&self) -> bool {
+        self.heap.is_empty()
+    }
+
     /// The distance of the k-th nearest: nothing farther is taken. Unknown until there are k.
     pub fn radius_m(&self) -> Option<f64> {
         let farthest = self.heap.peek().filter(|_| self.heap.len() == self.k);

@@ -2,9 +2,9 @@
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use velocitydb::query::{Filter, Find, Hint, Near};
+use velocitydb::query::{Filter, Find, Hint, Limits, Near};
 use velocitydb::types::geo::distance_m;
-use velocitydb::{Collection, Database, Definition, IndexDefinition, Options, Path, Point};
+use velocitydb::{Collection, Database, Definition, Error, IndexDefinition, Options, Path, Point};
 
 fn collection() -> Collection {
     let db = Database::open(Options::in_memory()).unwrap();
@@ -110,5 +110,29 @@ fn an_index_finds_the_places_that_a_scan_finds() {
                 assert_eq!(near_found, all, "seed {seed} {near:?}");
             }
         }
+    }
+}
+
+#[test]
+fn as_many_places_as_there_are_and_no_more_than_may_be_kept() {
+    let places = collection();
+    for id in 0..100_i64 {
+        let at = point(id as f64, 0.0);
+        places.upsert(id, [("at", at.into())]).unwrap();
+    }
+    for indexed in [false, true] {
+        if indexed {
+            places
+                .create_index(IndexDefinition::geo("at", at()))
+                .unwrap();
+        }
+        let near = Near::new(at(), point(0.0, 0.0), 10_000_000);
+        assert_eq!(places.near(&near).unwrap().len(), 100);
+        let few = Limits {
+            rows_max: 99,
+            ..Limits::default()
+        };
+        let error = places.near(&near.limits(few)).unwrap_err();
+        assert!(matches!(error, Error::QueryLimit(_)), "{error}");
     }
 }

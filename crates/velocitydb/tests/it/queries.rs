@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use velocitydb::query::{Direction, Filter, Find, Group, Hint, Pipeline, Stage};
+use velocitydb::query::{Direction, Filter, Find, Group, Hint, Near, Pipeline, Stage};
 use velocitydb::{
     Collection, CollectionView, Database, Definition, Document, IndexDefinition, Options, Path,
-    Value,
+    Point, Value,
 };
 
 const ASC: Direction = Direction::Ascending;
@@ -493,12 +493,14 @@ fn a_query_asks_now_and_then_whether_it_may_go_on() {
         r#"[{"$lookup":{"from":"others","localField":"n","foreignField":"n","as":"o"}},{"$limit":1}]"#,
     );
     let lookup = lookup.unwrap();
+    let near = Near::new(path("n"), Point::new(0.0, 0.0).unwrap(), 10_000_000);
     // How often each asks: before the first document, then every 256 that it looks at.
     type Ask<'a> = &'a dyn Fn(&CollectionView) -> Result<(), velocitydb::Error>;
-    let asks: [(Ask<'_>, u32); 4] = [
+    let asks: [(Ask<'_>, u32); 5] = [
         (&|view| view.find(&nothing).map(|_| ()), 4),
         (&|view| view.count_where(&nothing.filter).map(|_| ()), 4),
         (&|view| view.distinct(&path("n"), &nothing).map(|_| ()), 4),
+        (&|view| view.near(&near).map(|_| ()), 4),
         // One document here, and all the others.
         (&|view| view.aggregate(&lookup).map(|_| ()), 5),
     ];

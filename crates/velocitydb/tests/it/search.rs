@@ -1,13 +1,18 @@
 //! Full-text search: what is found, in what order, at which snapshot.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use velocitydb::query::Filter;
+use velocitydb::query::{Filter, Limits};
 use velocitydb::text::{
     Analyzer, Diacritics, HighlightOptions, Language, Require, Scratch, TextQuery,
 };
-use velocitydb::{Collection, Database, Definition, IndexDefinition, Options, Path, Search, Value};
+use velocitydb::{
+    Collection, Database, Definition, Error, IndexDefinition, Options, Path, Search, Value,
+};
 
 fn collection() -> Collection {
     let db = Database::open(Options::in_memory()).unwrap();
@@ -147,5 +152,89 @@ fn the_index_finds_what_the_texts_match() {
                 assert_eq!(found, expected, "seed {seed}: {query}");
             }
         }
+    }
+}
+
+/// 2000 texts, each with a word that all have and one of its own.
+fn many() -> Collection {
+    let texts = collection();
+    texts
+        .create_index(IndexDefinition::full_text("words", [body()], "simple"))
+        .unwrap();
+    for id in 0..2000 {
+        put(&texts, id, &format!("common ground a{id:04}"));
+    }
+    texts
+}
+
+/// Searches that look at much of the index of [`many`], whatever they find.
+const WIDE: [&str; 6] = [
+    "common",
+    "a*",
+    "a1000~2",
+    "comon~2 -\"ground common\"",
+    "\"common ground\"",
+    "zzzzzz~1",
+];
+
+#[test]
+fn a_search_ends_when_it_is_told_to() {
+    let texts = many();
+    for query in WIDE {
+        let search = Search::new(query).limit(10_000_000);
+        let mut stop_at = 1;
+        loop {
+            let asked = Arc::new(AtomicU32::new(0));
+            let counter = Arc::clone(&asked);
+            let view = texts.view().unwrap().interrupted_by(move || {
+                match counter.fetch_add(1, Ordering::Relaxed) + 1 >= stop_at {
+                    true => Err(Error::QueryTimeout),
+                    false => Ok(()),
+                }
+            });
+            let answer = view.search(&search);
+            let asked = asked.load(Ordering::Relaxed);
+            if answer.is_ok() {
+                assert!(asked > 5, "{query}: asked only {asked} times");
+                break;
+            }
+            assert!(matches!(answer, Err(Error::QueryTimeout)), "{query}");
+            assert_eq!(asked, stop_at, "{query}: it ended at once");
+            stop_at += 1;
+        }
+    }
+}
+
+#[test]
+fn a_search_keeps_no_more_than_it_may() {
+    let texts = many();
+    let bytes = |bytes_max| Limits {
+        bytes_max,
+        ..Limits::default()
+    };
+    for query in &WIDE[..5] {
+        let search = Search::new(*query).limit(10_000_000);
+        assert!(texts.search(&search.clone().limits(bytes(1 << 20))).is_ok());
+        let error = texts.search(&search.limits(bytes(2000))).unwrap_err();
+        assert!(matches!(error, Error::QueryLimit(_)), "{query}: {error}");
+        assert!(error.to_string().contains("2000 bytes"), "{error}");
+    }
+    let all = Search::new("common").limit(10_000_000);
+    assert_eq!(texts.search(&all).unwrap().len(), 2000);
+    let rows = Limits {
+        rows_max: 1999,
+        ..Limits::default()
+    };
+    let error = texts.search(&all.clone().limits(rows)).unwrap_err();
+    assert!(error.to_string().contains("more than 1999 rows"), "{error}");
+    assert_eq!(texts.search(&all.offset(10_000_000)).unwrap().len(), 0);
+    for long in [
+        format!("\"{}\"", "a ".repeat(1000)),
+        "word ".repeat(1000),
+        "a ".repeat(65),
+    ] {
+        let error = texts.search(&Search::new(long)).unwrap_err();
+        assert!(matches!(error, Error::QueryLimit(_)), "{error}");
+        assert!(error.to_string().contains("at most"), "{error}");
     }
 }

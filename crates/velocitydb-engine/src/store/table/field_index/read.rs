@@ -364,19 +364,24 @@ impl Table {
 
     /// Calls `visit` with the documents of a full-text index that answer a query, in the state at
     /// `at`, the best first, each with its score, until it answers `false`. The caller keeps the
-    /// state from being reclaimed.
+    /// state from being reclaimed. Asks `may` now and then whether it may go on, with the bytes that
+    /// it keeps, and ends when that answers `false`.
     #[cfg(feature = "full-text")]
     pub(crate) fn search(
         &self,
         index: &FieldIndex,
         query: &crate::text::TermQuery,
         at: u64,
+        may: super::text::May<'_>,
         mut visit: impl FnMut(f64, Document) -> bool,
     ) {
         let Entries::Text(texts) = &index.entries else {
             return;
         };
-        let mut hits: BinaryHeap<Ranked> = texts.search(query).into_iter().map(Ranked).collect();
+        let hits = texts.search(query, may);
+        let bytes = size_of_val(&hits[..]);
+        let mut hits: BinaryHeap<Ranked> = hits.into_iter().map(Ranked).collect();
+        let mut looked_at = 0_u32;
         while let Some(Ranked(hit)) = hits.pop() {
             let guard = &pin();
             let head = self.rows.head(hit.row, guard);
@@ -386,6 +391,10 @@ impl Table {
                 && texts.fingerprint(document.fields()) == Some(hit.fingerprint)
                 && !visit(hit.score, document)
             {
+                return;
+            }
+            looked_at = looked_at.wrapping_add(1);
+            if looked_at.is_multiple_of(super::text::ASK_EVERY) && !may(bytes) {
                 return;
             }
         }

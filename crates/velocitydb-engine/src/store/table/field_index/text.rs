@@ -9,8 +9,11 @@
 //! it when the version that its snapshot sees has that text. Only those that come into the answer
 //! are looked at: they are ranked by what postings say alone.
 //!
-//! Ranking is BM25 over all texts that are kept, old versions included. Tests: `search` in the
-//! embedded library's tests/it.
+//! Ranking is BM25 over all texts that are kept, old versions included.
+//!
+//! Postings are read in steps between which memory can be reclaimed. Whoever searches is asked every
+//! [`ASK_EVERY`] of them, and before what is kept grows, whether the search may go on with so many
+//! bytes: see [`Room`]. Tests: `search` in the embedded library's tests/it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -31,6 +34,43 @@ const POSITIONS_MAX: usize = 256;
 
 /// Between two fields, so that no phrase spans them.
 const FIELD_GAP: u32 = 1000;
+
+/// Entries that are read before what they hold up is let go of.
+const STEP: usize = 1024;
+
+/// Entries that are read between two questions whether a search may go on.
+pub(super) const ASK_EVERY: u32 = 256;
+
+/// Whether a search may go on, asked with the bytes that it keeps.
+pub(super) type May<'a> = &'a mut dyn FnMut(usize) -> bool;
+
+/// What a search keeps, and whom it asks.
+struct Room<'a> {
+    /// Bytes of what is found already.
+    kept: usize,
+    /// Entries read.
+    read: u32,
+    may: May<'a>,
+}
+
+impl Room<'_> {
+    /// Counts an entry that is read, with so many bytes kept beside; false when that is enough.
+    fn reads(&mut self, kept: impl FnOnce() -> usize) -> bool {
+        self.read = self.read.wrapping_add(1);
+        !self.read.is_multiple_of(ASK_EVERY) || (self.may)(self.kept + kept())
+    }
+
+    /// Makes room for one more text; false when there is none.
+    fn grows<V>(&mut self, texts: &Texts<V>, more: usize) -> bool {
+        // While a map grows there are the old one and one of twice the size.
+        texts.len() < texts.capacity() || (self.may)(self.kept + 3 * bytes_of(texts) + more)
+    }
+}
+
+/// About what a map takes.
+fn bytes_of<V>(texts: &Texts<V>) -> usize {
+    texts.capacity() * (size_of::<((RowId, u32), V)>() + 1) / 7 * 8
+}
 
 /// See the module.
 pub(super) struct TextIndex {
@@ -178,14 +218,24 @@ impl TextIndex {
         }
     }
 
-    /// Calls `each` with every posting, and its encoded positions, of the terms from some bytes to before others.
-    fn postings(&self, from: &[u8], to: Bound<&[u8]>, each: &mut dyn FnMut(Posting, &[u8])) {
-        let range = Range {
-            from: Bound::Included(from),
-            to,
-        };
-        self.entries
-            .visit(&range, Order::Forward, &pin(), &mut |entry| {
+    /// Calls `each` with every posting, and its encoded positions, of the terms from some bytes to
+    /// before others, until it answers `false`; whether it never did.
+    fn postings(
+        &self,
+        from: &[u8],
+        to: Bound<&[u8]>,
+        each: &mut dyn FnMut(Posting, &[u8]) -> bool,
+    ) -> bool {
+        let mut last: Option<Vec<u8>> = None;
+        loop {
+            let range = Range {
+                from: last
+                    .as_deref()
+                    .map_or(Bound::Included(from), Bound::Excluded),
+                to,
+            };
+            let (mut left, mut going, mut reached) = (STEP, true, Vec::new());
+            let visit = &mut |entry: &[u8]| {
                 let Some(end) = entry.iter().position(|&byte| byte == 0) else {
                     return true;
                 };
@@ -202,23 +252,40 @@ impl TextIndex {
                     words: number(8),
                     frequency,
                 };
-                each(posting, positions);
-                true
-            });
+                going = each(posting, positions);
+                left -= 1;
+                if left == 0 {
+                    reached.extend_from_slice(entry);
+                }
+                going && left > 0
+            };
+            let ended = self.entries.visit(&range, Order::Forward, &pin(), visit);
+            if ended || !going {
+                return going;
+            }
+            last = Some(reached);
+        }
     }
 
     /// The postings of one term.
-    fn of_term(&self, term: &str, each: &mut dyn FnMut(Posting, &[u8])) {
+    fn of_term(&self, term: &str, each: &mut dyn FnMut(Posting, &[u8]) -> bool) -> bool {
         let (from, to) = (
             [term.as_bytes(), &[0]].concat(),
             [term.as_bytes(), &[1]].concat(),
         );
-        self.postings(&from, Bound::Excluded(&to), each);
+        self.postings(&from, Bound::Excluded(&to), each)
     }
 
-    /// Every different term, found one by one.
-    fn terms(&self, mut each: impl FnMut(&str)) {
-        let guard = &pin();
+    /// The postings of the terms that begin so.
+    fn of_prefix(&self, prefix: &str, each: &mut dyn FnMut(Posting, &[u8]) -> bool) -> bool {
+        let mut to = prefix.as_bytes().to_vec();
+        // No text has this byte.
+        to.push(0xff);
+        self.postings(prefix.as_bytes(), Bound::Excluded(&to), each)
+    }
+
+    /// Every different term, found one by one, until `each` answers `false`; whether it never did.
+    fn terms(&self, mut each: impl FnMut(&str) -> bool) -> bool {
         let mut from = vec![1];
         loop {
             let mut term = Vec::new();
@@ -226,72 +293,76 @@ impl TextIndex {
                 from: Bound::Included(&from),
                 to: Bound::Unbounded,
             };
-            let ended = self
-                .entries
-                .visit(&range, Order::Forward, guard, &mut |entry| {
-                    term = entry
-                        .iter()
-                        .take_while(|byte| **byte != 0)
-                        .copied()
-                        .collect();
-                    false
-                });
-            if ended {
-                return;
+            let visit = &mut |entry: &[u8]| {
+                term.extend(entry.iter().take_while(|byte| **byte != 0));
+                false
+            };
+            if self.entries.visit(&range, Order::Forward, &pin(), visit) {
+                return true;
             }
-            each(std::str::from_utf8(&term).unwrap_or_default());
+            if !each(std::str::from_utf8(&term).unwrap_or_default()) {
+                return false;
+            }
             term.push(1);
             from = term;
         }
     }
 
-    /// The texts that one part of a query finds, by row and fingerprint, with what it adds to
-    /// their scores.
-    fn find(&self, part: &Part) -> Texts<f64> {
+    /// The texts that one part of a query finds, by row and fingerprint: how often, and their
+    /// words. `None` when it may not go on.
+    fn find(&self, part: &Part, room: &mut Room<'_>) -> Option<Texts<(u32, u32)>> {
         let mut found: Texts<(u32, u32)> = Texts::default();
-        let mut add = |posting: Posting, _: &[u8]| {
-            let of = found.entry((posting.row, posting.fingerprint)).or_default();
-            *of = (of.0 + posting.frequency, posting.words);
-        };
-        match part {
-            Part::Term(term) => self.of_term(term, &mut add),
-            Part::Prefix { prefix, stem } => {
-                let mut to = prefix.as_bytes().to_vec();
-                // No text has this byte.
-                to.push(0xff);
-                self.postings(prefix.as_bytes(), Bound::Excluded(&to), &mut add);
-                if !stem.starts_with(&**prefix) {
-                    self.of_term(stem, &mut add);
+        // Takes a posting, or a term that was looked at.
+        let mut step = |posting: Option<Posting>| {
+            if let Some(posting) = posting {
+                let text = (posting.row, posting.fingerprint);
+                if let Some((frequency, _)) = found.get_mut(&text) {
+                    *frequency += posting.frequency;
+                } else if room.grows(&found, 0) {
+                    found.insert(text, (posting.frequency, posting.words));
+                } else {
+                    return false;
                 }
             }
-            Part::Fuzzy(fuzzy) => {
-                let mut terms = Vec::new();
-                self.terms(|term| terms.extend(fuzzy.accepts(term).then(|| term.to_owned())));
-                terms.iter().for_each(|term| self.of_term(term, &mut add));
+            room.reads(|| bytes_of(&found))
+        };
+        let went_on = match part {
+            Part::Term(term) => self.of_term(term, &mut |posting, _| step(Some(posting))),
+            Part::Prefix { prefix, stem } => {
+                let mut add = |posting, _: &[u8]| step(Some(posting));
+                self.of_prefix(prefix, &mut add)
+                    && (stem.starts_with(&**prefix) || self.of_term(stem, &mut add))
             }
-            Part::Phrase(words) => found = self.find_phrase(words),
-        }
-        let documents = self.texts.load(Ordering::Relaxed).max(1);
-        let average = self.words.load(Ordering::Relaxed) as f64 / documents as f64;
-        let weight = idf(documents, (found.len() as u64).min(documents));
-        let score = |(frequency, words)| bm25(weight, frequency, words, average.max(1.0));
-        found
-            .into_iter()
-            .map(|(text, of)| (text, score(of)))
-            .collect()
+            Part::Fuzzy(fuzzy) => self.terms(|term| match fuzzy.accepts(term) {
+                true => self.of_term(term, &mut |posting, _| step(Some(posting))),
+                false => step(None),
+            }),
+            Part::Phrase(words) => return self.find_phrase(words, room),
+        };
+        went_on.then_some(found)
     }
 
     /// The texts with words at these distances from each other: how often, and their words.
-    fn find_phrase(&self, words: &[(Box<str>, u32)]) -> Texts<(u32, u32)> {
+    fn find_phrase(
+        &self,
+        words: &[(Box<str>, u32)],
+        room: &mut Room<'_>,
+    ) -> Option<Texts<(u32, u32)>> {
         // Where the phrase may begin, in each text that has had all words so far.
-        let mut begins: Option<Texts<(Vec<u32>, u32)>> = None;
+        let mut begins: Option<Texts<(Box<[u32]>, u32)>> = None;
+        // Bytes of the places before and of those found now.
+        let (mut before_bytes, mut bytes) = (0, 0);
         for (word, distance) in words {
-            let mut next = Texts::default();
-            self.of_term(word, &mut |posting, mut positions| {
+            let mut next: Texts<(Box<[u32]>, u32)> = Texts::default();
+            let kept_before = begins.as_ref().map_or(0, bytes_of) + before_bytes;
+            let went_on = self.of_term(word, &mut |posting, mut positions| {
+                if !room.reads(|| bytes_of(&next) + kept_before + bytes) {
+                    return false;
+                }
                 let text = (posting.row, posting.fingerprint);
                 let before = begins.as_ref().map(|begins| begins.get(&text));
                 if matches!(before, Some(None)) {
-                    return;
+                    return true;
                 }
                 let mut at = 0;
                 let mut starts = Vec::new();
@@ -304,28 +375,61 @@ impl TextIndex {
                     };
                     starts.extend(start.filter(fits));
                 }
-                if !starts.is_empty() {
-                    next.insert(text, (starts, posting.words));
+                if starts.is_empty() {
+                    return true;
                 }
+                bytes += size_of_val(&starts[..]);
+                let going = room.grows(&next, kept_before + bytes);
+                next.insert(text, (starts.into(), posting.words));
+                going
             });
+            went_on.then_some(())?;
             begins = Some(next);
+            (before_bytes, bytes) = (bytes, 0);
         }
-        let begins = begins.unwrap_or_default().into_iter();
-        begins
-            .map(|(text, (starts, words))| (text, (starts.len() as u32, words)))
-            .collect()
+        let begins = begins.unwrap_or_default();
+        (room.may)(room.kept + 2 * bytes_of(&begins) + before_bytes).then_some(())?;
+        let begins = begins.into_iter();
+        let found = begins.map(|(text, (starts, words))| (text, (starts.len() as u32, words)));
+        Some(found.collect())
     }
 
-    /// The texts that answer a query, in no order.
-    pub(super) fn search(&self, query: &TermQuery) -> Vec<Hit> {
+    /// Adds what one part of a query finds to the scores of texts.
+    fn add_scores(&self, part: &Part, scores: &mut Texts<f64>, room: &mut Room<'_>) -> Option<()> {
+        let kept = room.kept;
+        room.kept += bytes_of(scores);
+        let found = self.find(part, room)?;
+        room.kept = kept + bytes_of(&found);
+        let documents = self.texts.load(Ordering::Relaxed).max(1);
+        let average = self.words.load(Ordering::Relaxed) as f64 / documents as f64;
+        let weight = idf(documents, (found.len() as u64).min(documents));
+        for (text, (frequency, words)) in found {
+            (room.reads(|| bytes_of(scores)) && room.grows(scores, 0)).then_some(())?;
+            let score = bm25(weight, frequency, words, average.max(1.0));
+            *scores.entry(text).or_default() += score;
+        }
+        room.kept = kept;
+        Some(())
+    }
+
+    /// The texts that answer a query, in no order. None when `may` answered `false`.
+    pub(super) fn search(&self, query: &TermQuery, may: May<'_>) -> Vec<Hit> {
+        let room = &mut Room {
+            kept: 0,
+            read: 0,
+            may,
+        };
+        self.search_within(query, room).unwrap_or_default()
+    }
+
+    fn search_within(&self, query: &TermQuery, room: &mut Room<'_>) -> Option<Vec<Hit>> {
         let mut all: Option<Texts<f64>> = None;
         // The rarest would be best first; without frequencies the order of the query will do.
         for any in &query.required {
+            room.kept = all.as_ref().map_or(0, bytes_of);
             let mut clause: Texts<f64> = Texts::default();
             for part in any {
-                for (text, score) in self.find(part) {
-                    *clause.entry(text).or_default() += score;
-                }
+                self.add_scores(part, &mut clause, room)?;
             }
             all = Some(match all {
                 None => clause,
@@ -340,16 +444,18 @@ impl TextIndex {
             });
         }
         let mut all = all.unwrap_or_default();
+        room.kept = bytes_of(&all);
         for part in &query.excluded {
-            for text in self.find(part).keys() {
+            for text in self.find(part, room)?.keys() {
                 all.remove(text);
             }
         }
+        (room.may)(room.kept + all.len() * size_of::<Hit>()).then_some(())?;
         let hit = |((row, fingerprint), score)| Hit {
             score,
             row,
             fingerprint,
         };
-        all.into_iter().map(hit).collect()
+        Some(all.into_iter().map(hit).collect())
     }
 }
