@@ -7,7 +7,7 @@
 //!
 //! | command | does |
 //! | --- | --- |
-//! | `index COLLECTION KIND NAME FIELDS [EXPRESSION]` | creates an index: KIND is `hash`, `btree` or `unique`, FIELDS are `a,-b,c[]` (descending, elements), EXPRESSION which documents it has |
+//! | `index COLLECTION KIND NAME FIELDS [EXPRESSION]` | creates an index: KIND is `hash`, `btree`, `unique` or a language (full text), FIELDS are `a,-b,c[]` (descending, elements), EXPRESSION which documents it has |
 //! | `explain COLLECTION JSON` | the plan of a find or a pipeline |
 //! | `find COLLECTION JSON` | the plan, with what it did, and the first three rows |
 //! | `aggregate COLLECTION JSON` | the same for a pipeline |
@@ -60,7 +60,11 @@ impl Plans {
         let mut index = match kind {
             "hash" => IndexDefinition::hash(name, fields),
             "unique" => IndexDefinition::hash(name, fields).and_unique(),
-            _ => IndexDefinition::btree(name, fields),
+            "btree" => IndexDefinition::btree(name, fields),
+            language => {
+                let paths = fields.into_iter().map(|field| field.path);
+                IndexDefinition::full_text(name, paths, language)
+            }
         };
         if let Some(only) = words.next() {
             index = index.only(only.parse()?);

@@ -213,6 +213,27 @@ impl Snapshot {
         self.check()
     }
 
+    /// Calls `visit` with the documents of the collection whose texts in a full-text index have one
+    /// of these words (of a phrase its first), each once, in no order, until it answers `false`.
+    /// `goes_on` is asked every few hundred entries, and ends it too.
+    #[cfg(feature = "full-text")]
+    pub fn visit_words(
+        &self,
+        collection: &Collection,
+        index: &FieldIndex,
+        words: &[crate::text::Part],
+        goes_on: &mut dyn FnMut() -> bool,
+        mut visit: impl FnMut(Document) -> bool,
+    ) -> Result<(), Error> {
+        let (table, at) = (&collection.table, self.index_of(collection));
+        let goes_on = &mut || !self.0.given_up.load(Ordering::Acquire) && goes_on();
+        table.visit_words(index, words, at, goes_on, |document| {
+            !self.0.given_up.load(Ordering::Acquire)
+                && (!document.is_live(self.0.time) || visit(document))
+        });
+        self.check()
+    }
+
     /// How many documents there are: O(1) when the collection has not changed since and none of
     /// its documents waits to be removed because it has expired, O(n) else.
     pub fn count(&self, collection: &Collection) -> Result<u64, Error> {

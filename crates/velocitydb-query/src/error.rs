@@ -7,7 +7,7 @@ use velocitydb_types::{DecimalError, ErrorClass, Path, PathError};
 
 use crate::expression::{EXPRESSION_DEPTH_MAX, EXPRESSION_PARTS_MAX};
 use crate::filter::{
-    CONDITIONS_MAX, FILTER_DEPTH_MAX, IN_VALUES_MAX, REGEX_BYTES_MAX, REGEXES_MAX,
+    CONDITIONS_MAX, FILTER_DEPTH_MAX, IN_VALUES_MAX, REGEX_BYTES_MAX, REGEXES_MAX, TEXTS_MAX,
 };
 use crate::pipeline::STAGES_MAX;
 
@@ -77,6 +77,17 @@ pub enum QueryError {
     /// A filter has more than [`REGEXES_MAX`] regular expressions.
     #[error("the filter has more than {REGEXES_MAX} regular expressions")]
     TooManyRegexes,
+    /// What was typed to look for in texts is no query, or too much.
+    #[error("{reason}")]
+    Text {
+        /// What is wrong.
+        reason: String,
+        /// Whether it is wrong or too much.
+        class: ErrorClass,
+    },
+    /// A filter has more than [`TEXTS_MAX`] conditions on texts.
+    #[error("the filter has more than {TEXTS_MAX} conditions on texts ($text)")]
+    TooManyTexts,
     /// A text is no JSON, or nests too deep.
     #[error("not JSON: {message}")]
     Json {
@@ -212,6 +223,8 @@ impl QueryError {
             Self::RegexOption { .. } => ("invalid_regex", ErrorClass::Invalid),
             Self::Area { class, .. } => ("invalid_area", *class),
             Self::TooManyRegexes => ("too_many_regexes", ErrorClass::Limit),
+            Self::Text { class, .. } => ("invalid_text_query", *class),
+            Self::TooManyTexts => ("too_many_texts", ErrorClass::Limit),
             Self::Json { class, .. } => ("invalid_json", *class),
             Self::Language { class, .. } => ("invalid_query", *class),
             Self::TooManyStages { .. } => ("too_many_stages", ErrorClass::Limit),

@@ -50,7 +50,7 @@ pub use expression::{
 };
 pub use filter::{
     Area, CONDITIONS_MAX, ELEMENT, FILTER_DEPTH_MAX, Filter, IN_VALUES_MAX, REGEX_BYTES_MAX,
-    REGEXES_MAX, Regex, TypeOf, VALUE_TYPES, ValueType, Values,
+    REGEXES_MAX, Regex, TEXTS_MAX, Text, TypeOf, VALUE_TYPES, ValueType, Values,
 };
 pub use find::{Cursor, Find, Hint};
 pub use language::{JSON_BYTES_MAX, JSON_DEPTH_MAX, Json};

@@ -79,6 +79,7 @@ fn filter() -> impl Strategy<Value = Filter> {
         )
             .prop_map(|(path, types)| Filter::Type(path, types)),
         (path(), select(vec!["^a", "b"])).prop_map(|(path, text)| Filter::regex(path, text)),
+        (path(), select(vec!["a", "a*", "b OR ab", "ab -b"])).prop_map(text),
         (path(), element_condition())
             .prop_map(|(path, condition)| Filter::elem_match(path, condition)),
     ];
@@ -89,6 +90,16 @@ fn filter() -> impl Strategy<Value = Filter> {
             inner.prop_map(|filter| !filter),
         ]
     })
+}
+
+#[cfg(feature = "full-text")]
+fn text((path, words): (Path, &str)) -> Filter {
+    Filter::text(path, words, velocitydb_engine::text::Language::Simple)
+}
+
+#[cfg(not(feature = "full-text"))]
+fn text((path, words): (Path, &str)) -> Filter {
+    Filter::prefix(path, words)
 }
 
 /// What may be asked of an element: of itself, or of what is inside.
@@ -112,7 +123,7 @@ fn sort() -> impl Strategy<Value = Vec<(Path, Direction)>> {
 }
 
 /// What queries in JSON are made of.
-const WORDS: [&str; 44] = [
+const WORDS: [&str; 46] = [
     "{",
     "}",
     "[",
@@ -157,6 +168,8 @@ const WORDS: [&str; 44] = [
     "\"$not\"",
     "\"$withinPolygon\"",
     "\"$$ROOT\"",
+    "\"$text\"",
+    "\"$search\"",
 ];
 
 fn expression() -> impl Strategy<Value = Expression> {
@@ -339,6 +352,22 @@ fn plainly_matches(filter: &Filter, fields: &Value) -> bool {
             Value::Point(point) => area.contains(point),
             _ => false,
         },
+        Filter::Text(path, asked) => {
+            let value = get(path);
+            let texts = value.as_array().unwrap_or(std::slice::from_ref(&value));
+            let words: Vec<&str> = texts
+                .iter()
+                .filter_map(Value::as_str)
+                .flat_map(|text| text.split('\0'))
+                .collect();
+            match asked.words() {
+                "a" => words.contains(&"a"),
+                "a*" => words.iter().any(|word| word.starts_with('a')),
+                "b OR ab" => words.contains(&"b") || words.contains(&"ab"),
+                "ab -b" => words.contains(&"ab") && !words.contains(&"b"),
+                other => panic!("no plain way for {other}"),
+            }
+        }
         Filter::And(filters) => filters.iter().all(|filter| plainly_matches(filter, fields)),
         Filter::Or(filters) => filters.iter().any(|filter| plainly_matches(filter, fields)),
         Filter::Not(filter) => !plainly_matches(filter, fields),

@@ -1,5 +1,6 @@
 //! Reading a collection at one log index.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use velocitydb_engine::catalog::{Collection as Runtime, Definition, IndexDefinition};
@@ -218,13 +219,13 @@ impl CollectionView {
 
     /// Calls `visit` with each document that a plan reaches, until it answers `false`.
     fn reach(&self, plan: &Plan, visit: &mut dyn FnMut(Document) -> bool) -> Result<(), Error> {
-        let mut gate = Gate::new(self.interrupt.as_ref());
-        if gate.asks() {
-            plan.visit(&self.view.snapshot, &self.runtime, &mut |document| {
-                gate.passes() && visit(document)
-            })?;
+        let gate = RefCell::new(Gate::new(self.interrupt.as_ref()));
+        if gate.borrow_mut().asks() {
+            let goes_on = &mut || gate.borrow_mut().asks();
+            let visit = &mut |document| gate.borrow_mut().passes() && visit(document);
+            plan.visit(&self.view.snapshot, &self.runtime, goes_on, visit)?;
         }
-        gate.outcome
+        gate.into_inner().outcome
     }
 
     /// How `find` would be answered.

@@ -28,4 +28,5 @@ pub use fuzzy::{EDITS_MAX, Fuzzy};
 pub use highlight::{Fragment, HighlightOptions, highlight};
 pub use query::{PARTS_MAX, QUERY_BYTES_MAX, Require, TextQuery, TextQueryError, WORDS_MAX};
 pub use rank::{BM25_B, BM25_K1, bm25, idf};
+pub(crate) use terms::TEXT_GAP;
 pub use terms::{Part, TermQuery};

@@ -2,7 +2,12 @@
 
 use std::ops::Range;
 
-use super::{Analyzer, Fuzzy, Scratch};
+use super::{Analyzer, Fuzzy, Scratch, WORDS_MAX};
+
+/// Words between two texts of a document: no phrase spans them.
+pub(crate) const TEXT_GAP: u32 = 1000;
+
+const _: () = assert!(TEXT_GAP as usize > WORDS_MAX);
 
 /// What a query asks of the terms of a text: of each list in [`Self::required`] at least one
 /// part, and no part of [`Self::excluded`].
@@ -57,16 +62,20 @@ impl Part {
         found.push(index);
         if let Self::Phrase(terms) = self {
             let first = tokens.list[index].position;
+            let mut next = index;
             for (term, offset) in &terms[1..] {
                 let position = first.saturating_add(*offset);
-                let next = tokens.list.binary_search_by_key(&position, |t| t.position);
-                match next {
-                    Ok(next) if tokens.term(next) == &**term => found.push(next),
-                    _ => {
-                        found.truncate(before);
-                        return false;
-                    }
+                let after = &tokens.list[next..];
+                next += after.iter().take_while(|t| t.position < position).count();
+                let is_there = tokens
+                    .list
+                    .get(next)
+                    .is_some_and(|t| t.position == position);
+                if !is_there || tokens.term(next) != &**term {
+                    found.truncate(before);
+                    return false;
                 }
+                found.push(next);
             }
         }
         true
@@ -81,7 +90,26 @@ impl Part {
 impl TermQuery {
     /// Whether a text matches: the truth that an index has to reproduce.
     pub fn matches(&self, analyzer: &Analyzer, scratch: &mut Scratch, text: &str) -> bool {
-        !self.required.is_empty() && self.matches_tokens(&Tokens::of(analyzer, scratch, text))
+        self.matches_texts(analyzer, scratch, [text])
+    }
+
+    /// Whether texts match together, as those of one document do: words may stand in several of
+    /// them, a phrase stands in one.
+    pub fn matches_texts<'t>(
+        &self,
+        analyzer: &Analyzer,
+        scratch: &mut Scratch,
+        texts: impl IntoIterator<Item = &'t str>,
+    ) -> bool {
+        if self.required.is_empty() {
+            return false;
+        }
+        let (mut tokens, mut position) = (Tokens::default(), 0);
+        for text in texts {
+            let end = tokens.add(analyzer, scratch, text, position);
+            position = end.saturating_add(TEXT_GAP);
+        }
+        self.matches_tokens(&tokens)
     }
 
     fn matches_tokens(&self, tokens: &Tokens) -> bool {
@@ -115,15 +143,21 @@ pub(super) struct Token {
 impl Tokens {
     pub(super) fn of(analyzer: &Analyzer, scratch: &mut Scratch, text: &str) -> Self {
         let mut tokens = Self::default();
-        analyzer.analyze(scratch, text, |term, position, range| {
-            tokens.terms.push_str(term);
-            tokens.list.push(Token {
-                term_end: tokens.terms.len(),
-                position,
+        tokens.add(analyzer, scratch, text, 0);
+        tokens
+    }
+
+    /// Adds a text whose first word has a position; the position behind its last.
+    fn add(&mut self, analyzer: &Analyzer, scratch: &mut Scratch, text: &str, first: u32) -> u32 {
+        let words = analyzer.analyze(scratch, text, |term, position, range| {
+            self.terms.push_str(term);
+            self.list.push(Token {
+                term_end: self.terms.len(),
+                position: first.saturating_add(position),
                 range,
             });
         });
-        tokens
+        first.saturating_add(words)
     }
 
     fn term(&self, index: usize) -> &str {

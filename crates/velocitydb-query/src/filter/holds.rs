@@ -70,6 +70,7 @@ impl Filter {
                 View::Point(point) => area.contains(point),
                 _ => false,
             },
+            Filter::Text(path, text) => text.holds(&row.value(path).view()),
             Filter::And(filters) => filters
                 .iter()
                 .all(|filter| filter.holds_within(row, depth + 1)),

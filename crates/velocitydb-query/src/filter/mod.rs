@@ -13,7 +13,7 @@
 //!
 //! Invariant: constructors keep the first error and [`Filter::check`] tells it, with the bounds on
 //! depth and number; every query checks its filter before it begins. Does not know indexes.
-//! Files: `holds` judges rows, `typed` knows declared types, `regex`, `types` and `area` are what conditions are made of; the JSON form is
+//! Files: `holds` judges rows, `typed` knows declared types, `regex`, `types`, `area` and `text` are what conditions are made of; the JSON form is
 //! in `language`. Tests: `filter/tests.rs`; laws, and a plain evaluator to compare with, in
 //! `proptests`.
 
@@ -22,6 +22,8 @@ mod holds;
 mod regex;
 #[cfg(test)]
 mod tests;
+#[cfg_attr(not(feature = "full-text"), path = "text_absent.rs")]
+mod text;
 mod typed;
 mod types;
 
@@ -35,6 +37,7 @@ use crate::row::Kind;
 
 pub use area::Area;
 pub use regex::{REGEX_BYTES_MAX, Regex};
+pub use text::Text;
 pub use typed::TypeOf;
 pub use types::{VALUE_TYPES, ValueType};
 
@@ -49,6 +52,9 @@ pub const IN_VALUES_MAX: usize = 100_000;
 
 /// How many regular expressions a filter may have.
 pub const REGEXES_MAX: usize = 16;
+
+/// How many conditions on texts a filter may have.
+pub const TEXTS_MAX: usize = 16;
 
 /// In the conditions of a [`Filter::ElemMatch`], the path of the element itself. A path that begins
 /// with it goes on inside the element, so that a field of this very name is `$.$`.
@@ -96,6 +102,8 @@ pub enum Filter {
     Regex(Path, Regex),
     /// The field is a point in this area.
     Within(Path, Area),
+    /// The field is a string, or an array of strings, that has these words.
+    Text(Path, Text),
     /// All of these; every document when there are none.
     And(Vec<Filter>),
     /// At least one of these; no document when there are none.
@@ -272,6 +280,25 @@ impl Filter {
         }
     }
 
+    /// The field is a string, or an array of strings, that has these words; as in a search:
+    /// `fox "quick brown" jump* lazi~ -cat`. Words are those of a language, reduced to their stems,
+    /// without its stop words; of none, `simple`, they are as they are.
+    ///
+    /// ```text
+    ///   Filter::text("description", "running shoes", Language::English)
+    /// ```
+    #[cfg(feature = "full-text")]
+    pub fn text(
+        path: impl IntoPath,
+        words: &str,
+        language: velocitydb_engine::text::Language,
+    ) -> Filter {
+        match Text::new(words, language, velocitydb_engine::text::Require::All) {
+            Ok(text) => on(path, |path| Filter::Text(path, text)),
+            Err(error) => Filter::Invalid(error),
+        }
+    }
+
     /// The field is a point no farther than so many metres from a centre.
     pub fn within_radius(path: impl IntoPath, center: Point, radius_m: f64) -> Filter {
         within(path, Area::circle(center, radius_m))
@@ -325,6 +352,16 @@ impl Filter {
         self.check_for(Kind::Documents)
     }
 
+    /// How many conditions on texts there are.
+    pub(crate) fn texts(&self) -> usize {
+        match self {
+            Filter::Text(..) => 1,
+            Filter::And(filters) | Filter::Or(filters) => filters.iter().map(Filter::texts).sum(),
+            Filter::Not(filter) | Filter::ElemMatch(_, filter) => filter.texts(),
+            _ => 0,
+        }
+    }
+
     pub(crate) fn check_for(&self, kind: Kind) -> Result<(), QueryError> {
         self.check_within(kind, 1, &mut Counts::default())
     }
@@ -367,6 +404,13 @@ impl Filter {
                 }
                 kind.check(path)
             }
+            Filter::Text(path, _) => {
+                counts.texts += 1;
+                if counts.texts > TEXTS_MAX {
+                    return Err(QueryError::TooManyTexts);
+                }
+                kind.check(path)
+            }
             Filter::ElemMatch(path, condition) => {
                 kind.check(path)?;
                 condition.check_within(Kind::Rows, depth + 1, counts)
@@ -385,6 +429,7 @@ impl Filter {
 struct Counts {
     conditions: usize,
     regexes: usize,
+    texts: usize,
 }
 
 impl Not for Filter {

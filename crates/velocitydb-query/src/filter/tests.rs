@@ -286,6 +286,52 @@ fn types() {
     }
 }
 
+#[cfg(feature = "full-text")]
+#[test]
+fn words_in_texts() {
+    use velocitydb_engine::text::{Language, Require};
+    let text = |words| Filter::text("a", words, Language::English);
+    let any = Text::new("dogs cats", Language::English, Require::Any).unwrap();
+    let fields = [
+        r#"{"a":"The quick brown fox jumps over the lazy dog"}"#,
+        r#"{"a":["A quick answer", "foxes are brown", 7, ["dog"]]}"#,
+        r#"{"a":{"b":"fox"}}"#,
+        r#"{"a":null}"#,
+        r#"{"b":"fox"}"#,
+        r#"{"a":""}"#,
+        r#"{"a":[]}"#,
+    ];
+    check(
+        &fields,
+        &[
+            (text("fox"), &[0, 1]),
+            (text("QUICK Foxes"), &[0, 1]),
+            (text("jumping dogs"), &[0]),
+            (text("cat OR answers"), &[1]),
+            (text("\"brown fox\""), &[0]),
+            // A phrase stands in one of the strings of an array, words may stand in several.
+            (text("\"answer foxes\""), &[]),
+            (text("answer foxes"), &[1]),
+            (text("bro* -dog"), &[1]),
+            (text("qick~ fox"), &[0, 1]),
+            (text("the"), &[]),
+            (!text("fox"), &[2, 3, 4, 5, 6]),
+            (text("lazy").or(text("answer")), &[0, 1]),
+            (Filter::text("a", "foxes", Language::Simple), &[1]),
+            (Filter::text("a.b", "fox", Language::Simple), &[2]),
+            (Filter::text("a.1", "brown", Language::Simple), &[1]),
+            (Filter::Text(Path::field("a"), any), &[0]),
+            (
+                Filter::elem_match("a", Filter::text(ELEMENT, "quick", Language::Simple)),
+                &[1],
+            ),
+        ],
+    );
+    let many = Filter::And(vec![text("fox"); TEXTS_MAX + 1]);
+    assert_eq!(many.check(), Err(QueryError::TooManyTexts));
+    assert!(text("\"open").check().is_err());
+}
+
 #[test]
 fn regular_expressions() {
     let fields = [

@@ -6,7 +6,7 @@
 
 use velocitydb_types::{Path, Value};
 
-use super::{Json, Place, areas, values};
+use super::{Json, Place, areas, texts, values};
 use crate::error::QueryError;
 use crate::filter::{ELEMENT, Filter, Regex, VALUE_TYPES, ValueType};
 
@@ -14,7 +14,7 @@ use crate::filter::{ELEMENT, Filter, Regex, VALUE_TYPES, ValueType};
 const LOGICAL: [&str; 4] = ["$and", "$or", "$nor", "$not"];
 
 /// What is asked of one field.
-const OPERATORS: [&str; 21] = [
+const OPERATORS: [&str; 22] = [
     "$eq",
     "$ne",
     "$gt",
@@ -36,6 +36,7 @@ const OPERATORS: [&str; 21] = [
     "$withinRadius",
     "$withinBox",
     "$withinPolygon",
+    "$text",
 ];
 
 /// Reads a filter. In the conditions of an element, operators may stand where fields do.
@@ -178,6 +179,7 @@ fn operator_of(
                 filter => filter,
             }
         }
+        "$text" => Filter::Text(path, texts::read(json, here)?),
         "$options" if sibling("$regex").is_some() => return Ok(None),
         "$options" => return Err(here.error("$options stands beside a $regex")),
         unknown => return Err(here.unknown("operator", unknown, OPERATORS)),
@@ -272,6 +274,7 @@ impl Writer {
                 let (operator, json) = areas::write(area);
                 (path, operator, json)
             }
+            Filter::Text(path, text) => (path, "$text", texts::write(text)),
             Filter::Regex(path, regex) => {
                 let mut operators = vec![("$regex".to_owned(), regex.pattern().into())];
                 if !regex.options().is_empty() {

@@ -23,6 +23,7 @@ mod pipelines;
 mod place;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod tree;
 mod values;
 

@@ -181,6 +181,94 @@ fn areas() {
     );
 }
 
+#[cfg(feature = "full-text")]
+#[test]
+fn words_in_texts() {
+    use velocitydb_engine::text::{Language, Require};
+
+    use crate::filter::Text;
+    let text = |words, language, require| {
+        let text = Text::new(words, language, require).unwrap();
+        Filter::Text("a".parse().unwrap(), text)
+    };
+    let any = |words, language| text(words, language, Require::Any);
+    for (json, expected) in [
+        (
+            r#"{"a":{"$text":"red \"apple pie\" -sour"}}"#,
+            Filter::text("a", "red \"apple pie\" -sour", Language::Simple),
+        ),
+        (
+            r#"{"a":{"$text":{"$search":"red apples","$language":"english"}}}"#,
+            Filter::text("a", "red apples", Language::English),
+        ),
+        (
+            r#"{"a":{"$text":{"$search":"rot","$language":"german","$require":"any"}}}"#,
+            any("rot", Language::German),
+        ),
+        (
+            r#"{"a":{"$elemMatch":{"$text":"red"}}}"#,
+            Filter::elem_match("a", Filter::text(ELEMENT, "red", Language::Simple)),
+        ),
+    ] {
+        check_filter(json, &expected);
+    }
+    let long = format!(r#"{{"a":{{"$text":"{}"}}}}"#, "word ".repeat(1000));
+    check_errors(
+        Filter::from_json,
+        &[
+            (
+                r#"{"$text":{"$search":"red"}}"#,
+                r#"filter.$text: $text asks something of a field: {"field":{"$text":…}}"#,
+            ),
+            (
+                r#"{"a":{"$text":1}}"#,
+                "filter.a.$text: expected a string, or an object with $search, found a number",
+            ),
+            (
+                r#"{"a":{"$text":{"$language":"english"}}}"#,
+                "filter.a.$text: $search is missing: the words to look for",
+            ),
+            (
+                r#"{"a":{"$text":{"$search":"red","$langage":"english"}}}"#,
+                "filter.a.$text: unknown member $langage; did you mean $language?",
+            ),
+            (
+                r#"{"a":{"$text":{"$search":"red","$require":"some"}}}"#,
+                "filter.a.$text.$require: unknown word some; there are all, any",
+            ),
+            (
+                r#"{"a":{"$text":"\"open"}}"#,
+                "filter.a.$text: a phrase ends with a second `\"` (character 1)",
+            ),
+            (
+                r#"{"a":{"$text":{"$search":"red","$language":"klingon"}}}"#,
+                "filter.a.$text: no language `klingon`; there are simple, english, german, french, \
+                 spanish, italian, portuguese, dutch, swedish, danish, norwegian, finnish, \
+                 hungarian, romanian, russian, turkish",
+            ),
+            (
+                &long,
+                "filter.a.$text: a query has at most 4096 bytes (character 4097)",
+            ),
+        ],
+    );
+    assert_eq!(
+        Filter::from_json(&long).unwrap_err().class(),
+        ErrorClass::Limit
+    );
+}
+
+/// Without full-text search the condition is known, and refused by name.
+#[cfg(not(feature = "full-text"))]
+#[test]
+fn words_in_texts() {
+    let error = Filter::from_json(r#"{"a":{"$text":"red"}}"#).unwrap_err();
+    assert!(
+        error.to_string().contains("$text needs full-text search"),
+        "{error}"
+    );
+}
+
 #[test]
 fn values_of_every_type() {
     let map = |text: &str| Value::from_json(text).unwrap();
@@ -245,7 +333,7 @@ fn what_is_no_filter_is_told_with_its_place() {
                 r#"{"$or":[{"a":1},{"b":{"$foo":1}}]}"#,
                 "filter.$or[1].b.$foo: unknown operator $foo; there are $eq, $ne, $gt, $gte, $lt, \
              $lte, $in, $nin, $exists, $type, $size, $all, $elemMatch, $regex, $options, $prefix, \
-             $contains, $not, $withinRadius, $withinBox, $withinPolygon",
+             $contains, $not, $withinRadius, $withinBox, $withinPolygon, $text",
             ),
             (
                 r#"{"$xor":[]}"#,

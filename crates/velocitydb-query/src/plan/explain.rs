@@ -70,6 +70,11 @@ impl fmt::Display for Access {
                 f.write_str("by id")?;
                 count(f, ids.len(), "id")
             }
+            #[cfg(feature = "full-text")]
+            Access::Words { index, words } => {
+                write!(f, "index {}", index.definition().name)?;
+                super::texts::describe(words, f)
+            }
             Access::Lookup { index, keys } => {
                 write!(f, "index {}", index.definition().name)?;
                 count(f, keys.len(), "key")
@@ -141,6 +146,8 @@ impl Plan {
                 Access::Ids { .. } => "ids",
                 Access::Lookup { .. } => "lookup",
                 Access::Ranges { .. } => "ranges",
+                #[cfg(feature = "full-text")]
+                Access::Words { .. } => "words",
             },
             detail: self.access.to_string(),
             guessed: Some(self.rows.round() as u64),

@@ -11,13 +11,16 @@
 //! never changes an answer. Costs are guesses in nanoseconds; what they decide is which plan is
 //! tried, and a scan wins where an index would touch much of the collection in random order.
 //!
-//! Files: `bounds` (from a filter to keys), `explain` (what a plan says of itself). Carried out by
+//! Files: `bounds` (from a filter to keys), `texts` (words in texts), `explain` (what a plan says of
+//! itself). Carried out by
 //! [`Find::stream`](crate::Find). Tests: `queries` in the embedded library's tests/it,
 //! against scans with every subset of indexes.
 
 mod bounds;
 mod explain;
 mod run;
+#[cfg(feature = "full-text")]
+mod texts;
 
 use std::sync::Arc;
 
@@ -41,6 +44,9 @@ const FETCHED_NS: f64 = 400.0;
 const RANGE_NS: f64 = 1000.0;
 /// What keeping a row and comparing it costs in a sort, for each comparison.
 const SORTED_NS: f64 = 60.0;
+
+/// What it costs to ask a condition on a text of one document: its words are read anew.
+const TEXT_NS: f64 = 3000.0;
 
 /// How many parts of a geo index an area is covered by.
 const COVER_RANGES: usize = 8;
@@ -71,6 +77,14 @@ pub enum Access {
         ranges: Vec<KeyRange>,
         /// Which way they are read.
         order: Order,
+    },
+    /// Those whose texts have one of these words, by a full-text index.
+    #[cfg(feature = "full-text")]
+    Words {
+        /// The index.
+        index: Arc<FieldIndex>,
+        /// The words.
+        words: Vec<velocitydb_engine::text::Part>,
     },
 }
 
@@ -176,6 +190,8 @@ impl Plan {
         match &self.access {
             Access::Scan | Access::Ids { .. } => None,
             Access::Lookup { index, .. } | Access::Ranges { index, .. } => Some(index),
+            #[cfg(feature = "full-text")]
+            Access::Words { index, .. } => Some(index),
         }
     }
 }
@@ -277,7 +293,8 @@ fn candidate(
     match definition.kind {
         IndexKind::Hash | IndexKind::Btree | IndexKind::TimeSeries => {}
         IndexKind::Geo => return within(index, find, conjuncts),
-        // Searched by name: `Search` of the library.
+        #[cfg(feature = "full-text")]
+        IndexKind::FullText => return texts::candidate(index, find, conjuncts),
         _ => return None,
     }
     let elements = definition.fields.iter().any(|field| field.elements);
@@ -480,15 +497,17 @@ fn is_id(path: &Path) -> bool {
 impl Candidate {
     /// `left` is how many documents all conditions leave, as far as is known.
     fn cost(self, find: &Find, left: f64) -> Plan {
-        let each = if matches!(self.access, Access::Scan) {
-            SCANNED_NS
-        } else {
-            FETCHED_NS
+        let reached = match self.access {
+            Access::Scan => SCANNED_NS,
+            _ => FETCHED_NS,
         };
+        let each = reached + find.filter.texts() as f64 * TEXT_NS;
         let ranges = match &self.access {
             Access::Scan | Access::Ids { .. } => 0,
             Access::Lookup { keys, .. } => keys.len(),
             Access::Ranges { ranges, .. } => ranges.len(),
+            #[cfg(feature = "full-text")]
+            Access::Words { words, .. } => words.len(),
         };
         let mut rows = self.rows;
         let wanted = find

@@ -32,16 +32,23 @@ impl Find {
 }
 
 impl Plan {
-    /// Calls `visit` with each document that the plan reaches, once, until it answers `false`.
+    /// Calls `visit` with each document that the plan reaches, once, until it answers `false`. Where
+    /// there may be much to look at between two documents, `goes_on` is asked, and ends it too.
     pub fn visit(
         &self,
         snapshot: &Snapshot,
         collection: &Collection,
+        #[cfg_attr(not(feature = "full-text"), allow(unused_variables))]
+        goes_on: &mut dyn FnMut() -> bool,
         visit: &mut dyn FnMut(Document) -> bool,
     ) -> Result<(), Error> {
         let mut going = true;
         match &self.access {
             Access::Scan => snapshot.scan(collection, 0, visit).map(|_| ()),
+            #[cfg(feature = "full-text")]
+            Access::Words { index, words } => {
+                snapshot.visit_words(collection, index, words, goes_on, visit)
+            }
             Access::Ids { ids } => {
                 for id in ids {
                     if let Some(document) = snapshot.get(collection, id.as_bytes())?

@@ -7,6 +7,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use velocitydb::query::{Direction, Filter, Find, Group, Hint, Near, Pipeline, Stage};
+use velocitydb::text::Language;
 use velocitydb::{
     Collection, CollectionView, Database, Definition, Document, IndexDefinition, Options, Path,
     Point, Value,
@@ -45,6 +46,9 @@ fn indexes() -> Vec<IndexDefinition> {
         IndexDefinition::hash("hash_tags", [field("tags").elements()]),
         IndexDefinition::btree("some_a", [path("a")]).only(only("b > 2")),
         IndexDefinition::hash("some_hash", [path("s")]).only(only("a = 1")),
+        IndexDefinition::full_text("words", [path("text")], "english"),
+        IndexDefinition::full_text("plain_words", [path("text"), path("s")], "simple"),
+        IndexDefinition::full_text("some_words", [path("text")], "english").only(only("a = 1")),
     ]
 }
 
@@ -81,6 +85,9 @@ fn random_document(random: &mut StdRng) -> std::collections::BTreeMap<String, Va
             .collect();
         fields.insert("tags".into(), Value::Array(tags));
     }
+    if random.random_bool(0.7) {
+        fields.insert("text".into(), random_text(random));
+    }
     if random.random_bool(0.5) {
         fields.insert(
             "m".into(),
@@ -90,6 +97,54 @@ fn random_document(random: &mut StdRng) -> std::collections::BTreeMap<String, Va
     fields
 }
 
+const WORDS: [&str; 8] = [
+    "fox", "foxes", "quick", "quickly", "bread", "the", "Übung", "ubung",
+];
+
+fn some_words(random: &mut StdRng) -> String {
+    let count = random.random_range(0..6);
+    let words: Vec<_> = (0..count).map(|_| *WORDS.choose(random).unwrap()).collect();
+    words.join(" ")
+}
+
+/// A string, or an array of strings and others.
+fn random_text(random: &mut StdRng) -> Value {
+    match random.random_range(0..5) {
+        0 => Value::Array(vec![
+            some_words(random).into(),
+            scalar(random),
+            some_words(random).into(),
+        ]),
+        1 => scalar(random),
+        _ => some_words(random).into(),
+    }
+}
+
+fn text_condition(random: &mut StdRng) -> Filter {
+    let (a, b) = (
+        *WORDS.choose(random).unwrap(),
+        *WORDS.choose(random).unwrap(),
+    );
+    let words = match random.random_range(0..8) {
+        0 => format!("\"{a} {b}\""),
+        1 => format!("{}*", a.chars().take(2).collect::<String>()),
+        2 => format!("{a}~2"),
+        3 => format!("{a} -{b}"),
+        4 => format!("{a} OR {b}"),
+        5 => format!("{a} {b}"),
+        _ => a.to_owned(),
+    };
+    let language = match random.random() {
+        true => Language::English,
+        false => Language::Simple,
+    };
+    Filter::text(
+        if random.random_bool(0.9) { "text" } else { "s" },
+        &words,
+        language,
+    )
+}
+
 fn condition(random: &mut StdRng) -> Filter {
     let name = *["a", "b", "s", "m.x"].choose(random).unwrap();
     let value = if name == "s" && random.random_bool(0.8) {
@@ -97,7 +152,8 @@ fn condition(random: &mut StdRng) -> Filter {
     } else {
         scalar(random)
     };
-    match random.random_range(0..14) {
+    match random.random_range(0..17) {
+        14.. => text_condition(random),
         0 => Filter::ne(name, value),
         1 => Filter::lt(name, value),
         2 => Filter::le(name, value),
@@ -118,7 +174,10 @@ fn random_filter(random: &mut StdRng) -> Filter {
         0 => Filter::All,
         1 => condition(random).or(condition(random)),
         2 => !condition(random),
-        3 if random.random() => Filter::eq("a", 1).and(Filter::eq("s", word(random))),
+        3 if random.random() => {
+            let text = random.random_bool(0.3).then(|| text_condition(random));
+            Filter::eq("a", 1).and(text.unwrap_or_else(|| Filter::eq("s", word(random))))
+        }
         3 | 4 => condition(random),
         5 => condition(random)
             .and(condition(random))

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use velocitydb::query::{Filter, Limits};
+use velocitydb::query::{Filter, Find, Limits};
 use velocitydb::text::{
     Analyzer, Diacritics, HighlightOptions, Language, Require, Scratch, TextQuery,
 };
@@ -201,6 +201,32 @@ fn a_search_ends_when_it_is_told_to() {
             assert!(matches!(answer, Err(Error::QueryTimeout)), "{query}");
             assert_eq!(asked, stop_at, "{query}: it ended at once");
             stop_at += 1;
+        }
+    }
+}
+
+#[test]
+fn a_find_by_words_ends_when_it_is_told_to() {
+    let texts = many();
+    for (query, asked_at_least) in [("common", 7), ("a*", 7), ("zzzzzz~1", 7), ("a1000~2", 7)] {
+        let find = Find::new(Filter::text("body", query, Language::Simple));
+        let explained = texts.view().unwrap().explain(&find).unwrap().to_string();
+        assert!(explained.contains("index words"), "{explained}");
+        for stop_at in 1..=asked_at_least {
+            let asked = Arc::new(AtomicU32::new(0));
+            let counter = Arc::clone(&asked);
+            let view = texts.view().unwrap().interrupted_by(move || {
+                match counter.fetch_add(1, Ordering::Relaxed) + 1 >= stop_at {
+                    true => Err(Error::QueryTimeout),
+                    false => Ok(()),
+                }
+            });
+            let answer = view.find(&find);
+            assert!(
+                matches!(answer, Err(Error::QueryTimeout)),
+                "{query} {stop_at}"
+            );
+            assert_eq!(asked.load(Ordering::Relaxed), stop_at, "{query}");
         }
     }
 }

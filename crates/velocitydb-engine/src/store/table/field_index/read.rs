@@ -4,7 +4,7 @@
 //! given when that version has the entry's key, once.
 
 #[cfg(feature = "full-text")]
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::ops::Bound;
 use std::sync::atomic::Ordering;
 
@@ -71,6 +71,15 @@ impl FieldIndex {
             Entries::Unique(_) => 1,
             #[cfg(feature = "full-text")]
             Entries::Text(entries) => entries.len(),
+        }
+    }
+
+    /// About how many texts of a full-text index have one of these words, of a phrase its first.
+    #[cfg(feature = "full-text")]
+    pub fn estimate_words(&self, words: &[crate::text::Part]) -> usize {
+        match &self.entries {
+            Entries::Text(texts) => texts.estimate(words),
+            _ => self.len(),
         }
     }
 
@@ -398,6 +407,50 @@ impl Table {
                 return;
             }
         }
+    }
+}
+
+#[cfg(feature = "full-text")]
+impl Table {
+    /// Calls `visit` with the documents of the state at `at` whose texts in a full-text index have
+    /// one of these words (of a phrase its first), each once, in no order, until it answers `false`.
+    /// Asks `goes_on` every few hundred entries. The caller keeps the state from being reclaimed.
+    ///
+    /// What it keeps are the rows that were given, where there are several words: at most a byte or
+    /// two for each row of the table.
+    pub(crate) fn visit_words(
+        &self,
+        index: &FieldIndex,
+        words: &[crate::text::Part],
+        at: u64,
+        goes_on: &mut dyn FnMut() -> bool,
+        mut visit: impl FnMut(Document) -> bool,
+    ) {
+        let Entries::Text(texts) = &index.entries else {
+            return;
+        };
+        // A term has a document's text once.
+        let once = matches!(words, [crate::text::Part::Term(_)]);
+        let mut given: HashMap<RowId, u64, foldhash::fast::FixedState> = HashMap::default();
+        texts.having(words, goes_on, &mut |row, fingerprint| {
+            let (bits, bit) = (row / 64, 1 << (row % 64));
+            if !once && given.get(&bits).is_some_and(|rows| rows & bit != 0) {
+                return true;
+            }
+            let guard = &pin();
+            let head = self.rows.head(row, guard);
+            let seen = head.and_then(|head| Table::newest_until(&head, at, guard).flatten());
+            let Some(document) = seen.filter(|document| {
+                index.definition.admits(document.fields())
+                    && texts.fingerprint(document.fields()) == Some(fingerprint)
+            }) else {
+                return true;
+            };
+            if !once {
+                *given.entry(bits).or_default() |= bit;
+            }
+            visit(document)
+        });
     }
 }
 

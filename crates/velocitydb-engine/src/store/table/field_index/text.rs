@@ -27,16 +27,16 @@ use crate::catalog::IndexDefinition;
 use crate::store::index::RowId;
 use crate::store::ordered::{Order, OrderedIndex, Range};
 use crate::store::varint;
-use crate::text::{Analyzer, Diacritics, Part, Scratch, TermQuery, bm25, idf};
+use crate::text::{Analyzer, Diacritics, Part, Scratch, TEXT_GAP, TermQuery, bm25, idf};
 
 /// Positions of one word in one text that are kept: phrases further on are not found.
 const POSITIONS_MAX: usize = 256;
 
-/// Between two fields, so that no phrase spans them.
-const FIELD_GAP: u32 = 1000;
-
 /// Entries that are read before what they hold up is let go of.
-const STEP: usize = 1024;
+const STEP: usize = 64;
+
+/// Of so many texts one is guessed to have a word like a misspelt one.
+const FUZZY_SHARE: usize = 10;
 
 /// Entries that are read between two questions whether a search may go on.
 pub(super) const ASK_EVERY: u32 = 256;
@@ -172,7 +172,7 @@ impl TextIndex {
                     }
                 });
             words += count;
-            offset += count + FIELD_GAP;
+            offset += count + TEXT_GAP;
         });
         let mut entry = vec![0];
         entry.extend_from_slice(&row.to_be_bytes());
@@ -308,6 +308,72 @@ impl TextIndex {
         }
     }
 
+    /// The postings of the terms that a part of a query accepts, of a phrase those of its first; and
+    /// a term that was only looked at as `None`.
+    fn of_part(&self, part: &Part, step: &mut dyn FnMut(Option<Posting>) -> bool) -> bool {
+        let mut add = |posting, _: &[u8]| step(Some(posting));
+        match part {
+            Part::Term(term) => self.of_term(term, &mut add),
+            Part::Phrase(words) => {
+                let first = words.first();
+                first.is_none_or(|(word, _)| self.of_term(word, &mut add))
+            }
+            Part::Prefix { prefix, stem } => {
+                self.of_prefix(prefix, &mut add)
+                    && (stem.starts_with(&**prefix) || self.of_term(stem, &mut add))
+            }
+            Part::Fuzzy(fuzzy) => self.terms(|term| match fuzzy.accepts(term) {
+                true => self.of_term(term, &mut |posting, _| step(Some(posting))),
+                false => step(None),
+            }),
+        }
+    }
+
+    /// Calls `each` with the row and the fingerprint of each text that has one of these, of a phrase
+    /// its first word, until it answers `false`; with a text once for each of its terms that are
+    /// asked for. Asks `goes_on` now and then whether to go on.
+    pub(super) fn having(
+        &self,
+        parts: &[Part],
+        goes_on: &mut dyn FnMut() -> bool,
+        each: &mut dyn FnMut(RowId, u32) -> bool,
+    ) {
+        let mut read = 0_u32;
+        let mut step = |posting: Option<Posting>| {
+            read = read.wrapping_add(1);
+            (!read.is_multiple_of(ASK_EVERY) || goes_on())
+                && posting.is_none_or(|posting| each(posting.row, posting.fingerprint))
+        };
+        parts.iter().all(|part| self.of_part(part, &mut step));
+    }
+
+    /// About how many texts have one of these, of a phrase its first word.
+    pub(super) fn estimate(&self, parts: &[Part]) -> usize {
+        let guard = &pin();
+        let between = |from: Vec<u8>, to: Vec<u8>| {
+            let range = Range {
+                from: Bound::Included(&from[..]),
+                to: Bound::Excluded(&to[..]),
+            };
+            self.entries.estimate(&range, guard)
+        };
+        let of_term = |term: &str| {
+            let term = term.as_bytes();
+            between([term, &[0]].concat(), [term, &[1]].concat())
+        };
+        let texts = self.texts.load(Ordering::Relaxed) as usize;
+        let of_part = |part: &Part| match part {
+            Part::Term(term) => of_term(term),
+            Part::Phrase(words) => words.first().map_or(0, |(word, _)| of_term(word)),
+            Part::Prefix { prefix, stem } => {
+                let prefix = prefix.as_bytes();
+                between(prefix.to_vec(), [prefix, &[0xff]].concat()) + of_term(stem)
+            }
+            Part::Fuzzy(_) => texts / FUZZY_SHARE + 1,
+        };
+        parts.iter().map(of_part).sum::<usize>().min(texts)
+    }
+
     /// The texts that one part of a query finds, by row and fingerprint: how often, and their
     /// words. `None` when it may not go on.
     fn find(&self, part: &Part, room: &mut Room<'_>) -> Option<Texts<(u32, u32)>> {
@@ -326,19 +392,10 @@ impl TextIndex {
             }
             room.reads(|| bytes_of(&found))
         };
-        let went_on = match part {
-            Part::Term(term) => self.of_term(term, &mut |posting, _| step(Some(posting))),
-            Part::Prefix { prefix, stem } => {
-                let mut add = |posting, _: &[u8]| step(Some(posting));
-                self.of_prefix(prefix, &mut add)
-                    && (stem.starts_with(&**prefix) || self.of_term(stem, &mut add))
-            }
-            Part::Fuzzy(fuzzy) => self.terms(|term| match fuzzy.accepts(term) {
-                true => self.of_term(term, &mut |posting, _| step(Some(posting))),
-                false => step(None),
-            }),
-            Part::Phrase(words) => return self.find_phrase(words, room),
-        };
+        if let Part::Phrase(words) = part {
+            return self.find_phrase(words, room);
+        }
+        let went_on = self.of_part(part, &mut step);
         went_on.then_some(found)
     }
 
