@@ -89,6 +89,8 @@ pub struct Settings {
     pub durability: Option<Durability>,
     /// Memory that the data may take.
     pub memory_limit: Option<Bytes>,
+    /// Memory that all queries together may take.
+    pub query_memory: Option<Bytes>,
     /// The keys that encrypt the data.
     pub keys: KeyFiles,
     /// What is kept of the changes for those who follow them.
@@ -218,6 +220,9 @@ impl Settings {
         }
         if let Some(Bytes(bytes)) = self.memory_limit {
             options = options.memory_limit(bytes);
+        }
+        if let Some(Bytes(bytes)) = self.query_memory {
+            options = options.query_memory(bytes);
         }
         options
     }

@@ -56,6 +56,9 @@ pub enum Error {
     /// A query needs more memory or rows than one query may have.
     #[error("{0}")]
     QueryLimit(String),
+    /// A query needs more memory than others leave of what there is for all queries.
+    #[error("{0}")]
+    QueryMemory(String),
     /// A query took longer than it may and was ended.
     #[error(
         "the query was ended when its time was over: narrow it, give it an index or a limit, or \
@@ -143,6 +146,7 @@ impl Error {
             Error::MemoryLimit { .. } => ("memory_limit", Class::Limit),
             Error::DiskFull { .. } => ("disk_full", Class::Unavailable),
             Error::QueryLimit(_) => ("query_limit", Class::Limit),
+            Error::QueryMemory(_) => ("query_memory_total", Class::Retry),
             Error::QueryTimeout => ("query_timeout", Class::Limit),
             Error::Closed { .. } => ("closed", Class::Unavailable),
             Error::OutcomeUnknown { .. } => ("outcome_unknown", Class::Io),

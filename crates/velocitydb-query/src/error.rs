@@ -1,7 +1,7 @@
 //! Why a query cannot be answered.
 //!
 //! All of it depends on the query and the documents alone: the same query over the same state
-//! fails the same way. Tests: with the module that reports it; the table below.
+//! fails the same way. But for [`QueryError::MemoryOfAll`], which depends on other queries. Tests: with the module that reports it; the table below.
 
 use velocitydb_types::{DecimalError, ErrorClass, Path, PathError};
 
@@ -207,6 +207,18 @@ pub enum QueryError {
         /// The limit.
         bytes_max: usize,
     },
+    /// All queries together would keep more than there is for them: [`crate::QueryMemory`].
+    #[error(
+        "all queries together may keep {bytes_max} bytes of memory (query-memory-total), {used} are in \
+         use, and this query needs more: try again when others have ended, narrow it, give it a limit \
+         or an index, or raise that limit"
+    )]
+    MemoryOfAll {
+        /// The limit.
+        bytes_max: usize,
+        /// What is in use.
+        used: usize,
+    },
 }
 
 impl QueryError {
@@ -242,6 +254,7 @@ impl QueryError {
             Self::Stage { source, .. } => source.code(),
             Self::TooManyRows { .. } => ("too_many_rows", ErrorClass::Limit),
             Self::TooManyBytes { .. } => ("query_memory", ErrorClass::Limit),
+            Self::MemoryOfAll { .. } => ("query_memory_total", ErrorClass::Retry),
         }
     }
 

@@ -8,6 +8,7 @@
 //! Tests: below; against a plain sort in `proptests`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use velocitydb_engine::Document;
@@ -15,7 +16,8 @@ use velocitydb_types::{Path, Value};
 
 use crate::error::QueryError;
 use crate::filter::{Filter, TypeOf};
-use crate::limits::{Kept, Limits, value_bytes};
+use crate::limits::{Allowance, Kept, Limits, value_bytes};
+use crate::memory::QueryMemory;
 use crate::path::{IntoPath, Wrong};
 use crate::plan::Meter;
 use crate::projection::{Projection, Projector};
@@ -159,7 +161,8 @@ impl Find {
         let (mut found, mut kept) = (Vec::new(), Kept::new(self.limits));
         let mut outcome = Ok(());
         let arrival = Arrival::of_scan(self);
-        self.stream(arrival, &mut Meter::default(), scan, |document| {
+        let meter = &mut Meter::default();
+        self.stream(arrival, meter, self.limits.into(), scan, |document| {
             outcome = kept.add(size_of::<Document>());
             if outcome.is_ok() {
                 found.push(document);
@@ -174,16 +177,22 @@ impl Find {
     /// ascending; of an array its elements. Nulls are left out, and so are sort, offset and limit.
     ///
     /// # Errors
-    /// As [`Find::run`], but for the limits, which count values.
+    /// As [`Find::run`], but for the limits, which count values; and when the memory of all queries,
+    /// from which it is taken, is not enough.
     pub fn distinct<E: From<QueryError>>(
         &self,
         path: impl IntoPath,
+        memory: Option<&Arc<QueryMemory>>,
         scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
     ) -> Result<Vec<Value>, E> {
         self.check()?;
         let path = path.into_path()?;
         Kind::Documents.check(&path)?;
-        let (mut values, mut kept) = (BTreeSet::new(), Kept::new(self.limits));
+        let mut values = BTreeSet::new();
+        let mut kept = Kept::new(Allowance {
+            limits: self.limits,
+            memory,
+        });
         let mut outcome = Ok(());
         scan(&mut |document| {
             if self.filter.matches(&document) {
@@ -211,6 +220,7 @@ impl Find {
         &self,
         arrival: Arrival,
         meter: &mut Meter,
+        allowed: Allowance<'_>,
         scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
         mut emit: impl FnMut(Document) -> bool,
     ) -> Result<(), E> {
@@ -232,7 +242,10 @@ impl Find {
             emit(document) && self.limit.is_none_or(|limit| answered < limit)
         };
         let wanted = self.limit.map(|limit| limit.saturating_add(self.offset));
-        let kept = Kept::new(self.limits);
+        let kept = match arrival.sorted {
+            true => Kept::new(self.limits),
+            false => Kept::new(allowed),
+        };
         let mut sorted = Sorter::new(&self.sort, wanted, kept).ties(self.tie_direction());
         let mut run = Run::new(&self.sort[..arrival.sorted_by.min(self.sort.len())]);
         let (mut outcome, mut going) = (Ok(()), true);

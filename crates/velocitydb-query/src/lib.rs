@@ -15,7 +15,7 @@
 //! Invariants: documents are read in their encoded form, field by field, and never decoded to
 //! be tested, sorted or grouped; every comparison is by the one order of values
 //! ([`velocitydb_types::order`]); memory is bounded by [`Limits`]; the same documents in the same
-//! order give the same answer; no query and no document causes a panic.
+//! order give the same answer (or are refused memory that other queries have); no query and no document causes a panic.
 //!
 //! What is not here: reading indexes (the planner), SQL, changes.
 //! Tests: beside each module; `testscripts` are queries in JSON and their answers; `proptests`
@@ -29,6 +29,7 @@ mod filter;
 mod find;
 mod language;
 mod limits;
+mod memory;
 mod nearest;
 mod path;
 mod pipeline;
@@ -54,7 +55,8 @@ pub use filter::{
 };
 pub use find::{Cursor, Find, Hint};
 pub use language::{JSON_BYTES_MAX, JSON_DEPTH_MAX, Json};
-pub use limits::{Kept, Limits};
+pub use limits::{Allowance, Kept, Limits};
+pub use memory::QueryMemory;
 pub use nearest::Near;
 pub use path::IntoPath;
 pub use pipeline::{

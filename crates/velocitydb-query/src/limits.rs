@@ -6,9 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use std::sync::Arc;
+
 use velocitydb_types::Value;
 
 use crate::error::QueryError;
+use crate::memory::{FREE_BYTES, QueryMemory, Taken};
 
 /// How much a query may keep at a time, in each of its stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +31,34 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// These limits, and what is kept taken from the memory of all queries.
+    pub fn of_all(self, memory: &Arc<QueryMemory>) -> Allowance<'_> {
+        Allowance {
+            limits: self,
+            memory: Some(memory),
+        }
+    }
+}
+
+/// What a query may keep.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowance<'m> {
+    /// The limits of each of its stages.
+    pub limits: Limits,
+    /// Where that is taken from; `None`: from no common amount.
+    pub memory: Option<&'m Arc<QueryMemory>>,
+}
+
+impl From<Limits> for Allowance<'_> {
+    fn from(limits: Limits) -> Self {
+        Allowance {
+            limits,
+            memory: None,
+        }
+    }
+}
+
 /// What a query keeps in one of its stages, on account of its [`Limits`].
 #[derive(Debug)]
 pub struct Kept {
@@ -36,26 +67,32 @@ pub struct Kept {
     stage: Option<&'static str>,
     rows: usize,
     bytes: usize,
+    /// So many bytes may be kept without taking more from the memory of all.
+    covered: usize,
+    taken: Option<Taken>,
     scratch: Vec<u8>,
 }
 
 impl Kept {
     /// An empty account.
-    pub fn new(limits: Limits) -> Kept {
+    pub fn new<'m>(allowed: impl Into<Allowance<'m>>) -> Kept {
+        let Allowance { limits, memory } = allowed.into();
         Kept {
             limits,
             stage: None,
             rows: 0,
             bytes: 0,
+            covered: memory.map_or(usize::MAX, |_| FREE_BYTES),
+            taken: memory.map(Taken::nothing),
             scratch: Vec::new(),
         }
     }
 
     /// The account of a stage, which its errors name.
-    pub(crate) fn of(stage: &'static str, limits: Limits) -> Kept {
+    pub(crate) fn of<'m>(stage: &'static str, allowed: impl Into<Allowance<'m>>) -> Kept {
         Kept {
             stage: Some(stage),
-            ..Kept::new(limits)
+            ..Kept::new(allowed)
         }
     }
 
@@ -109,6 +146,12 @@ impl Kept {
             return Err(self.refuse(QueryError::TooManyBytes {
                 bytes_max: self.limits.bytes_max,
             }));
+        }
+        if self.bytes > self.covered
+            && let Some(taken) = &mut self.taken
+        {
+            let covered = taken.cover(self.bytes);
+            self.covered = covered.map_err(|error| self.refuse(error))?;
         }
         Ok(())
     }

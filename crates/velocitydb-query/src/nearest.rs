@@ -15,7 +15,8 @@ use velocitydb_types::{Path, Point, RawValue};
 
 use crate::error::QueryError;
 use crate::filter::Filter;
-use crate::limits::{Kept, Limits};
+use crate::limits::{Allowance, Kept, Limits};
+use crate::memory::QueryMemory;
 
 /// How many parts of the index the circle is covered by.
 const COVER_RANGES: usize = 8;
@@ -89,25 +90,26 @@ impl Near {
     ///
     /// # Errors
     /// What [`Filter::check`] refuses; more documents than [`Limits::rows_max`] or
-    /// [`Limits::bytes_max`]; the snapshot's.
+    /// [`Limits::bytes_max`], or than `memory` has room for; the snapshot's.
     pub fn answer<E: From<QueryError> + From<Error>>(
         &self,
         snapshot: &Snapshot,
         collection: &Collection,
+        memory: Option<&Arc<QueryMemory>>,
         goes_on: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<(f64, Document)>, E> {
         self.filter.check()?;
         if self.count == 0 {
             return Ok(Vec::new());
         }
-        let mut nearest = Found::new(self);
+        let mut nearest = Found::new(self, memory);
         let Some(index) = &self.index(collection) else {
             snapshot.scan(collection, 0, |document| {
                 goes_on() && nearest.offer(document).is_some()
             })?;
             return Ok(nearest.finish()?);
         };
-        let mut first = Found::new(self);
+        let mut first = Found::new(self, memory);
         let home = geo::cell(self.place).to_be_bytes().to_vec();
         for (order, range) in [
             (
@@ -181,11 +183,12 @@ struct Found<'n> {
 }
 
 impl<'n> Found<'n> {
-    fn new(near: &'n Near) -> Found<'n> {
+    fn new(near: &'n Near, memory: Option<&Arc<QueryMemory>>) -> Found<'n> {
+        let limits = near.limits;
         Found {
             near,
             nearest: Nearest::new(near.count),
-            kept: Kept::new(near.limits),
+            kept: Kept::new(Allowance { limits, memory }),
             outcome: Ok(()),
         }
     }

@@ -63,7 +63,7 @@ impl Scripts {
             }
             "distinct" => {
                 let path: Path = second.parse()?;
-                Find::default().distinct(path, scan(&self.documents(first)?))?
+                Find::default().distinct(path, None, scan(&self.documents(first)?))?
             }
             "aggregate" => {
                 let pipeline = Pipeline::from_json(second)?;

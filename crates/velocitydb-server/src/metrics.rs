@@ -262,6 +262,24 @@ impl Figures {
         Ok(())
     }
 
+    fn queries(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let memory = self.database.query_memory();
+        for (name, help, bytes) in [
+            ("query_memory_used", "What queries keep", memory.used()),
+            (
+                "query_memory_limit",
+                "What all queries may keep together",
+                memory.bytes_max(),
+            ),
+        ] {
+            let gauge = ConstGauge::new(bytes as u64);
+            put(encoder, (name, help, BYTES.as_ref()), &gauge)?;
+        }
+        let help = "Queries that ended because others had the memory";
+        let refused = ConstCounter::new(memory.refused());
+        put(encoder, ("query_memory_refusals", help, None), &refused)
+    }
+
     fn collections(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let names = self
             .database
@@ -323,6 +341,7 @@ impl Collector for Figures {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         self.process(&mut encoder)?;
         self.engine(&mut encoder)?;
+        self.queries(&mut encoder)?;
         self.collections(&mut encoder)
     }
 }

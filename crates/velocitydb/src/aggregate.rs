@@ -6,12 +6,13 @@
 
 use std::cell::RefCell;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use velocitydb_engine::command::Refusal;
 use velocitydb_engine::{Document, Error};
 use velocitydb_query::plan::{Explained, Meter, Step};
 use velocitydb_query::{
-    self as query, Aggregated, Collections, Filter, Find, Pipeline, Plan, QueryError,
+    self as query, Aggregated, Collections, Filter, Find, Pipeline, Plan, QueryError, QueryMemory,
 };
 use velocitydb_types::{Fields, Key, Path, RawMap, Value};
 
@@ -112,7 +113,9 @@ fn with_stages(pipeline: &Pipeline, mut explained: Explained) -> Explained {
 fn of_sort(failure: Failure) -> Failure {
     match failure {
         Failure::Query(
-            error @ (QueryError::TooManyRows { .. } | QueryError::TooManyBytes { .. }),
+            error @ (QueryError::TooManyRows { .. }
+            | QueryError::TooManyBytes { .. }
+            | QueryError::MemoryOfAll { .. }),
         ) => Failure::Query(QueryError::Stage {
             stage: "$sort",
             source: Box::new(error),
@@ -160,6 +163,10 @@ impl Others<'_> {
 }
 
 impl Collections for Others<'_> {
+    fn memory(&self) -> Option<&Arc<QueryMemory>> {
+        Some(&self.view.view.memory)
+    }
+
     fn is_indexed(&self, collection: &str, path: &Path) -> bool {
         let Ok(other) = self.named(collection) else {
             return false;

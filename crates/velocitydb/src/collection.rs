@@ -16,7 +16,7 @@ use velocitydb_types::{Key, Path, Value};
 
 use crate::batch::{Step, StepChange};
 use crate::changes::ChangesRequest;
-use crate::database::{Answer, Inner, Prepared, View};
+use crate::database::{Answer, Inner, Prepared};
 use crate::input::{Expected, Id, Input, Update};
 use crate::options::Call;
 use crate::view::{Page, PageRequest};
@@ -354,9 +354,7 @@ impl Collection {
     /// The collection's state of now, for several reads that belong together.
     pub fn view(&self) -> Result<crate::view::CollectionView, Error> {
         let now = self.inner.begin(&self.call)?;
-        let deadline = self.inner.snapshot_deadline(now);
-        let snapshot = self.inner.engine.snapshot(now, deadline);
-        View { snapshot }.collection(&self.name)
+        self.inner.view(now).collection(&self.name)
     }
 
     /// Removes all documents.

@@ -14,6 +14,7 @@ use velocitydb_engine::transaction::{Isolation, Transaction};
 use velocitydb_engine::{
     Durability, Engine, EngineOptions, EngineStats, Error, Recovery, Rekey, StorageMode, Written,
 };
+use velocitydb_query::QueryMemory;
 use velocitydb_types::Timestamp;
 
 use crate::background::{Alarm, Workers};
@@ -33,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Random,
     pub(crate) options: Options,
+    /// What all queries take from.
+    query_memory: Arc<QueryMemory>,
     alarm: Arc<Alarm>,
     recovery: Recovery,
     /// Whether everything was saved and the owner said that it is enough.
@@ -138,6 +141,7 @@ impl Database {
             engine,
             clock: Arc::clone(&options.clock),
             random,
+            query_memory: QueryMemory::new(options.query_memory_bytes()),
             options,
             alarm,
             recovery,
@@ -250,11 +254,7 @@ impl Database {
     /// The visible state of now, for reads that belong together. It keeps old versions alive
     /// until it is dropped or its deadline passes.
     pub fn snapshot(&self) -> View {
-        let now = self.now();
-        let deadline = self.0.snapshot_deadline(now);
-        View {
-            snapshot: self.0.engine.snapshot(now, deadline),
-        }
+        self.0.view(self.0.clock.now())
     }
 
     /// Follows the changes of all collections. See [`ChangesRequest`].
@@ -297,6 +297,11 @@ impl Database {
     /// Figures for metrics.
     pub fn stats(&self) -> EngineStats {
         self.0.engine.stats()
+    }
+
+    /// What all queries keep together, and may: [`Options::query_memory`].
+    pub fn query_memory(&self) -> &QueryMemory {
+        &self.0.query_memory
     }
 
     /// The storage mode.
@@ -365,6 +370,15 @@ impl Inner {
     pub(crate) fn runtime(&self, name: &str) -> Result<Arc<Runtime>, Error> {
         let found = self.engine.catalog().get(name).cloned();
         found.ok_or_else(|| Error::UnknownCollection(name.to_owned()))
+    }
+
+    /// The state of now.
+    pub(crate) fn view(&self, now: Timestamp) -> View {
+        let deadline = self.snapshot_deadline(now);
+        View {
+            snapshot: self.engine.snapshot(now, deadline),
+            memory: Arc::clone(&self.query_memory),
+        }
     }
 
     pub(crate) fn snapshot_deadline(&self, now: Timestamp) -> Timestamp {
@@ -488,6 +502,8 @@ impl std::fmt::Debug for Database {
 #[derive(Clone)]
 pub struct View {
     pub(crate) snapshot: Snapshot,
+    /// What its queries take from.
+    pub(crate) memory: Arc<QueryMemory>,
 }
 
 impl View {

@@ -14,6 +14,9 @@ use velocitydb_types::Timestamp;
 
 use crate::clock::{Clock, SystemClock};
 
+/// What all queries may keep where nothing is said of memory.
+const QUERY_MEMORY_BYTES: u64 = 1 << 30;
+
 /// What a database is opened with.
 ///
 /// ```no_run
@@ -29,6 +32,7 @@ pub struct Options {
     pub(crate) mode: StorageMode,
     pub(crate) durability: Option<Durability>,
     pub(crate) memory_limit: Option<u64>,
+    pub(crate) query_memory: Option<u64>,
     pub(crate) history: HistoryOptions,
     pub(crate) log: LogOptions,
     pub(crate) checkpoints_kept: usize,
@@ -72,6 +76,7 @@ impl Options {
             mode: StorageMode::MemoryOnly,
             durability: None,
             memory_limit: None,
+            query_memory: None,
             history: HistoryOptions::default(),
             log: LogOptions::default(),
             checkpoints_kept: 2,
@@ -107,6 +112,23 @@ impl Options {
             memory_limit: Some(bytes),
             ..self
         }
+    }
+
+    /// Bytes that all queries together may keep, beside the data: rows to sort, groups, answers. A
+    /// query that needs more than is left ends with [`Error::QueryMemory`]. By default a quarter
+    /// of the memory limit, 16 MiB at least; 1 GiB without one. What one query may keep is in its
+    /// [`Limits`](crate::query::Limits).
+    pub fn query_memory(self, bytes: u64) -> Options {
+        Options {
+            query_memory: Some(bytes),
+            ..self
+        }
+    }
+
+    pub(crate) fn query_memory_bytes(&self) -> usize {
+        let quarter = self.memory_limit.map(|limit| (limit / 4).max(16 << 20));
+        let bytes = self.query_memory.or(quarter).unwrap_or(QUERY_MEMORY_BYTES);
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
     /// What is kept of the changes for those who follow them: [`crate::Database::changes`].

@@ -159,7 +159,7 @@ impl CollectionView {
         let work = RefCell::new(Work {
             gate: Gate::new(self.interrupt.as_ref()),
             index: 0,
-            kept: Kept::new(search.limits),
+            kept: Kept::new(search.limits.of_all(&self.view.memory)),
             outcome: Ok(()),
         });
         if !work.borrow_mut().gate.asks() {

@@ -8,7 +8,7 @@ use velocitydb_engine::command::Refusal;
 use velocitydb_engine::store::{IndexStats, Partition};
 use velocitydb_engine::{Document, Error};
 use velocitydb_query::plan::{Explained, Meter};
-use velocitydb_query::{self as query, Filter, Find, Pipeline, Plan, QueryError};
+use velocitydb_query::{self as query, Filter, Find, Kept, Pipeline, Plan, QueryError};
 use velocitydb_types::{ErrorClass, FieldType, Path, Value};
 
 use crate::database::View;
@@ -163,19 +163,17 @@ impl CollectionView {
 
     /// The documents that `find` describes, by the indexes that help.
     pub fn find(&self, find: &Find) -> Result<Vec<Document>, Error> {
-        let (mut found, rows_max) = (Vec::new(), find.limits.rows_max);
-        let mut too_many = false;
+        let (mut found, mut outcome) = (Vec::new(), Ok(()));
+        let mut kept = Kept::new(find.limits.of_all(&self.view.memory));
         self.find_each(find, |document| {
-            too_many = found.len() >= rows_max;
-            if !too_many {
+            outcome = kept.add(size_of::<Document>());
+            if outcome.is_ok() {
                 found.push(document);
             }
-            !too_many
+            outcome.is_ok()
         })?;
-        match too_many {
-            true => Err(Failure::Query(QueryError::TooManyRows { rows_max }).into()),
-            false => Ok(found),
-        }
+        outcome.map_err(Failure::Query)?;
+        Ok(found)
     }
 
     /// Calls `visit` with the documents that `find` describes, in order, until it answers
@@ -204,7 +202,7 @@ impl CollectionView {
         let reach = |visit: &mut dyn FnMut(Document) -> bool| {
             self.reach(&plan, visit).map_err(Failure::Engine)
         };
-        find.answer::<Failure>(&plan, meter, reach, visit)?;
+        find.answer::<Failure>(&plan, meter, Some(&self.view.memory), reach, visit)?;
         Ok(plan)
     }
 
@@ -262,7 +260,7 @@ impl CollectionView {
     pub fn distinct(&self, path: &Path, find: &Find) -> Result<Vec<Value>, Error> {
         let distinct = || {
             let plan = self.plan(find)?;
-            find.distinct(path.clone(), |visit| {
+            find.distinct(path.clone(), Some(&self.view.memory), |visit| {
                 self.reach(&plan, visit).map_err(Failure::Engine)
             })
         };
@@ -276,7 +274,9 @@ impl CollectionView {
             return gate.outcome.map(|()| Vec::new());
         }
         let goes_on = &mut || gate.passes();
-        let found = near.answer::<Failure>(&self.view.snapshot, &self.runtime, goes_on);
+        let view = &self.view;
+        let memory = Some(&view.memory);
+        let found = near.answer::<Failure>(&view.snapshot, &self.runtime, memory, goes_on);
         gate.outcome.and(found.map_err(Error::from))
     }
 
@@ -349,6 +349,7 @@ impl From<Failure> for Error {
             Failure::Engine(error) => error,
             Failure::Query(error) => match error.class() {
                 ErrorClass::Limit => Error::QueryLimit(error.to_string()),
+                ErrorClass::Retry => Error::QueryMemory(error.to_string()),
                 _ => Error::Invalid(error.to_string()),
             },
         }

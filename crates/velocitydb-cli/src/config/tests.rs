@@ -62,6 +62,7 @@ fn every_key_is_read_from_the_file() {
         request-timeout: 1min
         query-timeout: 5s
         query-memory: 32MiB
+        query-memory-total: 128MiB
         idle-timeout: 2h
         write-timeout: 10
         drain-timeout: 500ms
@@ -85,6 +86,7 @@ fn every_key_is_read_from_the_file() {
     assert!(key_files.contains("/keys/new") && key_files.contains("/keys/old"));
     assert_eq!(settings.durability, Some(Durability::Os));
     assert_eq!(settings.memory_limit, Some(Bytes(4 << 30)));
+    assert_eq!(settings.query_memory, Some(Bytes(128 << 20)));
     let kept = HistoryKept::WhileFollowed(Duration::from_secs(3600));
     assert_eq!(
         (settings.history.bytes_max, settings.history.kept),

@@ -10,7 +10,7 @@ use super::group::{States, check_inputs, finish_into, states};
 use super::sink::{Flow, Next, Sink, push_all};
 use crate::error::QueryError;
 use crate::expression::Expression;
-use crate::limits::{Kept, Limits, value_bytes};
+use crate::limits::{Allowance, Kept, value_bytes};
 use crate::projection::ID;
 use crate::row::{Aggregated, Cell, Kind, Row};
 
@@ -106,7 +106,7 @@ pub(super) struct BucketRows<'p> {
 }
 
 impl<'p> BucketRows<'p> {
-    pub(super) fn new(bucket: &'p Bucket, limits: Limits, next: Next<'p>) -> BucketRows<'p> {
+    pub(super) fn new(bucket: &'p Bucket, limits: Allowance<'_>, next: Next<'p>) -> BucketRows<'p> {
         BucketRows {
             bucket,
             found: vec![None; bucket.boundaries.len()],
@@ -175,7 +175,7 @@ pub(super) struct BucketAutoRows<'p> {
 }
 
 impl<'p> BucketAutoRows<'p> {
-    pub(super) fn new(bucket: &'p BucketAuto, limits: Limits, next: Next<'p>) -> Self {
+    pub(super) fn new(bucket: &'p BucketAuto, limits: Allowance<'_>, next: Next<'p>) -> Self {
         BucketAutoRows {
             bucket,
             rows: Vec::new(),

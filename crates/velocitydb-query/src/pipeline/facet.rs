@@ -4,7 +4,7 @@ use velocitydb_types::Value;
 
 use super::sink::{Flow, Next, Sink};
 use crate::error::QueryError;
-use crate::limits::{Kept, Limits, map_bytes};
+use crate::limits::{Allowance, Kept, map_bytes};
 use crate::row::{Aggregated, Row};
 
 pub(super) struct Facet<'p> {
@@ -17,7 +17,7 @@ pub(super) struct Facet<'p> {
 impl<'p> Facet<'p> {
     pub(super) fn new(
         inside: impl IntoIterator<Item = (&'p str, Next<'p>)>,
-        limits: Limits,
+        limits: Allowance<'_>,
         next: Next<'p>,
     ) -> Facet<'p> {
         let inside = inside.into_iter();

@@ -19,7 +19,7 @@ use super::reshape::set;
 use super::sink::{Flow, Next, Sink, push_all};
 use crate::error::QueryError;
 use crate::expression::Expression;
-use crate::limits::{Kept, Limits, value_bytes};
+use crate::limits::{Allowance, Kept, value_bytes};
 use crate::path::{IntoPath, Wrong};
 use crate::row::{Aggregated, Kind, Row, RowRef};
 
@@ -209,7 +209,7 @@ const ENCODED_LEN_MAX: usize = 64;
 const ENCODED_BYTES: usize = 2 * size_of::<(Box<[u8]>, usize)>();
 
 impl<'p> GroupRows<'p> {
-    pub(super) fn new(group: &'p Group, limits: Limits, next: Next<'p>) -> GroupRows<'p> {
+    pub(super) fn new(group: &'p Group, limits: Allowance<'_>, next: Next<'p>) -> GroupRows<'p> {
         GroupRows {
             group,
             by: group.by.iter().map(|(_, by)| Input::new(by)).collect(),

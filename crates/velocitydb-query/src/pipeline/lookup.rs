@@ -2,9 +2,10 @@
 //!
 //! By an index of the other collection if there is one: then each row asks for its own. Without
 //! one, the other collection is read once and its documents kept by the value that is asked for;
-//! what is kept is bounded by [`Limits`].
+//! what is kept is bounded by [`Limits`](crate::Limits).
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use velocitydb_engine::Document;
@@ -14,7 +15,8 @@ use super::reshape::set;
 use super::sink::{Flow, Next, Sink};
 use crate::error::QueryError;
 use crate::filter::Filter;
-use crate::limits::{Kept, Limits, map_bytes};
+use crate::limits::{Allowance, Kept, map_bytes};
+use crate::memory::QueryMemory;
 use crate::row::{Aggregated, Kind, Row, RowRef};
 
 /// The other collections that a pipeline can look into, as they are at one log index.
@@ -24,6 +26,11 @@ pub trait Collections {
     fn is_indexed(&self, collection: &str, path: &Path) -> bool {
         let _ = (collection, path);
         false
+    }
+
+    /// What the pipeline's stages take from what they keep.
+    fn memory(&self) -> Option<&Arc<QueryMemory>> {
+        None
     }
 
     /// Calls for each document that a filter lets through, until that answers `false`.
@@ -95,7 +102,7 @@ impl<'p> LookupRows<'p> {
     pub(super) fn new(
         lookup: &'p Lookup,
         collections: &'p dyn Collections,
-        limits: Limits,
+        limits: Allowance<'_>,
         next: Next<'p>,
     ) -> LookupRows<'p> {
         LookupRows {

@@ -48,7 +48,7 @@ use crate::error::QueryError;
 use crate::expression::Expression;
 use crate::filter::{Filter, TypeOf};
 use crate::find::sort_fields;
-use crate::limits::{Kept, Limits};
+use crate::limits::{Allowance, Kept, Limits};
 use crate::path::{IntoPath, Wrong};
 use crate::projection::Projection;
 use crate::row::{Aggregated, Kind, Row};
@@ -348,7 +348,11 @@ impl Pipeline {
         collections: &dyn Collections,
         scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
     ) -> Result<Vec<Aggregated>, E> {
-        let mut sink = sink::chain(stages, self.limits, collections, Kept::new(self.limits));
+        let allowed = Allowance {
+            limits: self.limits,
+            memory: collections.memory(),
+        };
+        let mut sink = sink::chain(stages, allowed, collections, Kept::new(allowed));
         let mut outcome = Ok(Flow::More);
         scan(&mut |document| {
             outcome = sink.push(Row::Document(document));

@@ -10,7 +10,7 @@ use velocitydb_types::{DEPTH_MAX, Path, Value, View};
 use super::sink::{Flow, Next, Sink};
 use crate::error::QueryError;
 use crate::expression::Expression;
-use crate::limits::{Kept, Limits, value_bytes, value_depth};
+use crate::limits::{Allowance, Kept, value_bytes, value_depth};
 use crate::path::IntoPath;
 use crate::projection::{Projection, Projector};
 use crate::row::{Aggregated, Cell, Row, RowRef, slot};
@@ -76,7 +76,7 @@ struct Computed<'p> {
 }
 
 impl<'p> Computed<'p> {
-    fn new(stage: &'static str, fields: &'p [(Path, Expression)], limits: Limits) -> Self {
+    fn new(stage: &'static str, fields: &'p [(Path, Expression)], limits: Allowance<'_>) -> Self {
         Computed {
             fields,
             stage,
@@ -128,7 +128,11 @@ pub(super) struct Project<'p> {
 }
 
 impl<'p> Project<'p> {
-    pub(super) fn new(fields: &'p [(Path, Expression)], limits: Limits, next: Next<'p>) -> Self {
+    pub(super) fn new(
+        fields: &'p [(Path, Expression)],
+        limits: Allowance<'_>,
+        next: Next<'p>,
+    ) -> Self {
         let computed = Computed::new("$project", fields, limits);
         Project { computed, next }
     }
@@ -154,7 +158,11 @@ pub(super) struct AddFields<'p> {
 }
 
 impl<'p> AddFields<'p> {
-    pub(super) fn new(fields: &'p [(Path, Expression)], limits: Limits, next: Next<'p>) -> Self {
+    pub(super) fn new(
+        fields: &'p [(Path, Expression)],
+        limits: Allowance<'_>,
+        next: Next<'p>,
+    ) -> Self {
         let computed = Computed::new("$addFields", fields, limits);
         AddFields { computed, next }
     }

@@ -16,7 +16,7 @@ use super::reshape::{AddFields, Project, Select, UnwindRows};
 use super::window::WindowRows;
 use crate::error::QueryError;
 use crate::filter::Filter;
-use crate::limits::{Kept, Limits, map_bytes};
+use crate::limits::{Allowance, Kept, map_bytes};
 use crate::row::{Aggregated, Row, RowRef};
 use crate::sort::{Direction, Sorter, tie_direction};
 
@@ -42,7 +42,7 @@ pub(super) type Next<'p> = Box<dyn Sink + 'p>;
 /// The stages, ready to be given documents; the answer is on the account `answer`. Recursion is bounded by `STAGES_MAX`.
 pub(super) fn chain<'p>(
     stages: &'p [Stage],
-    limits: Limits,
+    limits: Allowance<'_>,
     collections: &'p dyn Collections,
     answer: Kept,
 ) -> Next<'p> {
@@ -220,7 +220,7 @@ impl<'p> Sort<'p> {
     fn new(
         by: &'p [(Path, Direction)],
         wanted: Option<usize>,
-        limits: Limits,
+        limits: Allowance<'_>,
         next: Next<'p>,
     ) -> Sort<'p> {
         let ties = tie_direction(by);

@@ -11,7 +11,7 @@ use super::reshape::set;
 use super::sink::{Flow, Next, Sink};
 use crate::error::QueryError;
 use crate::expression::Expression;
-use crate::limits::{Kept, Limits};
+use crate::limits::{Allowance, Kept};
 use crate::row::{Aggregated, Kind, Row};
 use crate::sort::{Direction, encode_sort_key};
 
@@ -120,7 +120,7 @@ pub(super) struct WindowRows<'p> {
 }
 
 impl<'p> WindowRows<'p> {
-    pub(super) fn new(window: &'p Window, limits: Limits, next: Next<'p>) -> WindowRows<'p> {
+    pub(super) fn new(window: &'p Window, limits: Allowance<'_>, next: Next<'p>) -> WindowRows<'p> {
         WindowRows {
             window,
             rows: Vec::new(),

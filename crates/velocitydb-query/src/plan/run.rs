@@ -1,6 +1,7 @@
 //! Reaching documents the way a plan says.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use velocitydb_engine::catalog::Collection;
 use velocitydb_engine::snapshot::Snapshot;
@@ -10,22 +11,30 @@ use velocitydb_engine::{Document, Error};
 use super::{Access, Meter, Plan};
 use crate::error::QueryError;
 use crate::find::Find;
+use crate::limits::Allowance;
+use crate::memory::QueryMemory;
 
 impl Find {
     /// Hands the documents of the answer to `emit`, in order, until that answers `false`. `reach`
-    /// gives those that the plan reaches, as [`Plan::visit`] does.
+    /// gives those that the plan reaches, as [`Plan::visit`] does. What is kept to be sorted is taken
+    /// from `memory`.
     ///
     /// # Errors
-    /// As [`Find::run`].
+    /// As [`Find::run`]; and when that memory is not enough.
     pub fn answer<E: From<QueryError>>(
         &self,
         plan: &Plan,
         meter: &mut Meter,
+        memory: Option<&Arc<QueryMemory>>,
         reach: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
         emit: impl FnMut(Document) -> bool,
     ) -> Result<(), E> {
         let since = meter.timed.then(std::time::Instant::now);
-        self.stream(plan.arrival(), meter, reach, emit)?;
+        let allowed = Allowance {
+            limits: self.limits,
+            memory,
+        };
+        self.stream(plan.arrival(), meter, allowed, reach, emit)?;
         meter.total_ns += since.map_or(0, |since| since.elapsed().as_nanos() as u64);
         Ok(())
     }

@@ -92,6 +92,7 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("damaged", 500, "Stored data is damaged"),
     row("io", 500, "A file operation failed"),
     row("busy", 503, "Too many bytes of bodies and answers are in flight"),
+    row("query_memory_total", 503, "All queries together have as much memory as they may: try again"),
     row("overloaded", 503, "Too many requests are being worked on"),
     row("too_many_transactions", 503, "As many transactions are open as may be"),
     row("too_many_streams", 503, "As many streams of changes are open as may be"),
@@ -247,6 +248,7 @@ impl IntoResponse for Problem {
             self.row.code,
             "busy"
                 | "overloaded"
+                | "query_memory_total"
                 | "too_many_transactions"
                 | "too_many_streams"
                 | "definition_changed"
@@ -309,6 +311,7 @@ mod tests {
             (Error::DeadlineExceeded, 504),
             (Error::QueryTimeout, 504),
             (Error::QueryLimit("x".into()), 422),
+            (Error::QueryMemory("x".into()), 503),
             (Error::SnapshotTooOld { index: 1 }, 503),
             (
                 Error::PositionGone {

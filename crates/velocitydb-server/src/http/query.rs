@@ -193,6 +193,7 @@ pub(super) fn problems(route: Route) -> Route {
         "invalid_json",
         "invalid_request",
         "query_limit",
+        "query_memory_total",
         "query_timeout",
         "unknown_collection",
     ])

@@ -1,5 +1,8 @@
 //! The memory limit, and that what is deleted is given back.
 
+use std::sync::{Arc, mpsc};
+
+use velocitydb::query::{Direction, Filter, Find, Limits, Pipeline};
 use velocitydb::{Batch, Collection, Database, Error, Isolation, Options, Update};
 use velocitydb_sim::SimDisk;
 
@@ -188,4 +191,95 @@ fn what_fitted_once_always_loads_again() {
     }
     tidy(&db);
     a.insert_with_id("again", []).unwrap();
+}
+
+/// Ten thousand documents, and a query that has to sort them all: some 1 MiB.
+fn to_sort(query_memory: u64) -> (Database, Collection, Find) {
+    let db = Database::open(still(Options::in_memory()).query_memory(query_memory)).unwrap();
+    let a = create(&db, "a");
+    for n in 0..10_000_i64 {
+        a.insert_with_id(n, [("n", (n % 100).into())]).unwrap();
+    }
+    let find = Find::new(Filter::All).sort([("n", Direction::Descending)]);
+    (db, a, find)
+}
+
+#[test]
+fn what_one_query_keeps_another_cannot_until_it_ends() {
+    let (db, a, find) = to_sort(1 << 20);
+    let memory = db.query_memory();
+    let (reached, first) = mpsc::channel();
+    let (go_on, told) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        // Dropped when something fails here, so that the other does not wait for ever.
+        let go_on = go_on;
+        let (view, find) = (a.view().unwrap(), &find);
+        let one = scope.spawn(move || {
+            let mut rows = 0;
+            let outcome = view.find_each(find, |_| {
+                if rows == 0 {
+                    reached.send(()).unwrap();
+                    told.recv().unwrap();
+                }
+                rows += 1;
+                true
+            });
+            outcome.map(|()| rows)
+        });
+        first.recv().unwrap();
+        assert!(memory.used() > 512 << 10 && memory.used() < 1 << 20);
+
+        let error = a.find(find).unwrap_err();
+        assert!(error.is_retryable());
+        let text = error.to_string();
+        assert!(text.contains("keep 1048576 bytes"), "{text}");
+        assert!(text.contains("1048576 are in use"), "{text}");
+        assert_eq!(code(Err::<(), _>(error)), "query_memory_total");
+        let groups = r#"[{"$group":{"_id":"$_id","all":{"$push":"$$ROOT"}}}]"#;
+        let pipeline = Pipeline::from_json(groups).unwrap();
+        assert_eq!(
+            code(a.view().unwrap().aggregate(&pipeline)),
+            "query_memory_total"
+        );
+        // Small ones take nothing.
+        let few = find.clone().limit(10);
+        assert_eq!(a.find(&few).unwrap().len(), 10);
+        // A limit of one's own is another error, whatever the others do.
+        let own = Limits {
+            bytes_max: 1000,
+            ..Limits::default()
+        };
+        assert_eq!(code(a.find(&find.clone().limits(own))), "query_limit");
+
+        go_on.send(()).unwrap();
+        assert_eq!(one.join().unwrap().unwrap(), 10_000);
+    });
+    assert_eq!((memory.used(), memory.refused()), (0, 2));
+    assert_eq!(a.find(&find).unwrap().len(), 10_000);
+}
+
+#[test]
+fn many_queries_at_once_keep_no_more_than_there_is_for_all() {
+    let (db, a, find) = to_sort(4 << 20);
+    let answers = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..5 {
+                    match a.find(&find) {
+                        Ok(found) => {
+                            assert_eq!(found.len(), 10_000);
+                            answers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                        }
+                        Err(error) => assert!(matches!(error, Error::QueryMemory(_)), "{error}"),
+                    }
+                    assert!(db.query_memory().used() <= 4 << 20);
+                }
+            });
+        }
+    });
+    let answers = answers.load(std::sync::atomic::Ordering::Relaxed) as u64;
+    assert_eq!(answers + db.query_memory().refused(), 40);
+    assert!(answers > 0);
+    assert_eq!(db.query_memory().used(), 0);
 }
