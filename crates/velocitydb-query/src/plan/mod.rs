@@ -138,6 +138,7 @@ pub fn plan(collection: &Collection, find: &Find) -> Result<Plan, QueryError> {
         rows: documents,
         sorted_by: 0,
         sorted: find.sort.is_empty(),
+        run: None,
     });
     let mut plans: Vec<Plan> = candidates
         .into_iter()
@@ -278,6 +279,9 @@ struct Candidate {
     rows: f64,
     sorted_by: usize,
     sorted: bool,
+    /// About how many of them are equal in the sort fields by which they come sorted; of no
+    /// interest where those are none or all.
+    run: Option<f64>,
 }
 
 fn candidate(
@@ -314,6 +318,7 @@ fn candidate(
             rows: rows as f64,
             sorted_by: 0,
             sorted: find.sort.is_empty(),
+            run: None,
         });
     }
     // Documents without elements are not in the index: only who asks for elements is served.
@@ -333,11 +338,22 @@ fn candidate(
         .iter()
         .map(|range| index.estimate(range))
         .sum::<usize>();
-    let (sorted_by, sorted, order) = if keys.ranges.len() == 1 && !elements {
+    let in_order = if keys.ranges.len() == 1 && !elements {
         order(index, &keys, find, conjuncts)
     } else {
-        (0, find.sort.is_empty(), Order::Forward)
+        InOrder {
+            sorted_by: 0,
+            sorted: find.sort.is_empty(),
+            order: Order::Forward,
+            fields: 0,
+        }
     };
+    let InOrder {
+        sorted_by,
+        sorted,
+        order,
+        fields,
+    } = in_order;
     // A whole index in no useful order is a dear scan.
     if keys.bounded == 0 && sorted_by == 0 {
         return None;
@@ -349,6 +365,9 @@ fn candidate(
     {
         go_on_behind(index, range, &keys.prefix, order, after);
     }
+    let in_runs = sorted_by > 0 && !sorted && find.limit.is_some();
+    let run = || index.estimate_run(&keys.ranges[0], order, fields) as f64;
+    let run = in_runs.then(run);
     Some(Candidate {
         access: Access::Ranges {
             index: Arc::clone(index),
@@ -358,6 +377,7 @@ fn candidate(
         rows: rows as f64,
         sorted_by,
         sorted,
+        run,
     })
 }
 
@@ -391,6 +411,7 @@ fn within(index: &Arc<FieldIndex>, find: &Find, conjuncts: &[&Filter]) -> Option
         rows: rows as f64,
         sorted_by: 0,
         sorted: find.sort.is_empty(),
+        run: None,
     })
 }
 
@@ -402,16 +423,26 @@ fn reaches_elements(index: &FieldIndex, keys: &Keys) -> bool {
         .is_some_and(|at| keys.bounded > at)
 }
 
-/// How many of the first sort fields one range of an index comes in the order of, whether that is
-/// the whole order, and which way the range is read for it.
-fn order(
-    index: &FieldIndex,
-    keys: &Keys,
-    find: &Find,
-    conjuncts: &[&Filter],
-) -> (usize, bool, Order) {
+/// The order in which one range of an index comes.
+struct InOrder {
+    /// How many of the first sort fields it is that of.
+    sorted_by: usize,
+    /// Whether it is the whole order.
+    sorted: bool,
+    /// Which way the range is read for it.
+    order: Order,
+    /// How many of the index's first fields are equal where those sort fields are.
+    fields: usize,
+}
+
+fn order(index: &FieldIndex, keys: &Keys, find: &Find, conjuncts: &[&Filter]) -> InOrder {
     if find.sort.is_empty() {
-        return (0, true, Order::Forward);
+        return InOrder {
+            sorted_by: 0,
+            sorted: true,
+            order: Order::Forward,
+            fields: 0,
+        };
     }
     let constant = |path: &Path| {
         let field = path.clone().into();
@@ -449,8 +480,12 @@ fn order(
     } else {
         Order::Forward
     };
-    // Only constants were matched: the order that comes is none that helps.
-    (matched, whole, order)
+    InOrder {
+        sorted_by: matched,
+        sorted: whole,
+        order,
+        fields: at,
+    }
 }
 
 /// Whether the sort fields are those of an index behind the first ones, and nothing else.
@@ -514,8 +549,14 @@ impl Candidate {
             .limit
             .map(|limit| (limit.saturating_add(find.offset)) as f64);
         // In order, the first ones are enough; of those that the index proposes only some are wanted.
-        if let Some(wanted) = wanted.filter(|_| self.sorted) {
-            rows = rows.min(wanted * (self.rows / left.max(1.0)).max(1.0));
+        // In runs, the last one is read to its end.
+        let beyond = match self.sorted {
+            true => Some(0.0),
+            false => self.run,
+        };
+        if let (Some(wanted), Some(beyond)) = (wanted, beyond) {
+            let proposed = wanted * (self.rows / left.max(1.0)).max(1.0);
+            rows = rows.min(proposed + beyond);
         }
         let mut cost = ranges as f64 * RANGE_NS + rows * each;
         if !self.sorted {

@@ -44,6 +44,7 @@ pub(super) fn candidate(
         rows: rows as f64,
         sorted_by: 0,
         sorted: find.sort.is_empty(),
+        run: None,
     })
 }
 

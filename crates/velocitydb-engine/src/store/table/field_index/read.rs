@@ -9,9 +9,10 @@ use std::ops::Bound;
 use std::sync::atomic::Ordering;
 
 use crossbeam_epoch::{Guard, pin};
-use velocitydb_types::Timestamp;
+use velocitydb_types::{Timestamp, decode_value_key};
 
 use super::{BUILT, Entries, EntryBytes, FieldIndex, IndexStats, KeyRange};
+use crate::catalog::Direction;
 use crate::store::index::RowId;
 use crate::store::ordered::{Order, OrderedIndex, Range};
 use crate::store::record::{Borrowed, Document};
@@ -72,6 +73,33 @@ impl FieldIndex {
             #[cfg(feature = "full-text")]
             Entries::Text(entries) => entries.len(),
         }
+    }
+
+    /// About how many entries of an ordered index have the same values in their first `fields` as the
+    /// one that comes first in a range.
+    pub fn estimate_run(&self, range: &KeyRange, order: Order, fields: usize) -> usize {
+        let Entries::Ordered(entries) = &self.entries else {
+            return self.len();
+        };
+        let mut run = Vec::new();
+        entries.visit(&range.as_range(), order, &pin(), &mut |entry| {
+            run = entry.to_vec();
+            false
+        });
+        let mut end = 0;
+        for field in self.definition.fields.iter().take(fields) {
+            let mut value = run[end..].to_vec();
+            if field.direction == Direction::Descending {
+                value.iter_mut().for_each(|byte| *byte = !*byte);
+            }
+            let mut rest = &value[..];
+            if decode_value_key(&mut rest).is_err() {
+                return self.estimate(range);
+            }
+            end += value.len() - rest.len();
+        }
+        run.truncate(end);
+        self.estimate(&KeyRange::equal(run))
     }
 
     /// About how many texts of a full-text index have one of these words, of a phrase its first.
