@@ -47,7 +47,8 @@ mod testing;
 
 pub use error::QueryError;
 pub use expression::{
-    EXPRESSION_DEPTH_MAX, EXPRESSION_PARTS_MAX, Expression, FUNCTIONS, Function, FunctionRow, UNITS,
+    EXPRESSION_DEPTH_MAX, EXPRESSION_PARTS_MAX, Expression, FUNCTIONS, Function, FunctionRow,
+    TimeUnit, UNITS,
 };
 pub use filter::{
     Area, CONDITIONS_MAX, ELEMENT, FILTER_DEPTH_MAX, Filter, IN_VALUES_MAX, REGEX_BYTES_MAX,

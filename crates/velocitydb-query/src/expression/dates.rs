@@ -10,45 +10,68 @@ use crate::row::Cell;
 const SECOND: i64 = 1_000_000;
 const DAY: i64 = 86_400 * SECOND;
 
-/// Units of time, the longest first.
-pub const UNITS: [&str; 9] = [
-    "year",
-    "quarter",
-    "month",
-    "week",
-    "day",
-    "hour",
-    "minute",
-    "second",
-    "millisecond",
-];
+macro_rules! units {
+    ($($unit:ident $name:literal $counted:expr;)*) => {
+        /// A unit of time.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum TimeUnit {
+            $(#[doc = $name] $unit,)*
+        }
+
+        /// Units of time, the longest first.
+        pub const UNITS: &[&str] = &[$($name),*];
+
+        impl TimeUnit {
+            /// The unit of this name.
+            pub fn from_name(name: &str) -> Option<TimeUnit> {
+                match name {
+                    $($name => Some(TimeUnit::$unit),)*
+                    _ => None,
+                }
+            }
+
+            /// Its name in JSON.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(TimeUnit::$unit => $name,)*
+                }
+            }
+
+            fn counted(self) -> Counted {
+                match self {
+                    $(TimeUnit::$unit => $counted,)*
+                }
+            }
+        }
+    };
+}
+
+units! {
+    Year "year" Counted::Months(12);
+    Quarter "quarter" Counted::Months(3);
+    Month "month" Counted::Months(1);
+    Week "week" Counted::Weeks;
+    Day "day" Counted::Micros(DAY);
+    Hour "hour" Counted::Micros(3600 * SECOND);
+    Minute "minute" Counted::Micros(60 * SECOND);
+    Second "second" Counted::Micros(SECOND);
+    Millisecond "millisecond" Counted::Micros(SECOND / 1000);
+}
 
 /// What a unit is counted in.
 #[derive(Clone, Copy)]
-enum Unit {
+enum Counted {
     Months(i64),
-    /// Since the Monday before 1970-01-01.
+    /// From Monday to Monday.
     Weeks,
     Micros(i64),
 }
 
-fn unit(cell: &Cell<'_>) -> Result<Unit, Problem> {
-    Ok(match string(cell)? {
-        "year" => Unit::Months(12),
-        "quarter" => Unit::Months(3),
-        "month" => Unit::Months(1),
-        "week" => Unit::Weeks,
-        "day" => Unit::Micros(DAY),
-        "hour" => Unit::Micros(3600 * SECOND),
-        "minute" => Unit::Micros(60 * SECOND),
-        "second" => Unit::Micros(SECOND),
-        "millisecond" => Unit::Micros(SECOND / 1000),
-        other => {
-            return Err(Problem::new(format!(
-                "unknown unit {other:?}: there are {}",
-                UNITS.join(", ")
-            )));
-        }
+fn unit(cell: &Cell<'_>) -> Result<TimeUnit, Problem> {
+    let name = string(cell)?;
+    TimeUnit::from_name(name).ok_or_else(|| {
+        let known = UNITS.join(", ");
+        Problem::new(format!("unknown unit {name:?}: there are {known}"))
     })
 }
 
@@ -110,22 +133,56 @@ fn from_days(days: i64) -> Result<Date, Problem> {
     i32::try_from(days).map(Date).map_err(|_| out_of_range())
 }
 
-pub(super) fn truncate(cell: &Cell<'_>, unit_cell: &Cell<'_>) -> Result<Value, Problem> {
-    if cell.is_null() || unit_cell.is_null() {
+/// Where bins of several units are counted from: 2000-01-01, a Saturday. Weeks from the Monday
+/// after it.
+const BINS_FROM: Date = Date(10_957);
+
+/// The beginning of the bin of so many units that a time or date lies in.
+pub(super) fn truncate(
+    cell: &Cell<'_>,
+    unit_cell: &Cell<'_>,
+    bin: &Cell<'_>,
+) -> Result<Value, Problem> {
+    if cell.is_null() || unit_cell.is_null() || bin.is_null() {
         return Ok(Value::Null);
     }
+    let size = int_of(bin)?;
+    if size < 1 {
+        return Err(Problem::new(format!(
+            "a bin has 1 or more units, found {size}"
+        )));
+    }
     let day = date(cell)?;
-    let begins = match unit(unit_cell)? {
-        Unit::Months(count) => from_months(months(day).div_euclid(count) * count, 1)?,
-        Unit::Weeks => from_days(i64::from(day.0) - (weekday(day) - 1))?,
-        Unit::Micros(micros) => {
-            return Ok(match cell.view() {
-                View::Time(time) => {
-                    let whole = time.0.div_euclid(micros).checked_mul(micros);
-                    Value::Time(Timestamp(whole.ok_or_else(out_of_range)?))
+    let units = |micros: i64| {
+        let bin = micros.checked_mul(size);
+        bin.ok_or_else(|| Problem::new(format!("a bin of {size} units is too large")))
+    };
+    // The last multiple of a bin, counted from the beginning, that is not after this.
+    let floor = |from: i64, at: i64, bin: i64| {
+        let (from, at, bin) = (i128::from(from), i128::from(at), i128::from(bin));
+        i64::try_from(at - (at - from).rem_euclid(bin)).map_err(|_| out_of_range())
+    };
+    let begins = match unit(unit_cell)?.counted() {
+        Counted::Months(count) => {
+            from_months(floor(months(BINS_FROM), months(day), units(count)?)?, 1)?
+        }
+        Counted::Weeks => from_days(floor(i64::from(BINS_FROM.0) + 2, day.0.into(), units(7)?)?)?,
+        Counted::Micros(micros) => {
+            let bin = units(micros)?;
+            return match cell.view() {
+                View::Date(_) if bin % DAY == 0 => {
+                    let begins = floor(BINS_FROM.0.into(), day.0.into(), bin / DAY)?;
+                    from_days(begins).map(Value::Date)
                 }
-                _ => Value::Date(day),
-            });
+                View::Date(_) if DAY % bin == 0 => Ok(Value::Date(day)),
+                View::Date(_) => Err(Problem::new(
+                    "of dates, bins are whole days, or parts that a day has a whole number of",
+                )),
+                _ => {
+                    let from = i64::from(BINS_FROM.0) * DAY;
+                    floor(from, time(cell)?.0, bin).map(|begins| Value::Time(Timestamp(begins)))
+                }
+            };
         }
     };
     Ok(match cell.view() {
@@ -143,11 +200,11 @@ pub(super) fn difference(
         return Ok(Value::Null);
     }
     let place = |cell: &Cell<'_>| -> Result<i64, Problem> {
-        Ok(match unit(unit_cell)? {
-            Unit::Months(count) => months(date(cell)?).div_euclid(count),
-            Unit::Weeks => (i64::from(date(cell)?.0) + 3).div_euclid(7),
-            Unit::Micros(DAY) => date(cell)?.0.into(),
-            Unit::Micros(micros) => time(cell)?.0.div_euclid(micros),
+        Ok(match unit(unit_cell)?.counted() {
+            Counted::Months(count) => months(date(cell)?).div_euclid(count),
+            Counted::Weeks => (i64::from(date(cell)?.0) + 3).div_euclid(7),
+            Counted::Micros(DAY) => date(cell)?.0.into(),
+            Counted::Micros(micros) => time(cell)?.0.div_euclid(micros),
         })
     };
     Ok((place(to)? - place(from)?).into())
@@ -161,10 +218,14 @@ pub(super) fn add(
     if cell.is_null() || unit_cell.is_null() || amount.is_null() {
         return Ok(Value::Null);
     }
-    let amount = int_of(amount)?;
+    later(cell, unit(unit_cell)?, int_of(amount)?)
+}
+
+/// A time or date, so many units later; a time where a date is moved by parts of a day.
+pub(super) fn later(cell: &Cell<'_>, unit: TimeUnit, amount: i64) -> Result<Value, Problem> {
     let day = date(cell)?;
-    let micros = match unit(unit_cell)? {
-        Unit::Months(count) => {
+    let micros = match unit.counted() {
+        Counted::Months(count) => {
             let added = amount
                 .checked_mul(count)
                 .and_then(|n| n.checked_add(months(day)));
@@ -178,8 +239,8 @@ pub(super) fn add(
                 _ => Value::Date(moved),
             });
         }
-        Unit::Weeks => 7 * DAY,
-        Unit::Micros(micros) => micros,
+        Counted::Weeks => 7 * DAY,
+        Counted::Micros(micros) => micros,
     };
     match cell.view() {
         View::Date(date) if micros % DAY == 0 => {

@@ -249,7 +249,13 @@ fn call<'a>(function: Function, arguments: &Arguments<'a>) -> Result<Cell<'a>, F
         Function::Hour => of(|cell| Ok((dates::seconds_of_day(cell)? / 3600).into()))?,
         Function::Minute => of(|cell| Ok((dates::seconds_of_day(cell)? / 60 % 60).into()))?,
         Function::Second => of(|cell| Ok((dates::seconds_of_day(cell)? % 60).into()))?,
-        Function::DateTrunc => dates::truncate(&get(0)?, &get(1)?)?,
+        Function::DateTrunc => {
+            let bin = match arguments.len() {
+                2 => Cell::Owned(1.into()),
+                _ => get(2)?,
+            };
+            dates::truncate(&get(0)?, &get(1)?, &bin)?
+        }
         Function::DateDiff => dates::difference(&get(0)?, &get(1)?, &get(2)?)?,
         Function::DateAdd => dates::add(&get(0)?, &get(1)?, &get(2)?)?,
         Function::Size => of(|cell| Ok((arrays::array(cell)?.len() as i64).into()))?,

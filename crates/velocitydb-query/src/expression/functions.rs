@@ -89,7 +89,7 @@ functions! {
     Hour "$hour" 1..1 [] "the hour, 0 to 23; of a date 0";
     Minute "$minute" 1..1 [] "the minute, 0 to 59";
     Second "$second" 1..1 [] "the second, 0 to 59";
-    DateTrunc "$dateTrunc" 2..2 ["date", "unit"] "the beginning of the unit (\"month\", …) that a time or date lies in";
+    DateTrunc "$dateTrunc" 2..3 ["date", "unit", "binSize"] "the beginning of the unit (\"month\", …), or of the bin of so many units, that a time or date lies in";
     DateDiff "$dateDiff" 3..3 ["startDate", "endDate", "unit"] "how many times a new unit (\"day\", …) begins from the first to the second";
     DateAdd "$dateAdd" 3..3 ["startDate", "unit", "amount"] "a time or date, so many units later";
     Size "$size" 1..1 [] "how many elements an array has";

@@ -34,7 +34,7 @@ use crate::error::QueryError;
 use crate::path::IntoPath;
 use crate::row::Kind;
 
-pub use dates::UNITS;
+pub use dates::{TimeUnit, UNITS};
 pub use functions::{FUNCTIONS, Function, FunctionRow};
 
 /// How deep an expression may nest.

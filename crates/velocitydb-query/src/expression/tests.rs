@@ -207,6 +207,65 @@ fn times_and_dates() {
             "error: $dateTrunc: unknown unit \"fortnight\": there are year, quarter, month, week, \
              day, hour, minute, second, millisecond",
         ),
+        // Bins are counted from the beginning of 2000, weeks from the first Monday in it.
+        (
+            r#"{"$dateTrunc":{"date":"$t","unit":"minute","binSize":15}}"#,
+            r#"{"$time":"2013-01-31T22:15:00Z"}"#,
+        ),
+        (
+            r#"{"$dateTrunc":["$t","hour",5]}"#,
+            r#"{"$time":"2013-01-31T19:00:00Z"}"#,
+        ),
+        (
+            r#"{"$dateTrunc":["$t","week",2]}"#,
+            r#"{"$time":"2013-01-28T00:00:00Z"}"#,
+        ),
+        (
+            r#"{"$dateTrunc":["$t","month",5]}"#,
+            r#"{"$time":"2012-12-01T00:00:00Z"}"#,
+        ),
+        (
+            r#"{"$dateTrunc":["$d","quarter",2]}"#,
+            r#"{"$date":"2013-01-01"}"#,
+        ),
+        (
+            r#"{"$dateTrunc":["$d","year",10]}"#,
+            r#"{"$date":"2010-01-01"}"#,
+        ),
+        (
+            r#"{"$dateTrunc":[{"$date":"1999-12-31"},"year",10]}"#,
+            r#"{"$date":"1990-01-01"}"#,
+        ),
+        (
+            r#"{"$dateTrunc":["$d","day",10]}"#,
+            r#"{"$date":"2013-02-01"}"#,
+        ),
+        (
+            r#"{"$dateTrunc":["$d","hour",6]}"#,
+            r#"{"$date":"2013-02-03"}"#,
+        ),
+        (
+            r#"{"$dateTrunc":["$d","hour",36]}"#,
+            "error: $dateTrunc: of dates, bins are whole days, or parts that a day has a whole \
+             number of",
+        ),
+        (r#"{"$dateTrunc":["$t","hour","$n"]}"#, "null"),
+        (
+            r#"{"$dateTrunc":["$t","hour",0]}"#,
+            "error: $dateTrunc: a bin has 1 or more units, found 0",
+        ),
+        (
+            r#"{"$dateTrunc":["$t","hour",-3]}"#,
+            "error: $dateTrunc: a bin has 1 or more units, found -3",
+        ),
+        (
+            r#"{"$dateTrunc":["$t","hour",1.5]}"#,
+            "error: $dateTrunc: expected a whole number, found float",
+        ),
+        (
+            r#"{"$dateTrunc":["$t","year",9223372036854775807]}"#,
+            "error: $dateTrunc: a bin of 9223372036854775807 units is too large",
+        ),
         (r#"{"$dateDiff":["$t","$d","day"]}"#, "3"),
         (r#"{"$dateDiff":["$t","$d","month"]}"#, "1"),
         (r#"{"$dateDiff":["$t","$d","week"]}"#, "0"),
@@ -391,6 +450,86 @@ fn the_table_of_functions_is_in_the_order_of_the_enum() {
         assert_eq!(row.function as usize, index);
         for name in [Some(row.name), row.alias].into_iter().flatten() {
             assert_eq!(Function::from_name(name), Some(row.function), "{name}");
+        }
+    }
+}
+
+/// The last day with which a bin begins that is not after `wanted` (both counted from 1970), found
+/// by walking there from 1900-01-01, one day after the other.
+fn bin_of_day(unit: TimeUnit, bin: i64, wanted: i64) -> i64 {
+    let (mut year, mut month, mut day, mut begins) = (1900, 1, 1, None);
+    for today in -25_567..=wanted {
+        let months = (year - 2000) * 12 + (month - 1);
+        let is_first = match unit {
+            TimeUnit::Year => day == 1 && months % (12 * bin) == 0,
+            TimeUnit::Quarter => day == 1 && months % (3 * bin) == 0,
+            TimeUnit::Month => day == 1 && months % bin == 0,
+            TimeUnit::Week => (today - 10_959) % (7 * bin) == 0,
+            _ => (today - 10_957) % bin == 0,
+        };
+        if is_first {
+            begins = Some(today);
+        }
+        let leap = year % 4 == 0 && year != 1900;
+        let days = [
+            31,
+            28 + i64::from(leap),
+            31,
+            30,
+            31,
+            30,
+            31,
+            31,
+            30,
+            31,
+            30,
+            31,
+        ];
+        day += 1;
+        if day > days[month as usize - 1] {
+            (day, month) = (1, month + 1);
+        }
+        if month > 12 {
+            (month, year) = (1, year + 1);
+        }
+    }
+    begins.expect("a bin begins after 1900")
+}
+
+proptest::proptest! {
+    #[test]
+    fn bins_are_those_of_a_walk_through_the_calendar(
+        day in 7305_i64..25_567,
+        micros in 0_i64..86_400_000_000,
+        unit in 0..UNITS.len(),
+        bin in 1_i64..40,
+    ) {
+        const DAY: i64 = 86_400_000_000;
+        let unit = TimeUnit::from_name(UNITS[unit]).unwrap();
+        let at = day * DAY + micros;
+        let plain = |length: i64| {
+            let since_2000 = at - 10_957 * DAY;
+            at - since_2000.rem_euclid(length * bin)
+        };
+        let begins = match unit {
+            TimeUnit::Hour => plain(3_600_000_000),
+            TimeUnit::Minute => plain(60_000_000),
+            TimeUnit::Second => plain(1_000_000),
+            TimeUnit::Millisecond => plain(1000),
+            unit => bin_of_day(unit, bin, day) * DAY,
+        };
+        let trunc = |value: Value| {
+            let arguments = [value.into(), unit.name().into(), bin.into()];
+            let row = crate::Aggregated::new();
+            let call = Expression::call(Function::DateTrunc, arguments);
+            call.evaluate(RowRef::Map(&row)).map(|cell| cell.into_value())
+        };
+        let time = Value::Time(velocitydb_types::Timestamp(at));
+        let expected = Value::Time(velocitydb_types::Timestamp(begins));
+        proptest::prop_assert_eq!(trunc(time), Ok(expected));
+        if unit as usize <= TimeUnit::Day as usize {
+            let date = |day: i64| Value::Date(velocitydb_types::Date(day as i32));
+            proptest::prop_assert_eq!(trunc(date(day)), Ok(date(begins / DAY)));
         }
     }
 }

@@ -18,7 +18,7 @@ use super::input::Input;
 use super::reshape::set;
 use super::sink::{Flow, Next, Sink, push_all};
 use crate::error::QueryError;
-use crate::expression::Expression;
+use crate::expression::{Expression, Function, TimeUnit};
 use crate::limits::{Allowance, Kept, value_bytes};
 use crate::path::{IntoPath, Wrong};
 use crate::row::{Aggregated, Kind, Row, RowRef};
@@ -54,6 +54,25 @@ impl Group {
     pub fn by_value(mut self, name: impl Into<String>, value: Expression) -> Group {
         self.by.push((Path::field(name), value));
         self
+    }
+
+    /// Rows of one group have times (or dates) at `path` that lie in one bin of so many units; the
+    /// group shows its beginning. Bins are counted from 2000-01-01T00:00Z, as in `$dateTrunc`.
+    pub fn by_time(
+        mut self,
+        name: impl Into<String>,
+        path: impl IntoPath,
+        unit: TimeUnit,
+        bin: u32,
+    ) -> Group {
+        let Some(time) = self.wrong.take(Expression::field(path)) else {
+            return self;
+        };
+        let bin = Expression::call(
+            Function::DateTrunc,
+            [time, unit.name().into(), i64::from(bin).into()],
+        );
+        self.by_value(name, bin)
     }
 
     /// How many rows there are.

@@ -3,6 +3,7 @@
 use velocitydb_types::{DecimalError, ErrorClass, Fields, Path, PathError, Value};
 
 use super::*;
+use crate::expression::TimeUnit;
 use crate::testing::{documents, documents_of, scan};
 
 const ASC: Direction = Direction::Ascending;
@@ -434,6 +435,33 @@ fn what_is_kept_is_bounded_in_each_stage() {
             assert_eq!(error, too_much, "{pipeline:?}");
         }
     }
+}
+
+#[test]
+fn groups_of_bins_of_time() {
+    let group = Group::new().by_time("at", "t", TimeUnit::Minute, 15);
+    let read = || Pipeline::from_json(r#"[{"$addFields":{"t":{"$toTime":"$t"}}}]"#).unwrap();
+    check_over(
+        &[
+            r#"{"t":"2013-01-01T05:29:59Z"}"#,
+            r#"{"t":"2013-01-01T05:15:00Z"}"#,
+            r#"{"t":"2013-01-01T05:30:00Z"}"#,
+            r#"{"t":null}"#,
+        ],
+        &read().group(group.count("n")),
+        &[
+            r#"{"at":"2013-01-01T05:15:00Z","n":2}"#,
+            r#"{"at":"2013-01-01T05:30:00Z","n":1}"#,
+            r#"{"at":null,"n":1}"#,
+        ],
+    );
+    let none = Group::new().by_time("at", "t", TimeUnit::Day, 0);
+    let refused = run(&read().group(none), &[r#"{"t":"2013-01-01T05:29:59Z"}"#]);
+    let said = refused.unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "$group: $dateTrunc: a bin has 1 or more units, found 0"
+    );
 }
 
 #[test]
