@@ -61,8 +61,9 @@ pub use memory::QueryMemory;
 pub use nearest::Near;
 pub use path::IntoPath;
 pub use pipeline::{
-    Accumulator, BUCKETS_MAX, Bucket, BucketAuto, Collections, Frame, Group, Lookup, Pipeline,
-    STAGES_MAX, Share, Stage, Unwind, WINDOW_ROWS_MAX, Window, WindowFunction,
+    Accumulator, BUCKETS_MAX, Bucket, BucketAuto, Collections, Densify, DensifyBounds, DensifyStep,
+    Fill, FillWith, Frame, Group, Lookup, Pipeline, STAGES_MAX, Share, Stage, Unwind,
+    WINDOW_ROWS_MAX, Window, WindowFunction,
 };
 pub use plan::{Plan, plan};
 pub use projection::{Projection, Projector};

@@ -125,12 +125,22 @@ impl Kept {
     /// Counts a row; refused when it is one too many.
     pub fn add(&mut self, bytes: usize) -> Result<(), QueryError> {
         if self.rows >= self.limits.rows_max {
-            return Err(self.refuse(QueryError::TooManyRows {
-                rows_max: self.limits.rows_max,
-            }));
+            return Err(self.too_many_rows());
         }
         self.rows += 1;
         self.resize(0, bytes)
+    }
+
+    /// How many more rows there may be.
+    pub(crate) fn rows_left(&self) -> usize {
+        self.limits.rows_max.saturating_sub(self.rows)
+    }
+
+    /// That there would be too many rows.
+    pub(crate) fn too_many_rows(&self) -> QueryError {
+        self.refuse(QueryError::TooManyRows {
+            rows_max: self.limits.rows_max,
+        })
     }
 
     /// Takes a row off the account.

@@ -16,9 +16,9 @@ use velocitydb_types::{Fields, Path, Value};
 use crate::row::{Row, RowRef};
 use crate::testing::{documents_of, scan};
 use crate::{
-    Accumulator, Bucket, Direction, ELEMENT, Expression, Filter, Find, Frame, Function, Group,
-    Limits, Pipeline, Projection, Share, Stage, Unwind, VALUE_TYPES, ValueType, Window,
-    WindowFunction,
+    Accumulator, Bucket, Densify, DensifyBounds, DensifyStep, Direction, ELEMENT, Expression, Fill,
+    FillWith, Filter, Find, Frame, Function, Group, Limits, Pipeline, Projection, Share, Stage,
+    Unwind, VALUE_TYPES, ValueType, Window, WindowFunction,
 };
 
 /// Values of several types, few enough to be equal often.
@@ -164,6 +164,8 @@ const WORDS: [&str; 46] = [
     "\"$slice\"",
     "\"$substr\"",
     "\"$dateAdd\"",
+    "\"$densify\"",
+    "\"$fill\"",
     "\"$literal\"",
     "\"$not\"",
     "\"$withinPolygon\"",
@@ -276,6 +278,28 @@ fn stage() -> impl Strategy<Value = Stage> {
                 fields,
             })
         }),
+        (path(), path(), 1..4_i64, -2..3_i64).prop_map(|(field, by, step, from)| {
+            let (step, to) = (DensifyStep::Number(step.into()), from + 3);
+            let bounds = DensifyBounds::Between(from.into(), to.into());
+            let partition = vec![by];
+            Stage::Densify(Densify {
+                field,
+                partition,
+                step,
+                bounds,
+            })
+        }),
+        (path(), path(), expression(), option::of(expression())).prop_map(
+            move |(by, field, value, partition)| {
+                let ways = [FillWith::Linear, FillWith::Last, FillWith::Value(value)];
+                let paths = [field, at("v"), at("w")];
+                Stage::Fill(Fill {
+                    partition: partition.into_iter().collect(),
+                    sort: vec![(by, Direction::Ascending)],
+                    fields: paths.into_iter().zip(ways).collect(),
+                })
+            }
+        ),
         (0..3_usize).prop_map(Stage::Skip),
     ]
 }

@@ -260,6 +260,7 @@ macro_rules! scripts {
 }
 
 scripts! {
+    gaps_in_a_sequence,
     finding_documents,
     groups_and_their_accumulators,
     ranges_of_values,
@@ -268,4 +269,5 @@ scripts! {
     rows_around_a_row,
     several_answers_at_once,
     stages_that_are_refused,
+    values_that_are_filled_in,
 }

@@ -67,6 +67,13 @@ enum Counted {
     Micros(i64),
 }
 
+impl TimeUnit {
+    /// Whether dates can be so far apart: all but the parts of a day.
+    pub(crate) fn is_days(self) -> bool {
+        !matches!(self.counted(), Counted::Micros(micros) if micros < DAY)
+    }
+}
+
 fn unit(cell: &Cell<'_>) -> Result<TimeUnit, Problem> {
     let name = string(cell)?;
     TimeUnit::from_name(name).ok_or_else(|| {
@@ -222,7 +229,7 @@ pub(super) fn add(
 }
 
 /// A time or date, so many units later; a time where a date is moved by parts of a day.
-pub(super) fn later(cell: &Cell<'_>, unit: TimeUnit, amount: i64) -> Result<Value, Problem> {
+pub(crate) fn later(cell: &Cell<'_>, unit: TimeUnit, amount: i64) -> Result<Value, Problem> {
     let day = date(cell)?;
     let micros = match unit.counted() {
         Counted::Months(count) => {

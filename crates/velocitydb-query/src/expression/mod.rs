@@ -34,6 +34,7 @@ use crate::error::QueryError;
 use crate::path::IntoPath;
 use crate::row::Kind;
 
+pub(crate) use dates::later;
 pub use dates::{TimeUnit, UNITS};
 pub use functions::{FUNCTIONS, Function, FunctionRow};
 

@@ -527,7 +527,7 @@ proptest::proptest! {
         let time = Value::Time(velocitydb_types::Timestamp(at));
         let expected = Value::Time(velocitydb_types::Timestamp(begins));
         proptest::prop_assert_eq!(trunc(time), Ok(expected));
-        if unit as usize <= TimeUnit::Day as usize {
+        if unit.is_days() {
             let date = |day: i64| Value::Date(velocitydb_types::Date(day as i32));
             proptest::prop_assert_eq!(trunc(date(day)), Ok(date(begins / DAY)));
         }

@@ -11,7 +11,7 @@
 //! Invariants: depth and size are bounded while the text is read, so that no text overflows a
 //! stack; an error names the place and what would be right there.
 //! Files: `tree` (JSON), `place` (of errors), `values`, `filters` with `areas`, `finds`, `expressions`, `groups`,
-//! `pipelines`. The operators and stages are listed where they are read.
+//! `series` (densify, fill), `pipelines`. The operators and stages are listed where they are read.
 //! Tests: `language/tests.rs`.
 
 mod areas;
@@ -21,6 +21,7 @@ mod finds;
 mod groups;
 mod pipelines;
 mod place;
+mod series;
 #[cfg(test)]
 mod tests;
 mod texts;

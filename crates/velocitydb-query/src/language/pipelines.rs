@@ -3,13 +3,13 @@
 use velocitydb_types::{Path, Value};
 
 use super::finds::{read_projection, read_sort, wanted, write_projection, write_sort};
-use super::{Json, Place, expressions, filters, groups, values};
+use super::{Json, Place, expressions, filters, groups, series, values};
 use crate::error::QueryError;
 use crate::expression::Expression;
 use crate::pipeline::{Frame, Lookup, Pipeline, Stage, Unwind, Window, WindowFunction};
 use crate::projection::{ID, Projection};
 
-const STAGES: [&str; 17] = [
+const STAGES: [&str; 19] = [
     "$match",
     "$project",
     "$addFields",
@@ -25,6 +25,8 @@ const STAGES: [&str; 17] = [
     "$unwind",
     "$lookup",
     "$window",
+    "$densify",
+    "$fill",
     "$facet",
     "$out",
 ];
@@ -75,6 +77,8 @@ fn read_stage(
         "$unwind" => Stage::Unwind(read_unwind(json, here)?),
         "$lookup" => Stage::Lookup(read_lookup(json, here)?),
         "$window" => Stage::Window(read_window(json, here)?),
+        "$densify" => Stage::Densify(series::read_densify(json, here)?),
+        "$fill" => Stage::Fill(series::read_fill(json, here)?),
         "$facet" => {
             let members = here.object(json)?.iter();
             let read = members
@@ -329,6 +333,8 @@ fn write_stage(stage: &Stage) -> Json {
             member("as", Json::String(lookup.name.to_string())),
         ]),
         Stage::Window(window) => write_window(window),
+        Stage::Densify(densify) => series::write_densify(densify),
+        Stage::Fill(fill) => series::write_fill(fill),
         Stage::Facet(inside) => {
             let inside = inside.iter();
             Json::Object(

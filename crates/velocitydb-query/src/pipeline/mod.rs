@@ -11,17 +11,20 @@
 //! with that a find can answer, an index may answer (`beginning`).
 //!
 //! One file for each stage that has something to itself: `group` with `accumulator` and `sum`,
-//! `bucket`, `reshape` (project, add fields, select, unwind), `lookup`, `window`, `facet`; the short
-//! ones are in `sink`. What is computed of a row is an [`Expression`]. Tests: `pipeline/tests.rs`;
+//! `bucket`, `reshape` (project, add fields, select, unwind), `lookup`, `window`, `densify` and `fill`
+//! (all three with `partition`), `facet`; the short ones are in `sink`. What is computed of a row is an [`Expression`]. Tests: `pipeline/tests.rs`;
 //! `language/tests` has one script for each stage, as JSON.
 
 mod accumulator;
 mod beginning;
 mod bucket;
+mod densify;
 mod facet;
+mod fill;
 mod group;
 mod input;
 mod lookup;
+mod partition;
 mod reshape;
 mod sink;
 mod sum;
@@ -31,6 +34,8 @@ mod window;
 
 pub use accumulator::{Accumulator, Share};
 pub use bucket::{BUCKETS_MAX, Bucket, BucketAuto};
+pub use densify::{Densify, DensifyBounds, DensifyStep};
+pub use fill::{Fill, FillWith};
 pub use group::Group;
 pub use lookup::{Collections, Lookup};
 pub use reshape::Unwind;
@@ -91,6 +96,10 @@ pub enum Stage {
     Lookup(Lookup),
     /// The rows, each with values computed of those around it.
     Window(Window),
+    /// The rows, and others where a sequence has gaps.
+    Densify(Densify),
+    /// The rows, with values where fields are null or absent.
+    Fill(Fill),
     /// One row: by these names what these stages make of the rows.
     Facet(Vec<(String, Vec<Stage>)>),
     /// The last stage: the rows go into the collection of this name. The pipeline only says so
@@ -214,6 +223,16 @@ impl Pipeline {
     /// Adds a [`Stage::Window`].
     pub fn window(self, window: Window) -> Pipeline {
         self.stage(Stage::Window(window))
+    }
+
+    /// Adds a [`Stage::Densify`].
+    pub fn densify(self, densify: Densify) -> Pipeline {
+        self.stage(Stage::Densify(densify))
+    }
+
+    /// Adds a [`Stage::Fill`].
+    pub fn fill(self, fill: Fill) -> Pipeline {
+        self.stage(Stage::Fill(fill))
     }
 
     /// Adds a [`Stage::Facet`] of pipelines by name.
@@ -432,6 +451,8 @@ impl Stage {
             Stage::Unwind(_) => "$unwind",
             Stage::Lookup(_) => "$lookup",
             Stage::Window(_) => "$window",
+            Stage::Densify(_) => "$densify",
+            Stage::Fill(_) => "$fill",
             Stage::Facet(_) => "$facet",
             Stage::Out(_) => "$out",
         }
@@ -468,6 +489,8 @@ impl Stage {
             }
             Stage::Lookup(lookup) => lookup.check(kind),
             Stage::Window(window) => window.check(kind),
+            Stage::Densify(densify) => densify.check(kind),
+            Stage::Fill(fill) => fill.check(kind),
             Stage::Facet(inside) => {
                 check_names(inside.iter().map(|(name, _)| name))?;
                 let mut inside = inside.iter();

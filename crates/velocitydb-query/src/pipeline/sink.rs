@@ -9,7 +9,9 @@ use velocitydb_types::Path;
 
 use super::Stage;
 use super::bucket::{BucketAutoRows, BucketRows};
+use super::densify::DensifyRows;
 use super::facet::Facet;
+use super::fill::FillRows;
 use super::group::GroupRows;
 use super::lookup::{Collections, LookupRows};
 use super::reshape::{AddFields, Project, Select, UnwindRows};
@@ -79,6 +81,8 @@ pub(super) fn chain<'p>(
         }),
         Stage::Lookup(lookup) => Box::new(LookupRows::new(lookup, collections, limits, next)),
         Stage::Window(window) => Box::new(WindowRows::new(window, limits, next)),
+        Stage::Densify(densify) => Box::new(DensifyRows::new(densify, limits, next)),
+        Stage::Fill(fill) => Box::new(FillRows::new(fill, limits, next)),
         Stage::Facet(inside) => {
             let inside = inside.iter().map(|(name, stages)| {
                 let answer = Kept::of("$facet", limits);
@@ -111,6 +115,8 @@ pub(super) fn wanted(stages: &[Stage]) -> Option<usize> {
             | Stage::Count(_)
             | Stage::Unwind(_)
             | Stage::Window(_)
+            | Stage::Densify(_)
+            | Stage::Fill(_)
             | Stage::Facet(_) => return None,
         }
     }

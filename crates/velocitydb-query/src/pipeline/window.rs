@@ -1,19 +1,20 @@
 //! The window stage: values computed of the rows around each row.
 //!
-//! Rows are divided into partitions, sorted within, and leave in that order. All of them are kept,
-//! bounded by [`Limits`].
+//! Rows are divided into partitions, sorted within, and leave in that order (`partition`). All of
+//! them are kept, bounded by [`Limits`].
 
-use velocitydb_types::{Path, Value, encode_value_key};
+use velocitydb_types::{Path, Value};
 
 use super::accumulator::{Accumulator, State};
 use super::check_outputs;
+use super::partition::{Partitions, Waiting, partitions};
 use super::reshape::set;
 use super::sink::{Flow, Next, Sink};
 use crate::error::QueryError;
 use crate::expression::Expression;
 use crate::limits::{Allowance, Kept};
 use crate::row::{Aggregated, Kind, Row};
-use crate::sort::{Direction, encode_sort_key};
+use crate::sort::Direction;
 
 /// How many rows a moving window may have.
 pub const WINDOW_ROWS_MAX: usize = 1000;
@@ -105,17 +106,9 @@ impl Window {
     }
 }
 
-/// A row that waits for the others.
-struct Waiting {
-    partition: Box<[u8]>,
-    sort: Box<[u8]>,
-    row: Row<'static>,
-}
-
 pub(super) struct WindowRows<'p> {
     window: &'p Window,
-    rows: Vec<Waiting>,
-    kept: Kept,
+    rows: Partitions,
     next: Next<'p>,
 }
 
@@ -123,8 +116,7 @@ impl<'p> WindowRows<'p> {
     pub(super) fn new(window: &'p Window, limits: Allowance<'_>, next: Next<'p>) -> WindowRows<'p> {
         WindowRows {
             window,
-            rows: Vec::new(),
-            kept: Kept::of("$window", limits),
+            rows: Partitions::new("$window", limits),
             next,
         }
     }
@@ -132,42 +124,23 @@ impl<'p> WindowRows<'p> {
 
 impl Sink for WindowRows<'_> {
     fn push(&mut self, row: Row<'_>) -> Result<Flow, QueryError> {
-        let read = row.as_ref();
-        let key = self.kept.scratch();
-        for by in &self.window.partition {
-            let value = by.evaluate(read);
-            let value = value.map_err(|error| error.in_stage("$window"))?;
-            encode_value_key(value.view(), key);
-        }
-        let partition: Box<[u8]> = key.as_slice().into();
-        let key = self.kept.scratch();
-        encode_sort_key(read, &self.window.sort, key);
-        let sort: Box<[u8]> = key.as_slice().into();
-        let bytes = size_of::<Waiting>() + partition.len() + sort.len() + row.bytes();
-        self.kept.add(bytes)?;
-        let row = row.into_owned();
-        self.rows.push(Waiting {
-            partition,
-            sort,
-            row,
-        });
+        let window = self.window;
+        self.rows.push(row, &window.partition, &window.sort)?;
         Ok(Flow::More)
     }
 
     fn finish(self: Box<Self>) -> Result<Vec<Aggregated>, QueryError> {
         let WindowRows {
             window,
-            mut rows,
-            mut kept,
+            rows,
             mut next,
         } = *self;
-        // Stable: rows that are equal in all stay as they came.
-        rows.sort_by(|a, b| (&a.partition, &a.sort).cmp(&(&b.partition, &b.sort)));
-        let mut partitions = rows.chunk_by(|a, b| a.partition == b.partition);
-        partitions.try_fold(Flow::More, |flow, rows| match flow {
-            Flow::Enough => Ok(Flow::Enough),
-            Flow::More => one_partition(window, rows, &mut kept, &mut next),
-        })?;
+        let (rows, mut kept) = rows.finish();
+        for rows in partitions(&rows) {
+            if one_partition(window, rows, &mut kept, &mut next)? == Flow::Enough {
+                break;
+            }
+        }
         next.finish()
     }
 }
