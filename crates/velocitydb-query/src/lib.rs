@@ -62,8 +62,8 @@ pub use nearest::Near;
 pub use path::IntoPath;
 pub use pipeline::{
     Accumulator, BUCKETS_MAX, Bucket, BucketAuto, Collections, Densify, DensifyBounds, DensifyStep,
-    Fill, FillWith, Frame, Group, Lookup, Pipeline, STAGES_MAX, Share, Stage, Unwind,
-    WINDOW_ROWS_MAX, Window, WindowFunction,
+    Fill, FillWith, Frame, Group, Lookup, Merge, Output, Pipeline, STAGES_MAX, Share, Stage,
+    Unwind, WINDOW_ROWS_MAX, WhenMatched, WhenNotMatched, Window, WindowFunction,
 };
 pub use plan::{Plan, plan};
 pub use projection::{Projection, Projector};

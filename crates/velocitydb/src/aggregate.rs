@@ -1,5 +1,5 @@
 //! Running pipelines: over a snapshot, with the other collections that `$lookup` reads at the same
-//! log index, and `$out`, which writes the rows into a collection.
+//! log index, and `$out`, which writes the rows into a collection (`$merge`: `merge`).
 //!
 //! A pipeline's first filter and a sort behind it are planned as a find
 //! ([`Pipeline::beginning`]). Tests: `aggregates` in tests/it.
@@ -8,13 +8,15 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use velocitydb_engine::catalog::Collection as Runtime;
 use velocitydb_engine::command::Refusal;
 use velocitydb_engine::{Document, Error};
 use velocitydb_query::plan::{Explained, Meter, Step};
 use velocitydb_query::{
-    self as query, Aggregated, Collections, Filter, Find, Pipeline, Plan, QueryError, QueryMemory,
+    self as query, Aggregated, Collections, Filter, Find, Output, Pipeline, Plan, QueryError,
+    QueryMemory,
 };
-use velocitydb_types::{Fields, Key, Path, RawMap, Value};
+use velocitydb_types::{Fields, Key, Path, RawMap, Timestamp, Value};
 
 use crate::batch::{Batch, refused};
 use crate::collection::Collection;
@@ -23,10 +25,10 @@ use crate::doors::take_metadata;
 use crate::input::{Input, resolve};
 use crate::view::{CollectionView, Failure};
 
-/// A batch of `$out` has at most so many documents …
-const BATCH_ROWS: usize = 1000;
+/// A batch of `$out` or `$merge` has at most so many documents …
+pub(crate) const BATCH_ROWS: usize = 1000;
 /// … and ends with the one that brings it to so many bytes.
-const BATCH_BYTES: usize = 4 << 20;
+pub(crate) const BATCH_BYTES: usize = 4 << 20;
 
 impl CollectionView {
     /// Runs an aggregation pipeline over the documents. Those of a filter and a sort at its
@@ -34,16 +36,18 @@ impl CollectionView {
     /// same log index.
     ///
     /// # Errors
-    /// Beside those of [`Pipeline::run`]: `$out`, since a view only reads; a collection of `$lookup`
-    /// that is not there.
+    /// Beside those of [`Pipeline::run`]: `$out` and `$merge`, since a view only reads; a collection
+    /// of `$lookup` that is not there.
     pub fn aggregate(&self, pipeline: &Pipeline) -> Result<Vec<Aggregated>, Error> {
         match pipeline.out() {
             None => self
                 .rows(pipeline, &mut Meter::default())
                 .map(|(rows, _)| rows),
-            Some(name) => Err(Error::Invalid(format!(
-                "$out: the rows cannot be written into {name:?} from a view of {:?}, which is \
+            Some(output) => Err(Error::Invalid(format!(
+                "{}: the rows cannot be written into {:?} from a view of {:?}, which is \
                  read-only; run the pipeline on the collection itself",
+                output.stage(),
+                output.collection(),
                 self.definition().name
             ))),
         }
@@ -79,7 +83,7 @@ impl CollectionView {
     }
 
     /// Runs a pipeline, and what its steps did; the time of the stages is part of that of the step
-    /// that reaches documents. `$out` writes nothing.
+    /// that reaches documents. Nothing is written.
     pub fn explain_analyze_aggregate(&self, pipeline: &Pipeline) -> Result<Explained, Error> {
         let mut meter = Meter {
             timed: true,
@@ -209,6 +213,14 @@ impl Collection {
     /// old documents is one atomic step, and each batch of new ones (1,000, or 4 MiB) is one: who
     /// reads meanwhile sees a part. What is refused after that, say by a unique index or for want of
     /// memory, leaves the batches before it, and not the old documents.
+    ///
+    /// With `$merge` each row goes into the collection by itself: into the document of its `_id`, or
+    /// as a new one ([`Merge`](velocitydb_query::Merge)). The collection is created where it is not
+    /// there and rows may be inserted. The answer is one row: its name, and how many rows were
+    /// `inserted`, `replaced`, `merged` and `left`. All rows are made, and judged with the documents
+    /// as they are, before anything is written; then each batch is one atomic step, which sees what
+    /// others have written since. What is refused after that leaves the batches before it; the
+    /// pipeline can be run again.
     pub fn aggregate(&self, pipeline: &Pipeline) -> Result<Vec<Aggregated>, Error> {
         self.aggregate_view(self.view()?, pipeline)
     }
@@ -219,24 +231,33 @@ impl Collection {
         view: CollectionView,
         pipeline: &Pipeline,
     ) -> Result<Vec<Aggregated>, Error> {
-        let Some(name) = pipeline.out() else {
+        let Some(output) = pipeline.out() else {
             return view.aggregate(pipeline);
         };
+        let stage = output.stage();
         if self.call().idempotency.is_some() {
-            let what = "$out makes several writes, and an idempotency key is for one: a pipeline \
-                        that is run again writes the same anew";
-            return Err(Error::Invalid(what.into()));
+            return Err(Error::Invalid(format!(
+                "{stage} makes several writes, and an idempotency key is for one: a pipeline that \
+                 is run again writes the same anew"
+            )));
         }
-        let rows = identified(view.rows(pipeline, &mut Meter::default())?.0)?;
-        self.judge(name, &rows)?;
-        // Its snapshot keeps what is about to be replaced.
-        drop(view);
-        let documents = rows.len() as u64;
-        self.replace_all(name, rows)?;
-        Ok(vec![Aggregated::from([
-            ("collection".to_owned(), name.into()),
-            ("documents".to_owned(), documents.into()),
-        ])])
+        let rows = identified(stage, view.rows(pipeline, &mut Meter::default())?.0)?;
+        let written = match output {
+            Output::Out(name) => {
+                self.judge(name, &rows)?;
+                // Its snapshot keeps what is about to be replaced.
+                drop(view);
+                let documents = rows.len() as u64;
+                self.replace_all(name, rows)?;
+                Aggregated::from([("documents".to_owned(), documents.into())])
+            }
+            Output::Merge(merge) => {
+                drop(view);
+                self.merge(merge, &rows)?
+            }
+        };
+        let name = ("collection".to_owned(), output.collection().into());
+        Ok(vec![written.into_iter().chain([name]).collect()])
     }
 
     /// Refuses rows that the collection `name`, if it is there, would refuse whatever it holds, and
@@ -248,28 +269,35 @@ impl Collection {
             Err(Error::UnknownCollection(_)) => None,
             Err(error) => return Err(error),
         };
-        let (now, mut seen) = (inner.begin(self.call())?, HashSet::new());
+        let (now, mut seen) = (inner.begin(self.call())?, Seen::new("$out"));
         for (at, (id, fields)) in rows.iter().enumerate() {
             let key = match &runtime {
                 None => id.clone(),
-                Some(runtime) => {
-                    let input = Input::from(fields);
-                    let resolved = resolve(runtime, &input, id.as_ref(), now, &inner.random);
-                    let (key, fields) = resolved.map_err(|error| at_row(at, error))?;
-                    let schema = &runtime.definition.schema;
-                    let fits = schema.check(RawMap::trusted(&fields));
-                    fits.map_err(|error| refused(at, Refusal::Schema(error)))?;
-                    Some(key.into_owned())
-                }
+                Some(runtime) => Some(self.fits(runtime, at, id.as_ref(), fields, now)?),
             };
-            if let Some(key) = key
-                && let Some(key) = seen.replace(key)
-            {
-                let what = format!("$out: row {at}: another row has the id {key} too");
-                return Err(Error::Invalid(what));
-            }
+            seen.take(at, key)?;
         }
         Ok(())
+    }
+
+    /// Refuses a row that a collection would not take as a document of this id, if it has one
+    /// already; the answer is its id.
+    pub(crate) fn fits(
+        &self,
+        runtime: &Runtime,
+        at: usize,
+        id: Option<&Key>,
+        fields: &Fields,
+        now: Timestamp,
+    ) -> Result<Key, Error> {
+        let input = Input::from(fields);
+        let random = &self.inner().random;
+        let resolved = resolve(runtime, &input, id, now, random);
+        let (key, fields) = resolved.map_err(|error| at_row(at, error))?;
+        let schema = &runtime.definition.schema;
+        let fits = schema.check(RawMap::trusted(&fields));
+        fits.map_err(|error| refused(at, Refusal::Schema(error)))?;
+        Ok(key.into_owned())
     }
 
     /// Puts `rows` in place of what the collection `name` holds.
@@ -312,6 +340,30 @@ impl Collection {
     }
 }
 
+/// The ids of rows: each may come once.
+pub(crate) struct Seen {
+    stage: &'static str,
+    ids: HashSet<Key>,
+}
+
+impl Seen {
+    pub(crate) fn new(stage: &'static str) -> Seen {
+        let ids = HashSet::new();
+        Seen { stage, ids }
+    }
+
+    /// Takes the id of a row; one that is given a new id has none.
+    pub(crate) fn take(&mut self, at: usize, id: Option<Key>) -> Result<(), Error> {
+        match id.and_then(|id| self.ids.replace(id)) {
+            None => Ok(()),
+            Some(id) => Err(Error::Invalid(format!(
+                "{}: row {at}: another row has the id {id} too",
+                self.stage
+            ))),
+        }
+    }
+}
+
 /// The error with the number of the row, of which there were so many before.
 fn at_row(before: usize, error: Error) -> Error {
     match error {
@@ -324,10 +376,13 @@ fn at_row(before: usize, error: Error) -> Error {
 }
 
 /// Rows as documents: their ids, and the rest of them.
-fn identified(rows: Vec<Aggregated>) -> Result<Vec<(Option<Key>, Fields)>, Error> {
+fn identified(
+    stage: &'static str,
+    rows: Vec<Aggregated>,
+) -> Result<Vec<(Option<Key>, Fields)>, Error> {
     let rows = rows.into_iter().enumerate();
     let document = |(at, mut row): (usize, Aggregated)| {
-        let wrong = |what: String| Error::Invalid(format!("$out: row {at}: {what}"));
+        let wrong = |what: String| Error::Invalid(format!("{stage}: row {at}: {what}"));
         let id = take_metadata(&mut row).filter(|id| !id.is_null());
         let id = id.map(|id| {
             let key = Key::from_value(&id);

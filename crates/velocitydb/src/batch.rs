@@ -228,6 +228,18 @@ impl<'a> Batch<'a> {
         self.step(collection, Some(id.into()), Condition::Present, change)
     }
 
+    /// Puts a document in place of the one with this id, if that was last changed at this log index.
+    pub(crate) fn replace_at(
+        self,
+        collection: &'a str,
+        id: impl Into<Id<'a>>,
+        index: u64,
+        document: impl Into<Input<'a>>,
+    ) -> Batch<'a> {
+        let change = StepChange::Put(document.into());
+        self.step(collection, Some(id.into()), Condition::Index(index), change)
+    }
+
     /// Changes single fields.
     pub fn update(self, collection: &'a str, id: impl Into<Id<'a>>, update: Update) -> Batch<'a> {
         let change = StepChange::Patch(update);

@@ -39,6 +39,7 @@ mod encryption;
 mod id_text;
 mod ids;
 mod input;
+mod merge;
 mod options;
 mod schemas;
 #[cfg(feature = "full-text")]

@@ -6,10 +6,13 @@ use super::finds::{read_projection, read_sort, wanted, write_projection, write_s
 use super::{Json, Place, expressions, filters, groups, series, values};
 use crate::error::QueryError;
 use crate::expression::Expression;
-use crate::pipeline::{Frame, Lookup, Pipeline, Stage, Unwind, Window, WindowFunction};
+use crate::pipeline::{
+    Frame, Lookup, Merge, Pipeline, Stage, Unwind, WhenMatched, WhenNotMatched, Window,
+    WindowFunction,
+};
 use crate::projection::{ID, Projection};
 
-const STAGES: [&str; 19] = [
+const STAGES: [&str; 20] = [
     "$match",
     "$project",
     "$addFields",
@@ -29,6 +32,7 @@ const STAGES: [&str; 19] = [
     "$fill",
     "$facet",
     "$out",
+    "$merge",
 ];
 
 /// Reads a pipeline.
@@ -86,6 +90,7 @@ fn read_stage(
             Stage::Facet(read.collect::<Result<_, QueryError>>()?)
         }
         "$out" => Stage::Out(here.string(json)?.to_owned()),
+        "$merge" => Stage::Merge(read_merge(json, here)?),
         unknown => return Err(parent.unknown("stage", unknown, STAGES)),
     })
 }
@@ -238,6 +243,63 @@ fn read_window(json: &Json, place: &Place<'_>) -> Result<Window, QueryError> {
     Ok(window)
 }
 
+const MATCHED: [(&str, WhenMatched); 4] = [
+    ("replace", WhenMatched::Replace),
+    ("merge", WhenMatched::Merge),
+    ("keepExisting", WhenMatched::KeepExisting),
+    ("fail", WhenMatched::Fail),
+];
+
+const UNMATCHED: [(&str, WhenNotMatched); 3] = [
+    ("insert", WhenNotMatched::Insert),
+    ("discard", WhenNotMatched::Discard),
+    ("fail", WhenNotMatched::Fail),
+];
+
+/// The member of a table that is called so.
+fn named<T: Copy>(json: &Json, place: &Place<'_>, table: &[(&str, T)]) -> Result<T, QueryError> {
+    let known = table.iter().map(|(known, _)| *known);
+    let Json::String(name) = json else {
+        let known: Vec<&str> = known.collect();
+        return Err(place.expected(&format!("one of {}", known.join(", ")), json));
+    };
+    let found = table.iter().find(|(known, _)| known == name);
+    found
+        .map(|(_, member)| *member)
+        .ok_or_else(|| place.unknown("action", name, known))
+}
+
+fn read_merge(json: &Json, place: &Place<'_>) -> Result<Merge, QueryError> {
+    let Json::Object(members) = json else {
+        return Ok(Merge::new(place.string(json)?));
+    };
+    let (mut merge, mut into) = (Merge::new(""), None);
+    for (name, json) in members {
+        let here = place.name(name);
+        match name.as_str() {
+            "into" => match json {
+                Json::String(name) => into = Some(name.clone()),
+                other => return Err(here.expected("the name of a collection", other)),
+            },
+            "on" if *json == Json::from(ID) || *json == Json::Array(vec![ID.into()]) => {}
+            "on" => {
+                return Err(here.error(format!(
+                    "expected \"_id\", found {json}: rows are matched by their ids; make the _id \
+                     of what shall match, as with {{\"$addFields\":{{\"_id\":\"$hour\"}}}}"
+                )));
+            }
+            "whenMatched" => merge.matched = named(json, &here, &MATCHED)?,
+            "whenNotMatched" => merge.unmatched = named(json, &here, &UNMATCHED)?,
+            unknown => {
+                let known = ["into", "on", "whenMatched", "whenNotMatched"];
+                return Err(place.unknown("member", unknown, known));
+            }
+        }
+    }
+    merge.into = into.ok_or_else(|| place.error("into is missing: the name of a collection"))?;
+    Ok(merge)
+}
+
 const WINDOW_FUNCTIONS: [&str; 10] = [
     "$rank",
     "$denseRank",
@@ -325,6 +387,7 @@ fn write_stage(stage: &Stage) -> Json {
         Stage::Sort(by) => write_sort(by),
         Stage::Skip(rows) | Stage::Limit(rows) => Json::count(*rows),
         Stage::Count(name) | Stage::Out(name) => Json::String(name.clone()),
+        Stage::Merge(merge) => write_merge(merge),
         Stage::Unwind(unwind) => write_unwind(unwind),
         Stage::Lookup(lookup) => Json::Object(vec![
             member("from", lookup.from.as_str().into()),
@@ -393,6 +456,19 @@ fn write_unwind(unwind: &Unwind) -> Json {
         members.push(("includeArrayIndex".to_owned(), index.as_str().into()));
     }
     Json::Object(members)
+}
+
+fn write_merge(merge: &Merge) -> Json {
+    fn name<T: PartialEq>(table: &[(&'static str, T)], wanted: &T) -> Json {
+        let found = table.iter().find(|(_, member)| member == wanted);
+        found.map_or(Json::Null, |(name, _)| (*name).into())
+    }
+    let member = |name: &str, json| (name.to_owned(), json);
+    Json::Object(vec![
+        member("into", merge.into.as_str().into()),
+        member("whenMatched", name(&MATCHED, &merge.matched)),
+        member("whenNotMatched", name(&UNMATCHED, &merge.unmatched)),
+    ])
 }
 
 fn write_window(window: &Window) -> Json {

@@ -12,7 +12,7 @@
 //!
 //! One file for each stage that has something to itself: `group` with `accumulator` and `sum`,
 //! `bucket`, `reshape` (project, add fields, select, unwind), `lookup`, `window`, `densify` and `fill`
-//! (all three with `partition`), `facet`; the short ones are in `sink`. What is computed of a row is an [`Expression`]. Tests: `pipeline/tests.rs`;
+//! (all three with `partition`), `facet`, `output` (where rows go); the short ones are in `sink`. What is computed of a row is an [`Expression`]. Tests: `pipeline/tests.rs`;
 //! `language/tests` has one script for each stage, as JSON.
 
 mod accumulator;
@@ -24,6 +24,7 @@ mod fill;
 mod group;
 mod input;
 mod lookup;
+mod output;
 mod partition;
 mod reshape;
 mod sink;
@@ -38,6 +39,7 @@ pub use densify::{Densify, DensifyBounds, DensifyStep};
 pub use fill::{Fill, FillWith};
 pub use group::Group;
 pub use lookup::{Collections, Lookup};
+pub use output::{Merge, Output, WhenMatched, WhenNotMatched};
 pub use reshape::Unwind;
 pub use window::{Frame, WINDOW_ROWS_MAX, Window, WindowFunction};
 
@@ -105,6 +107,9 @@ pub enum Stage {
     /// The last stage: the rows go into the collection of this name. The pipeline only says so
     /// ([`Pipeline::out`]); whoever runs it writes them.
     Out(String),
+    /// The last stage: each row goes into a collection by itself. As with [`Stage::Out`], the
+    /// pipeline only says so.
+    Merge(Merge),
 }
 
 /// Stages, in order.
@@ -253,6 +258,11 @@ impl Pipeline {
         self.stage(Stage::Out(name.into()))
     }
 
+    /// Adds a [`Stage::Merge`].
+    pub fn merge_into(self, merge: Merge) -> Pipeline {
+        self.stage(Stage::Merge(merge))
+    }
+
     /// Adds a [`Stage::Group`].
     pub fn group(self, group: Group) -> Pipeline {
         self.stage(Stage::Group(group))
@@ -309,10 +319,12 @@ impl Pipeline {
         self
     }
 
-    /// The collection that the rows go into, if the pipeline says so.
-    pub fn out(&self) -> Option<&str> {
+    /// The collection that the rows go into, and how, if the pipeline says so. This is what tells a
+    /// pipeline that writes from one that only reads.
+    pub fn out(&self) -> Option<Output<'_>> {
         match self.stages.last() {
-            Some(Stage::Out(name)) => Some(name),
+            Some(Stage::Out(name)) => Some(Output::Out(name)),
+            Some(Stage::Merge(merge)) => Some(Output::Merge(merge)),
             _ => None,
         }
     }
@@ -424,7 +436,7 @@ fn check_stages(stages: &[Stage], mut kind: Kind, inside: Inside) -> Result<(), 
             Stage::Facet(_) if inside == Inside::Facet => {
                 return Err(misplaced("a facet cannot stand in another"));
             }
-            Stage::Out(_) if inside == Inside::Facet || at + 1 < stages.len() => {
+            Stage::Out(_) | Stage::Merge(_) if inside == Inside::Facet || at + 1 < stages.len() => {
                 return Err(misplaced("it is the last stage of a pipeline"));
             }
             _ => stage.check(kind)?,
@@ -455,15 +467,19 @@ impl Stage {
             Stage::Fill(_) => "$fill",
             Stage::Facet(_) => "$facet",
             Stage::Out(_) => "$out",
+            Stage::Merge(_) => "$merge",
         }
     }
 
     /// What kind of rows it makes of rows of this kind.
     fn makes(&self, kind: Kind) -> Kind {
         match self {
-            Stage::Match(_) | Stage::Sort(_) | Stage::Skip(_) | Stage::Limit(_) | Stage::Out(_) => {
-                kind
-            }
+            Stage::Match(_)
+            | Stage::Sort(_)
+            | Stage::Skip(_)
+            | Stage::Limit(_)
+            | Stage::Out(_)
+            | Stage::Merge(_) => kind,
             Stage::Unwind(unwind) if unwind.index.is_none() => kind,
             _ => Kind::Rows,
         }
@@ -499,6 +515,7 @@ impl Stage {
             Stage::Skip(_) | Stage::Limit(_) => Ok(()),
             Stage::Out(name) if name.is_empty() => Err(QueryError::EmptyName),
             Stage::Out(_) => Ok(()),
+            Stage::Merge(merge) => merge.check(),
         }
     }
 }

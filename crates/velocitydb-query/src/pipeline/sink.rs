@@ -91,7 +91,7 @@ pub(super) fn chain<'p>(
             Box::new(Facet::new(inside, limits, next))
         }
         // Whoever runs the pipeline writes its answer.
-        Stage::Out(_) => next,
+        Stage::Out(_) | Stage::Merge(_) => next,
     }
 }
 
@@ -106,7 +106,8 @@ pub(super) fn wanted(stages: &[Stage]) -> Option<usize> {
             | Stage::AddFields(_)
             | Stage::Select(_)
             | Stage::Lookup(_)
-            | Stage::Out(_) => {}
+            | Stage::Out(_)
+            | Stage::Merge(_) => {}
             Stage::Match(_)
             | Stage::Group(_)
             | Stage::Bucket(_)

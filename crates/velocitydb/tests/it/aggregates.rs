@@ -8,7 +8,7 @@ use velocitydb::{
 use crate::support::{create, in_memory};
 
 /// A collection of documents as JSON; an `_id` is the id.
-fn filled(db: &Database, name: &str, documents: &[&str]) -> Collection {
+pub(crate) fn filled(db: &Database, name: &str, documents: &[&str]) -> Collection {
     let collection = create(db, name);
     for json in documents {
         let Value::Map(mut map) = Value::from_json(json).unwrap() else {
@@ -48,23 +48,23 @@ fn carriers(db: &Database) -> Collection {
     )
 }
 
-fn pipeline(json: &str) -> Pipeline {
+pub(crate) fn pipeline(json: &str) -> Pipeline {
     Pipeline::from_json(json).unwrap()
 }
 
-fn json(rows: Vec<Aggregated>) -> Vec<String> {
+pub(crate) fn json(rows: Vec<Aggregated>) -> Vec<String> {
     let rows = rows.into_iter();
     rows.map(|row| Value::Map(row).to_json()).collect()
 }
 
 /// The documents of a collection by id, without metadata.
-fn documents(collection: &Collection) -> Vec<String> {
+pub(crate) fn documents(collection: &Collection) -> Vec<String> {
     let rows =
         r#"[{"$sort":{"_id":1}},{"$unset":["_version","_index","_created_at","_updated_at"]}]"#;
     json(collection.aggregate(&pipeline(rows)).unwrap())
 }
 
-fn error(result: Result<Vec<Aggregated>, velocitydb::Error>) -> String {
+pub(crate) fn error(result: Result<Vec<Aggregated>, velocitydb::Error>) -> String {
     result.unwrap_err().to_string()
 }
 

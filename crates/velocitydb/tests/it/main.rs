@@ -22,6 +22,7 @@ mod handles;
 mod indexes;
 mod lists;
 mod memory;
+mod merges;
 mod options;
 mod places;
 mod queries;
