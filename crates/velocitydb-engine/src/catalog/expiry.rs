@@ -5,7 +5,7 @@
 //! document, so that it can be told from what a write said: with another definition the documents
 //! get what follows from that ([`Collection::expiry`]).
 //!
-//! Tests: `expiry` and `time_series` in the embedded library's tests/it.
+//! Tests: `expiry` and `retention` in the embedded library's tests/it.
 
 use serde::{Deserialize, Serialize};
 use velocitydb_types::{Path, RawMap, Timestamp};
