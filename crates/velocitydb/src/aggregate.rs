@@ -385,11 +385,14 @@ fn identified(
         let wrong = |what: String| Error::Invalid(format!("{stage}: row {at}: {what}"));
         let id = take_metadata(&mut row).filter(|id| !id.is_null());
         let id = id.map(|id| {
-            let key = Key::from_value(&id);
+            let key = match &id {
+                Value::Array(values) => Key::from_values(values),
+                one => Key::from_value(one),
+            };
             key.map_err(|error| {
                 wrong(format!(
-                    "its _id cannot be that of a document: {error}; give it another name, as with \
-                     $by in place of _id in a $group"
+                    "its _id cannot be that of a document: {error}; make an array of its parts, or \
+                     give it another name, as with $by in place of _id in a $group"
                 ))
             })
         });

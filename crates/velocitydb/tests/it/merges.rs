@@ -2,7 +2,7 @@
 
 use velocitydb::query::Pipeline;
 use velocitydb::{
-    Call, Collection, Database, Definition, Error, IndexDefinition, Path, Refusal, Value,
+    Call, Collection, Database, Definition, Error, IndexDefinition, Key, Path, Refusal, Value,
 };
 
 use crate::aggregates::{documents, error, filled, json, pipeline};
@@ -117,6 +117,13 @@ fn what_must_not_match_or_must_is_refused_before_anything_is_written() {
         "$merge: the rows cannot be written into \"hourly\" from a view of \"raw\", which is \
          read-only; run the pipeline on the collection itself"
     );
+    let map = r#"[{"$group":{"_id":{"hour":"$hour"}}},{"$merge":"hourly"}]"#;
+    let said = error(raw.aggregate(&pipeline(map)));
+    assert!(
+        said.starts_with("$merge: row 0: its _id cannot be"),
+        "{said}"
+    );
+    assert!(said.contains("an array of its parts"), "{said}");
     let keyed = raw.with(Call::new().idempotency_key("once"));
     assert!(error(keyed.aggregate(&by_hour(""))).starts_with("$merge makes several writes"));
     assert_eq!(documents(&hourly), before);
@@ -147,6 +154,16 @@ fn a_collection_is_made_for_rows_that_are_inserted() {
     let nameless = r#"[{"$project":{"_id":0,"v":1}},{"$merge":"new"}]"#;
     raw.aggregate(&pipeline(nameless)).unwrap();
     assert_eq!(db.collection("new").unwrap().count().unwrap(), 8);
+    // An id of several values.
+    let both = r#"[{"$project":{"_id":["$hour","$v"]}},{"$merge":"both"}]"#;
+    raw.aggregate(&pipeline(both)).unwrap();
+    let both = db.collection("both").unwrap();
+    let id = Key::from_values(&[1.into(), 20.into()]).unwrap();
+    assert!(both.get(&id).unwrap().is_some());
+    let copy = r#"[{"$sort":{"_id":-1}},{"$limit":1},{"$out":"copy"}]"#;
+    both.aggregate(&pipeline(copy)).unwrap();
+    let copy = db.collection("copy").unwrap();
+    assert_eq!(documents(&copy), [r#"{"_id":[3,7]}"#]);
     // Into itself.
     let itself = r#"[{"$project":{"double":{"$multiply":["$v",2]}}},{"$merge":"raw"}]"#;
     raw.aggregate(&pipeline(itself)).unwrap();
