@@ -40,6 +40,7 @@ mod search;
 mod snapshots;
 mod support;
 mod swaps;
+mod time_series;
 mod transfers;
 mod visibility;
 mod volatile;
