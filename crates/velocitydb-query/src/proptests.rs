@@ -123,7 +123,7 @@ fn sort() -> impl Strategy<Value = Vec<(Path, Direction)>> {
 }
 
 /// What queries in JSON are made of.
-const WORDS: [&str; 46] = [
+const WORDS: [&str; 48] = [
     "{",
     "}",
     "[",

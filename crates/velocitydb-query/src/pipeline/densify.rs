@@ -7,7 +7,7 @@
 //!
 //! The n-th value of a sequence is its first one and n steps, so that months keep their day and
 //! floats do not drift. Rows leave by partition, and by the field within; those without the field go
-//! on at once. Rows that wait and rows that are made are on one account, bounded by [`Limits`]: a
+//! on at once. Rows that wait and rows that are made are on one account, bounded by [`Limits`](crate::Limits): a
 //! sequence with too many steps is refused before its first row is made.
 //! Tests: `gaps_in_a_sequence` among the scripts; below, against sets of numbers.
 
@@ -20,7 +20,7 @@ use super::reshape::set;
 use super::sink::{Flow, Next, Sink};
 use crate::error::QueryError;
 use crate::expression::{Expression, TimeUnit, later};
-use crate::limits::{Kept, Limits, map_bytes};
+use crate::limits::{Allowance, Kept, map_bytes};
 use crate::row::{Aggregated, Cell, Kind, Row};
 use crate::sort::Direction;
 
@@ -195,7 +195,11 @@ pub(super) struct DensifyRows<'p> {
 }
 
 impl<'p> DensifyRows<'p> {
-    pub(super) fn new(densify: &'p Densify, limits: Limits, next: Next<'p>) -> DensifyRows<'p> {
+    pub(super) fn new(
+        densify: &'p Densify,
+        limits: Allowance<'_>,
+        next: Next<'p>,
+    ) -> DensifyRows<'p> {
         let by = densify.partition.iter().cloned().map(Expression::Field);
         DensifyRows {
             densify,

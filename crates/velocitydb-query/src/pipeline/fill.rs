@@ -2,7 +2,7 @@
 //!
 //! A value that is computed of the row alone goes on with it at once. For one that depends on the
 //! rows around it (linear, locf) rows are divided into partitions, sorted within, and leave in that
-//! order; all of them are kept, bounded by [`Limits`]. Those values are there first: what is
+//! order; all of them are kept, bounded by [`Limits`](crate::Limits). Those values are there first: what is
 //! computed of a row sees them. Tests: `values_that_are_filled_in` among the scripts; below, the plain way.
 
 use velocitydb_types::number::{Arithmetic, NumberError, calculate};
@@ -15,7 +15,7 @@ use super::reshape::set;
 use super::sink::{Flow, Next, Sink};
 use crate::error::QueryError;
 use crate::expression::Expression;
-use crate::limits::{Kept, Limits, value_bytes};
+use crate::limits::{Allowance, Kept, value_bytes};
 use crate::row::{Aggregated, Kind, Row, RowRef};
 use crate::sort::Direction;
 
@@ -114,7 +114,7 @@ pub(super) struct FillRows<'p> {
 }
 
 impl<'p> FillRows<'p> {
-    pub(super) fn new(fill: &'p Fill, limits: Limits, next: Next<'p>) -> FillRows<'p> {
+    pub(super) fn new(fill: &'p Fill, limits: Allowance<'_>, next: Next<'p>) -> FillRows<'p> {
         FillRows {
             fill,
             rows: Partitions::new(STAGE, limits),

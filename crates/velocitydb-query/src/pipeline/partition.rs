@@ -1,12 +1,12 @@
 //! Rows that wait for all others, to be divided into partitions and sorted within.
 //!
-//! What `window`, `densify` and `fill` have in common. All rows are kept, bounded by [`Limits`].
+//! What `window`, `densify` and `fill` have in common. All rows are kept, bounded by [`Limits`](crate::Limits).
 
 use velocitydb_types::{Path, encode_value_key};
 
 use crate::error::QueryError;
 use crate::expression::Expression;
-use crate::limits::{Kept, Limits};
+use crate::limits::{Allowance, Kept};
 use crate::row::Row;
 use crate::sort::{Direction, encode_sort_key};
 
@@ -26,7 +26,7 @@ pub(super) struct Partitions {
 }
 
 impl Partitions {
-    pub(super) fn new(stage: &'static str, limits: Limits) -> Partitions {
+    pub(super) fn new(stage: &'static str, limits: Allowance<'_>) -> Partitions {
         Partitions {
             stage,
             rows: Vec::new(),
