@@ -177,6 +177,11 @@ fn the_examples_about_http_do_what_they_say() {
 }
 
 #[test]
+fn the_examples_about_searching_do_what_they_say() {
+    check("operating/search.md");
+}
+
+#[test]
 fn the_examples_about_time_to_live_do_what_they_say() {
     check("time-to-live.md");
 }

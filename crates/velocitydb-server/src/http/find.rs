@@ -38,7 +38,7 @@ pub(super) fn routes() -> Vec<Route> {
                 "A page at a time, by `_id` where no sort is asked for; with `Accept: \
                  application/x-ndjson` all of them in one answer of one moment, a document a line.",
             )
-            .answers(200, "A page, or lines", Body::Found);
+            .answers(200, "A page, or lines", Body::Lines("Found"));
         query::problems(route)
     };
     let counts = |route: Route, id| {
@@ -207,19 +207,19 @@ async fn find(
 }
 
 /// Writes the documents of an answer.
-struct Writer<'f> {
+pub(super) struct Writer<'f> {
     projector: Option<Projector<'f>>,
 }
 
 impl<'f> Writer<'f> {
-    fn of(find: &'f Find) -> Writer<'f> {
+    pub(super) fn of(find: &'f Find) -> Writer<'f> {
         let all = find.projection == Projection::All;
         Writer {
             projector: (!all).then(|| find.projector()),
         }
     }
 
-    fn write(&self, document: &Document, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, document: &Document, out: &mut Vec<u8>) {
         match &self.projector {
             None => json::write_document(document, out),
             Some(projector) => json::write_row(projector.row(document), out),

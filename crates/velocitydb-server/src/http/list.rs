@@ -46,7 +46,7 @@ pub(super) fn routes() -> Vec<Route> {
                 Query::Number(1, usize::MAX),
             )
             .query("after", "`next` of the page before", Query::Text)
-            .answers(200, "A page, or lines", Body::Page)
+            .answers(200, "A page, or lines", Body::Lines("Page"))
             .problems(&["stale_cursor", "unknown_collection"]),
     ]
 }

@@ -31,11 +31,14 @@ mod import;
 mod indexes;
 mod json;
 mod list;
+mod near;
 mod observe;
 mod problem;
 mod query;
+mod ranked;
 mod reference;
 mod schemas;
+mod search;
 mod stream;
 mod transactions;
 mod unread;
@@ -64,6 +67,8 @@ fn routes() -> Vec<Route> {
         documents::routes(),
         list::routes(),
         find::routes(),
+        search::routes(),
+        near::routes(),
         aggregate::routes(),
         batch::routes(),
         collections::routes(),

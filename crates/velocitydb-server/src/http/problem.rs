@@ -43,6 +43,8 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("invalid_json", 400, "The body is not the JSON that is expected"),
     row("invalid_header", 400, "A header cannot be read"),
     row("invalid_query", 400, "The query, or a parameter, cannot be read"),
+    row("invalid_search", 400, "The text to search for cannot be read, or has no word"),
+    row("invalid_point", 400, "There is no such place on the earth"),
     row("invalid_id", 400, "This can be no document's id"),
     row("stale_cursor", 400, "The list has to be begun again: the server was restarted"),
     row("host_not_allowed", 403, "The server does not answer to this name"),
@@ -85,6 +87,7 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("mixed_persistence", 422, "Volatile and logged collections do not go in one write"),
     row("invalid_configuration", 422, "The configuration is wrong, and as it was"),
     row("idempotency_key_reused", 422, "The idempotency key was used for another request"),
+    row("wrong_index", 422, "The index is of another kind than is needed"),
     row("query_limit", 422, "The query asks or needs more than one query may"),
     row("idempotency_key_expired", 422, "The idempotency key is no longer kept"),
     row("internal", 500, "The server has a defect"),
@@ -102,6 +105,7 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("in_use", 503, "Another process has the data directory"),
     row("unsupported_format", 503, "The data was written by a program of another version"),
     row("definition_changed", 503, "The collection has changed meanwhile: try again"),
+    row("index_building", 503, "The index is still being built: try again"),
     row("snapshot_too_old", 503, "The read took too long: try again"),
     row("timeout", 504, "The request took longer than it may"),
     row("query_timeout", 504, "The query took longer than it may"),
@@ -252,6 +256,7 @@ impl IntoResponse for Problem {
                 | "too_many_transactions"
                 | "too_many_streams"
                 | "definition_changed"
+                | "index_building"
                 | "snapshot_too_old"
         ) {
             response

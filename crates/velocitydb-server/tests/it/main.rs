@@ -20,6 +20,7 @@ mod problems;
 mod queries;
 mod reload;
 mod schemas;
+mod search;
 mod slow;
 mod slow_operations;
 mod transactions;

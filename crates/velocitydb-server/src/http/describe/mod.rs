@@ -53,6 +53,8 @@ const TAGS: [(&str, &str); 9] = [
 pub(super) enum Query {
     /// A whole number between these; `usize::MAX` for no upper bound.
     Number(usize, usize),
+    /// Any number from 0 on.
+    Real,
     Text,
     Flag,
     OneOf(&'static [&'static str]),
@@ -64,10 +66,8 @@ pub(super) enum Body {
     Empty,
     /// JSON that this schema describes.
     Json(&'static str),
-    /// A page of documents, or documents as lines.
-    Page,
-    /// A page of what a query found, or lines.
-    Found,
+    /// A page that this schema describes, or lines.
+    Lines(&'static str),
     /// A plan as JSON or text.
     Explained,
     /// Of these media types.
@@ -250,10 +250,26 @@ impl Route {
     }
 
     /// It takes a parameter behind the question mark.
-    pub(super) fn query(mut self, name: &'static str, what: &'static str, kind: Query) -> Self {
+    pub(super) fn query(self, name: &'static str, what: &'static str, kind: Query) -> Self {
+        self.parameter(name, what, kind, Required::False)
+    }
+
+    /// The same, which must be there.
+    pub(super) fn needs(self, name: &'static str, what: &'static str, kind: Query) -> Self {
+        self.parameter(name, what, kind, Required::True)
+    }
+
+    fn parameter(
+        mut self,
+        name: &'static str,
+        what: &'static str,
+        kind: Query,
+        required: Required,
+    ) -> Self {
         let parameter = ParameterBuilder::new()
             .name(name)
             .parameter_in(ParameterIn::Query)
+            .required(required)
             .description(Some(what))
             .schema(Some(query_schema(kind)))
             .build();
@@ -326,17 +342,10 @@ impl Route {
                     let content = Content::new(Some(schema_named(schema)));
                     answer = answer.content("application/json", content);
                 }
-                Body::Page => {
+                Body::Lines(schema) => {
+                    let page = Content::new(Some(schema_named(schema)));
                     answer = answer
-                        .content("application/json", Content::new(Some(schema_named("Page"))))
-                        .content("application/x-ndjson", Content::new(None::<Schema>));
-                }
-                Body::Found => {
-                    answer = answer
-                        .content(
-                            "application/json",
-                            Content::new(Some(schema_named("Found"))),
-                        )
+                        .content("application/json", page)
                         .content("application/x-ndjson", Content::new(None::<Schema>));
                 }
                 Body::Explained => {
@@ -519,6 +528,7 @@ fn query_schema(kind: Query) -> Schema {
             .schema_type(Type::Integer)
             .minimum(Some(least))
             .maximum((most < usize::MAX).then_some(most)),
+        Query::Real => object.schema_type(Type::Number).minimum(Some(0)),
         Query::Text => object.schema_type(Type::String),
         Query::Flag => object.schema_type(Type::Boolean),
         Query::OneOf(names) => object

@@ -218,7 +218,107 @@ fn queries() -> Json {
         ],
     );
     let aggregate = object("Stages.", &[("pipeline", stages.clone()), timeout.clone()]);
+    let ranked = [
+        ("filter?", filter.clone()),
+        ("project?", find[2].1.clone()),
+        ("offset?", number("How many of the first are left out")),
+        (
+            "limit?",
+            json!({ "type": ["integer", "null"], "minimum": 1, "maximum": 10_000,
+                "description": "Documents at most: 10 unless it is said" }),
+        ),
+        timeout.clone(),
+    ];
+    let with = |own: &[(&'static str, Json)]| [own, &ranked[..]].concat();
+    let paths = list_of(&of("string", "A path of the index"));
+    let highlight = json!({
+        "description": "Which texts are shown where they have the words: all of the index, or those of these paths",
+        "anyOf": [{ "type": ["boolean", "null"] }, paths, object("Which texts, and how much of them.", &[
+            ("fields?", json!({ "anyOf": [paths, { "type": "null" }] })),
+            ("fragments?", json!({ "type": "integer", "minimum": 1, "maximum": 100,
+                "description": "Parts of a text at most: 3 unless it is said" })),
+            ("fragment_bytes?", json!({ "type": "integer", "minimum": 1, "maximum": 10_000,
+                "description": "Bytes of a part at most: 160 unless it is said" })),
+        ])],
+    });
+    let search = with(&[
+        (
+            "text",
+            of(
+                "string",
+                "Words, \"phrases\", prefixes*, misspelt~ words, and -words that must not be there",
+            ),
+        ),
+        (
+            "index?",
+            text("Which full-text index; not needed where there is one"),
+        ),
+        (
+            "require?",
+            json!({ "type": "string", "enum": ["all", "any"],
+            "description": "Whether all the words must be there, or any" }),
+        ),
+        ("highlight?", highlight),
+    ]);
+    let near = with(&[
+        (
+            "point",
+            json!({ "type": "array", "items": { "type": "number" }, "minItems": 2, "maxItems": 2,
+            "description": "The place: longitude and latitude in degrees", "example": [-73.97, 40.77] }),
+        ),
+        (
+            "path?",
+            text("Where the points are; not needed where there is one geo index"),
+        ),
+        (
+            "within_m?",
+            json!({ "type": ["number", "null"], "minimum": 0,
+            "description": "Not farther than so many metres" }),
+        ),
+    ]);
+    let found = |what: &str, about: &[(&'static str, Json)]| {
+        let found = [about, &[("document", row.clone())]].concat();
+        object(
+            what,
+            &[
+                (
+                    "found",
+                    list_of(&object("A document that was found.", &found)),
+                ),
+                (
+                    "next",
+                    json!({ "type": ["integer", "null"], "minimum": 0,
+                "description": "`offset` of the next page; null after the last" }),
+                ),
+                index.clone(),
+            ],
+        )
+    };
+    let highlights = json!({ "type": "object",
+        "description": "By the path of a text: its parts, each a list of strings of which every second is a word that was found",
+        "additionalProperties": list_of(&list_of(&json!({ "type": "string" }))) });
+    let search_found = found(
+        "What a search found, the best first.",
+        &[
+            (
+                "score",
+                json!({ "type": "number", "description": "How well it answers (BM25), to be compared within one answer" }),
+            ),
+            ("highlights?", highlights),
+        ],
+    );
+    let near_found = found(
+        "The documents nearest to a place, the nearest first.",
+        &[(
+            "distance_m",
+            json!({ "type": "number", "minimum": 0, "description": "Metres to the place" }),
+        )],
+    );
     json!({
+        "Search": object("A question for texts.", &search),
+        "SearchFound": search_found,
+        "Near": object("A question for the documents nearest to a place.", &near),
+        "NearFound": near_found,
         "Find": object("A question for documents.", &find_and_count),
         "CountQuery": object("Which documents are counted.", &[("filter?", filter.clone()), timeout.clone()]),
         "Aggregate": { "anyOf": [stages, aggregate] },
