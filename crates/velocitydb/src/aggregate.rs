@@ -20,7 +20,7 @@ use velocitydb_types::{Fields, Key, Path, RawMap, Timestamp, Value};
 
 use crate::batch::{Batch, refused};
 use crate::collection::Collection;
-use crate::database::Database;
+use crate::database::{Answer, Database};
 use crate::doors::take_metadata;
 use crate::input::{Input, resolve};
 use crate::view::{CollectionView, Failure};
@@ -231,8 +231,22 @@ impl Collection {
         view: CollectionView,
         pipeline: &Pipeline,
     ) -> Result<Vec<Aggregated>, Error> {
-        let Some(output) = pipeline.out() else {
+        if pipeline.out().is_none() {
             return view.aggregate(pipeline);
+        }
+        Ok(self.aggregate_out(view, pipeline)?.value)
+    }
+
+    /// As [`Collection::aggregate_view`], of a pipeline with `$out` or `$merge`; with what was really
+    /// given to the last of its writes.
+    pub fn aggregate_out(
+        &self,
+        view: CollectionView,
+        pipeline: &Pipeline,
+    ) -> Result<Answer<Vec<Aggregated>>, Error> {
+        let Some(output) = pipeline.out() else {
+            let what = "the pipeline does not end with $out or $merge";
+            return Err(Error::Invalid(what.into()));
         };
         let stage = output.stage();
         if self.call().idempotency.is_some() {
@@ -242,22 +256,23 @@ impl Collection {
             )));
         }
         let rows = identified(stage, view.rows(pipeline, &mut Meter::default())?.0)?;
-        let written = match output {
+        let answer = match output {
             Output::Out(name) => {
                 self.judge(name, &rows)?;
                 // Its snapshot keeps what is about to be replaced.
                 drop(view);
                 let documents = rows.len() as u64;
-                self.replace_all(name, rows)?;
-                Aggregated::from([("documents".to_owned(), documents.into())])
+                let written = self.replace_all(name, rows)?;
+                written.map(|()| Aggregated::from([("documents".to_owned(), documents.into())]))
             }
             Output::Merge(merge) => {
+                let index = view.index();
                 drop(view);
-                self.merge(merge, &rows)?
+                self.merge(merge, &rows, index)?
             }
         };
         let name = ("collection".to_owned(), output.collection().into());
-        Ok(vec![written.into_iter().chain([name]).collect()])
+        Ok(answer.map(|row| vec![row.into_iter().chain([name]).collect()]))
     }
 
     /// Refuses rows that the collection `name`, if it is there, would refuse whatever it holds, and
@@ -301,26 +316,30 @@ impl Collection {
     }
 
     /// Puts `rows` in place of what the collection `name` holds.
-    fn replace_all(&self, name: &str, rows: Vec<(Option<Key>, Fields)>) -> Result<(), Error> {
+    fn replace_all(
+        &self,
+        name: &str,
+        rows: Vec<(Option<Key>, Fields)>,
+    ) -> Result<Answer<()>, Error> {
         let db = Database(self.inner());
-        match db.collection(name) {
-            Ok(out) => {
-                out.with(self.call().clone()).truncate()?;
-            }
+        let mut answer = match db.collection(name) {
+            Ok(out) => out.with(self.call().clone()).truncate()?,
             Err(Error::UnknownCollection(_)) => {
                 let definition = crate::Definition::new(name);
-                db.create_collection_with(definition, self.call())?;
+                let created = db.create_collection_with(definition, self.call())?;
+                created.map(|_| ())
             }
             Err(error) => return Err(error),
-        }
+        };
         let begin = || Batch::atomic().expires(self.call().expires);
         let (mut batch, mut bytes) = (begin(), 0);
         let mut written = 0;
         let mut write = |batch: Batch<'_>| {
             let count = batch.len();
             if count > 0 {
-                db.batch_with(batch, self.call())
-                    .map_err(|error| at_row(written, error))?;
+                let made = db.batch_with(batch, self.call());
+                let made = made.map_err(|error| at_row(written, error))?;
+                answer = made.map(|_| ());
                 written += count;
             }
             Ok::<_, Error>(())
@@ -336,7 +355,8 @@ impl Collection {
                 bytes = 0;
             }
         }
-        write(batch)
+        write(batch)?;
+        Ok(answer)
     }
 }
 

@@ -10,14 +10,14 @@ use std::sync::Arc;
 
 use velocitydb_engine::catalog::Collection as Runtime;
 use velocitydb_engine::command::Refusal;
-use velocitydb_engine::{Document, Error};
+use velocitydb_engine::{Document, Durability, Error};
 use velocitydb_query::{Aggregated, Merge, WhenMatched, WhenNotMatched};
 use velocitydb_types::{Fields, Key, Timestamp};
 
 use crate::aggregate::{BATCH_BYTES, BATCH_ROWS, Seen};
 use crate::batch::{Batch, refused};
 use crate::collection::Collection;
-use crate::database::Database;
+use crate::database::{Answer, Database};
 use crate::input::Input;
 
 /// How often a batch is decided, when others write the same documents.
@@ -109,11 +109,26 @@ fn merged(at: usize, document: &Document, fields: &Fields) -> Result<Fields, Err
 }
 
 impl Collection {
-    /// Merges rows into a collection; the answer says what became of them.
-    pub(crate) fn merge(&self, merge: &Merge, rows: &[Row]) -> Result<Aggregated, Error> {
+    /// Merges rows, made of the state at a log index, into a collection; the answer says what became
+    /// of them.
+    pub(crate) fn merge(
+        &self,
+        merge: &Merge,
+        rows: &[Row],
+        index: u64,
+    ) -> Result<Answer<Aggregated>, Error> {
         self.judge_merge(merge, rows)?;
         let db = Database(self.inner());
         let mut counts = Counts::default();
+        // Nothing is to be made durable, unless something is written.
+        let mut last = Answer {
+            value: (),
+            index,
+            time: db.now(),
+            consistency: self.call().consistency,
+            durability: self.call().durability.unwrap_or(Durability::Full),
+            repeated: false,
+        };
         match db.collection(&merge.into) {
             Ok(_) => {}
             Err(Error::UnknownCollection(_)) if merge.unmatched == WhenNotMatched::Insert => {
@@ -123,7 +138,7 @@ impl Collection {
             // Nothing matches what is not there.
             Err(Error::UnknownCollection(_)) => {
                 counts.left = rows.len() as u64;
-                return Ok(answer(merge, counts));
+                return Ok(last.map(|()| answer(merge, counts)));
             }
             Err(error) => return Err(error),
         }
@@ -131,7 +146,7 @@ impl Collection {
         while done < rows.len() {
             let mut attempt = 1;
             let (count, batch) = loop {
-                match self.merge_batch(&db, merge, rows, done) {
+                match self.merge_batch(&db, merge, rows, done, &mut last) {
                     Err(Error::Refused { refusal, .. })
                         if attempt < ATTEMPTS_MAX && is_overtaken(merge, &refusal) =>
                     {
@@ -145,7 +160,7 @@ impl Collection {
             counts.put += batch.put;
             counts.left += batch.left;
         }
-        Ok(answer(merge, counts))
+        Ok(last.map(|()| answer(merge, counts)))
     }
 
     fn target<'c>(&self, merge: &'c Merge) -> Result<Target<'c>, Error> {
@@ -197,6 +212,7 @@ impl Collection {
         merge: &Merge,
         rows: &[Row],
         from: usize,
+        last: &mut Answer<()>,
     ) -> Result<(usize, Counts), Error> {
         let target = self.target(merge)?;
         let mut batch = Batch::atomic().expires(self.call().expires);
@@ -234,7 +250,10 @@ impl Collection {
             return Ok((done, counts));
         }
         match db.batch_with(batch, self.call()) {
-            Ok(_) => Ok((done, counts)),
+            Ok(answer) => {
+                *last = answer.map(|_| ());
+                Ok((done, counts))
+            }
             Err(Error::Refused { operation, refusal }) => {
                 // Not every row is an operation.
                 let at = written.get(operation).copied().unwrap_or(from);

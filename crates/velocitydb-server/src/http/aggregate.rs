@@ -1,6 +1,8 @@
 //! `…/aggregate`, `…/distinct` and `…/explain`: rows and values made of documents, and how
 //! documents are found. Tests: tests/it/queries.rs.
 
+use std::time::Duration;
+
 use axum::response::Response;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{StatusCode, Uri};
@@ -10,6 +12,7 @@ use velocitydb::{CollectionView, Path};
 use super::ask::{Ask, JsonText, Params, accepts, query};
 use super::describe::{Body, Query, Route, post};
 use super::find::page_limit;
+use super::headers::answer_write;
 use super::json;
 use super::problem::Problem;
 use super::query::{self, Bounds, invalid};
@@ -30,7 +33,25 @@ pub(super) fn routes() -> Vec<Route> {
             "Aggregate",
             Body::Json("Rows"),
         )
-        .detail("The body is the stages, or an object with them as `pipeline`."),
+        .detail(
+            "The body is the stages, or an object with them as `pipeline`. With `$out` at the end \
+             the rows replace the content of a collection, which is created where it is not \
+             there; the answer is one row: `collection`, and `documents` that were written.",
+        )
+        .header_in("Velocity-Durability")
+        .headers_out(&["Velocity-Durability"])
+        .expires()
+        .document_refusals()
+        .problems(&[
+            "collection_exists",
+            "damaged",
+            "definition_changed",
+            "disk_full",
+            "invalid_definition",
+            "io",
+            "memory_limit",
+            "outcome_unknown",
+        ]),
         about(
             post("/v1/collections/{name}/distinct", distinct),
             "distinct",
@@ -97,10 +118,27 @@ fn list_of(
 
 fn read_pipeline(json: &Json, bounds: &Bounds) -> Result<Pipeline, Problem> {
     let pipeline = Pipeline::from_tree(json).map_err(query::wrong)?;
-    match pipeline.out() {
-        None => Ok(pipeline.limits(bounds.limits)),
-        Some(_) => Err(invalid("$out: aggregations over HTTP only read")),
-    }
+    Ok(pipeline.limits(bounds.limits))
+}
+
+/// Reads stages, or an object with them, and how long they may take.
+fn read_stages(mut question: Json, bounds: &Bounds) -> Result<(Pipeline, Duration), Problem> {
+    let (stages, timeout) = match &mut question {
+        Json::Array(_) => {
+            let timeout = bounds.timeout(&mut Json::Null)?;
+            (question, timeout)
+        }
+        members => {
+            let timeout = bounds.timeout(members)?;
+            let stages = members.take("pipeline");
+            let stages = stages.ok_or_else(|| {
+                invalid("expected stages such as [{\"$match\": {…}}], or {\"pipeline\": […]}")
+            })?;
+            query::no_more(members, "pipeline, timeout_ms")?;
+            (stages, timeout)
+        }
+    };
+    Ok((read_pipeline(&stages, bounds)?, timeout))
 }
 
 async fn aggregate(
@@ -108,23 +146,53 @@ async fn aggregate(
     Params(name): Params<String>,
     JsonText(text): JsonText,
 ) -> Result<Response, Problem> {
-    answer(ask, name, text, |mut question, bounds, view, slot| {
-        let (stages, timeout) = match &mut question {
-            Json::Array(_) => (question.clone(), bounds.timeout(&mut Json::Null)?),
-            question => {
-                let timeout = bounds.timeout(question)?;
-                let stages = question.take("pipeline");
-                let stages = stages.ok_or_else(|| {
-                    invalid("expected stages such as [{\"$match\": {…}}], or {\"pipeline\": […]}")
-                })?;
-                query::no_more(question, "pipeline, timeout_ms")?;
-                (stages, timeout)
-            }
-        };
-        let pipeline = read_pipeline(&stages, bounds)?;
+    ask.no_preconditions()?;
+    let (bounds, slot, reads_only) = (Bounds::of(&ask), ask.slot.clone(), ask.reads_only());
+    let collection = ask.collection(&name)?;
+    let answered = ask.blocking(move || {
+        let (pipeline, timeout) = read_stages(query::read_body(&text, &slot)?, &bounds)?;
+        let view = collection.view()?;
+        let pipeline = view.typed_pipeline(pipeline);
         let view = bounds.bound(view, timeout);
-        let rows = view.aggregate(&view.typed_pipeline(pipeline))?.into_iter();
-        list_of("rows", rows.map(json::row), view.index(), slot)
+        if pipeline.out().is_some() {
+            return Ok(Err((view, pipeline)));
+        }
+        reads_only?;
+        let rows = view.aggregate(&pipeline)?.into_iter().map(json::row);
+        let body = list_of("rows", rows, view.index(), &slot)?;
+        Ok(Ok((view.index(), body)))
+    });
+    let (index, body) = match answered.await? {
+        Ok(rows) => rows,
+        Err((view, pipeline)) => return out(ask, name, view, pipeline).await,
+    };
+    let mut response = json::response(StatusCode::OK, body);
+    ask.asked.answer_read(&mut response, index);
+    Ok(response)
+}
+
+/// A pipeline that ends with `$out`. Reading has the time of a query; the writes take as long as
+/// they take, since half of them would be worse.
+async fn out(
+    ask: Ask,
+    name: String,
+    view: CollectionView,
+    pipeline: Pipeline,
+) -> Result<Response, Problem> {
+    if ask.asked.idempotency_key.is_some() {
+        let what = "idempotency-key: $out makes several writes, and a key is for one; a pipeline \
+                    that is run again writes the same anew";
+        return Err(Problem::new("invalid_header", what));
+    }
+    let collection = ask.app.database.collection(&name)?;
+    let (collection, slot) = (collection.with(ask.asked.call()), ask.slot.clone());
+    ask.long(move || {
+        let answer = collection.aggregate_out(view, &pipeline)?;
+        let answer = answer.map(|rows| rows.into_iter().map(json::row));
+        let body = list_of("rows", answer.value.clone(), answer.index, &slot)?;
+        let mut response = json::response(StatusCode::OK, body);
+        answer_write(&mut response, &answer);
+        Ok(response)
     })
     .await
 }

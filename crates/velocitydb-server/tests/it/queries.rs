@@ -253,7 +253,7 @@ fn rows_and_values() {
     assert_eq!(reply.json()["rows"][0]["names"][0]["name"], "one");
     for bad in [
         json!([{ "$grup": {} }]),
-        json!([{ "$out": "others" }]),
+        json!([{ "$out": "" }]),
         json!({ "stages": [] }),
         json!({ "pipeline": [], "limit": 1 }),
     ] {
@@ -272,6 +272,55 @@ fn rows_and_values() {
     ] {
         post(&served, DISTINCT, &bad).problem(400, "invalid_query");
     }
+}
+
+/// `$out` is a write: with its levels and its refusals, though not with an idempotency key.
+#[test]
+fn rows_are_written_into_a_collection() {
+    let served = with_things();
+    filled(&served, 12);
+    let sums = json!([
+        { "$group": { "_id": "$third", "count": { "$sum": 1 } } },
+        { "$out": "sums" },
+    ]);
+    let headers = [
+        ("velocity-durability", "memory"),
+        ("velocity-expires-in", "1000"),
+    ];
+    let ask = |headers: &[(&str, &str)], body: &Json| {
+        served.ask("POST", AGGREGATE, headers, &body.to_string())
+    };
+    let reply = ask(&headers, &sums);
+    let answer = reply.json();
+    let rows = json!([{ "collection": "sums", "documents": 3 }]);
+    assert_eq!((reply.status.as_u16(), &answer["rows"]), (200, &rows));
+    assert_eq!(reply.header("velocity-durability"), "memory");
+    assert_eq!(reply.header("velocity-index"), answer["index"].to_string());
+    let one = served.get("/v1/collections/sums/documents/1").json();
+    assert_eq!(one["count"], 4);
+    assert!(one["_expires_at"].is_string() && one["_index"] == answer["index"]);
+    // Again, from the collection itself, in place of what is there.
+    let few = json!([{ "$match": { "_id": { "$lt": 2 } } }, { "$out": "sums" }]);
+    let reply = served.post("/v1/collections/sums/aggregate", &few.to_string());
+    let rows = json!([{ "collection": "sums", "documents": 2 }]);
+    assert_eq!(reply.json()["rows"], rows);
+    assert_eq!(served.get("/v1/collections/sums/count").json()["count"], 2);
+    // What it would do can be asked.
+    let plan = post(&served, EXPLAIN, &json!({ "pipeline": sums }));
+    assert_eq!(plan.json()["steps"][0]["step"], "$out", "{plan:?}");
+
+    // Nothing is written when a row cannot be.
+    let twice = json!([{ "$project": { "_id": "same" } }, { "$out": "sums" }]);
+    ask(&[], &twice).problem(400, "invalid_request");
+    assert_eq!(served.get("/v1/collections/sums/count").json()["count"], 2);
+    for header in [("idempotency-key", "k"), ("if-match", "*")] {
+        ask(&[header], &sums).problem(400, "invalid_header");
+    }
+    // Without it the same request only reads, and takes no level of a write.
+    let reads = json!([{ "$count": "n" }]);
+    ask(&headers[..1], &reads).problem(400, "invalid_header");
+    ask(&headers[1..], &reads).problem(400, "invalid_header");
+    assert_eq!(ask(&[], &reads).json()["rows"], json!([{ "n": 12 }]));
 }
 
 #[test]
