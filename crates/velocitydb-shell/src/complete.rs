@@ -50,8 +50,9 @@ pub fn complete(line: &str, target: &mut dyn Target) -> Vec<Completion> {
             .collect(),
         ["\\json" | "\\timing" | "\\x"] => keywords(&["on", "off"]),
         [
-            "describe" | "get" | "list" | "find" | "count" | "aggregate" | "explain" | "indexes"
-            | "insert" | "put" | "patch" | "delete" | "swap" | "alter" | "drop",
+            "describe" | "get" | "list" | "find" | "search" | "near" | "count" | "aggregate"
+            | "explain" | "indexes" | "insert" | "put" | "patch" | "delete" | "swap" | "alter"
+            | "drop",
         ]
         | ["create" | "drop", "index"] => {
             let all = target.collections().unwrap_or_default();
@@ -68,6 +69,8 @@ pub fn complete(line: &str, target: &mut dyn Target) -> Vec<Completion> {
         }
         ["find", _, ..] => keywords(&["sort", "project", "limit", "after", "hint"]),
         ["explain", _, ..] => keywords(&["sort", "project", "limit", "hint", "analyze"]),
+        ["search", _, _, ..] => keywords(&["any", "index", "project", "limit"]),
+        ["near", _, _, _, ..] => keywords(&["within", "project", "limit"]),
         ["list", _] => keywords(&["limit", "after"]),
         ["list", _, "limit", _] => keywords(&["after"]),
         ["list", _, "after", _] => keywords(&["limit"]),

@@ -34,7 +34,8 @@ pub use render::{bytes, count, escape, thousands};
 pub use script::{Ended, OnError, run as run_script};
 pub use session::{Confirm, Flow, Format, Session, SharedTarget, Stop};
 pub use statement::{
-    COMMANDS, CommandRow, Explain, Json, Question, Setting, Statement, is_open, parse,
+    COMMANDS, CommandRow, Explain, Json, Question, Ranked, Setting, Statement, Wanted, is_open,
+    parse,
 };
 pub use status::{
     CheckpointStatus, CollectionStatus, HealthAnswer, LogStatus, ServerStatus, Status,

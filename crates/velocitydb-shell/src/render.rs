@@ -2,7 +2,7 @@
 //!
 //! Invariant: no control character that a document holds reaches the terminal ([`escape`]); JSON
 //! stays valid, as such characters stand in its strings alone, and are escaped there.
-//! A table shows `_id` first and `_version` last, where they are there; the other metadata is shown
+//! A table shows `_id` first (behind it a score or a distance) and `_version` last, where they are there; the other metadata is shown
 //! one field a line, and in JSON. Tests: below.
 
 use std::borrow::Cow;
@@ -135,8 +135,10 @@ pub fn documents(documents: &[Value], width: Option<usize>) -> String {
     });
     let left_out = columns.split_off(columns.len().min(room.max(1)));
     let there = |name: &str| maps.iter().any(|map| map.contains_key(name));
-    if there("_id") {
-        columns.insert(0, "_id");
+    for first in ["_distance_m", "_score", "_id"] {
+        if there(first) {
+            columns.insert(0, first);
+        }
     }
     if there("_version") {
         columns.push("_version");

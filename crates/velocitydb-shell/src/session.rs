@@ -177,6 +177,10 @@ impl Session {
             Statement::Find(name, question) => target
                 .find(name, &question)
                 .map(|page| found(name, &question, page)),
+            Statement::Ranked(name, ranked) => target.ranked(name, &ranked).map(|found| {
+                let note = render::count(found.len() as u64, "document");
+                Answer::Documents(found, note)
+            }),
             Statement::Count(name, filter) => target
                 .count(name, filter.map(|json| json.text))
                 .map(Answer::Count),

@@ -8,7 +8,8 @@
 
 mod questions;
 
-pub use questions::{Explain, Question};
+pub(crate) use questions::unquoted;
+pub use questions::{Explain, Question, Ranked, Wanted};
 
 use crate::complaint::Complaint;
 
@@ -48,6 +49,11 @@ pub const COMMANDS: &[CommandRow] = &[
     row("list", "C [limit N] [after CURSOR]", "documents, about in the order of insertion", "list tasks limit 5"),
     row("find", "C [{filter}] [sort {json}] [project {json}] [limit N] [after CURSOR] [hint INDEX]",
         "documents that a filter lets through", "find tasks {\"state\": \"new\"} sort {\"priority\": -1} limit 5"),
+    row("search", "C TEXT [{filter}] [any] [index INDEX] [project {json}] [limit N]",
+        "documents whose texts have words, the best first; TEXT is a word, or in quotes",
+        "search tasks \"quick \\\"brown fox\\\" jump*\" limit 5"),
+    row("near", "C PATH [lon,lat] [{filter}] [within METRES] [project {json}] [limit N]",
+        "the documents nearest to a place", "near cities position [22.15,65.58] within 50000"),
     row("count", "C [{filter}]", "how many documents there are, or a filter lets through", "count tasks"),
     row("aggregate", "C [stages]", "rows that a pipeline makes of documents",
         "aggregate tasks [{\"$group\": {\"_id\": \"$state\", \"count\": {\"$sum\": 1}}}]"),
@@ -102,7 +108,7 @@ pub enum Setting {
 }
 
 /// A statement, understood.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Statement<'t> {
     /// Nothing but space or a comment.
     Nothing,
@@ -116,6 +122,8 @@ pub enum Statement<'t> {
     List(&'t str, Option<usize>, Option<&'t str>),
     /// `find C …`
     Find(&'t str, Question<'t>),
+    /// `search C …` or `near C …`
+    Ranked(&'t str, Ranked<'t>),
     /// `count C [{…}]`
     Count(&'t str, Option<Json<'t>>),
     /// `aggregate C […]`
@@ -166,6 +174,7 @@ impl<'t> Statement<'t> {
             Statement::Find(_, question) | Statement::Explain(_, question, _) => {
                 question.arguments()
             }
+            Statement::Ranked(_, ranked) => ranked.arguments(),
             Statement::Count(_, filter) => filter.into_iter().collect(),
             Statement::Swap(_, _, expected, update) => vec![expected, update],
             Statement::Create(_, json) => json.into_iter().collect(),
@@ -439,6 +448,8 @@ pub fn parse(text: &str) -> Result<Statement<'_>, Complaint> {
         "get" => Statement::Get(words.collection()?, words.id()?),
         "list" => words.list()?,
         "find" => words.find()?,
+        "search" => words.search()?,
+        "near" => words.near()?,
         "count" => words.count()?,
         "aggregate" => Statement::Aggregate(words.collection()?, words.json("stages […]")?),
         "explain" => words.explain()?,

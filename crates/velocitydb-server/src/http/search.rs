@@ -160,7 +160,7 @@ impl Question for Asked {
             Some(_) => return Err(invalid("require: all or any")),
         };
         TextQuery::parse(&text, require)
-            .map_err(|error| Problem::new("invalid_search", format!("text: {error}")))?;
+            .map_err(|error| Problem::new("invalid_search", error.to_string()))?;
         let highlight = question.take("highlight");
         Ok(Asked {
             text,

@@ -1,4 +1,5 @@
-//! Statements that ask: `find`, `count`, `explain`, `aggregate`, and those of indexes.
+//! Statements that ask: `find`, `search`, `near`, `count`, `explain`, `aggregate`, and those of
+//! indexes.
 
 use super::{Json, LIST_DOCUMENTS_MAX, Statement, Words};
 use crate::complaint::Complaint;
@@ -32,6 +33,62 @@ impl<'t> Question<'t> {
     }
 }
 
+/// A question for documents in an order of its own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ranked<'t> {
+    /// What they are sorted by.
+    pub wanted: Wanted<'t>,
+    /// Which documents.
+    pub filter: Option<Json<'t>>,
+    /// Which parts of them.
+    pub project: Option<Json<'t>>,
+    /// How many at most.
+    pub limit: Option<usize>,
+}
+
+/// What a [`Ranked`] question is about.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Wanted<'t> {
+    /// Words of texts.
+    Text {
+        /// What was typed: a word, or JSON text.
+        text: &'t str,
+        /// Whether one of the words is enough.
+        any: bool,
+        /// Which full-text index; `None`: the only one.
+        index: Option<&'t str>,
+    },
+    /// A place.
+    Place {
+        /// Where the points are.
+        path: &'t str,
+        /// The place.
+        point: Json<'t>,
+        /// Not farther than this, in metres.
+        within_m: Option<f64>,
+    },
+}
+
+impl<'t> Ranked<'t> {
+    /// Its JSON, in the order in which targets write it.
+    pub fn arguments(&self) -> Vec<Json<'t>> {
+        let point = match self.wanted {
+            Wanted::Text { .. } => None,
+            Wanted::Place { point, .. } => Some(point),
+        };
+        let all = [self.filter, self.project, point];
+        all.into_iter().flatten().collect()
+    }
+}
+
+/// What is meant by a word, or by JSON text in quotes.
+pub(crate) fn unquoted(text: &str) -> String {
+    match text.starts_with('"') {
+        true => serde_json::from_str(text).unwrap_or_default(),
+        false => text.to_owned(),
+    }
+}
+
 /// Whether a plan is only made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Explain {
@@ -53,6 +110,74 @@ impl<'t> Words<'t> {
         let name = self.collection()?;
         let (question, _) = self.question(Default::default())?;
         Ok(Statement::Find(name, question))
+    }
+
+    pub(super) fn search(&mut self) -> Result<Statement<'t>, Complaint> {
+        let name = self.collection()?;
+        let token = self.next("what to search for")?;
+        let text = token.text;
+        if token.is_json() {
+            let what = "what to search for is missing before this";
+            return Err(self.wrong(what.to_owned(), token.start));
+        }
+        if text.starts_with('"') && serde_json::from_str::<String>(text).is_err() {
+            let what = "expected a string as in JSON".to_owned();
+            return Err(self.wrong(what, token.start));
+        }
+        let (any, index) = (false, None);
+        self.ranked(name, Wanted::Text { text, any, index })
+    }
+
+    pub(super) fn near(&mut self) -> Result<Statement<'t>, Complaint> {
+        let (name, path) = (self.collection()?, self.word("the path of points")?);
+        let wanted = Wanted::Place {
+            path,
+            point: self.json("a place [lon,lat]")?,
+            within_m: None,
+        };
+        self.ranked(name, wanted)
+    }
+
+    /// What follows what is wanted.
+    fn ranked(
+        &mut self,
+        name: &'t str,
+        mut wanted: Wanted<'t>,
+    ) -> Result<Statement<'t>, Complaint> {
+        let filter = self.json_if_any("a filter {…}")?;
+        let (mut project, mut limit) = (None, None);
+        while let Some(token) = self.tokens.next() {
+            match (token.text, &mut wanted) {
+                ("any", Wanted::Text { any, .. }) => *any = true,
+                ("index", Wanted::Text { index, .. }) => *index = Some(self.word("an index")?),
+                ("within", Wanted::Place { within_m, .. }) => *within_m = Some(self.metres()?),
+                ("project", _) => project = Some(self.json("fields [\"…\"]")?),
+                ("limit", _) => limit = Some(self.limit()?),
+                (other, _) => {
+                    let what = format!("nothing is expected here, found `{other}`");
+                    return Err(self.wrong(what, token.start));
+                }
+            }
+        }
+        let ranked = Ranked {
+            wanted,
+            filter,
+            project,
+            limit,
+        };
+        Ok(Statement::Ranked(name, ranked))
+    }
+
+    fn metres(&mut self) -> Result<f64, Complaint> {
+        let number = self.next("a number of metres")?;
+        let parsed = number.text.parse().ok();
+        let parsed = parsed.filter(|metres: &f64| metres.is_finite() && *metres >= 0.0);
+        parsed.ok_or_else(|| {
+            self.wrong(
+                "expected a number of metres, 0 or more".to_owned(),
+                number.start,
+            )
+        })
     }
 
     pub(super) fn explain(&mut self) -> Result<Statement<'t>, Complaint> {
@@ -171,6 +296,39 @@ mod tests {
                 Explain::Analyze
             ))
         );
+        let text = r#""quick \"brown fox\"""#;
+        assert_eq!(unquoted(text), "quick \"brown fox\"");
+        let ranked = Ranked {
+            wanted: Wanted::Text {
+                text,
+                any: true,
+                index: Some("words"),
+            },
+            filter: json("{}", 31),
+            project: None,
+            limit: Some(2),
+        };
+        assert_eq!(
+            parse(&format!("search t {text} {{}} any index words limit 2")),
+            Ok(Statement::Ranked("t", ranked))
+        );
+        let ranked = Ranked {
+            wanted: Wanted::Place {
+                path: "at",
+                point: Json {
+                    text: "[1,2]",
+                    start: 10,
+                },
+                within_m: Some(5.5),
+            },
+            filter: None,
+            project: json("[\"a\"]", 35),
+            limit: None,
+        };
+        assert_eq!(
+            parse("near t at [1,2] within 5.5 project [\"a\"]"),
+            Ok(Statement::Ranked("t", ranked))
+        );
         // A collection may be called so, too.
         assert_eq!(parse("create index"), Ok(Statement::Create("index", None)));
         assert_eq!(parse("drop index"), Ok(Statement::Drop("index")));
@@ -191,6 +349,18 @@ mod tests {
             ("create index t", "an index {…} is missing"),
             ("drop index t by_a x", "nothing is expected here, found `x`"),
             ("aggregate t", "stages […] is missing"),
+            ("search t", "what to search for is missing"),
+            ("search t {}", "what to search for is missing before this"),
+            ("search t \"a\\x\"", "expected a string as in JSON"),
+            (
+                "search t fox within 5",
+                "nothing is expected here, found `within`",
+            ),
+            ("near t at", "a place [lon,lat] is missing"),
+            (
+                "near t at [1,2] within -1",
+                "expected a number of metres, 0 or more",
+            ),
         ] {
             assert_eq!(parse(text).unwrap_err().what(), what, "{text}");
         }

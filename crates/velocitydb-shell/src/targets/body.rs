@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::LIST_DOCUMENTS;
-use crate::statement::Question;
+use crate::statement::{Question, Ranked, Wanted, unquoted};
 
 /// Text for a reader of JSON, and which parts of it the user wrote.
 #[derive(Default)]
@@ -75,6 +75,41 @@ impl Body {
             }
         }
         body.with("}")
+    }
+
+    /// A search, or a question for what is near.
+    pub(super) fn ranked(ranked: &Ranked<'_>) -> Body {
+        let mut body = Body::default();
+        for (name, json) in [("filter", ranked.filter), ("project", ranked.project)] {
+            if let Some(json) = json {
+                body = body.member(name).argument(json.text);
+            }
+        }
+        let quoted = |text: &str| serde_json::Value::from(text).to_string();
+        match ranked.wanted {
+            Wanted::Text { text, any, index } => {
+                body = body.member("text").with(&quoted(&unquoted(text)));
+                if any {
+                    body = body.member("require").with("\"any\"");
+                }
+                if let Some(index) = index {
+                    body = body.member("index").with(&quoted(index));
+                }
+            }
+            Wanted::Place {
+                path,
+                point,
+                within_m,
+            } => {
+                body = body.member("point").argument(point.text);
+                body = body.member("path").with(&quoted(path));
+                if let Some(metres) = within_m {
+                    body = body.member("within_m").with(&metres.to_string());
+                }
+            }
+        }
+        let limit = ranked.limit.unwrap_or(LIST_DOCUMENTS);
+        body.member("limit").with(&limit.to_string()).with("}")
     }
 
     /// The beginning of a member of an object.

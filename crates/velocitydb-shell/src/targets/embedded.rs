@@ -5,18 +5,18 @@
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
-use velocitydb::query::{Filter, Find, Pipeline, Projection, QueryError};
+use velocitydb::query::{Filter, Find, Near, Pipeline, Projection, QueryError};
 use velocitydb::types::JsonError;
 use velocitydb::{
     AskedAlteration, Collection, Database, Document, EncryptionKeys, Error, Expected, IdError,
-    IndexDefinition, IndexStats, Input, Key, Options, PageRequest, Refusal, Swap, Update, Value,
-    id_must_be, id_of_text, id_of_value, take_metadata,
+    IndexDefinition, IndexStats, Input, Key, Options, PageRequest, Point, Refusal, Search, Swap,
+    Update, Value, id_must_be, id_of_text, id_of_value, take_metadata,
 };
 
 use super::body::{Body, byte_at, without_place};
 use super::{LIST_DOCUMENTS, Page, Target, TargetError};
 use crate::session::Format;
-use crate::statement::{Explain, Question};
+use crate::statement::{Explain, Question, Ranked, Wanted, unquoted};
 use crate::status::{CollectionStatus, Status};
 
 /// An open database.
@@ -309,6 +309,68 @@ impl Target for Embedded {
             documents: found.iter().map(show).collect(),
             next,
         })
+    }
+
+    fn ranked(&mut self, collection: &str, ranked: &Ranked<'_>) -> Result<Vec<Value>, TargetError> {
+        let view = self.collection(collection)?.view()?;
+        let (find, limit) = asked(&Question {
+            filter: ranked.filter,
+            project: ranked.project,
+            limit: ranked.limit,
+            ..Question::default()
+        })?;
+        let find = view.typed(find);
+        let (about, found): (_, Vec<(f64, Document)>) = match ranked.wanted {
+            Wanted::Text { text, any, index } => {
+                let mut search = Search::new(unquoted(text)).filter(find.filter.clone());
+                if any {
+                    search = search.any();
+                }
+                if let Some(index) = index {
+                    search = search.index(index);
+                }
+                let found = view.search(&search.limit(limit))?.into_iter();
+                let found = found.map(|found| (found.score, found.document));
+                ("_score", found.collect())
+            }
+            Wanted::Place {
+                path,
+                point,
+                within_m,
+            } => {
+                let invalid = |what: String| TargetError::new("invalid_query", what);
+                let path = path
+                    .parse()
+                    .map_err(|error| invalid(format!("path: {path:?} is no path: {error}")))?;
+                let point = serde_json::from_str(point.text).map_err(|_| {
+                    invalid(format!("expected a place [lon,lat], found {}", point.text))
+                });
+                let [lon, lat] = point?;
+                let point = Point::new(lon, lat).map_err(|error| {
+                    TargetError::new("invalid_point", format!("point: {error}"))
+                })?;
+                let mut near = Near::new(path, point, limit).filter(find.filter.clone());
+                if let Some(metres) = within_m {
+                    near = near.within_m(metres);
+                }
+                ("_distance_m", view.near(&near)?)
+            }
+        };
+        let projector = find.projector();
+        let show = |(number, document): (f64, Document)| {
+            let shown = match find.projection {
+                Projection::All => shown(&document),
+                _ => Value::Map(projector.row(&document)),
+            };
+            match shown {
+                Value::Map(mut map) => {
+                    map.insert(about.to_owned(), number.into());
+                    Value::Map(map)
+                }
+                other => other,
+            }
+        };
+        Ok(found.into_iter().map(show).collect())
     }
 
     fn aggregate(&mut self, collection: &str, stages: &str) -> Result<Vec<Value>, TargetError> {

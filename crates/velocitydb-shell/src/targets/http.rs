@@ -15,7 +15,7 @@ use super::embedded::already_exists;
 use super::{Page, Target, TargetError};
 use crate::figures::Figures;
 use crate::session::Format;
-use crate::statement::{Explain, Question};
+use crate::statement::{Explain, Question, Ranked, Wanted};
 use crate::status::{HealthAnswer, Status};
 
 /// The longest answer that is read.
@@ -315,6 +315,32 @@ impl Target for Http {
     fn find(&mut self, collection: &str, question: &Question<'_>) -> Result<Page, TargetError> {
         let path = format!("{}/find", collection_path(collection));
         page(self.value(Method::POST, &path, Some(&Body::question(question)))?)
+    }
+
+    fn ranked(&mut self, collection: &str, ranked: &Ranked<'_>) -> Result<Vec<Value>, TargetError> {
+        let (route, about) = match ranked.wanted {
+            Wanted::Text { .. } => ("search", "score"),
+            Wanted::Place { .. } => ("near", "distance_m"),
+        };
+        let path = format!("{}/{route}", collection_path(collection));
+        let body = Body::ranked(ranked);
+        let found = self.field(Method::POST, &path, Some(&body), "found")?;
+        let Value::Array(found) = found else {
+            return Err(strange("found"));
+        };
+        let one = |one| {
+            let Value::Map(mut one) = one else {
+                return Err(strange("found"));
+            };
+            match (one.remove("document"), one.remove(about)) {
+                (Some(Value::Map(mut document)), Some(number)) => {
+                    document.insert(format!("_{about}"), number);
+                    Ok(Value::Map(document))
+                }
+                _ => Err(strange("found")),
+            }
+        };
+        found.into_iter().map(one).collect()
     }
 
     fn aggregate(&mut self, collection: &str, stages: &str) -> Result<Vec<Value>, TargetError> {

@@ -15,7 +15,7 @@ pub use embedded::Embedded;
 pub use http::{Http, LoadMode};
 
 use crate::session::Format;
-use crate::statement::{Explain, Question};
+use crate::statement::{Explain, Question, Ranked};
 use crate::status::Status;
 
 /// Documents that `list` and `find` give when they do not say how many.
@@ -53,6 +53,10 @@ pub trait Target: Send {
 
     /// A page of documents that a question finds. Arguments of an error: those of the question.
     fn find(&mut self, collection: &str, question: &Question<'_>) -> Result<Page, TargetError>;
+
+    /// The documents that a search or a place finds, with `_score` or `_distance_m` among their
+    /// metadata. Arguments of an error: those of the question.
+    fn ranked(&mut self, collection: &str, ranked: &Ranked<'_>) -> Result<Vec<Value>, TargetError>;
 
     /// The rows that a pipeline makes.
     fn aggregate(&mut self, collection: &str, stages: &str) -> Result<Vec<Value>, TargetError>;

@@ -91,6 +91,7 @@ scripts!(
     metadata_is_not_written,
     questions_are_answered,
     swap_has_one_winner,
+    texts_and_places_are_found,
 );
 
 #[test]
@@ -100,4 +101,4 @@ fn every_script_is_run() {
     assert_eq!(files.count(), SCRIPTS);
 }
 
-const SCRIPTS: usize = 11;
+const SCRIPTS: usize = 12;

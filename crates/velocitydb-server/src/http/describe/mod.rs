@@ -23,7 +23,7 @@ use hyper::header::HeaderName;
 use serde_json::{Value as Json, json};
 use utoipa::openapi::path::{OperationBuilder, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, SchemaFormat, Type};
 use utoipa::openapi::{
     ComponentsBuilder, Content, HeaderBuilder, HttpMethod, InfoBuilder, License, OpenApiBuilder,
     PathItem, PathsBuilder, Ref, RefOr, Required, ResponseBuilder, Schema, tag::TagBuilder,
@@ -56,6 +56,10 @@ pub(super) enum Query {
     /// Any number from 0 on.
     Real,
     Text,
+    /// Text that a regular expression describes.
+    Pattern(&'static str),
+    /// A time of RFC 3339.
+    Time,
     Flag,
     OneOf(&'static [&'static str]),
 }
@@ -530,6 +534,11 @@ fn query_schema(kind: Query) -> Schema {
             .maximum((most < usize::MAX).then_some(most)),
         Query::Real => object.schema_type(Type::Number).minimum(Some(0)),
         Query::Text => object.schema_type(Type::String),
+        Query::Pattern(pattern) => object.schema_type(Type::String).pattern(Some(pattern)),
+        Query::Time => {
+            let format = SchemaFormat::KnownFormat(KnownFormat::DateTime);
+            object.schema_type(Type::String).format(Some(format))
+        }
         Query::Flag => object.schema_type(Type::Boolean),
         Query::OneOf(names) => object
             .schema_type(Type::String)
@@ -558,18 +567,21 @@ fn header_named(name: &str) -> Ref {
     Ref::new(format!("#/components/headers/{name}"))
 }
 
+/// Entity tags, or `*`.
+const TAGS_PATTERN: Query = Query::Pattern(r#"^(\*|(W/)?"[!#-+\--~]*"(, (W/)?"[!#-+\--~]*")*)$"#);
+
 /// Headers of requests, as `headers` reads them.
 #[rustfmt::skip]
 const HEADERS_IN: &[(&str, &str, Query)] = &[
-    ("X-Request-Id", "An id for the request, 1 to 128 visible characters: it comes back, and stands in the log", Query::Text),
+    ("X-Request-Id", "An id for the request, 1 to 128 visible characters: it comes back, and stands in the log", Query::Pattern("^[!-~]{1,128}$")),
     ("Velocity-Consistency", "How far the answer must agree with other nodes; `strong` unless it is said", Query::OneOf(&["local", "eventual", "quorum", "strong"])),
     ("Velocity-Durability", "What must have happened to the write before it is answered; the server's own level unless it is said", Query::OneOf(&["none", "memory", "os", "full"])),
     ("Last-Event-ID", "The position to go on behind, which wins over `after`: browsers send it when they come back", Query::Text),
-    ("Idempotency-Key", "1 to 255 visible characters: a write with a key is made once, however often it is sent; its outcome is kept for a day", Query::Text),
-    ("If-Match", "`*`, or entity tags: only if the document is in this state", Query::Text),
-    ("If-None-Match", "`*`, or for reads entity tags: only if the document is not there, or not in this state", Query::Text),
+    ("Idempotency-Key", "1 to 255 visible characters: a write with a key is made once, however often it is sent; its outcome is kept for a day", Query::Pattern("^[!-~]{1,255}$")),
+    ("If-Match", "`*`, or entity tags: only if the document is in this state", TAGS_PATTERN),
+    ("If-None-Match", "`*`, or for reads entity tags: only if the document is not there, or not in this state", TAGS_PATTERN),
     ("Velocity-Expires-In", "Seconds until the document expires", Query::Number(1, u32::MAX as usize)),
-    ("Velocity-Expires-At", "When the document expires, RFC 3339", Query::Text),
+    ("Velocity-Expires-At", "When the document expires, RFC 3339", Query::Time),
     ("Velocity-Expires", "`never`: whatever the collection says", Query::OneOf(&["never"])),
 ];
 
