@@ -156,6 +156,8 @@ def main():
     options = reader.parse_args()
     if not options.program.exists():
         raise SystemExit(f"{options.program} is not there: cargo build --package velocitydb-cli")
+    # Whoever ends this ends the server with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"seed {options.seed}, {options.examples} examples")
     programs = environment()
     with tempfile.TemporaryDirectory(prefix="velocitydb-fuzz-") as directory:
