@@ -180,10 +180,24 @@ impl Snapshot {
         index: &FieldIndex,
         range: &KeyRange,
         order: Order,
+        visit: impl FnMut(&[u8], Document) -> bool,
+    ) -> Result<(), Error> {
+        self.visit_wanted(collection, index, range, order, |_| true, visit)
+    }
+
+    /// As [`Snapshot::visit_range`], without the documents of entries that are not `wanted`: looking
+    /// at an entry is much cheaper than at its document.
+    pub fn visit_wanted(
+        &self,
+        collection: &Collection,
+        index: &FieldIndex,
+        range: &KeyRange,
+        order: Order,
+        wanted: impl FnMut(&[u8]) -> bool,
         mut visit: impl FnMut(&[u8], Document) -> bool,
     ) -> Result<(), Error> {
         let (table, at) = (&collection.table, self.index_of(collection));
-        table.visit_range(index, range, order, at, |entry, document| {
+        table.visit_range(index, range, order, at, wanted, |entry, document| {
             !self.0.given_up.load(Ordering::Acquire)
                 && (!document.is_live(self.0.time) || visit(entry, document))
         });

@@ -1,9 +1,10 @@
 //! The documents nearest to a place: by a geo index, or by looking at all.
 //!
 //! With an index the neighbours along its curve come first: as many as are wanted, on each side.
-//! The distance of the last of them bounds the search; the circle of that radius has all that are
-//! nearer. Tests: `places` in the embedded library's tests/it, against a plain sort.
+//! The nearest of them bound the search: the circle of that radius has all that are nearer. Of the
+//! other entries there, only those whose cell is near enough have their documents looked at. Tests: `places` in the embedded library's tests/it, against a plain sort.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use velocitydb_engine::catalog::{Collection, IndexKind};
@@ -109,45 +110,41 @@ impl Near {
             })?;
             return Ok(nearest.finish()?);
         };
-        let mut first = Found::new(self, memory);
+        // What has been looked at along the curve: from one entry to another.
+        let mut looked_at: [Option<Vec<u8>>; 2] = [None, None];
         let home = geo::cell(self.place).to_be_bytes().to_vec();
-        for (order, range) in [
-            (
-                Order::Forward,
-                KeyRange {
-                    from: home.clone(),
-                    to: None,
-                },
-            ),
-            (
-                Order::Backward,
-                KeyRange {
-                    from: Vec::new(),
-                    to: Some(home),
-                },
-            ),
-        ] {
+        let ways = [
+            (Order::Backward, None, Some(home.clone())),
+            (Order::Forward, Some(home), None),
+        ];
+        for ((order, from, to), end) in ways.into_iter().zip(&mut looked_at) {
             let (mut left, mut going) = (self.count, true);
-            snapshot.visit_range(collection, index, &range, order, |_, document| {
-                let counts = goes_on().then(|| first.offer(document)).flatten();
+            let from = from.unwrap_or_default();
+            let range = KeyRange { from, to };
+            snapshot.visit_range(collection, index, &range, order, |entry, document| {
+                let counts = goes_on().then(|| nearest.offer(document)).flatten();
                 going = counts.is_some();
                 left -= usize::from(counts == Some(true));
+                if left == 0 {
+                    *end = Some(entry.to_vec());
+                }
                 going && left > 0
             })?;
             if !going {
-                return Ok(first.finish()?);
+                return Ok(nearest.finish()?);
             }
         }
-        let radius_m = first.nearest.radius_m();
-        drop(first);
-        let bound = radius_m.unwrap_or(DISTANCE_MAX_M).min(self.distance_max_m);
         // A little more: what is rounded must not lose the last one.
-        let circle = Circle::new(self.place, (bound + 1.0).min(DISTANCE_MAX_M));
+        let circle = Circle::new(self.place, (nearest.bound_m() + 1.0).min(DISTANCE_MAX_M));
         let circle = circle.map_err(|error| QueryError::Area {
             class: error.class(),
             reason: error.to_string(),
         })?;
-        let mut going = true;
+        let [before, after] = looked_at;
+        let is_new = |entry: &[u8]| {
+            before.as_deref().is_some_and(|first| entry < first)
+                || after.as_deref().is_some_and(|last| entry > last)
+        };
         for cells in geo::cover(&circle.bounding_box(), COVER_RANGES) {
             let range = KeyRange {
                 from: cells.start().to_be_bytes().into(),
@@ -156,14 +153,18 @@ impl Near {
                     .checked_add(1)
                     .map(|end| end.to_be_bytes().into()),
             };
-            let order = Order::Forward;
-            snapshot.visit_range(collection, index, &range, order, |entry, document| {
+            let (order, bound) = (Order::Forward, Cell::new(nearest.bound_m()));
+            let wanted = |entry: &[u8]| {
                 let cell = entry
                     .first_chunk()
                     .map_or(0, |cell| u64::from_be_bytes(*cell));
-                let near = geo::distance_m(geo::point_of_cell(cell), self.place);
-                let offer = || near > bound + 1.0 || nearest.offer(document).is_some();
-                going = goes_on() && offer();
+                let near = || geo::distance_m(geo::point_of_cell(cell), self.place);
+                is_new(entry) && near() <= bound.get() + 1.0
+            };
+            let mut going = true;
+            snapshot.visit_wanted(collection, index, &range, order, wanted, |_, document| {
+                going = goes_on() && nearest.offer(document).is_some();
+                bound.set(nearest.bound_m());
                 going
             })?;
             if !going {
@@ -191,6 +192,12 @@ impl<'n> Found<'n> {
             kept: Kept::new(Allowance { limits, memory }),
             outcome: Ok(()),
         }
+    }
+
+    /// What is farther is of no use.
+    fn bound_m(&self) -> f64 {
+        let radius = self.nearest.radius_m().unwrap_or(DISTANCE_MAX_M);
+        radius.min(self.near.distance_max_m)
     }
 
     /// Offers a document; whether it counts. `None` once more are kept than may be.

@@ -36,7 +36,9 @@ pub(super) fn routes() -> Vec<Route> {
         .detail(
             "The body is the stages, or an object with them as `pipeline`. With `$out` at the end \
              the rows replace the content of a collection, which is created where it is not \
-             there; the answer is one row: `collection`, and `documents` that were written.",
+             there; the answer is one row: `collection`, and `documents` that were written. With \
+             `$merge` each row goes into a collection by its `_id`; the answer says how many were \
+             `inserted`, `replaced`, `merged` and `left`.",
         )
         .header_in("Velocity-Durability")
         .headers_out(&["Velocity-Durability"])
@@ -171,7 +173,7 @@ async fn aggregate(
     Ok(response)
 }
 
-/// A pipeline that ends with `$out`. Reading has the time of a query; the writes take as long as
+/// A pipeline that ends with `$out` or `$merge`. Reading has the time of a query; the writes take as long as
 /// they take, since half of them would be worse.
 async fn out(
     ask: Ask,
@@ -179,9 +181,15 @@ async fn out(
     view: CollectionView,
     pipeline: Pipeline,
 ) -> Result<Response, Problem> {
-    if ask.asked.idempotency_key.is_some() {
-        let what = "idempotency-key: $out makes several writes, and a key is for one; a pipeline \
-                    that is run again writes the same anew";
+    if let Some(output) = pipeline
+        .out()
+        .filter(|_| ask.asked.idempotency_key.is_some())
+    {
+        let what = format!(
+            "idempotency-key: {} makes several writes, and a key is for one; a pipeline that is run \
+             again writes the same anew",
+            output.stage()
+        );
         return Err(Problem::new("invalid_header", what));
     }
     let collection = ask.app.database.collection(&name)?;

@@ -316,6 +316,18 @@ fn rows_are_written_into_a_collection() {
     for header in [("idempotency-key", "k"), ("if-match", "*")] {
         ask(&[header], &sums).problem(400, "invalid_header");
     }
+    // `$merge` as well.
+    let merge =
+        json!([{ "$group": { "_id": "$third", "n": { "$max": "$n" } } }, { "$merge": "sums" }]);
+    let reply = ask(&headers, &merge);
+    let row = json!({ "collection": "sums", "inserted": 1, "replaced": 0, "merged": 2, "left": 0 });
+    assert_eq!(reply.json()["rows"], json!([row]), "{reply:?}");
+    assert_eq!(reply.header("velocity-durability"), "memory");
+    let told = ask(&[("idempotency-key", "k")], &merge).problem(400, "invalid_header");
+    assert!(
+        told["detail"].as_str().unwrap().contains("$merge"),
+        "{told}"
+    );
     // Without it the same request only reads, and takes no level of a write.
     let reads = json!([{ "$count": "n" }]);
     ask(&headers[..1], &reads).problem(400, "invalid_header");

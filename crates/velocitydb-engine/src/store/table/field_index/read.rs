@@ -341,13 +341,15 @@ impl Table {
     /// Calls `visit` with the entries of a range of an ordered index that the state at `at` has,
     /// each with its document, in order or backwards, until it answers `false`. A document whose
     /// array has several elements in the range is given once for each: `elements` of the
-    /// definition. The caller keeps the state from being reclaimed.
+    /// definition. Of entries that are not `wanted` no document is looked at. The caller keeps the
+    /// state from being reclaimed.
     pub(crate) fn visit_range(
         &self,
         index: &FieldIndex,
         range: &KeyRange,
         order: Order,
         at: u64,
+        mut wanted: impl FnMut(&[u8]) -> bool,
         mut visit: impl FnMut(&[u8], Document) -> bool,
     ) {
         let Entries::Ordered(entries) = &index.entries else {
@@ -368,11 +370,19 @@ impl Table {
                 (Some(last), Order::Backward) => left.to = Bound::Excluded(last),
                 (None, _) => {}
             }
+            let (mut looked_at, mut next) = (0, None);
             let ended = entries.visit(&left, order, guard, &mut |entry| {
-                bytes.extend_from_slice(entry);
-                ends.push(bytes.len());
-                self.rows.prefetch(row_of(entry), guard);
-                ends.len() < step
+                if wanted(entry) {
+                    bytes.extend_from_slice(entry);
+                    ends.push(bytes.len());
+                    self.rows.prefetch(row_of(entry), guard);
+                }
+                looked_at += 1;
+                let more = ends.len() < step && looked_at < STEP;
+                if !more {
+                    next = Some(entry.to_vec());
+                }
+                more
             });
             step = STEP.min(2 * step);
             let mut start = 0;
@@ -394,8 +404,7 @@ impl Table {
             if ended {
                 return;
             }
-            let before = ends.len().checked_sub(2).map_or(0, |at| ends[at]);
-            last = Some(bytes[before..].to_vec());
+            last = next;
         }
     }
 
