@@ -157,7 +157,7 @@ impl CollectionView {
         }
         let mut scratch = Scratch::default();
         let work = RefCell::new(Work {
-            gate: Gate::new(self.interrupt.as_ref()),
+            gate: Gate::new(self.interrupt.as_ref(), &search.filter),
             index: 0,
             kept: Kept::new(search.limits.of_all(&self.view.memory)),
             outcome: Ok(()),

@@ -25,21 +25,29 @@ pub struct CollectionView {
 /// Says whether a query may go on.
 pub(crate) type Interrupt = Arc<dyn Fn() -> Result<(), Error> + Send + Sync>;
 
-/// Documents that a query reaches between two questions whether it may go on.
+/// Documents that a query reaches between two questions whether it may go on …
 const INTERRUPT_EVERY: u32 = 256;
+/// … where it reads the words of each.
+const INTERRUPT_EVERY_TEXT: u32 = 8;
 
 /// Asks an interrupt, before the first document and then every [`INTERRUPT_EVERY`], whether a query
 /// may go on, and keeps what it said when it may not.
 pub(crate) struct Gate<'i> {
     interrupt: Option<&'i Interrupt>,
+    every: u32,
     reached: u32,
     pub(crate) outcome: Result<(), Error>,
 }
 
 impl<'i> Gate<'i> {
-    pub(crate) fn new(interrupt: Option<&'i Interrupt>) -> Gate<'i> {
+    /// For a query that asks a filter of each document.
+    pub(crate) fn new(interrupt: Option<&'i Interrupt>, filter: &Filter) -> Gate<'i> {
         Gate {
             interrupt,
+            every: match filter.texts() {
+                0 => INTERRUPT_EVERY,
+                _ => INTERRUPT_EVERY_TEXT,
+            },
             reached: 0,
             outcome: Ok(()),
         }
@@ -61,7 +69,7 @@ impl<'i> Gate<'i> {
             return true;
         }
         self.reached = self.reached.wrapping_add(1);
-        match self.reached.is_multiple_of(INTERRUPT_EVERY) {
+        match self.reached.is_multiple_of(self.every) {
             true => self.asks(),
             false => self.outcome.is_ok(),
         }
@@ -100,8 +108,8 @@ impl CollectionView {
         })
     }
 
-    /// The same; its queries ask before the first document that they reach, and then every 256,
-    /// whether they may go on, and end with the error that they are given.
+    /// The same; its queries ask before the first document that they reach, and then every 256 (every
+    /// 8 where the words of texts are read), whether they may go on, and end with the error that they are given.
     #[must_use]
     pub fn interrupted_by(
         self,
@@ -200,7 +208,7 @@ impl CollectionView {
     ) -> Result<Plan, Failure> {
         let plan = self.plan(find)?;
         let reach = |visit: &mut dyn FnMut(Document) -> bool| {
-            self.reach(&plan, visit).map_err(Failure::Engine)
+            self.reach(find, &plan, visit).map_err(Failure::Engine)
         };
         find.answer::<Failure>(&plan, meter, Some(&self.view.memory), reach, visit)?;
         Ok(plan)
@@ -216,8 +224,13 @@ impl CollectionView {
     }
 
     /// Calls `visit` with each document that a plan reaches, until it answers `false`.
-    fn reach(&self, plan: &Plan, visit: &mut dyn FnMut(Document) -> bool) -> Result<(), Error> {
-        let gate = RefCell::new(Gate::new(self.interrupt.as_ref()));
+    fn reach(
+        &self,
+        find: &Find,
+        plan: &Plan,
+        visit: &mut dyn FnMut(Document) -> bool,
+    ) -> Result<(), Error> {
+        let gate = RefCell::new(Gate::new(self.interrupt.as_ref(), &find.filter));
         if gate.borrow_mut().asks() {
             let goes_on = &mut || gate.borrow_mut().asks();
             let visit = &mut |document| gate.borrow_mut().passes() && visit(document);
@@ -261,7 +274,7 @@ impl CollectionView {
         let distinct = || {
             let plan = self.plan(find)?;
             find.distinct(path.clone(), Some(&self.view.memory), |visit| {
-                self.reach(&plan, visit).map_err(Failure::Engine)
+                self.reach(find, &plan, visit).map_err(Failure::Engine)
             })
         };
         distinct().map_err(Error::from)
@@ -269,7 +282,7 @@ impl CollectionView {
 
     /// The documents nearest to a place, the nearest first, each with its distance in metres.
     pub fn near(&self, near: &query::Near) -> Result<Vec<(f64, Document)>, Error> {
-        let mut gate = Gate::new(self.interrupt.as_ref());
+        let mut gate = Gate::new(self.interrupt.as_ref(), &near.filter);
         if !gate.asks() {
             return gate.outcome.map(|()| Vec::new());
         }

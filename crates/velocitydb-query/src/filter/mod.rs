@@ -352,8 +352,8 @@ impl Filter {
         self.check_for(Kind::Documents)
     }
 
-    /// How many conditions on texts there are.
-    pub(crate) fn texts(&self) -> usize {
+    /// How many conditions on texts there are: each takes time in proportion to a text.
+    pub fn texts(&self) -> usize {
         match self {
             Filter::Text(..) => 1,
             Filter::And(filters) | Filter::Or(filters) => filters.iter().map(Filter::texts).sum(),

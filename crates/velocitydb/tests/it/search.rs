@@ -208,6 +208,21 @@ fn a_search_ends_when_it_is_told_to() {
 #[test]
 fn a_find_by_words_ends_when_it_is_told_to() {
     let texts = many();
+    let scan = Find::new(Filter::text("body", "common", Language::English));
+    let explained = texts.view().unwrap().explain(&scan).unwrap().to_string();
+    assert!(
+        explained.contains("scan") && !explained.contains("index"),
+        "{explained}"
+    );
+    let asked = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&asked);
+    let view = texts.view().unwrap().interrupted_by(move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    });
+    assert_eq!(view.find(&scan).unwrap().len(), 2000);
+    assert_eq!(asked.load(Ordering::Relaxed), 1 + 2000 / 8);
+
     for (query, asked_at_least) in [("common", 7), ("a*", 7), ("zzzzzz~1", 7), ("a1000~2", 7)] {
         let find = Find::new(Filter::text("body", query, Language::Simple));
         let explained = texts.view().unwrap().explain(&find).unwrap().to_string();
