@@ -7,6 +7,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use velocitydb::query::{Direction, Filter, Find, Group, Hint, Near, Pipeline, Stage};
+#[cfg(feature = "full-text")]
 use velocitydb::text::Language;
 use velocitydb::{
     Collection, CollectionView, Database, Definition, Document, IndexDefinition, Options, Path,
@@ -46,8 +47,11 @@ fn indexes() -> Vec<IndexDefinition> {
         IndexDefinition::hash("hash_tags", [field("tags").elements()]),
         IndexDefinition::btree("some_a", [path("a")]).only(only("b > 2")),
         IndexDefinition::hash("some_hash", [path("s")]).only(only("a = 1")),
+        #[cfg(feature = "full-text")]
         IndexDefinition::full_text("words", [path("text")], "english"),
+        #[cfg(feature = "full-text")]
         IndexDefinition::full_text("plain_words", [path("text"), path("s")], "simple"),
+        #[cfg(feature = "full-text")]
         IndexDefinition::full_text("some_words", [path("text")], "english").only(only("a = 1")),
     ]
 }
@@ -120,6 +124,12 @@ fn random_text(random: &mut StdRng) -> Value {
     }
 }
 
+#[cfg(not(feature = "full-text"))]
+fn text_condition(random: &mut StdRng) -> Filter {
+    Filter::prefix("text", word(random))
+}
+
+#[cfg(feature = "full-text")]
 fn text_condition(random: &mut StdRng) -> Filter {
     let (a, b) = (
         *WORDS.choose(random).unwrap(),
