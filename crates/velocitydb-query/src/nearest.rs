@@ -20,7 +20,7 @@ use crate::limits::{Allowance, Kept, Limits};
 use crate::memory::QueryMemory;
 
 /// How many parts of the index the circle is covered by.
-const COVER_RANGES: usize = 8;
+const COVER_RANGES: usize = 4;
 
 /// A question for the documents nearest to a place.
 #[derive(Debug, Clone, PartialEq)]

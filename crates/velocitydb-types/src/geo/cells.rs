@@ -28,26 +28,24 @@ const SIDE: f64 = 4_294_967_296.0;
 /// Neighbours mostly have near cells; the order of cells is that of their big-endian bytes.
 pub fn cell(point: Point) -> u64 {
     let (column, row) = (column(point.lon()), row(point.lat()));
-    let mut turn = Turn::default();
-    let mut code = 0;
-    for bit in (0..32).rev() {
-        let quarter = turn.quarter(column >> bit & 1, row >> bit & 1);
-        turn = turn.within(quarter);
-        code = code << 2 | u64::from(quarter);
+    let (mut turn, mut code) = (0, 0);
+    for bits in (0..32).step_by(2).rev() {
+        let place = (column >> bits & 3) << 2 | row >> bits & 3;
+        let (quarters, next) = CELLS[turn][place as usize];
+        code = code << 4 | u64::from(quarters);
+        turn = usize::from(next);
     }
     code
 }
 
 /// The middle of a cell, within [`CELL_ERROR_M`] of every point in it.
 pub fn point_of_cell(cell: u64) -> Point {
-    let mut turn = Turn::default();
-    let (mut column, mut row) = (0_u32, 0_u32);
-    for bit in (0..32).rev() {
-        let quarter = (cell >> (2 * bit)) as u32 & 3;
-        let (right, upper) = turn.place(quarter);
-        turn = turn.within(quarter);
-        column = column << 1 | right;
-        row = row << 1 | upper;
+    let (mut turn, mut column, mut row) = (0, 0_u32, 0_u32);
+    for bits in (0..64).step_by(4).rev() {
+        let (place, next) = PLACES[turn][(cell >> bits) as usize & 15];
+        column = column << 2 | u32::from(place >> 2);
+        row = row << 2 | u32::from(place & 3);
+        turn = usize::from(next);
     }
     let degrees = |index: u32, all: f64| (f64::from(index) + 0.5) * (all / SIDE) - all / 2.0;
     Point::new(degrees(column, 360.0), degrees(row, 180.0))
@@ -137,9 +135,44 @@ struct Turn {
     flipped: u32,
 }
 
+/// By turn ([`Turn::number`]) and place, two bits each of column and row: which quarters of the
+/// curve those are, two bits each, and the turn within. Two levels at once.
+static CELLS: [[(u8, u8); 16]; 4] = tables().0;
+
+/// The inverse: from quarters to the place.
+static PLACES: [[(u8, u8); 16]; 4] = tables().1;
+
+type Table = [[(u8, u8); 16]; 4];
+
+const fn tables() -> (Table, Table) {
+    let (mut cells, mut places) = ([[(0, 0); 16]; 4], [[(0, 0); 16]; 4]);
+    let mut at = 0;
+    while at < 64 {
+        let (number, place) = (at / 16, at % 16);
+        let turn = Turn {
+            swapped: number as u32 >> 1,
+            flipped: number as u32 & 1,
+        };
+        let (column, row) = (place as u32 >> 2, place as u32 & 3);
+        let outer = turn.quarter(column >> 1, row >> 1);
+        let within = turn.within(outer);
+        let inner = within.quarter(column & 1, row & 1);
+        let next = within.within(inner).number();
+        let quarters = (outer << 2 | inner) as u8;
+        cells[number][place] = (quarters, next);
+        places[number][quarters as usize] = (place as u8, next);
+        at += 1;
+    }
+    (cells, places)
+}
+
 impl Turn {
+    const fn number(self) -> u8 {
+        (self.swapped << 1 | self.flipped) as u8
+    }
+
     /// Which quarter of the curve, 0 to 3, is at the left or right (0, 1), the lower or upper.
-    fn quarter(self, right: u32, upper: u32) -> u32 {
+    const fn quarter(self, right: u32, upper: u32) -> u32 {
         let change = (right ^ upper) & self.swapped;
         let (right, upper) = (right ^ change ^ self.flipped, upper ^ change ^ self.flipped);
         (3 * right) ^ upper
@@ -154,10 +187,10 @@ impl Turn {
     }
 
     /// How the curve goes through one of its quarters.
-    fn within(self, quarter: u32) -> Self {
+    const fn within(self, quarter: u32) -> Self {
         Self {
-            swapped: self.swapped ^ u32::from(quarter == 0 || quarter == 3),
-            flipped: self.flipped ^ u32::from(quarter == 3),
+            swapped: self.swapped ^ (quarter == 0 || quarter == 3) as u32,
+            flipped: self.flipped ^ (quarter == 3) as u32,
         }
     }
 }

@@ -23,6 +23,9 @@ use crate::store::table::Table;
 const STEP_FIRST: usize = 8;
 const STEP: usize = 64;
 
+/// Room for the entries of most steps.
+const STEP_BYTES: usize = 512;
+
 /// Different keys that are looked for, one by one, to guess how many there are.
 const DISTINCT_LOOKS: usize = 100;
 
@@ -358,7 +361,7 @@ impl Table {
         let mut spare = Vec::new();
         let mut last: Option<Vec<u8>> = None;
         // The entries of a step, one after the other, and where each ends.
-        let (mut bytes, mut ends) = (Vec::new(), Vec::with_capacity(STEP));
+        let (mut bytes, mut ends) = (Vec::with_capacity(STEP_BYTES), Vec::with_capacity(STEP));
         let mut step = STEP_FIRST;
         loop {
             let guard = &pin();
