@@ -7,10 +7,11 @@
 //!
 //! In reading order: [`measure`] (rounds, ratios, the report), [`data`] (documents and ids),
 //! [`embedded`] (the library against bare structures of the language), [`query`] (queries against
-//! SQLite and DuckDB).
+//! SQLite and DuckDB), [`http`] (the HTTP door against a bare route).
 
 pub mod data;
 pub mod embedded;
+pub mod http;
 pub mod measure;
 pub mod query;
 

@@ -5,10 +5,11 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use velocitydb::{Database, Options};
-use velocitydb_bench::{BenchError, embedded, query};
+use velocitydb_bench::{BenchError, embedded, http, query};
 
 use crate::failure::Failure;
 
@@ -25,6 +26,24 @@ enum Benchmark {
     Embedded(Chosen),
     /// Queries by index and groups, against SQLite and DuckDB where they are there
     Query(Chosen),
+    /// The HTTP door against a bare axum route that answers the same; wrk makes the load
+    Http {
+        #[command(flatten)]
+        chosen: Chosen,
+
+        /// How long each side is asked in a round
+        #[arg(long, value_name = "N", default_value_t = 5)]
+        #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
+        seconds: u64,
+    },
+    /// The bare route of `http`, until it is killed
+    #[command(hide = true)]
+    BareRoute {
+        /// What it answers to reads
+        read: String,
+        /// What it answers to inserts
+        written: String,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -63,6 +82,21 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
                 airports: db.collection("airports")?,
             };
             report(out, |print| query::run(&subject, print))
+        }
+        Benchmark::Http { chosen, seconds } => {
+            let subject = http::Subject {
+                options: chosen.options(http::GROUPS.iter().map(|(name, _)| *name))?,
+                round: Duration::from_secs(seconds),
+                program: std::env::current_exe()?,
+            };
+            report(out, |print| http::run(&subject, print))
+        }
+        Benchmark::BareRoute { read, written } => {
+            let answers = http::Answers { read, written };
+            let mut told = Ok(());
+            let served = http::serve_bare(answers, |address| told = writeln!(out, "{address}"));
+            served.map_err(|error| Failure::new(error.to_string()))?;
+            Ok(told?)
         }
     }
 }

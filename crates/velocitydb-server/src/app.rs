@@ -118,7 +118,7 @@ impl App {
     }
 
     /// Admits a request, unless too many are worked on.
-    pub(crate) fn admit(&self) -> Result<Slot, Problem> {
+    pub(crate) fn admit(&self, live: &Live) -> Result<Slot, Problem> {
         let request = Arc::clone(&self.requests)
             .try_acquire_owned()
             .map_err(|_| {
@@ -128,7 +128,7 @@ impl App {
                     format!("{max} requests are being worked on: try again"),
                 )
             })?;
-        Ok(self.slot(request))
+        Ok(self.slot(request, live))
     }
 
     /// Admits a stream of changes, unless too many are open.
@@ -145,10 +145,10 @@ impl App {
             let what = format!("{max} streams of changes are open: close some, or try again");
             Problem::new("too_many_streams", what)
         })?;
-        Ok(self.slot(stream))
+        Ok(self.slot(stream, &self.live()))
     }
 
-    fn slot(&self, counted: OwnedSemaphorePermit) -> Slot {
+    fn slot(&self, counted: OwnedSemaphorePermit, live: &Live) -> Slot {
         let held = Held {
             _counted: counted,
             room: Arc::clone(&self.room),
@@ -157,14 +157,14 @@ impl App {
         };
         Slot {
             held: Some(Arc::new(held)),
-            ..self.exempt()
+            ..self.exempt(live)
         }
     }
 
     /// A slot for requests that are answered however many others there are.
-    pub(crate) fn exempt(&self) -> Slot {
+    pub(crate) fn exempt(&self, live: &Live) -> Slot {
         Slot {
-            deadline: Instant::now() + self.live().request_timeout,
+            deadline: Instant::now() + live.request_timeout,
             held: None,
         }
     }

@@ -6,7 +6,7 @@
 //! shows what the server and the engine count; `slow` keeps the slow operations; `transactions` keeps those
 //! that clients have open, `streams` the streams of changes; [`Reloader`]
 //! changes settings while the server runs; [`init_logging`] sets the logs up; `progress`
-//! closes connections whose clients take nothing.
+//! closes connections whose clients take nothing, `timer` those that do not ask.
 //!
 //! Invariants: a listener turns bytes into calls and back and decides nothing about data; a call
 //! that may wait for a disk, or that takes longer than some microseconds, runs where blocking is
@@ -29,6 +29,7 @@ mod server;
 mod slow;
 mod streams;
 mod system;
+mod timer;
 mod transactions;
 
 pub use config::{ServerConfig, ServerError};

@@ -65,14 +65,14 @@ impl prometheus_client::encoding::EncodeLabelValue for MethodLabel {
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
-    route: String,
+    route: &'static str,
     method: MethodLabel,
     status: u16,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RouteLabels {
-    route: String,
+    route: &'static str,
     method: MethodLabel,
 }
 
@@ -126,12 +126,14 @@ impl Metrics {
     }
 
     /// Counts an answered request. `route` is a pattern, never a path: there are few.
-    pub(crate) fn request(&self, route: &str, method: MethodLabel, status: u16, took: Duration) {
-        let route = route.to_owned();
-        let labels = RouteLabels {
-            route: route.clone(),
-            method,
-        };
+    pub(crate) fn request(
+        &self,
+        route: &'static str,
+        method: MethodLabel,
+        status: u16,
+        took: Duration,
+    ) {
+        let labels = RouteLabels { route, method };
         self.durations
             .get_or_create(&labels)
             .observe(took.as_secs_f64());

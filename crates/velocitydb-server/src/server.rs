@@ -17,7 +17,7 @@ use axum::Router;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::AsyncWriteExt;
@@ -34,6 +34,7 @@ use crate::metrics::Metrics;
 use crate::progress::Progressing;
 use crate::reload::Reloader;
 use crate::system;
+use crate::timer::HeadTimer;
 
 /// A running server. Dropped without [`Server::shutdown`], it stops accepting and closes its
 /// connections, and the database is left to its other owners.
@@ -313,7 +314,7 @@ impl Accepting {
         }
         let mut builder = http1::Builder::new();
         builder
-            .timer(TokioTimer::new())
+            .timer(HeadTimer::new())
             .header_read_timeout(live.idle_timeout);
         let stream = Progressing::new(stream, live.write_timeout);
         let service = TowerToHyperService::new(self.service.clone());

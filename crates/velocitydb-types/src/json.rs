@@ -23,6 +23,7 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
 use crate::error::ErrorClass;
+use crate::ids::Uuid;
 use crate::number::Number;
 use crate::raw::{RawArray, RawMap, RawValue};
 use crate::view::View;
@@ -51,8 +52,8 @@ impl JsonError {
 }
 
 /// Appends a value as JSON text.
-pub fn write_json(value: RawValue<'_>, out: &mut Vec<u8>) {
-    write_view(&View::from(value), out);
+pub fn write_json<'a>(value: impl Into<View<'a>>, out: &mut Vec<u8>) {
+    write_view(&value.into(), out);
 }
 
 fn write_view(value: &View<'_>, out: &mut Vec<u8>) {
@@ -95,7 +96,10 @@ impl Serialize for View<'_> {
             View::Str(bytes) => serializer.serialize_str(text(bytes)),
             View::Date(date) => serializer.collect_str(date),
             View::Time(time) => serializer.collect_str(time),
-            View::Uuid(uuid) => serializer.collect_str(uuid),
+            View::Uuid(uuid) => {
+                let mut text = Uuid::encode_buffer();
+                serializer.serialize_str(uuid.hyphenated().encode_lower(&mut text))
+            }
             View::Bytes(bytes) => serializer.collect_str(&Base64Display::new(bytes, &BASE64)),
             View::Point(point) => {
                 let mut map = serializer.serialize_map(Some(2))?;
@@ -164,7 +168,7 @@ serialize_by_view!(RawValue, RawMap, RawArray);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DEPTH_MAX, Date, Decimal, Fields, Point, Timestamp, Uuid, Value};
+    use crate::{DEPTH_MAX, Date, Decimal, Fields, Point, Timestamp, Value};
 
     #[test]
     fn each_type_has_its_form() {

@@ -134,10 +134,30 @@ fn days_of_month(year: i64, month: u32) -> u32 {
     }
 }
 
+/// Writes a number, with zeros before it, over all of `digits`.
+fn put_digits(digits: &mut [u8], mut number: u64) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+}
+
+/// Writes text that was put together from digits: many answers are full of times, and the
+/// formatting of numbers takes several times as long.
+fn write_ascii(f: &mut fmt::Formatter<'_>, text: &[u8]) -> fmt::Result {
+    f.write_str(std::str::from_utf8(text).expect("digits and signs are ASCII"))
+}
+
 fn write_date(f: &mut fmt::Formatter<'_>, date: Date) -> fmt::Result {
     let (year, month, day) = date.ymd();
-    match year {
-        0..=9999 => write!(f, "{year:04}-{month:02}-{day:02}"),
+    match u64::try_from(year) {
+        Ok(year @ 0..=9999) => {
+            let mut text = *b"0000-00-00";
+            put_digits(&mut text[..4], year);
+            put_digits(&mut text[5..7], month.into());
+            put_digits(&mut text[8..], day.into());
+            write_ascii(f, &text)
+        }
         // Sign and at least four digits.
         _ => write!(f, "{year:+05}-{month:02}-{day:02}"),
     }
@@ -152,15 +172,22 @@ impl fmt::Display for Date {
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_date(f, self.date())?;
-        let micros = self.micros_of_day();
+        let micros = self.micros_of_day().unsigned_abs();
         let seconds = micros / 1_000_000;
-        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-        write!(f, "T{hour:02}:{minute:02}:{second:02}")?;
+        let mut text = *b"T00:00:00.000000";
+        put_digits(&mut text[1..3], seconds / 3600);
+        put_digits(&mut text[4..6], seconds / 60 % 60);
+        put_digits(&mut text[7..9], seconds % 60);
         let fraction = micros % 1_000_000;
-        if fraction != 0 {
-            let digits = format!("{fraction:06}");
-            write!(f, ".{}", digits.trim_end_matches('0'))?;
-        }
+        put_digits(&mut text[10..], fraction);
+        let end = match fraction {
+            0 => 9,
+            _ => text
+                .iter()
+                .rposition(|digit| *digit != b'0')
+                .map_or(9, |last| last + 1),
+        };
+        write_ascii(f, &text[..end])?;
         f.write_str("Z")
     }
 }

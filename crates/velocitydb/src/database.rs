@@ -5,17 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use smallvec::SmallVec;
-use velocitydb_engine::catalog::{Collection as Runtime, CollectionId, Definition};
+use velocitydb_engine::catalog::{Collection as Runtime, CollectionId, Definition, Persistence};
 use velocitydb_engine::changes::VisibleWatch;
 use velocitydb_engine::command::{Command, Mode, Operation, Refusal, Write};
 use velocitydb_engine::log::FlushLevel;
 use velocitydb_engine::snapshot::Snapshot;
 use velocitydb_engine::transaction::{Isolation, Transaction};
 use velocitydb_engine::{
-    Durability, Engine, EngineOptions, EngineStats, Error, Recovery, Rekey, StorageMode, Written,
+    Document, Durability, Engine, EngineOptions, EngineStats, Error, Recovery, Rekey, StorageMode,
+    Written,
 };
 use velocitydb_query::QueryMemory;
-use velocitydb_types::Timestamp;
+use velocitydb_types::{Key, Timestamp};
 
 use crate::background::{Alarm, Workers};
 use crate::batch::{self, Batch, BatchAnswer, Step};
@@ -44,6 +45,17 @@ pub(crate) struct Inner {
     pub(crate) loading: parking_lot::Mutex<()>,
     // Last: the threads end before what they use goes.
     workers: parking_lot::Mutex<Option<Workers>>,
+}
+
+/// What [`Database::read`] has found.
+#[derive(Debug, Clone)]
+pub struct Read {
+    /// The id that was made.
+    pub key: Key,
+    /// The document, if there is one.
+    pub document: Option<Document>,
+    /// The log index whose state this is.
+    pub index: u64,
 }
 
 /// The answer to a call that changes something.
@@ -197,6 +209,35 @@ impl Database {
     /// A handle to a collection.
     pub fn collection(&self, name: &str) -> Result<Collection, Error> {
         Collection::new(Arc::clone(&self.0), name)
+    }
+
+    /// Reads one document now, for a caller that has the collection's name and no handle. `key`
+    /// makes the id by what the collection is.
+    ///
+    /// # Errors
+    /// What `key` answers; there is no such collection; the call comes too late.
+    pub fn read<E: From<Error>>(
+        &self,
+        collection: &str,
+        call: &Call,
+        key: impl FnOnce(&Definition) -> Result<Key, E>,
+    ) -> Result<Read, E> {
+        let now = self.0.begin(call)?;
+        let engine = &self.0.engine;
+        // Before the document is looked for: what is found was the newest at this index too,
+        // unless it was written later.
+        let index = engine.visible_index();
+        let runtime = self.0.runtime(collection)?;
+        let key = key(&runtime.definition)?;
+        let document = engine.get(&runtime, key.as_bytes(), || now);
+        let logged = runtime.definition.persistence == Persistence::Logged;
+        let later = document.as_ref().filter(|_| logged);
+        let index = later.map_or(index, |document| document.meta().index.max(index));
+        Ok(Read {
+            key,
+            document,
+            index,
+        })
     }
 
     /// The definitions of all collections, by name.

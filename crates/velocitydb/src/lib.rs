@@ -52,7 +52,7 @@ pub use builder::{Query, QueryPage};
 pub use changes::{Change, Changes, ChangesRequest, Crossing};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use collection::{Collection, CollectionStats, Swap};
-pub use database::{Answer, Database, Health, View};
+pub use database::{Answer, Database, Health, Read, View};
 pub use doors::{AskedAlteration, Described, DescribedBytes, METADATA, take_metadata};
 pub use encryption::{KeyFile, read_key_file};
 pub use id_text::{IdError, id_must_be, id_of_text, id_of_value};

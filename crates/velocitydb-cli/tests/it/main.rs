@@ -75,3 +75,27 @@ fn benchmarks_run() {
     let (error, _) = velocitydb(&["bench", "embedded", "--only", "nothing"]).fails(2);
     assert!(error.contains("there are get, "), "{error}");
 }
+
+/// Both sides are started and asked, and what was inserted is counted.
+#[test]
+fn the_benchmark_of_http_runs_where_wrk_is() {
+    let arguments = [
+        "bench",
+        "http",
+        "--rounds",
+        "1",
+        "--seconds",
+        "1",
+        "--documents",
+        "100",
+    ];
+    if std::process::Command::new("wrk").output().is_err() {
+        let (error, _) = velocitydb(&arguments).fails(1);
+        assert!(error.contains("apt-get install wrk"), "{error}");
+        return;
+    }
+    let report = velocitydb(&arguments).succeeds();
+    for figure in ["| document by id, ", "| insert at `os`, "] {
+        assert!(report.contains(figure), "{report}");
+    }
+}

@@ -6,15 +6,18 @@
 //! are on what they are when they are not. Imports read theirs themselves.
 //! Tests: tests/it/coding.rs.
 
+use std::convert::Infallible;
+use std::future::ready;
 use std::io::Read;
 use std::time::Duration;
 
-use axum::http::Response;
-use hyper::Method;
+use axum::response::Response;
 use hyper::body::Body;
-use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
+use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue};
+use hyper::{Method, Request};
+use tower::{ServiceExt, service_fn};
 use tower_http::CompressionLevel;
-use tower_http::compression::{CompressionLayer, Predicate};
+use tower_http::compression::{Compression, Predicate};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::describe;
@@ -27,11 +30,32 @@ const WINDOW_LOG_MAX: u32 = 23;
 /// How long a browser may keep what it was told of an origin.
 const CORS_KEPT: Duration = Duration::from_secs(3600);
 
-/// Compresses answers.
-pub(super) fn compression() -> CompressionLayer<Whole> {
-    CompressionLayer::new()
-        .quality(CompressionLevel::Fastest)
-        .compress_when(Whole)
+/// The encodings of an answer that a client takes.
+pub(super) struct Accepted(Vec<HeaderValue>);
+
+impl Accepted {
+    pub(super) fn of(headers: &HeaderMap) -> Accepted {
+        Accepted(headers.get_all(ACCEPT_ENCODING).iter().cloned().collect())
+    }
+
+    /// Compresses an answer, when it is worth it.
+    pub(super) async fn compress(self, response: Response) -> Response {
+        if self.0.is_empty() && !Whole.should_compress(&response) {
+            return response;
+        }
+        let mut request = Request::new(());
+        for value in self.0 {
+            request.headers_mut().append(ACCEPT_ENCODING, value);
+        }
+        let mut response = Some(response);
+        let answered =
+            service_fn(|_| ready(Ok::<_, Infallible>(response.take().unwrap_or_default())));
+        let compressing = Compression::new(answered)
+            .quality(CompressionLevel::Fastest)
+            .compress_when(Whole);
+        let Ok(response) = compressing.oneshot(request).await;
+        response.map(axum::body::Body::new)
+    }
 }
 
 /// Answers that are in memory whole, and not short.
@@ -39,7 +63,7 @@ pub(super) fn compression() -> CompressionLayer<Whole> {
 pub(super) struct Whole;
 
 impl Predicate for Whole {
-    fn should_compress<B: Body>(&self, response: &Response<B>) -> bool {
+    fn should_compress<B: Body>(&self, response: &hyper::Response<B>) -> bool {
         let bytes = response.body().size_hint().exact();
         bytes.is_some_and(|bytes| bytes >= COMPRESSED_BYTES_MIN)
     }

@@ -16,8 +16,8 @@ use axum::response::Response;
 use hyper::StatusCode;
 use hyper::header::{ETAG, HeaderValue, LOCATION};
 use velocitydb::{
-    Answer, Collection, Document, Effect, Error, Expected, Input, Key, Outcome, Refusal, Swap,
-    Update, Value, id_must_be, id_of_text, id_of_value, take_metadata,
+    Answer, Collection, Document, Effect, Error, Expected, Input, Key, Outcome, Read, Refusal,
+    Swap, Update, Value, id_must_be, id_of_text, id_of_value, take_metadata,
 };
 
 use super::ask::{Ask, JsonText, Params};
@@ -92,10 +92,13 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn get(ask: Ask, Params((name, id)): Params<(String, String)>) -> Result<Response, Problem> {
-    let view = ask.collection(&name)?.view()?;
-    let key = id_of_text(view.definition(), &id)?;
-    let (found, index) = (view.get(&key)?, view.index());
-    drop(view);
+    let Read {
+        key,
+        document: found,
+        index,
+    } = ask.app.database.read(&name, &ask.call(), |definition| {
+        Ok::<_, Problem>(id_of_text(definition, &id)?)
+    })?;
     let conditions = &ask.preconditions;
     if conditions
         .matches

@@ -9,22 +9,25 @@
 //!
 //! Tests: below for names; tests/it for the rest.
 
-use std::net::IpAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddrV4};
+use std::sync::OnceLock;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
+use axum::routing::Route as Handler;
 use hyper::body::Body as _;
 use hyper::header::{HOST, HeaderMap, ORIGIN};
 use hyper::http::uri::Authority;
 use hyper::{Method, Uri};
+use tower::Service;
 
+use super::Door;
 use super::ask::query;
 use super::describe::WithQuery;
 use super::headers::single;
 use super::problem::Problem;
-use crate::app::App;
+use crate::app::Slot;
+use crate::reload::Live;
 
 /// What the routes of operators begin with.
 pub(super) const ADMIN: &str = "/v1/admin/";
@@ -32,11 +35,15 @@ pub(super) const ADMIN: &str = "/v1/admin/";
 /// The longest name with a port that is looked at.
 const AUTHORITY_BYTES_MAX: usize = 512;
 
+/// Lets a request through to the route. The slot that it gets goes into `kept`.
 pub(super) async fn guard(
-    State((app, with_query)): State<(Arc<App>, WithQuery)>,
+    door: &Door,
+    live: &Live,
     mut request: Request,
-    next: Next,
+    mut handler: Handler,
+    kept: &OnceLock<Slot>,
 ) -> Response {
+    let app = &door.app;
     let names = Names {
         bound: app.local_addr.ip(),
         others: &app.config.host_names,
@@ -45,34 +52,34 @@ pub(super) async fn guard(
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let slot = names
         .check(request.uri(), request.headers())
-        .and_then(|()| match has_parameters(&request, &with_query) {
+        .and_then(|()| match has_parameters(&request, &door.with_query) {
             true => Ok(()), // which the route looks at
             false => query(request.uri(), []).map(|_: [_; 0]| ()),
         })
         .and_then(|()| match is_for_operators(request.uri().path()) {
-            true => Ok(app.exempt()),
-            false => app.admit(),
+            true => Ok(app.exempt(live)),
+            false => app.admit(live),
         });
     let slot = match slot {
-        Ok(slot) => slot,
+        Ok(slot) => kept.get_or_init(|| slot),
         Err(problem) => return problem.into_response(),
     };
     request.extensions_mut().insert(slot.clone());
-    let mut response = next.run(request).await;
+    let Ok(response) = handler.call(request).await;
     let bytes = response.body().size_hint().exact().unwrap_or(0);
     // What was read is not sent without room. The answer of a write goes out all the same: its
     // handler saw to the room before the write was made.
-    if let Err(problem) = slot.room(usize::try_from(bytes).unwrap_or(usize::MAX))
-        && is_read
-    {
-        response = problem.into_response();
+    match slot.room(usize::try_from(bytes).unwrap_or(usize::MAX)) {
+        Err(problem) if is_read => problem.into_response(),
+        _ => response,
     }
-    response.extensions_mut().insert(slot);
-    response
 }
 
 /// Whether there may be parameters behind the question mark.
 fn has_parameters(request: &Request, with_query: &WithQuery) -> bool {
+    if request.uri().query().is_none() {
+        return false;
+    }
     let route = request.extensions().get::<MatchedPath>();
     // What no route takes is answered so, whatever it asks for.
     route.is_none_or(|route| with_query.has(request.method(), route.as_str()))
@@ -124,8 +131,17 @@ impl Names<'_> {
         }
     }
 
+    fn allow_address(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        address.is_loopback() || self.bound.is_unspecified() || address == self.bound
+    }
+
     /// `authority` is a name or an address, with or without a port.
     fn allow(&self, authority: &str) -> bool {
+        // The form that most clients send needs no copy to be read.
+        if let Ok(address) = authority.parse::<SocketAddrV4>() {
+            return self.allow_address((*address.ip()).into());
+        }
         let Ok(parsed) = authority.parse::<Authority>() else {
             return false;
         };
@@ -138,10 +154,7 @@ impl Names<'_> {
             .strip_prefix('[')
             .and_then(|rest| rest.strip_suffix(']'));
         match digits.unwrap_or(name).parse::<IpAddr>() {
-            Ok(address) => {
-                let address = address.to_canonical();
-                address.is_loopback() || self.bound.is_unspecified() || address == self.bound
-            }
+            Ok(address) => self.allow_address(address),
             Err(_) => {
                 name == "localhost"
                     || name.ends_with(".localhost")
@@ -188,6 +201,7 @@ mod tests {
             "localhost.evil.example",
             "notlocalhost",
             "10.0.0.1",
+            "10.0.0.1:7480",
             "",
             "user@localhost",
             "127.0.0.1.evil.example:7480",

@@ -5,6 +5,8 @@
 //! form. A body with metadata (one that was read before, or that names its `_id`) takes the
 //! longer way over values; all but `_id` is left out. Tests: below.
 
+use std::io::Write as _;
+
 use axum::body::Body;
 use axum::response::Response;
 use hyper::StatusCode;
@@ -29,18 +31,17 @@ pub(super) fn response(status: StatusCode, body: Vec<u8>) -> Response {
 pub(super) fn write_document(document: &Document, out: &mut Vec<u8>) {
     let meta = document.meta();
     let [id, version, index, created_at, updated_at, expires_at] = METADATA;
-    let head = format!(
-        "{{\"{id}\":{},\"{version}\":{},\"{index}\":{},\"{created_at}\":\"{}\",\
-         \"{updated_at}\":\"{}\"",
-        document.id().to_value().to_json(),
-        meta.version,
-        meta.index,
-        meta.created_at,
-        meta.updated_at,
-    );
-    out.extend_from_slice(head.as_bytes());
+    let memory = "memory takes all bytes";
+    write!(out, "{{\"{id}\":").expect(memory);
+    write_json(&document.id().to_value(), out);
+    write!(
+        out,
+        ",\"{version}\":{},\"{index}\":{},\"{created_at}\":\"{}\",\"{updated_at}\":\"{}\"",
+        meta.version, meta.index, meta.created_at, meta.updated_at,
+    )
+    .expect(memory);
     if let Some(time) = document.expires_at() {
-        out.extend_from_slice(format!(",\"{expires_at}\":\"{time}\"").as_bytes());
+        write!(out, ",\"{expires_at}\":\"{time}\"").expect(memory);
     }
     let fields = document.fields();
     if fields.is_empty() {

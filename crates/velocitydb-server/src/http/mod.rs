@@ -1,10 +1,11 @@
 //! HTTP: requests into calls of the library, answers into responses.
 //!
-//! A request's way: `coding` (its answer is compressed) → `observe` (its id, its line in the log, its figures, the body of a problem,
-//! what is left of its own body, the slot until the answer is sent) → `coding` again (pages of other
-//! origins, where configured) → panics caught → `guard`
-//! (Host, Origin, a slot, no parameters that are not known) → the route → `ask` (headers, body) → a handler in `collections`, `documents`, `import`, `export` or `health` → the library. Errors travel as
-//! [`Problem`]s.
+//! A request's way, all of it in one layer (`Entrance`): `observe` (its id, its line in the log, its
+//! figures, the body of a problem, what is left of its own body, the slot until the answer is sent) →
+//! `coding` (pages of other origins, where configured) → panics caught → `guard` (Host, Origin, a slot,
+//! no parameters that are not known) → the route → `ask` (headers, body) → a handler in `collections`,
+//! `documents`, `import`, `export` or `health` → the library. What comes back is compressed at the very
+//! end (`coding` again). Errors travel as [`Problem`]s.
 //!
 //! Each group of routes is a module with a `routes()`: path, handler and description in one place
 //! (`describe`); `GET /v1/openapi.json` and the page `/docs` show them all.
@@ -43,16 +44,26 @@ mod stream;
 mod transactions;
 mod unread;
 
-use std::sync::{Arc, LazyLock};
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, LazyLock, OnceLock};
+use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use axum::routing::Route as Handler;
 use hyper::Method;
-use tower_http::catch_panic::CatchPanicLayer;
+use tower::{Layer, Service, ServiceExt, layer::layer_fn, service_fn};
+use tower_http::cors::CorsLayer;
 
+use self::coding::Accepted;
 use self::describe::{Route, WithQuery};
-use crate::app::App;
+use crate::app::{App, Slot};
+use crate::reload::Live;
 
 pub(crate) use problem::Problem;
 pub use problem::{PROBLEMS, ProblemRow, problem_table};
@@ -96,23 +107,96 @@ pub fn openapi() -> &'static str {
 /// The service behind the HTTP port.
 pub(crate) fn router(app: Arc<App>) -> Router {
     let routes = routes();
-    let guarded = (Arc::clone(&app), WithQuery::of(&routes));
-    let router = describe::router(routes)
+    let origins = &app.config.cors_origins;
+    let door = Arc::new(Door {
+        with_query: WithQuery::of(&routes),
+        paths: routes.iter().map(|route| route.path).collect(),
+        cors: (!origins.is_empty()).then(|| coding::cors(origins)),
+        app: Arc::clone(&app),
+    });
+    describe::router(routes)
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(from_fn_with_state(guarded, guard::guard))
-        .layer(CatchPanicLayer::custom(|_| {
-            Problem::new("internal", "the work on the request panicked").into_response()
-        }));
-    let origins = &app.config.cors_origins;
-    let router = match origins.is_empty() {
-        true => router,
-        false => router.layer(coding::cors(origins)),
-    };
-    router
-        .layer(from_fn_with_state(Arc::clone(&app), observe::observe))
-        .layer(coding::compression())
+        .layer(layer_fn(move |handler| Entrance {
+            door: Arc::clone(&door),
+            handler,
+        }))
         .with_state(app)
+}
+
+/// What every request passes.
+struct Door {
+    app: Arc<App>,
+    with_query: WithQuery,
+    /// Of all routes.
+    paths: HashSet<&'static str>,
+    /// `None` when no pages of other origins may ask.
+    cors: Option<CorsLayer>,
+}
+
+impl Door {
+    /// The path of a route that was matched.
+    fn route(&self, path: &str) -> &'static str {
+        self.paths.get(path).copied().unwrap_or(observe::NO_ROUTE)
+    }
+}
+
+/// The only layer around the routes: a request clones and boxes every layer that there is.
+#[derive(Clone)]
+struct Entrance {
+    door: Arc<Door>,
+    handler: Handler,
+}
+
+impl Service<Request> for Entrance {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let Entrance { door, handler } = self.clone();
+        Box::pin(async move {
+            let accepted = Accepted::of(request.headers());
+            let response = observe::observe(&door, request, handler).await;
+            Ok(accepted.compress(response).await)
+        })
+    }
+}
+
+/// The part of the way that `observe` watches. `slot` gets what is kept until the answer is sent.
+async fn answer(
+    door: &Door,
+    live: &Live,
+    request: Request,
+    handler: Handler,
+    slot: &OnceLock<Slot>,
+) -> Response {
+    let Some(cors) = &door.cors else {
+        return caught(guard::guard(door, live, request, handler, slot)).await;
+    };
+    let guarded = service_fn(|request| {
+        let answer = caught(guard::guard(door, live, request, handler.clone(), slot));
+        async { Ok::<_, Infallible>(answer.await) }
+    });
+    let Ok(response) = cors.layer(guarded).oneshot(request).await;
+    response
+}
+
+/// Answers a panic as a problem.
+async fn caught(work: impl Future<Output = Response>) -> Response {
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| {
+            let problem = Problem::new("internal", "the work on the request panicked");
+            Poll::Ready(problem.into_response())
+        })
+    })
+    .await
 }
 
 async fn no_such_route(uri: hyper::Uri) -> Response {
@@ -126,4 +210,18 @@ async fn method_not_allowed(method: Method, uri: hyper::Uri) -> Response {
         uri.path()
     );
     Problem::new("method_not_allowed", detail).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_and_no_more() {
+        let response = caught(async { panic!("of a route") }).await;
+        let problem = response.extensions().get::<Problem>().unwrap();
+        assert_eq!(problem.row.code, "internal");
+        let response = caught(async { Response::default() }).await;
+        assert_eq!(response.status(), 200);
+    }
 }

@@ -1,16 +1,16 @@
-//! The outermost layer: a request's id, its line in the log, its figures, the body of a problem,
+//! The outermost part of a request's way: its id, its line in the log, its figures, the body of a problem,
 //! and that its slot is kept until its answer is sent.
 //!
 //! Every response has `X-Request-Id`: the client's, or one that was made. Tests: tests/it.
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
+use axum::routing::Route as Handler;
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use hyper::header::HeaderValue;
@@ -19,47 +19,53 @@ use prometheus_client::metrics::gauge::Gauge;
 use super::guard::ADMIN;
 use super::headers::{self, REQUEST_ID, REQUEST_ID_BYTES_MAX};
 use super::problem::{self, Problem};
-use super::{Client, unread};
+use super::{Client, Door, unread};
 use crate::app::{App, Slot};
 use crate::metrics::MethodLabel;
 use crate::slow::SlowOperation;
 
 /// What the log and the figures call requests that no route took.
-const NO_ROUTE: &str = "none";
+pub(super) const NO_ROUTE: &str = "none";
 
-pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// Has a request answered, and sees to what all requests have.
+pub(super) async fn observe(door: &Door, request: Request, handler: Handler) -> Response {
     let started = Instant::now();
+    let (app, live) = (&door.app, door.app.live());
     let _in_flight = InFlight::new(&app.metrics.in_flight);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or(NO_ROUTE, |route| door.route(route.as_str()));
     let client = request.extensions().get::<Client>().copied();
     let given = headers::single(request.headers(), &REQUEST_ID, REQUEST_ID_BYTES_MAX);
-    let given = given.map(|id| id.map(str::to_owned));
+    let given = given.map(|_| request.headers().get(&REQUEST_ID).cloned());
     let (parts, body) = request.into_parts();
     let (body, unread) = unread::lend(body);
     let request = Request::from_parts(parts, body);
+    let mut slot = OnceLock::new();
     let (request_id, mut response) = match given {
         Ok(given) => {
-            let request_id = given.unwrap_or_else(|| fresh_id(&app));
-            (request_id, next.run(request).await)
+            let request_id = given.unwrap_or_else(|| fresh_id(app));
+            let response = super::answer(door, &live, request, handler, &slot).await;
+            (request_id, response)
         }
         Err(problem) => {
             drop(request);
-            (fresh_id(&app), problem.into_response())
+            (fresh_id(app), problem.into_response())
         }
     };
     unread
-        .settle(&mut response, (started + app.live().request_timeout).into())
+        .settle(&mut response, (started + live.request_timeout).into())
         .await;
-    let problem = problem::write(&mut response, &request_id);
-    if let Ok(value) = HeaderValue::try_from(&request_id) {
-        response.headers_mut().insert(REQUEST_ID, value);
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, request_id.clone());
+    let request_id = request_id.to_str().unwrap_or_default();
+    let problem = problem::write(&mut response, request_id);
+    if let Some(slot) = slot.take() {
+        hold_until_sent(slot, &mut response).await;
     }
-    hold_until_sent(&mut response).await;
     let took = started.elapsed();
     let status = response.status().as_u16();
-    let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
     app.metrics
         .request(route, MethodLabel::of(&method), status, took);
     let line = Line {
@@ -68,14 +74,14 @@ pub(super) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         route,
         status,
         duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        request_id: &request_id,
+        request_id,
         problem: problem.as_ref(),
     };
     line.log();
-    let limit = app.live().slow_operation;
+    let limit = live.slow_operation;
     if !limit.is_zero() && took >= limit && is_operation(route) {
         app.metrics.slow_operations.inc();
-        app.slow.add(line.slow(&app, client));
+        app.slow.add(line.slow(app, client));
     }
     response
 }
@@ -90,7 +96,7 @@ const SENT_AT_ONCE_BYTES_MAX: u64 = 4 << 10;
 
 /// Ties the request's slot to the bytes of the answer: it is given back when the connection has
 /// taken them all, or has gone.
-async fn hold_until_sent(response: &mut Response) {
+async fn hold_until_sent(_slot: Slot, response: &mut Response) {
     struct Holding {
         bytes: Bytes,
         _slot: Slot,
@@ -100,9 +106,6 @@ async fn hold_until_sent(response: &mut Response) {
             &self.bytes
         }
     }
-    let Some(_slot) = response.extensions_mut().remove::<Slot>() else {
-        return;
-    };
     if response.body().size_hint().lower() <= SENT_AT_ONCE_BYTES_MAX {
         return;
     }
@@ -114,13 +117,11 @@ async fn hold_until_sent(response: &mut Response) {
 }
 
 /// An id that no other request of this run has, nor, in all likelihood, one of another run.
-fn fresh_id(app: &App) -> String {
+fn fresh_id(app: &App) -> HeaderValue {
     static REQUESTS: AtomicU64 = AtomicU64::new(0);
-    format!(
-        "{:08x}-{:x}",
-        app.run,
-        REQUESTS.fetch_add(1, Ordering::Relaxed)
-    )
+    let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    let id = format!("{:08x}-{number:x}", app.run);
+    HeaderValue::try_from(id).expect("hexadecimal digits are a header's value")
 }
 
 struct InFlight<'g>(&'g Gauge);

@@ -1,7 +1,7 @@
 //! Every error that an HTTP client can meet, in one table, and how one is sent (RFC 9457).
 //!
 //! A [`Problem`] travels through the handlers as an error and leaves them as an empty response
-//! with the problem in its extensions; the outermost layer (`observe`) knows the request's id
+//! with the problem in its extensions; the outermost part (`observe`) knows the request's id
 //! and writes the body. So there is one place that writes problems, and every one has an id.
 //!
 //! The status of an error of the database is that of its row in [`PROBLEMS`]; a code that has
@@ -244,7 +244,7 @@ impl From<Error> for Problem {
 }
 
 impl IntoResponse for Problem {
-    /// The status, and the problem for the outermost layer to write.
+    /// The status, and the problem, which `observe` writes.
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.status();

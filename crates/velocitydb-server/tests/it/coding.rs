@@ -97,6 +97,7 @@ fn answers_are_compressed_for_who_takes_it() {
     served.put(&format!("{THINGS}/long"), &long);
     let plain = served.get(&format!("{THINGS}/long"));
     assert!(plain.headers.get("content-encoding").is_none());
+    assert_eq!(plain.header("vary"), "accept-encoding", "for caches");
     for (accept, coding) in [("gzip", "gzip"), ("gzip, zstd, br", "zstd")] {
         let mut raw = get(&served, &format!("{THINGS}/long"), accept);
         let (status, headers, _) = raw.head();

@@ -182,6 +182,11 @@ fn bodies_and_heads_that_never_come() {
     raw.send("GET /hea");
     assert!(raw.is_closed());
     assert!(served.connect().is_closed(), "nothing was sent at all");
+    // The time begins anew with each request.
+    let mut raw = served.connect();
+    raw.send("GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    assert_eq!(raw.reply().status, 200);
+    assert!(raw.is_closed(), "nothing was sent after an answer");
 }
 
 #[test]

@@ -3,9 +3,35 @@
 use std::sync::Barrier;
 use std::thread;
 
-use velocitydb::{Definition, Effect, Key, Update, Uuid, Value};
+use velocitydb::{Call, Definition, Effect, Error, Key, Update, Uuid, Value};
 
 use crate::support::{code, create, done, in_memory, json, number, read, text};
+
+#[test]
+fn a_read_by_the_name_of_the_collection_says_of_which_index_it_is() {
+    let db = in_memory();
+    let people = create(&db, "people");
+    let ada = Key::from_value(&"ada".into()).unwrap();
+    let read = |name: &str, call: &Call| db.read::<Error>(name, call, |_| Ok(ada.clone()));
+    let created = read("people", &Call::new()).unwrap();
+    assert_eq!((&created.key, created.document.is_some()), (&ada, false));
+    let inserted = people
+        .insert_with_id("ada", [("born", 1815.into())])
+        .unwrap();
+    people.insert_with_id("bob", []).unwrap();
+    let found = read("people", &Call::new()).unwrap();
+    assert_eq!(
+        found.index,
+        inserted.index + 1,
+        "the newest state, not the document's"
+    );
+    assert_eq!(text(&found.document.unwrap()), r#"{"born":1815}"#);
+    assert!(created.index < inserted.index);
+    let nobody = read("nobody", &Call::new()).unwrap_err();
+    assert_eq!(nobody.code().0, "unknown_collection");
+    let late = read("people", &Call::new().deadline(db.now())).unwrap_err();
+    assert_eq!(late.code().0, "deadline_exceeded");
+}
 
 #[test]
 fn a_document_lives_as_long_as_nobody_deletes_it() {
