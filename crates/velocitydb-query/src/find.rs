@@ -249,21 +249,25 @@ impl Find {
         let mut sorted = Sorter::new(&self.sort, wanted, kept).ties(self.tie_direction());
         let mut run = Run::new(&self.sort[..arrival.sorted_by.min(self.sort.len())]);
         let (mut outcome, mut going) = (Ok(()), true);
+        let filtered = self.filter != Filter::All;
         let timed = meter.timed;
         let clock = || timed.then(Instant::now);
         let spent =
             |since: Option<Instant>| since.map_or(0, |since| since.elapsed().as_nanos() as u64);
         scan(&mut |document| {
             meter.reached += 1;
-            let since = clock();
-            let row = RowRef::document(&document);
-            let holds = self.filter.holds(row);
-            meter.filter_ns += spent(since);
-            if !holds {
-                return true;
+            // Parsed only for those who look into it.
+            let row = || RowRef::document(&document);
+            if filtered {
+                let since = clock();
+                let holds = self.filter.holds(row());
+                meter.filter_ns += spent(since);
+                if !holds {
+                    return true;
+                }
             }
             if let Some(after) = &after
-                && sorted.place(row, document.key_bytes()).0 <= after
+                && sorted.place(row(), document.key_bytes()).0 <= after
             {
                 return true;
             }
@@ -273,12 +277,12 @@ impl Find {
                 return going;
             }
             let since = clock();
-            if run.ends_before(row) {
+            if run.ends_before(row()) {
                 going = sorted.take().all(&mut hand_on);
             }
             if going {
                 let keep = || (size_of::<Document>(), document.clone());
-                outcome = sorted.offer(row, document.key_bytes(), keep);
+                outcome = sorted.offer(row(), document.key_bytes(), keep);
             }
             meter.sort_ns += spent(since);
             going && outcome.is_ok()

@@ -84,6 +84,20 @@ impl<'a> Container<'a> {
     }
 }
 
+/// Whether two names are the same: those of usual length by two words, without a call.
+#[inline]
+fn are_same(one: &[u8], other: &[u8]) -> bool {
+    fn ends<const N: usize>(bytes: &[u8]) -> (Option<&[u8; N]>, Option<&[u8; N]>) {
+        (bytes.first_chunk(), bytes.last_chunk())
+    }
+    one.len() == other.len()
+        && match one.len() {
+            4..8 => ends::<4>(one) == ends::<4>(other),
+            8..=16 => ends::<8>(one) == ends::<8>(other),
+            _ => one == other,
+        }
+}
+
 #[inline]
 fn read_number(bytes: &[u8], at: usize, width: usize) -> Option<u32> {
     match width {
@@ -428,7 +442,9 @@ impl<'a> RawMap<'a> {
     pub fn get_near(self, name: &str, place: &mut usize) -> Option<RawValue<'a>> {
         let at = |place: usize| split_name(self.0.entry(place)?);
         match at(*place) {
-            Some((found, value)) if found == name.as_bytes() => Some(RawValue { bytes: value }),
+            Some((found, value)) if are_same(found, name.as_bytes()) => {
+                Some(RawValue { bytes: value })
+            }
             _ => {
                 *place = self.place(name.as_bytes())?;
                 let (_, value) = at(*place)?;
@@ -611,6 +627,20 @@ impl std::fmt::Debug for RawMap<'_> {
 mod tests {
     use super::*;
     use crate::Fields;
+
+    #[test]
+    fn names_are_told_apart_at_each_of_their_bytes() {
+        for len in 0..20 {
+            let name: Vec<u8> = (0..len).collect();
+            assert!(are_same(&name, &name.clone()));
+            assert!(!are_same(&name, &[&name[..], &[0]].concat()));
+            for at in 0..name.len() {
+                let mut other = name.clone();
+                other[at] ^= 0x80;
+                assert!(!are_same(&name, &other), "{len} {at}");
+            }
+        }
+    }
 
     #[test]
     fn one_field_is_read_without_the_rest() {

@@ -28,6 +28,17 @@ pub(crate) fn put(out: &mut Vec<u8>, value: u64) {
 /// Takes an integer off the front of `bytes`; `None` when it is cut short or too long.
 #[inline]
 pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
+    match bytes {
+        [byte @ ..0x80, rest @ ..] => {
+            let value = u64::from(*byte);
+            *bytes = rest;
+            Some(value)
+        }
+        _ => take_long(bytes),
+    }
+}
+
+fn take_long(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for (at, &byte) in bytes.iter().enumerate().take(BYTES_MAX) {
         let bits = u64::from(byte & 0x7f);

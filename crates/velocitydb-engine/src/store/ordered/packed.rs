@@ -31,7 +31,7 @@ const HEADER: usize = 4;
 const END: usize = 2;
 
 /// Ends that are moved at once.
-const ENDS: usize = 64;
+const ENDS: usize = 16;
 
 /// An entry in two parts, one after the other.
 pub(super) type Parts<'a> = (&'a [u8], &'a [u8]);
@@ -60,6 +60,14 @@ fn number(at: usize) -> [u8; 2] {
     u16::try_from(at)
         .expect("a node is smaller than 64 KiB")
         .to_le_bytes()
+}
+
+#[inline]
+fn start_in(ends: &[[u8; END]], index: usize) -> usize {
+    match index.checked_sub(1) {
+        None => 0,
+        Some(before) => usize::from(u16::from_le_bytes(ends[before])),
+    }
 }
 
 /// The first eight bytes as a number that compares as they do; zeros behind the end.
@@ -180,15 +188,13 @@ fn write_changed(
         out.push(&number(start + new.len()));
     }
     let moved = (new.len() as u16).wrapping_sub((end - start) as u16);
-    let ends = &of.0[HEADER + END * gone.end..HEADER + END * of.len()];
-    let (ends, _) = ends.as_chunks::<END>();
-    let shift = |end: &[u8; END]| u16::from_le_bytes(*end).wrapping_add(moved).to_le_bytes();
-    for several in ends.chunks(ENDS) {
-        let mut shifted = [[0; END]; ENDS];
-        for (shifted, end) in shifted.iter_mut().zip(several) {
-            *shifted = shift(end);
-        }
-        out.push(shifted[..several.len()].as_flattened());
+    let shift = |end: [u8; END]| u16::from_le_bytes(end).wrapping_add(moved).to_le_bytes();
+    let (many, few) = of.ends()[gone.end..].as_chunks::<ENDS>();
+    for ends in many {
+        out.push(ends.map(shift).as_flattened());
+    }
+    for end in few {
+        out.push(&shift(*end));
     }
     out.push(of.prefix());
     out.push(&suffixes[..start]);
@@ -241,12 +247,16 @@ impl<'a> Packed<'a> {
         &self.0[self.prefix_at() + self.read(2)..]
     }
 
+    /// Where each suffix ends.
+    #[inline]
+    fn ends(&self) -> &'a [[u8; END]] {
+        self.0[HEADER..self.prefix_at()].as_chunks().0
+    }
+
     /// Where the suffix of an entry begins; of the one after the last: where all end.
+    #[inline]
     fn start(&self, index: usize) -> usize {
-        match index {
-            0 => 0,
-            _ => self.read(HEADER + END * (index - 1)),
-        }
+        start_in(self.ends(), index)
     }
 
     /// What follows the prefix in an entry.
@@ -275,12 +285,12 @@ impl<'a> Packed<'a> {
                 false => (self.len(), false),
             };
         };
-        let suffixes = self.suffixes();
+        let (ends, suffixes) = (self.ends(), self.suffixes());
         let word = first_word(rest);
-        let (mut low, mut high) = (0, self.len());
+        let (mut low, mut high) = (0, ends.len());
         while low < high {
             let middle = low.midpoint(high);
-            let suffix = &suffixes[self.start(middle)..self.start(middle + 1)];
+            let suffix = &suffixes[start_in(ends, middle)..start_in(ends, middle + 1)];
             match compare(suffix, rest, word) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Equal => return (middle, true),
