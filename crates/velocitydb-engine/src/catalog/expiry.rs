@@ -57,6 +57,26 @@ impl Collection {
     }
 }
 
+impl Collection {
+    /// Until when the retention keeps a document with these fields that is written at `time`.
+    ///
+    /// # Errors
+    /// [`Refusal::BeyondRetention`]: not at all.
+    pub fn kept_until(
+        &self,
+        fields: RawMap<'_>,
+        time: Timestamp,
+    ) -> Result<Option<Timestamp>, Refusal> {
+        let Some(index) = &self.retention else {
+            return Ok(None);
+        };
+        match index.kept_until(fields) {
+            Some(kept) if kept <= time => Err(beyond(index, fields, time)),
+            kept => Ok(kept),
+        }
+    }
+}
+
 impl Expires {
     /// Of a patch that says nothing: what the document had, unless its collection has a rule.
     pub(crate) fn kept(collection: &Collection, live: &Document) -> Expires {
@@ -79,14 +99,7 @@ impl Expires {
             (Expires::Default, Some(ttl)) => ttl.expires_at(fields, time),
             (Expires::Default, None) | (Expires::Never, _) => None,
         };
-        let Some(index) = &collection.retention else {
-            return Ok(said);
-        };
-        let kept = index.kept_until(fields);
-        if kept.is_some_and(|kept| kept <= time) {
-            return Err(beyond(index, fields, time));
-        }
-        Ok(earlier(said, kept))
+        Ok(earlier(said, collection.kept_until(fields, time)?))
     }
 }
 

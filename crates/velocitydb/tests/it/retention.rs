@@ -219,6 +219,25 @@ fn a_restart_changes_nothing() {
 }
 
 #[test]
+fn rows_that_would_not_be_kept_are_refused_before_anything_is_written() {
+    let (db, _) = timed();
+    let (raw, readings) = (create(&db, "raw"), create(&db, "readings"));
+    readings.create_index(hourly()).unwrap();
+    readings.insert_with_id("there", [("at", at(0))]).unwrap();
+    for row in 0..2000 {
+        raw.insert_with_id(row, [("at", at(row * SECOND))]).unwrap();
+    }
+    raw.insert_with_id(2000, [("at", at(-9 * HOUR))]).unwrap();
+    for output in ["out", "merge"] {
+        let pipeline = format!(r#"[{{"$sort": {{"_id": 1}}}}, {{"${output}": "readings"}}]"#);
+        let pipeline = velocitydb::query::Pipeline::from_json(&pipeline).unwrap();
+        let told = raw.aggregate(&pipeline).unwrap_err().to_string();
+        assert!(told.contains("keeps documents"), "{told}");
+        assert_eq!(all(&readings), ["there"], "{output}");
+    }
+}
+
+#[test]
 fn definitions_that_contradict_themselves_are_refused() {
     let (db, _) = timed();
     let readings = create(&db, "readings");
