@@ -87,7 +87,7 @@ impl Expires {
     }
 
     /// The moment for a document with these fields that is written at `time`. Refused: one that the
-    /// retention would not keep.
+    /// retention would not keep, unless the write itself says that it has expired.
     pub(crate) fn at(
         self,
         collection: &Collection,
@@ -99,7 +99,11 @@ impl Expires {
             (Expires::Default, Some(ttl)) => ttl.expires_at(fields, time),
             (Expires::Default, None) | (Expires::Never, _) => None,
         };
-        Ok(earlier(said, collection.kept_until(fields, time)?))
+        match self {
+            // A document that was exported before it expired, say.
+            Expires::At(at) if at <= time.0 => Ok(said),
+            _ => Ok(earlier(said, collection.kept_until(fields, time)?)),
+        }
     }
 }
 

@@ -137,6 +137,11 @@ fn what_is_longer_ago_than_is_kept_is_refused() {
     assert!(told.contains("\"by_time\""), "{told}");
     let moved = readings.update("kept", Update::new().set("at", at(-9 * HOUR)));
     assert_eq!(code(moved), "beyond_retention");
+    // An import of what was exported before it expired.
+    let gone = Call::new().expires(Expiry::At(Timestamp(START.0 - HOUR)));
+    let gone = readings.with(gone);
+    gone.insert_with_id("gone", [("at", at(-9 * HOUR))])
+        .unwrap();
     assert_eq!(all(&readings), ["kept"]);
 }
 
