@@ -8,7 +8,7 @@
 //! among those that were looked at before it was logged. What the entry does depends on the state
 //! before it alone: an entry whose documents do not fit is never logged.
 //!
-//! Tests: `alter` in the embedded library's tests/it, and `tests::replay`.
+//! Tests: `alter` and `retention` in the embedded library's tests/it, `tests::alter`, `tests::replay`.
 
 use std::sync::Arc;
 
@@ -110,6 +110,16 @@ impl<'a> Builder<'a> {
             self.check_unique(version.key_bytes())?;
         }
         Ok(changes.len())
+    }
+
+    /// From here on what has expired by `time`, that of the entry, is not there: replay does not find
+    /// it either, whatever the new definition says of when it expires.
+    pub(crate) fn advance(&mut self, time: Timestamp) -> Result<(), Refusal> {
+        let since = std::mem::replace(&mut self.time, time);
+        for version in self.old.table.expired_between(since, time) {
+            self.take(&version)?;
+        }
+        Ok(())
     }
 
     /// Makes the indexes of the new definition; from here on they are kept.

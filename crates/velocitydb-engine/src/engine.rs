@@ -291,6 +291,7 @@ impl Engine {
         self.check_open()?;
         if let Some((mut builder, watch)) = prepared {
             // The last changes, with writers waiting.
+            builder.advance(state.next_time(Persistence::Logged, now))?;
             builder.catch_up()?;
             let old = watch.collection();
             let table = builder.finish(&self.shared.memory);

@@ -189,6 +189,15 @@ impl State {
         }
     }
 
+    /// The log time of an entry with this stamp that comes next.
+    pub(crate) fn next_time(&self, persistence: Persistence, stamp: Timestamp) -> Timestamp {
+        let sequence = match persistence {
+            Persistence::Logged => &self.logged,
+            Persistence::Volatile => &self.volatile,
+        };
+        Timestamp(stamp.0.max(sequence.last_time.saturating_add(1)))
+    }
+
     /// Decides an entry. Changes nothing.
     pub(crate) fn stage(
         &mut self,
@@ -211,7 +220,7 @@ impl State {
             Persistence::Volatile => &self.volatile,
         };
         let index = sequence.last_index + 1;
-        let time = Timestamp(stamp.0.max(sequence.last_time.saturating_add(1)));
+        let time = self.next_time(persistence, stamp);
         let mut staged = Staged {
             versions: SmallVec::new(),
             tick: matches!(command, Command::Tick),

@@ -14,7 +14,7 @@
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, Hasher};
-use std::ops::Bound::{Excluded, Unbounded};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -450,7 +450,8 @@ impl Table {
         }
         let link = Link::of(present.is_some());
         let meta = Meta {
-            expires_at,
+            // A deleted document does not expire: its row may soon be another's.
+            expires_at: fields.and(expires_at),
             ..body.meta
         };
         let version = Document::new(body.key, &meta, fields, link);
@@ -509,9 +510,23 @@ impl Table {
         self.expiring_bytes.store(bytes, Ordering::Relaxed);
     }
 
+    /// The documents that expire after one time and not after another, while they are not removed.
+    pub(crate) fn expired_between(&self, after: Timestamp, until: Timestamp) -> Vec<Document> {
+        let range = (Excluded((after, RowId::MAX)), Included((until, RowId::MAX)));
+        let guard = &pin();
+        let expiring = self.expiring.lock();
+        let rows = expiring.range(range).map(|(_, row)| *row);
+        let heads = rows.filter_map(|row| self.rows.head(row, guard));
+        heads.map(|head| (*head).clone()).collect()
+    }
+
     /// Removes up to `limit` documents that have expired by `until`, a time at or after which
-    /// everybody reads; how many. One that changed lately waits until its old version is gone.
+    /// everybody reads; how many. One that changed lately waits until its old version is gone; all
+    /// wait while somebody watches, who sees by them what has expired.
     pub(crate) fn remove_expired(&self, until: Timestamp, limit: usize, guard: &Guard) -> usize {
+        if self.watched.load(Ordering::Relaxed) {
+            return 0;
+        }
         let due: Vec<_> = {
             let expiring = self.expiring.lock();
             let due = expiring.range(..=(until, RowId::MAX)).take(limit);

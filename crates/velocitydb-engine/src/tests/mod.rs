@@ -2,6 +2,7 @@
 //! condition of an operation asks for, `replay` that the same entries give the same state. Files,
 //! threads and the public API are tested by the embedded library.
 
+mod alter;
 mod conditions;
 mod formats;
 mod replay;

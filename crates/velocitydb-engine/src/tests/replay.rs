@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use crossbeam_epoch::pin;
 use proptest::prelude::*;
 use velocitydb_types::{
-    DefaultValue, Field, FieldOperation, FieldType, Fields, Key, Openness, Path, Schema, Timestamp,
-    Value,
+    DefaultValue, Field, FieldOperation, FieldType, Fields, Key, Openness, Path, Schema, TimeSpan,
+    Timestamp, Value,
 };
 
 use crate::catalog::{
@@ -103,8 +103,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..3_u8).prop_map(Proposal::Create),
         1 => (0..3_u8).prop_map(Proposal::Drop),
         1 => (0..3_u8).prop_map(Proposal::Truncate),
-        1 => (0..3_u8, 0..2_u8).prop_map(|(at, name)| Proposal::CreateIndex(at, name)),
-        1 => (0..3_u8, 0..2_u8).prop_map(|(at, name)| Proposal::DropIndex(at, name)),
+        1 => (0..3_u8, 0..4_u8).prop_map(|(at, name)| Proposal::CreateIndex(at, name)),
+        1 => (0..3_u8, 0..4_u8).prop_map(|(at, name)| Proposal::DropIndex(at, name)),
         1 => (0..3_u8, 0..8_u8).prop_map(|(at, form)| Proposal::Alter(at, form)),
     ];
     let aside = prop_oneof![
@@ -126,7 +126,10 @@ fn document(n: u8, m: u8) -> Vec<u8> {
     // 0 stands for nothing: absent values are in no unique index.
     let fields = fields.into_iter().filter(|(_, value)| *value > 0);
     let fields = fields.map(|(name, value)| (name.to_owned(), Value::Int(i64::from(value))));
-    let fields: BTreeMap<_, _> = fields.collect();
+    let mut fields: BTreeMap<_, _> = fields.collect();
+    // Of the seconds before 1970, and of the first one after it.
+    let time = [None, Some(-1), Some(-1_000_001), Some(5)][usize::from(m)];
+    fields.extend(time.map(|time| ("at".to_owned(), Value::Time(Timestamp(time)))));
     Fields::from_map(&fields).unwrap().into_bytes().into_vec()
 }
 
@@ -167,11 +170,18 @@ fn command(state: &State, proposal: &Proposal, now: i64) -> Command<'static> {
         Proposal::Drop(place) => Command::DropCollection(at(state, *place)),
         Proposal::Truncate(place) => Command::Truncate(at(state, *place)),
         Proposal::CreateIndex(place, name) => {
-            let path = Path::field(if *name == 0 { "n" } else { "m" });
-            Command::CreateIndex(
-                at(state, *place),
-                IndexDefinition::unique(index(*name), vec![path]),
-            )
+            let name = *name;
+            let path = Path::field(["n", "m", "at", "at"][usize::from(name)]);
+            let definition = match name {
+                0 | 1 => IndexDefinition::unique(index(name), vec![path]),
+                // Documents of the last second before 1970 expire while the test runs.
+                2 => IndexDefinition::time_series(index(name), path, TimeSpan(1_000_000))
+                    .keep_for(TimeSpan(1_080)),
+                _ => IndexDefinition::time_series(index(name), path, TimeSpan(1_000_000))
+                    .keep_for(TimeSpan(1_000_000))
+                    .only("n > 1".parse().unwrap()),
+            };
+            Command::CreateIndex(at(state, *place), definition)
         }
         Proposal::DropIndex(place, name) => Command::DropIndex(at(state, *place), index(*name)),
         Proposal::Alter(place, form) => alter(state, *place, *form),

@@ -1,15 +1,16 @@
 //! Time-series indexes: ranges, partitions, and documents that expire with their partition.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use velocitydb::query::{Filter, Find};
 use velocitydb::{
-    Call, Collection, Database, Definition, Expiry, IndexDefinition, ManualClock, Options, Path,
-    TimeSpan, Timestamp, Update, Value,
+    Call, Clock, Collection, Database, Definition, Expiry, IndexDefinition, Key, ManualClock, Meta,
+    Options, Path, TimeSpan, Timestamp, Update, Value,
 };
 use velocitydb_sim::{CrashMode, SimDisk};
 
-use crate::support::{SECOND, START, clock, code, create, on_disk, still, tidy};
+use crate::support::{SECOND, START, clock, code, create, on_disk, still, text, tidy};
 
 const HOUR: i64 = 3600 * SECOND;
 
@@ -240,6 +241,167 @@ fn rows_that_would_not_be_kept_are_refused_before_anything_is_written() {
         assert!(told.contains("keeps documents"), "{told}");
         assert_eq!(all(&readings), ["there"], "{output}");
     }
+}
+
+/// Documents with all that is known of them, by id.
+fn told(readings: &Collection) -> Vec<(Key, String, Meta)> {
+    let mut all = Vec::new();
+    let view = readings.view().unwrap();
+    view.scan(|found| {
+        all.push((found.id(), text(&found), found.meta()));
+        true
+    })
+    .unwrap();
+    all.sort_by(|one, other| one.0.cmp(&other.0));
+    all
+}
+
+/// Retentions come, change and go beside writers, while documents expire; replay does the same with
+/// nobody beside.
+#[test]
+fn replay_makes_the_same_of_retentions_beside_writers() {
+    let seed = std::env::var("SEED").map_or(7, |seed| seed.parse().unwrap());
+    println!("SEED={seed}");
+    let (disk, clock) = (SimDisk::new(seed), clock());
+    let open = |disk: &SimDisk| Database::open(on_disk(disk).clock(clock.clone())).unwrap();
+    let db = open(&disk);
+    let readings = create(&db, "readings");
+    let now = || clock.now().0 - START.0;
+    let short = |name: &str, kept: u64| {
+        IndexDefinition::time_series(name, Path::field("at"), TimeSpan(2 * SECOND as u64))
+            .keep_for(TimeSpan(kept * SECOND as u64))
+    };
+    let expected = [
+        "not_found",
+        "beyond_retention",
+        "index_exists",
+        "unknown_index",
+        "invalid_definition",
+        "definition_changed",
+    ];
+    let fine = |result: Result<(), velocitydb::Error>| {
+        if let Err(error) = result {
+            assert!(
+                expected.contains(&error.code().0),
+                "{error} {}",
+                error.code().0
+            );
+        }
+    };
+    let turns = AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        for writer in 0..2_u64 {
+            let (readings, turns, fine, clock, now) = (&readings, &turns, &fine, &clock, &now);
+            scope.spawn(move || {
+                let mut random = seed * 2 + writer + 1;
+                let mut next = move |below: u64| {
+                    random ^= random << 13;
+                    random ^= random >> 7;
+                    random ^= random << 17;
+                    random % below
+                };
+                for _ in 0..4000 {
+                    turns.fetch_add(1, Ordering::Relaxed);
+                    let id = (next(400) * 2 + writer) as i64;
+                    let time = at(now() + next(40_000_000) as i64 - 30 * SECOND);
+                    let call = Call::new().expires(match next(4) {
+                        0 => Expiry::At(Timestamp(START.0 + now() + next(20_000_000) as i64)),
+                        _ => Expiry::Default,
+                    });
+                    let to = readings.with(call);
+                    fine(match next(6) {
+                        0 => to.delete(id).map(|_| ()),
+                        1 | 2 => to.upsert(id, [("at", time)]).map(|_| ()),
+                        3 => to.upsert(id, [("n", 1.into())]).map(|_| ()),
+                        4 => to.update(id, Update::new().set("n", 2)).map(|_| ()),
+                        _ => to.update(id, Update::new().set("at", time)).map(|_| ()),
+                    });
+                    clock.advance(next(20_000) as i64);
+                }
+            });
+        }
+        for other in 0..2_u64 {
+            let (readings, turns, fine, db) = (&readings, &turns, &fine, &db);
+            scope.spawn(move || {
+                let mut round = other;
+                while turns.load(Ordering::Relaxed) < 8000 {
+                    round += 1;
+                    let name = format!("r{}", round % 2);
+                    let plain = IndexDefinition::btree("plain", [Path::field("at")]);
+                    fine(match round % 7 {
+                        0 | 3 => readings.create_index(short(&name, 10)).map(|_| ()),
+                        1 => readings.create_index(plain).map(|_| ()),
+                        2 => readings.drop_index("plain").map(|_| ()),
+                        4 => readings.create_index(short(&name, 0)).map(|_| ()),
+                        _ => readings.drop_index(&name).map(|_| ()),
+                    });
+                    if round % 5 == other {
+                        tidy(db);
+                    }
+                }
+            });
+        }
+    });
+    fine(readings.create_index(short("last", 20)).map(|_| ()));
+    let definition = readings.definition().unwrap();
+    let retention = definition
+        .indexes
+        .iter()
+        .find(|index| index.retention.is_some());
+    let (before, digest) = (told(&readings), db.digest());
+    for (id, text, meta) in &before {
+        let document = readings.get(id).unwrap().unwrap();
+        let until = document.get("at").map(|time| {
+            retention
+                .unwrap()
+                .expiry_of(time.as_time().unwrap())
+                .unwrap()
+        });
+        assert!(
+            until.is_none_or(|until| meta.expires_at.unwrap() <= until),
+            "{text} {meta:?}"
+        );
+    }
+    let by_index = all(&readings).len();
+    assert_eq!(by_index, before.len());
+    let found = readings
+        .find(&Find::new(Filter::ge("at", at(-1_000_000 * SECOND))))
+        .unwrap();
+    let timed = before
+        .iter()
+        .filter(|(_, text, _)| text.contains("at"))
+        .count();
+    assert_eq!(found.len(), timed);
+    let disk = disk.crash(CrashMode::Process);
+    for start in ["by the log", "by a checkpoint"] {
+        let db = open(&disk);
+        let readings = db.collection("readings").unwrap();
+        assert_eq!(told(&readings), before, "{start}");
+        assert_eq!(db.digest(), digest, "{start}");
+        db.checkpoint().unwrap();
+    }
+}
+
+/// The log's time is that of the newest entry, be it ahead of the clock by which the index is dropped.
+#[test]
+fn what_has_expired_does_not_come_back_when_the_index_is_dropped() {
+    let (disk, clock) = (SimDisk::new(7), clock());
+    let open = |disk: &SimDisk| Database::open(on_disk(disk).clock(clock.clone())).unwrap();
+    let db = open(&disk);
+    let readings = create(&db, "readings");
+    let hour = TimeSpan(HOUR as u64);
+    let short = IndexDefinition::time_series("by_time", Path::field("at"), hour);
+    readings.create_index(short.keep_for(TimeSpan(50))).unwrap();
+    readings.insert_with_id("soon", [("at", at(-1))]).unwrap();
+    // Each a microsecond later than the one before.
+    for id in 0..100 {
+        readings.insert_with_id(id, []).unwrap();
+    }
+    assert!(readings.get("soon").unwrap().is_none());
+    readings.drop_index("by_time").unwrap();
+    assert!(readings.get("soon").unwrap().is_none());
+    let digest = db.digest();
+    assert_eq!(open(&disk.crash(CrashMode::Process)).digest(), digest);
 }
 
 #[test]
