@@ -232,6 +232,16 @@ fn join(path: &str, key: &str) -> String {
 }
 
 const FILE_KEYS: [&str; 4] = ["name", "version", "collections", "dropped"];
+const INDEX_KEYS: [&str; 8] = [
+    "name",
+    "fields",
+    "kind",
+    "unique",
+    "filter",
+    "language",
+    "partition",
+    "retention",
+];
 const COLLECTION_KEYS: [&str; 10] = [
     "primary_key",
     "persistence",
@@ -342,7 +352,7 @@ fn collection(name: &str, node: &Node, path: &str) -> Result<CollectionSchema, S
     if let Some(indexes) = parts.get("indexes") {
         let path = join(path, "indexes");
         for index in indexes.list(&path)? {
-            index.object(&path, &["name", "fields", "kind", "unique", "filter"])?;
+            index.object(&path, &INDEX_KEYS)?;
             definition.indexes.push(index.read(&path)?);
         }
     }
@@ -456,6 +466,8 @@ fn alone(field: &Field, node: &Node, path: &str) -> Result<(), SchemaFileError> 
 
 #[cfg(test)]
 mod tests {
+    use velocitydb::{IndexDefinition, Path, TimeSpan};
+
     use super::*;
 
     const SHOP: &str = "\
@@ -504,6 +516,25 @@ dropped: [carts]
         assert_eq!(
             schema.collections["notes"].definition,
             Definition::new("notes")
+        );
+    }
+
+    #[test]
+    fn each_key_of_an_index_is_read() {
+        let written = |index: &str| {
+            let of = format!("name: a\nversion: 1\ncollections: {{c: {{indexes: [{index}]}}}}\n");
+            let schema = read_schema_file(&of).unwrap();
+            schema.collections["c"].definition.indexes[0].clone()
+        };
+        let at = || Path::field("at");
+        assert_eq!(
+            written("{name: i, fields: [at], kind: time_series, partition: 1h, retention: 30d}"),
+            IndexDefinition::time_series("i", at(), TimeSpan(3_600_000_000))
+                .keep_for(TimeSpan::days(30))
+        );
+        assert_eq!(
+            written("{name: i, fields: [at], kind: full_text, language: german}"),
+            IndexDefinition::full_text("i", [at()], "german")
         );
     }
 
