@@ -494,6 +494,20 @@ pub(crate) fn split_name(entry: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(u32::from_le_bytes(*len) as usize)
 }
 
+/// Whether two names are the same: those of usual length by two words, without a call.
+#[inline]
+pub(crate) fn are_same(one: &[u8], other: &[u8]) -> bool {
+    fn ends<const N: usize>(bytes: &[u8]) -> (Option<&[u8; N]>, Option<&[u8; N]>) {
+        (bytes.first_chunk(), bytes.last_chunk())
+    }
+    one.len() == other.len()
+        && match one.len() {
+            4..8 => ends::<4>(one) == ends::<4>(other),
+            8..=16 => ends::<8>(one) == ends::<8>(other),
+            _ => one == other,
+        }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -504,6 +518,20 @@ mod tests {
         let bytes = encode_value(&value).unwrap();
         assert_eq!(bytes, expected, "{value:?}");
         assert_eq!(RawValue::validate(&bytes).unwrap().to_value(), value);
+    }
+
+    #[test]
+    fn names_are_told_apart_at_each_of_their_bytes() {
+        for len in 0..20 {
+            let name: Vec<u8> = (0..len).collect();
+            assert!(are_same(&name, &name.clone()));
+            assert!(!are_same(&name, &[&name[..], &[0]].concat()));
+            for at in 0..name.len() {
+                let mut other = name.clone();
+                other[at] ^= 0x80;
+                assert!(!are_same(&name, &other), "{len} {at}");
+            }
+        }
     }
 
     #[test]

@@ -11,7 +11,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::encoding::{LONG_NAME, WIDTHS, decode_int, first_word, split_name, tag, word_mask};
+use crate::encoding::{
+    LONG_NAME, WIDTHS, are_same, decode_int, first_word, split_name, tag, word_mask,
+};
 use crate::validate::{self, DecodeError};
 use crate::{Date, Decimal, Path, Point, Timestamp, Uuid, Value, ValueRef};
 
@@ -82,20 +84,6 @@ impl<'a> Container<'a> {
         self.bytes
             .get(entries + start as usize..entries + end as usize)
     }
-}
-
-/// Whether two names are the same: those of usual length by two words, without a call.
-#[inline]
-fn are_same(one: &[u8], other: &[u8]) -> bool {
-    fn ends<const N: usize>(bytes: &[u8]) -> (Option<&[u8; N]>, Option<&[u8; N]>) {
-        (bytes.first_chunk(), bytes.last_chunk())
-    }
-    one.len() == other.len()
-        && match one.len() {
-            4..8 => ends::<4>(one) == ends::<4>(other),
-            8..=16 => ends::<8>(one) == ends::<8>(other),
-            _ => one == other,
-        }
 }
 
 #[inline]
@@ -627,20 +615,6 @@ impl std::fmt::Debug for RawMap<'_> {
 mod tests {
     use super::*;
     use crate::Fields;
-
-    #[test]
-    fn names_are_told_apart_at_each_of_their_bytes() {
-        for len in 0..20 {
-            let name: Vec<u8> = (0..len).collect();
-            assert!(are_same(&name, &name.clone()));
-            assert!(!are_same(&name, &[&name[..], &[0]].concat()));
-            for at in 0..name.len() {
-                let mut other = name.clone();
-                other[at] ^= 0x80;
-                assert!(!are_same(&name, &other), "{len} {at}");
-            }
-        }
-    }
 
     #[test]
     fn one_field_is_read_without_the_rest() {
