@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use velocitydb::{Database, Durability};
+use velocitydb::{Database, Durability, Timestamp};
 
 use crate::config::ServerConfig;
 use crate::http::Problem;
@@ -61,6 +61,8 @@ pub(crate) struct App {
 #[derive(Clone)]
 pub(crate) struct Slot {
     pub(crate) deadline: Instant,
+    /// The same, for the library.
+    pub(crate) until: Timestamp,
     /// `None` for requests that are answered however many others there are.
     held: Option<Arc<Held>>,
 }
@@ -118,7 +120,7 @@ impl App {
     }
 
     /// Admits a request, unless too many are worked on.
-    pub(crate) fn admit(&self, live: &Live) -> Result<Slot, Problem> {
+    pub(crate) fn admit(&self, started: Instant, live: &Live) -> Result<Slot, Problem> {
         let request = Arc::clone(&self.requests)
             .try_acquire_owned()
             .map_err(|_| {
@@ -128,7 +130,7 @@ impl App {
                     format!("{max} requests are being worked on: try again"),
                 )
             })?;
-        Ok(self.slot(request, live))
+        Ok(self.slot(request, started, live))
     }
 
     /// Admits a stream of changes, unless too many are open.
@@ -145,10 +147,10 @@ impl App {
             let what = format!("{max} streams of changes are open: close some, or try again");
             Problem::new("too_many_streams", what)
         })?;
-        Ok(self.slot(stream, &self.live()))
+        Ok(self.slot(stream, Instant::now(), &self.live()))
     }
 
-    fn slot(&self, counted: OwnedSemaphorePermit, live: &Live) -> Slot {
+    fn slot(&self, counted: OwnedSemaphorePermit, started: Instant, live: &Live) -> Slot {
         let held = Held {
             _counted: counted,
             room: Arc::clone(&self.room),
@@ -157,14 +159,16 @@ impl App {
         };
         Slot {
             held: Some(Arc::new(held)),
-            ..self.exempt(live)
+            ..self.exempt(started, live)
         }
     }
 
     /// A slot for requests that are answered however many others there are.
-    pub(crate) fn exempt(&self, live: &Live) -> Slot {
+    pub(crate) fn exempt(&self, started: Instant, live: &Live) -> Slot {
+        let timeout_us = i64::try_from(live.request_timeout.as_micros()).unwrap_or(i64::MAX);
         Slot {
-            deadline: Instant::now() + live.request_timeout,
+            deadline: started + live.request_timeout,
+            until: Timestamp(self.database.now().0.saturating_add(timeout_us)),
             held: None,
         }
     }

@@ -7,6 +7,7 @@
 //! Tests: tests/it parses the text.
 
 use std::fmt;
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::collector::Collector;
@@ -76,6 +77,45 @@ struct RouteLabels {
     method: MethodLabel,
 }
 
+/// The figures of one route. They are its own to find, as every request needs them.
+pub(crate) struct RouteFigures {
+    /// Its pattern, never a path: there are few.
+    pub(crate) route: &'static str,
+    found: RwLock<Vec<Answered>>,
+}
+
+/// What answers of one method and status are counted with.
+struct Answered {
+    method: MethodLabel,
+    status: u16,
+    requests: Counter,
+    durations: Histogram,
+}
+
+impl RouteFigures {
+    pub(crate) fn of(route: &'static str) -> RouteFigures {
+        RouteFigures {
+            route,
+            found: RwLock::default(),
+        }
+    }
+
+    /// Counts an answer of a kind that was there before, or says that there was none.
+    fn count(&self, method: MethodLabel, status: u16, took: Duration) -> bool {
+        let found = self.found.read().unwrap_or_else(PoisonError::into_inner);
+        let mut found = found.iter();
+        let same = |known: &&Answered| known.method == method && known.status == status;
+        found.find(same).map(|same| same.count(took)).is_some()
+    }
+}
+
+impl Answered {
+    fn count(&self, took: Duration) {
+        self.durations.observe(took.as_secs_f64());
+        self.requests.inc();
+    }
+}
+
 fn histogram() -> Histogram {
     Histogram::new(DURATION_BUCKETS)
 }
@@ -125,25 +165,34 @@ impl Metrics {
         }
     }
 
-    /// Counts an answered request. `route` is a pattern, never a path: there are few.
+    /// Counts an answered request.
     pub(crate) fn request(
         &self,
-        route: &'static str,
+        of: &RouteFigures,
         method: MethodLabel,
         status: u16,
         took: Duration,
     ) {
-        let labels = RouteLabels { route, method };
-        self.durations
-            .get_or_create(&labels)
-            .observe(took.as_secs_f64());
-        self.requests
-            .get_or_create(&RequestLabels {
-                route,
-                method,
-                status,
-            })
-            .inc();
+        if of.count(method, status, took) {
+            return;
+        }
+        let route = of.route;
+        let labels = RequestLabels {
+            route,
+            method,
+            status,
+        };
+        let answered = Answered {
+            method,
+            status,
+            requests: self.requests.get_or_create_owned(&labels),
+            durations: self
+                .durations
+                .get_or_create_owned(&RouteLabels { route, method }),
+        };
+        answered.count(took);
+        let mut found = of.found.write().unwrap_or_else(PoisonError::into_inner);
+        found.push(answered);
     }
 
     /// Everything, as text. Counts documents: may take as long as that does.

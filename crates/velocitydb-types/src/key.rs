@@ -159,8 +159,13 @@ impl Key {
     /// The value of the key: the one value, or for a composite key an array. Null when
     /// [`Self::trusted`] was given what was no key.
     pub fn to_value(&self) -> Value {
+        let mut rest = &self.0[..];
+        if let Ok(value) = decode_value_key(&mut rest)
+            && rest.is_empty()
+        {
+            return value;
+        }
         match self.decode() {
-            Ok(mut values) if values.len() == 1 => values.swap_remove(0),
             Ok(values) => Value::Array(values),
             Err(_) => Value::Null,
         }

@@ -29,7 +29,8 @@ use crate::view::{Page, PageRequest};
 pub struct Collection {
     inner: Arc<Inner>,
     name: Arc<str>,
-    runtime: Arc<ArcSwap<Runtime>>,
+    /// What was found under the name last. `None`: it is looked up each time.
+    runtime: Option<Arc<ArcSwap<Runtime>>>,
     call: Call,
 }
 
@@ -63,8 +64,18 @@ impl Collection {
         Ok(Collection {
             inner,
             name: name.into(),
-            runtime: Arc::new(ArcSwap::new(runtime)),
+            runtime: Some(Arc::new(ArcSwap::new(runtime))),
             call: Call::new(),
+        })
+    }
+
+    pub(crate) fn for_call(inner: Arc<Inner>, name: &str, call: Call) -> Result<Collection, Error> {
+        inner.runtime(name)?;
+        Ok(Collection {
+            inner,
+            name: name.into(),
+            runtime: None,
+            call,
         })
     }
 
@@ -99,12 +110,15 @@ impl Collection {
     /// anew.
     #[inline]
     fn runtime(&self) -> Result<arc_swap::Guard<Arc<Runtime>>, Error> {
-        let runtime = self.runtime.load();
+        let Some(kept) = &self.runtime else {
+            return Ok(arc_swap::Guard::from_inner(self.inner.runtime(&self.name)?));
+        };
+        let runtime = kept.load();
         if !runtime.is_superseded() {
             return Ok(runtime);
         }
-        self.runtime.store(self.inner.runtime(&self.name)?);
-        Ok(self.runtime.load())
+        kept.store(self.inner.runtime(&self.name)?);
+        Ok(kept.load())
     }
 
     /// Follows the changes of this collection. See [`ChangesRequest`].
@@ -167,9 +181,20 @@ impl Collection {
     /// Inserts a document with a new UUIDv7, or the id in its primary key field. The answer is
     /// its id.
     pub fn insert<'a>(&self, document: impl Into<Input<'a>>) -> Result<Answer<Key>, Error> {
+        Ok(self.insert_returning(document)?.map(|(key, _)| key))
+    }
+
+    /// As [`Collection::insert`]; the answer has the document too.
+    pub fn insert_returning<'a>(
+        &self,
+        document: impl Into<Input<'a>>,
+    ) -> Result<Answer<(Key, Outcome)>, Error> {
         let change = StepChange::Put(document.into());
         let answer = self.change(None, Condition::Absent, change)?;
-        Ok(answer.map(|(key, _)| key.expect("an insert without an id answers the one it made")))
+        Ok(answer.map(|(key, outcome)| {
+            let key = key.expect("an insert without an id answers the one it made");
+            (key, outcome)
+        }))
     }
 
     /// Inserts a document with this id; refused when there is one.

@@ -13,7 +13,7 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, Uri};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
-use velocitydb::{Call, Collection, Durability, Expiry, Timestamp};
+use velocitydb::{Call, Collection, Durability, Expiry};
 
 use super::coding::Coding;
 use super::headers::{Asked, Preconditions};
@@ -31,16 +31,12 @@ pub(super) struct Ask {
 impl Ask {
     /// The options of the library's calls.
     pub(super) fn call(&self) -> Call {
-        let left_us = i64::try_from(self.slot.left().as_micros()).unwrap_or(i64::MAX);
-        let now = self.app.database.now();
-        self.asked
-            .call()
-            .deadline(Timestamp(now.0.saturating_add(left_us)))
+        self.asked.call().deadline(self.slot.until)
     }
 
     /// A collection whose calls have the request's options.
     pub(super) fn collection(&self, name: &str) -> Result<Collection, Problem> {
-        Ok(self.app.database.collection(name)?.with(self.call()))
+        Ok(self.app.database.collection_with(name, self.call())?)
     }
 
     /// Makes a write of about `bytes`, where it is best made.
@@ -363,6 +359,9 @@ fn check_type(
             "the body needs the header content-type: {expected}"
         ));
     };
+    if value == "application/json" && known("application/json") {
+        return Ok(()); // as most say it
+    }
     let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
     let (kind, parameters) = value.split_once(';').unwrap_or((&value, ""));
     let kind = kind.trim();

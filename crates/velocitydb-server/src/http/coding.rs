@@ -38,11 +38,13 @@ impl Accepted {
         Accepted(headers.get_all(ACCEPT_ENCODING).iter().cloned().collect())
     }
 
+    /// Whether there is anything to do for an answer.
+    pub(super) fn are_of_use(&self, response: &Response) -> bool {
+        !self.0.is_empty() || Whole.should_compress(response)
+    }
+
     /// Compresses an answer, when it is worth it.
     pub(super) async fn compress(self, response: Response) -> Response {
-        if self.0.is_empty() && !Whole.should_compress(&response) {
-            return response;
-        }
         let mut request = Request::new(());
         for value in self.0 {
             request.headers_mut().append(ACCEPT_ENCODING, value);

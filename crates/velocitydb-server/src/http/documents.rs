@@ -175,7 +175,11 @@ async fn insert(
                 let made = made.map_err(|error| named(error, &collection, &key))?;
                 Made::of(key, made)
             }
-            None => Made::inserted(collection.insert(input)?),
+            None => {
+                let answer = collection.insert_returning(input)?;
+                let key = answer.value.0.clone();
+                Made::of(key, answer.map(|(_, outcome)| outcome))
+            }
         };
         made.response(&collection)
     })
@@ -387,19 +391,6 @@ impl Made {
             effect,
             version,
             document,
-        }
-    }
-
-    /// An insertion that chose the id.
-    fn inserted(answer: Answer<Key>) -> Made {
-        let key = answer.value.clone();
-        let answer = answer.map(|_| ());
-        Made {
-            answer,
-            key,
-            effect: Effect::Inserted,
-            version: 1,
-            document: None,
         }
     }
 

@@ -19,6 +19,7 @@ use hyper::body::Body as _;
 use hyper::header::{HOST, HeaderMap, ORIGIN};
 use hyper::http::uri::Authority;
 use hyper::{Method, Uri};
+use tokio::time::Instant;
 use tower::Service;
 
 use super::Door;
@@ -38,9 +39,9 @@ const AUTHORITY_BYTES_MAX: usize = 512;
 /// Lets a request through to the route. The slot that it gets goes into `kept`.
 pub(super) async fn guard(
     door: &Door,
-    live: &Live,
+    (started, live): (Instant, &Live),
     mut request: Request,
-    mut handler: Handler,
+    handler: &Handler,
     kept: &OnceLock<Slot>,
 ) -> Response {
     let app = &door.app;
@@ -57,15 +58,15 @@ pub(super) async fn guard(
             false => query(request.uri(), []).map(|_: [_; 0]| ()),
         })
         .and_then(|()| match is_for_operators(request.uri().path()) {
-            true => Ok(app.exempt(live)),
-            false => app.admit(live),
+            true => Ok(app.exempt(started, live)),
+            false => app.admit(started, live),
         });
     let slot = match slot {
         Ok(slot) => kept.get_or_init(|| slot),
         Err(problem) => return problem.into_response(),
     };
     request.extensions_mut().insert(slot.clone());
-    let Ok(response) = handler.call(request).await;
+    let Ok(response) = handler.clone().call(request).await;
     let bytes = response.body().size_hint().exact().unwrap_or(0);
     // What was read is not sent without room. The answer of a write goes out all the same: its
     // handler saw to the room before the write was made.

@@ -16,6 +16,8 @@
 //!
 //! What cannot be read is a 400, never ignored. Tests: below; tests/it.
 
+use std::fmt;
+use std::io::Write as _;
 use std::time::Duration;
 
 use axum::response::Response;
@@ -209,8 +211,18 @@ pub(crate) fn answer_write<T>(response: &mut Response, answer: &Answer<T>) {
 
 /// The entity tag of a document.
 pub(crate) fn etag(document: &Document) -> HeaderValue {
-    let tag = format!("\"{}\"", document.meta().index);
-    HeaderValue::try_from(tag).expect("digits in quotes are a header's value")
+    short(format_args!("\"{}\"", document.meta().index))
+}
+
+/// A value of visible characters, 64 at most. It is put together on the stack: from a string it
+/// would be copied anyway.
+pub(crate) fn short(text: fmt::Arguments<'_>) -> HeaderValue {
+    let mut room = [0; 64];
+    let mut rest = &mut room[..];
+    rest.write_fmt(text).expect("there is room for it");
+    let left = rest.len();
+    let text = &room[..room.len() - left];
+    HeaderValue::from_bytes(text).expect("visible characters are a header's value")
 }
 
 impl Preconditions {

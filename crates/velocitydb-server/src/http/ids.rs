@@ -30,11 +30,12 @@ pub(super) fn location(collection: &str, key: &Key) -> String {
         text = format!("\"{text}\"");
     }
     let segment = |text| utf8_percent_encode(text, SEGMENT);
-    format!(
-        "/v1/collections/{}/documents/{}",
-        segment(collection),
-        segment(&text)
-    )
+    let mut path = String::with_capacity(32 + collection.len() + text.len());
+    path.push_str("/v1/collections/");
+    path.extend(segment(collection));
+    path.push_str("/documents/");
+    path.extend(segment(&text));
+    path
 }
 
 #[cfg(test)]

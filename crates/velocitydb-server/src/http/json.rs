@@ -5,25 +5,26 @@
 //! form. A body with metadata (one that was read before, or that names its `_id`) takes the
 //! longer way over values; all but `_id` is left out. Tests: below.
 
-use std::io::Write as _;
-
 use axum::body::Body;
 use axum::response::Response;
 use hyper::StatusCode;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use velocitydb::query::Aggregated;
-use velocitydb::types::write_json;
+use velocitydb::types::{View, write_json};
 use velocitydb::{Document, Input, Key, METADATA, Value, take_metadata};
 
 use super::problem::Problem;
+
+/// As many as an answer has, at most.
+const HEADERS: usize = 8;
 
 /// A response of JSON text.
 pub(super) fn response(status: StatusCode, body: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let headers = response.headers_mut();
+    headers.reserve(HEADERS);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 
@@ -31,17 +32,20 @@ pub(super) fn response(status: StatusCode, body: Vec<u8>) -> Response {
 pub(super) fn write_document(document: &Document, out: &mut Vec<u8>) {
     let meta = document.meta();
     let [id, version, index, created_at, updated_at, expires_at] = METADATA;
-    let memory = "memory takes all bytes";
-    write!(out, "{{\"{id}\":").expect(memory);
+    out.push(b'{');
+    write_name(id, out);
     write_json(&document.id().to_value(), out);
-    write!(
-        out,
-        ",\"{version}\":{},\"{index}\":{},\"{created_at}\":\"{}\",\"{updated_at}\":\"{}\"",
-        meta.version, meta.index, meta.created_at, meta.updated_at,
-    )
-    .expect(memory);
-    if let Some(time) = document.expires_at() {
-        write!(out, ",\"{expires_at}\":\"{time}\"").expect(memory);
+    for (name, number) in [(version, meta.version), (index, meta.index)] {
+        out.push(b',');
+        write_name(name, out);
+        serde_json::to_writer(&mut *out, &number).expect("memory takes all bytes");
+    }
+    let expires = document.expires_at().map(|time| (expires_at, time));
+    let times = [(created_at, meta.created_at), (updated_at, meta.updated_at)];
+    for (name, time) in times.into_iter().chain(expires) {
+        out.push(b',');
+        write_name(name, out);
+        write_json(View::Time(time), out);
     }
     let fields = document.fields();
     if fields.is_empty() {
@@ -51,6 +55,13 @@ pub(super) fn write_document(document: &Document, out: &mut Vec<u8>) {
     write_json(fields.as_value(), out);
     debug_assert_eq!(out[brace], b'{');
     out[brace] = b',';
+}
+
+/// Appends the name of a member.
+fn write_name(name: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
 }
 
 /// A row that a query has made.

@@ -44,7 +44,7 @@ mod stream;
 mod transactions;
 mod unread;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -53,16 +53,18 @@ use std::sync::{Arc, LazyLock, OnceLock};
 use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route as Handler;
 use hyper::Method;
+use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, layer::layer_fn, service_fn};
 use tower_http::cors::CorsLayer;
 
 use self::coding::Accepted;
 use self::describe::{Route, WithQuery};
 use crate::app::{App, Slot};
+use crate::metrics::RouteFigures;
 use crate::reload::Live;
 
 pub(crate) use problem::Problem;
@@ -110,7 +112,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let origins = &app.config.cors_origins;
     let door = Arc::new(Door {
         with_query: WithQuery::of(&routes),
-        paths: routes.iter().map(|route| route.path).collect(),
+        figures: routes
+            .iter()
+            .map(|route| (route.path, RouteFigures::of(route.path)))
+            .collect(),
+        figures_of_none: RouteFigures::of(observe::NO_ROUTE),
         cors: (!origins.is_empty()).then(|| coding::cors(origins)),
         app: Arc::clone(&app),
     });
@@ -119,7 +125,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(layer_fn(move |handler| Entrance {
             door: Arc::clone(&door),
-            handler,
+            handler: Arc::new(handler),
         }))
         .with_state(app)
 }
@@ -128,16 +134,20 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 struct Door {
     app: Arc<App>,
     with_query: WithQuery,
-    /// Of all routes.
-    paths: HashSet<&'static str>,
+    /// By the path of the route.
+    figures: HashMap<&'static str, RouteFigures>,
+    /// Of requests that no route took.
+    figures_of_none: RouteFigures,
     /// `None` when no pages of other origins may ask.
     cors: Option<CorsLayer>,
 }
 
 impl Door {
-    /// The path of a route that was matched.
-    fn route(&self, path: &str) -> &'static str {
-        self.paths.get(path).copied().unwrap_or(observe::NO_ROUTE)
+    /// The figures of the route that takes a request.
+    fn figures(&self, request: &Request) -> &RouteFigures {
+        let path = request.extensions().get::<MatchedPath>();
+        path.and_then(|path| self.figures.get(path.as_str()))
+            .unwrap_or(&self.figures_of_none)
     }
 }
 
@@ -145,7 +155,7 @@ impl Door {
 #[derive(Clone)]
 struct Entrance {
     door: Arc<Door>,
-    handler: Handler,
+    handler: Arc<Handler>,
 }
 
 impl Service<Request> for Entrance {
@@ -161,8 +171,11 @@ impl Service<Request> for Entrance {
         let Entrance { door, handler } = self.clone();
         Box::pin(async move {
             let accepted = Accepted::of(request.headers());
-            let response = observe::observe(&door, request, handler).await;
-            Ok(accepted.compress(response).await)
+            let response = observe::observe(&door, request, &handler).await;
+            match accepted.are_of_use(&response) {
+                true => Ok(Box::pin(accepted.compress(response)).await),
+                false => Ok(response),
+            }
         })
     }
 }
@@ -170,25 +183,24 @@ impl Service<Request> for Entrance {
 /// The part of the way that `observe` watches. `slot` gets what is kept until the answer is sent.
 async fn answer(
     door: &Door,
-    live: &Live,
+    live: (Instant, &Live),
     request: Request,
-    handler: Handler,
+    handler: &Handler,
     slot: &OnceLock<Slot>,
 ) -> Response {
     let Some(cors) = &door.cors else {
-        return caught(guard::guard(door, live, request, handler, slot)).await;
+        return caught(pin!(guard::guard(door, live, request, handler, slot))).await;
     };
     let guarded = service_fn(|request| {
-        let answer = caught(guard::guard(door, live, request, handler.clone(), slot));
-        async { Ok::<_, Infallible>(answer.await) }
+        let mut answer = Box::pin(guard::guard(door, live, request, handler, slot));
+        async move { Ok::<_, Infallible>(caught(answer.as_mut()).await) }
     });
-    let Ok(response) = cors.layer(guarded).oneshot(request).await;
+    let Ok(response) = Box::pin(cors.layer(guarded).oneshot(request)).await;
     response
 }
 
 /// Answers a panic as a problem.
-async fn caught(work: impl Future<Output = Response>) -> Response {
-    let mut work = pin!(work);
+async fn caught(mut work: Pin<&mut impl Future<Output = Response>>) -> Response {
     poll_fn(|context| {
         let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
         polled.unwrap_or_else(|_| {
@@ -218,10 +230,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_a_problem_and_no_more() {
-        let response = caught(async { panic!("of a route") }).await;
+        let response = caught(pin!(async { panic!("of a route") })).await;
         let problem = response.extensions().get::<Problem>().unwrap();
         assert_eq!(problem.row.code, "internal");
-        let response = caught(async { Response::default() }).await;
+        let response = caught(pin!(async { Response::default() })).await;
         assert_eq!(response.status(), 200);
     }
 }

@@ -5,16 +5,17 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::Route as Handler;
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
 use hyper::header::HeaderValue;
+use hyper::http::uri::PathAndQuery;
 use prometheus_client::metrics::gauge::Gauge;
+use tokio::time::Instant;
 
 use super::guard::ADMIN;
 use super::headers::{self, REQUEST_ID, REQUEST_ID_BYTES_MAX};
@@ -28,14 +29,14 @@ use crate::slow::SlowOperation;
 pub(super) const NO_ROUTE: &str = "none";
 
 /// Has a request answered, and sees to what all requests have.
-pub(super) async fn observe(door: &Door, request: Request, handler: Handler) -> Response {
+pub(super) async fn observe(door: &Door, request: Request, handler: &Handler) -> Response {
     let started = Instant::now();
     let (app, live) = (&door.app, door.app.live());
     let _in_flight = InFlight::new(&app.metrics.in_flight);
     let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    let route = request.extensions().get::<MatchedPath>();
-    let route = route.map_or(NO_ROUTE, |route| door.route(route.as_str()));
+    let path = request.uri().path_and_query().cloned();
+    let figures = door.figures(&request);
+    let route = figures.route;
     let client = request.extensions().get::<Client>().copied();
     let given = headers::single(request.headers(), &REQUEST_ID, REQUEST_ID_BYTES_MAX);
     let given = given.map(|_| request.headers().get(&REQUEST_ID).cloned());
@@ -46,7 +47,7 @@ pub(super) async fn observe(door: &Door, request: Request, handler: Handler) -> 
     let (request_id, mut response) = match given {
         Ok(given) => {
             let request_id = given.unwrap_or_else(|| fresh_id(app));
-            let response = super::answer(door, &live, request, handler, &slot).await;
+            let response = super::answer(door, (started, &live), request, handler, &slot).await;
             (request_id, response)
         }
         Err(problem) => {
@@ -55,26 +56,24 @@ pub(super) async fn observe(door: &Door, request: Request, handler: Handler) -> 
         }
     };
     unread
-        .settle(&mut response, (started + live.request_timeout).into())
+        .settle(&mut response, started + live.request_timeout)
         .await;
-    let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, request_id.clone());
-    let request_id = request_id.to_str().unwrap_or_default();
-    let problem = problem::write(&mut response, request_id);
+    let id = request_id.to_str().unwrap_or_default();
+    let problem = problem::write(&mut response, id);
     if let Some(slot) = slot.take() {
         hold_until_sent(slot, &mut response).await;
     }
     let took = started.elapsed();
     let status = response.status().as_u16();
     app.metrics
-        .request(route, MethodLabel::of(&method), status, took);
+        .request(figures, MethodLabel::of(&method), status, took);
     let line = Line {
         method: method.as_str(),
-        path: &path,
+        path: path.as_ref().map_or("", PathAndQuery::path),
         route,
         status,
         duration_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        request_id,
+        request_id: id,
         problem: problem.as_ref(),
     };
     line.log();
@@ -83,6 +82,7 @@ pub(super) async fn observe(door: &Door, request: Request, handler: Handler) -> 
         app.metrics.slow_operations.inc();
         app.slow.add(line.slow(app, client));
     }
+    response.headers_mut().insert(REQUEST_ID, request_id);
     response
 }
 
@@ -120,8 +120,7 @@ async fn hold_until_sent(_slot: Slot, response: &mut Response) {
 fn fresh_id(app: &App) -> HeaderValue {
     static REQUESTS: AtomicU64 = AtomicU64::new(0);
     let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
-    let id = format!("{:08x}-{number:x}", app.run);
-    HeaderValue::try_from(id).expect("hexadecimal digits are a header's value")
+    headers::short(format_args!("{:08x}-{number:x}", app.run))
 }
 
 struct InFlight<'g>(&'g Gauge);

@@ -52,7 +52,7 @@ impl Unread {
         let announced = hyper::body::Body::size_hint(&rest).upper();
         let short = announced.is_some_and(|bytes| bytes <= DISCARDED_BYTES_MAX);
         let read = match short {
-            true => tokio::time::timeout_at(deadline, rest.collect())
+            true => Box::pin(tokio::time::timeout_at(deadline, rest.collect()))
                 .await
                 .is_ok_and(|r| r.is_ok()),
             false => false,
