@@ -34,6 +34,25 @@ fn a_read_by_the_name_of_the_collection_says_of_which_index_it_is() {
 }
 
 #[test]
+fn a_handle_for_a_call_asks_for_what_the_call_says() {
+    let db = in_memory();
+    create(&db, "people");
+    let people = |call| db.collection_with("people", call).unwrap();
+    let inserted = people(Call::new()).insert_returning([("born", 1815.into())]);
+    let (id, outcome) = inserted.unwrap().value;
+    let document = outcome.document.unwrap();
+    assert_eq!(
+        (document.id(), text(&document)),
+        (id, r#"{"born":1815}"#.to_owned())
+    );
+    let late = people(Call::new().deadline(db.now()));
+    assert_eq!(code(late.get_by_key(&document.id())), "deadline_exceeded");
+    assert_eq!(code(late.insert([])), "deadline_exceeded");
+    let nobody = db.collection_with("nobody", Call::new());
+    assert_eq!(code(nobody), "unknown_collection");
+}
+
+#[test]
 fn a_document_lives_as_long_as_nobody_deletes_it() {
     let db = in_memory();
     let people = create(&db, "people");

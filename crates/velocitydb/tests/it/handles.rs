@@ -3,15 +3,28 @@
 
 use std::thread;
 
-use velocitydb::{Database, Definition, Options, Update};
+use velocitydb::{Call, Collection, Database, Definition, Options, Update};
 
 use crate::support::{code, create, done, in_memory, on, read, still};
 
 #[test]
 fn a_handle_survives_a_truncate_and_a_new_collection_of_the_same_name() {
+    survives_a_truncate_and_a_new_collection(|_, first| first.clone());
+}
+
+#[test]
+fn a_handle_for_a_call_survives_them_too() {
+    survives_a_truncate_and_a_new_collection(|db, _| {
+        db.collection_with("notes", Call::new()).unwrap()
+    });
+}
+
+fn survives_a_truncate_and_a_new_collection(
+    another: impl FnOnce(&Database, &Collection) -> Collection,
+) {
     let db = in_memory();
-    let notes = create(&db, "notes");
-    let other = notes.clone();
+    let other = create(&db, "notes");
+    let notes = another(&db, &other);
     notes.insert_with_id("a", [("n", 1.into())]).unwrap();
     other.truncate().unwrap();
     assert_eq!((read(&notes, "a"), notes.count().unwrap()), (None, 0));
