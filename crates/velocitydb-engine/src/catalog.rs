@@ -12,6 +12,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crossbeam_epoch::pin;
 use serde::{Deserialize, Serialize};
 use velocitydb_types::{
     Field, FieldType, Fields, Key, Migration, OnDelete, Path, RawMap, Reference, Schema, Timestamp,
@@ -25,6 +26,7 @@ pub use expiry::TimeToLive;
 pub use index::{Direction, INDEX_FIELDS_MAX, IndexDefinition, IndexField, IndexKind, PARTITION};
 
 use crate::command::{ReferenceError, Refusal};
+use crate::stage::index_key;
 use crate::store::{FieldIndex, Table, TableBytes};
 
 /// Number of a collection. Never used again, also after a drop.
@@ -486,6 +488,12 @@ impl Collection {
     /// About how many entries an index has for a key. O(log n).
     pub fn estimate_equal(&self, index: &FieldIndex, key: &[u8]) -> usize {
         self.table.estimate_equal(index, key)
+    }
+
+    /// Refuses fields with values that are too long for an index, or too many.
+    pub fn check_index_keys(&self, key: &[u8], fields: RawMap<'_>) -> Result<(), Refusal> {
+        let keys = self.table.keys(None, key, Some(fields), &pin());
+        keys.map(drop).map_err(|long| index_key(None, long))
     }
 
     /// Documents, those that expired and are not removed yet included. O(1).

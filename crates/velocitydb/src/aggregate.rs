@@ -209,10 +209,10 @@ impl Collection {
     /// With `$out` the rows replace the content of the collection of that name, which is created
     /// where it is not there, and the answer is one row: its name, and how many documents were
     /// written. A row's `_id` is the document's id; without one, or with null, it is given a new one.
-    /// All rows are made, and judged by the schema and by a retention, before anything is written. Then
-    /// removing the old documents is one atomic step, and each batch of new ones (1,000, or 4 MiB) is
-    /// one: who reads meanwhile sees a part. What is refused after that, say by a unique index or for
-    /// want of memory, leaves the batches before it, and not the old documents.
+    /// All rows are made, and judged by the schema, a retention and the bounds of indexes, before
+    /// anything is written. Then removing the old documents is one atomic step, and each batch of new
+    /// ones (1,000, or 4 MiB) is one: who reads meanwhile sees a part. What is refused after that, say
+    /// by a unique index or for want of memory, leaves the batches before it, and not the old documents.
     ///
     /// With `$merge` each row goes into the collection by itself: into the document of its `_id`, or
     /// as a new one ([`Merge`](velocitydb_query::Merge)). The collection is created where it is not
@@ -312,6 +312,7 @@ impl Collection {
         let (schema, fields) = (&runtime.definition.schema, RawMap::trusted(&fields));
         let fits = schema.check(fields).map_err(Refusal::Schema);
         let fits = fits.and_then(|()| runtime.kept_until(fields, now));
+        let fits = fits.and_then(|_| runtime.check_index_keys(key.as_bytes(), fields));
         fits.map_err(|refusal| refused(at, refusal))?;
         Ok(key.into_owned())
     }

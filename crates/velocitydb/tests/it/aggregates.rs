@@ -264,3 +264,19 @@ fn a_row_that_the_schema_refuses_is_named_before_anything_is_written() {
     }
     assert_eq!(punctual.count().unwrap(), 1);
 }
+
+#[test]
+fn a_row_that_is_too_long_for_an_index_is_named_before_anything_is_written() {
+    let db = in_memory();
+    let long = "x".repeat(9000);
+    let texts = filled(&db, "texts", &[&format!(r#"{{"_id":1,"text":"{long}"}}"#)]);
+    let index = IndexDefinition::btree("by_text", [Path::field("text")]);
+    let short = filled(&db, "short", &[r#"{"_id":2,"text":"x"}"#]);
+    short.create_index(index).unwrap();
+    for output in ["out", "merge"] {
+        let pipeline = pipeline(&format!(r#"[{{"${output}":"short"}}]"#));
+        let said = error(texts.aggregate(&pipeline));
+        assert!(said.contains("by_text"), "{said}");
+        assert_eq!(documents(&short), [r#"{"_id":2,"text":"x"}"#], "{output}");
+    }
+}
