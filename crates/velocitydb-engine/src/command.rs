@@ -413,6 +413,11 @@ impl From<ReferenceError> for Refusal {
 }
 
 impl Refusal {
+    /// There is no collection of this number.
+    pub(crate) fn no_collection(id: CollectionId) -> Refusal {
+        Refusal::UnknownCollection(format!("number {}", id.0))
+    }
+
     /// Whether the write was resolved under another catalog: it is resolved again, as a whole.
     pub(crate) fn is_stale(&self) -> bool {
         matches!(

@@ -37,6 +37,14 @@ impl State {
         index: u64,
         time: Timestamp,
     ) -> Result<Definitions, Refusal> {
+        if let Some((old, alteration)) = alteration_of(command, self) {
+            return Ok(Definitions::Altered(self.alter(
+                old,
+                &alteration,
+                index,
+                time,
+            )?));
+        }
         Ok(match command {
             Command::Write(_) | Command::Tick => unreachable!("it defines nothing"),
             Command::CreateCollection(definition) => {
@@ -49,9 +57,7 @@ impl State {
                 let (id, definition) = (self.next_collection(), (**definition).clone());
                 Definitions::Put(Collection::new(id, definition, index, table))
             }
-            Command::Alter(id, alteration) => {
-                Definitions::Altered(self.alter(self.known(*id)?, alteration, index, time)?)
-            }
+            Command::Alter(id, _) => return Err(Refusal::no_collection(*id)),
             Command::DropCollection(id) => {
                 self.catalog.check_unreferenced(self.known(*id)?)?;
                 Definitions::Remove(*id)
@@ -65,30 +71,12 @@ impl State {
             Command::CreateIndex(id, index_definition) => {
                 let old = self.known(*id)?;
                 let definition = with_index(old, index_definition)?;
-                if index_definition.retention.is_some() {
-                    let alteration = Alteration::to(definition);
-                    return Ok(Definitions::Altered(self.alter(
-                        old,
-                        &alteration,
-                        index,
-                        time,
-                    )?));
-                }
                 let new = new_index(&old.table, index_definition, time)?;
                 Definitions::Attach(redefined(old, definition, index), Arc::new(new))
             }
             Command::DropIndex(id, name) => {
                 let old = self.known(*id)?;
                 let (definition, dropped) = without_index(old, name)?;
-                if dropped.retention.is_some() {
-                    let alteration = Alteration::to(definition);
-                    return Ok(Definitions::Altered(self.alter(
-                        old,
-                        &alteration,
-                        index,
-                        time,
-                    )?));
-                }
                 Definitions::Detach(redefined(old, definition, index), dropped.name)
             }
         })
@@ -167,24 +155,29 @@ impl State {
     }
 }
 
-/// The alteration that a command is, for a collection as it stands: an index by whose retention
-/// documents expire changes when they do.
-pub(crate) fn alteration_of<'c>(
+/// The alteration that a command is, with the collection: an index by whose retention documents
+/// expire changes when they do. `None` also of a command that will be refused.
+pub(crate) fn alteration_of<'c, 's>(
     command: &'c Command<'_>,
-    collection: &Collection,
-) -> Option<Cow<'c, Alteration>> {
-    let definition = match command {
-        Command::Alter(_, alteration) => return Some(Cow::Borrowed(&**alteration)),
-        Command::CreateIndex(_, index) if index.retention.is_some() => {
-            with_index(collection, index).ok()?
+    state: &'s State,
+) -> Option<(&'s Arc<Collection>, Cow<'c, Alteration>)> {
+    let (old, definition) = match command {
+        Command::Alter(id, alteration) => {
+            return Some((state.known(*id).ok()?, Cow::Borrowed(&**alteration)));
         }
-        Command::DropIndex(_, name) => {
-            let (definition, dropped) = without_index(collection, name).ok()?;
-            dropped.retention.is_some().then_some(definition)?
+        Command::CreateIndex(id, index) if index.retention.is_some() => {
+            let old = state.known(*id).ok()?;
+            (old, with_index(old, index).ok()?)
+        }
+        Command::DropIndex(id, name) => {
+            let old = state.known(*id).ok()?;
+            let (definition, dropped) = without_index(old, name).ok()?;
+            dropped.retention?;
+            (old, definition)
         }
         _ => return None,
     };
-    Some(Cow::Owned(Alteration::to(definition)))
+    Some((old, Cow::Owned(Alteration::to(definition))))
 }
 
 fn with_index(old: &Collection, index: &IndexDefinition) -> Result<Definition, Refusal> {

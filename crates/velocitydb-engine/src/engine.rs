@@ -342,14 +342,12 @@ impl Engine {
     /// also when somebody else is at it, or there is no such collection: the entry then does it, or
     /// is refused.
     fn altering<'c>(&self, command: &'c Command<'_>) -> Option<(Watch, Cow<'c, Alteration>)> {
-        let (Command::Alter(id, _) | Command::CreateIndex(id, _) | Command::DropIndex(id, _)) =
-            command
-        else {
+        // Not under the lock, for most commands are writes.
+        if matches!(command, Command::Write(_) | Command::Tick) {
             return None;
-        };
+        }
         let state = self.writer.lock();
-        let found = state.catalog.by_id(*id)?;
-        let alteration = alteration_of(command, found)?;
+        let (found, alteration) = alteration_of(command, &state)?;
         Some((Watch::start(found)?, alteration))
     }
 

@@ -275,7 +275,7 @@ impl<'s> Stager<'s> {
 
     fn collection(&self, id: CollectionId) -> Result<&'s Arc<Collection>, Refusal> {
         let found = self.catalog.by_id(id);
-        found.ok_or_else(|| Refusal::UnknownCollection(format!("number {}", id.0)))
+        found.ok_or_else(|| Refusal::no_collection(id))
     }
 
     fn find<'k>(&self, collection: &Collection, key: &'k [u8]) -> Place<'k> {

@@ -316,7 +316,7 @@ impl State {
             .catalog
             .by_id(id)
             .filter(|_| id >= FIRST_USER_COLLECTION);
-        found.ok_or_else(|| Refusal::UnknownCollection(format!("number {}", id.0)))
+        found.ok_or_else(|| Refusal::no_collection(id))
     }
 
     /// Publishes what was staged in the same critical section. Readers see it once its index is

@@ -41,7 +41,8 @@ impl TimeToLive {
 impl Collection {
     /// When a version expires for reasons other than the retention.
     fn own_expiry(&self, version: &Document) -> Option<Timestamp> {
-        let by_retention = kept_until(self.retention.as_ref(), version.fields());
+        let retention = self.retention.as_ref();
+        let by_retention = retention.and_then(|index| index.expiry_for(version.fields()));
         version.expires_at().filter(|at| Some(*at) != by_retention)
     }
 
@@ -53,11 +54,10 @@ impl Collection {
         fields: RawMap<'_>,
         retention: Option<&IndexDefinition>,
     ) -> Option<Timestamp> {
-        earlier(self.own_expiry(version), kept_until(retention, fields))
+        let by_retention = retention.and_then(|index| index.expiry_for(fields));
+        earlier(self.own_expiry(version), by_retention)
     }
-}
 
-impl Collection {
     /// Until when the retention keeps a document with these fields that is written at `time`.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl Collection {
         let Some(index) = &self.retention else {
             return Ok(None);
         };
-        match index.kept_until(fields) {
+        match index.expiry_for(fields) {
             Some(kept) if kept <= time => Err(beyond(index, fields, time)),
             kept => Ok(kept),
         }
@@ -107,10 +107,6 @@ impl Expires {
     }
 }
 
-fn kept_until(retention: Option<&IndexDefinition>, fields: RawMap<'_>) -> Option<Timestamp> {
-    retention?.kept_until(fields)
-}
-
 fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
     one.into_iter().chain(other).min()
 }
@@ -123,7 +119,7 @@ fn beyond(index: &IndexDefinition, fields: RawMap<'_>, now: Timestamp) -> Refusa
         retention,
         found: fields
             .get_path(path)
-            .map_or_else(String::new, |time| time.to_json().to_string()),
+            .map_or_else(String::new, |time| time.to_json()),
         oldest: oldest.start,
     }
 }

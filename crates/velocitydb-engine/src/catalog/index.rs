@@ -462,7 +462,7 @@ impl IndexDefinition {
     }
 
     /// When a document with these fields expires, by the retention.
-    pub(crate) fn kept_until(&self, fields: RawMap<'_>) -> Option<Timestamp> {
+    pub(crate) fn expiry_for(&self, fields: RawMap<'_>) -> Option<Timestamp> {
         let time = fields.get_path(&self.fields[0].path)?.as_time()?;
         self.expiry_of(time).filter(|_| self.admits(fields))
     }
