@@ -52,7 +52,7 @@ pub fn complete(line: &str, target: &mut dyn Target) -> Vec<Completion> {
         [
             "describe" | "get" | "list" | "find" | "search" | "near" | "count" | "aggregate"
             | "explain" | "indexes" | "insert" | "put" | "patch" | "delete" | "swap" | "alter"
-            | "drop",
+            | "drop" | "rebuild",
         ]
         | ["create" | "drop", "index"] => {
             let all = target.collections().unwrap_or_default();
@@ -61,7 +61,7 @@ pub fn complete(line: &str, target: &mut dyn Target) -> Vec<Completion> {
                 .collect()
         }
         ["create"] => keywords(&["index"]),
-        ["drop", "index", collection] => {
+        ["drop", "index", collection] | ["rebuild", collection] => {
             let all = target.indexes(collection).unwrap_or_default();
             all.iter()
                 .filter_map(|one| Some((name(one)?.to_owned(), "index".to_owned())))

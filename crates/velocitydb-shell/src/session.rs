@@ -206,6 +206,10 @@ impl Session {
                 let done = || Answer::Done(format!("index {} dropped", escape(index)));
                 target.drop_index(name, index).map(|()| done())
             }
+            Statement::Rebuild(name, index) => {
+                let done = || Answer::Done(format!("index {} rebuilt", escape(index)));
+                target.rebuild_index(name, index).map(|()| done())
+            }
             Statement::Insert(name, id, json) => target
                 .insert(name, id, json.text)
                 .map(|made| Answer::Written("inserted", made)),

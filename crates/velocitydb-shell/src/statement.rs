@@ -71,6 +71,7 @@ pub const COMMANDS: &[CommandRow] = &[
     row("alter", "C {definition} [rename {json}] [drop [json]]", "give a collection another definition",
         "alter tasks {\"schema\": {\"fields\": []}} rename {\"old\": \"new\"} drop [\"gone\"]"),
     row("drop", "C | index C NAME", "drop a collection with all its documents, or an index", "drop tasks"),
+    row("rebuild", "C NAME", "build an index anew, while it goes on serving", "rebuild tasks by_state"),
     row("status", "", "how the database is", "status"),
     row("help", "[COMMAND]", "this list, or one command", "help swap"),
     row("\\json", "[on|off]", "answers as JSON, one document a line", "\\json on"),
@@ -136,6 +137,8 @@ pub enum Statement<'t> {
     CreateIndex(&'t str, Json<'t>),
     /// `drop index C NAME`
     DropIndex(&'t str, &'t str),
+    /// `rebuild C NAME`
+    Rebuild(&'t str, &'t str),
     /// `insert C [ID] {…}`
     Insert(&'t str, Option<&'t str>, Json<'t>),
     /// `put C ID {…}`
@@ -189,6 +192,7 @@ impl<'t> Statement<'t> {
             | Statement::List(..)
             | Statement::Indexes(_)
             | Statement::DropIndex(..)
+            | Statement::Rebuild(..)
             | Statement::Delete(..)
             | Statement::Drop(_)
             | Statement::Status
@@ -484,6 +488,10 @@ pub fn parse(text: &str) -> Result<Statement<'_>, Complaint> {
         "create" => words.create()?,
         "alter" => words.alter()?,
         "drop" => words.drop()?,
+        "rebuild" => {
+            let (name, index) = words.index()?;
+            Statement::Rebuild(name, index)
+        }
         "status" => Statement::Status,
         "help" => words.help()?,
         "\\json" => words.switch(Setting::Json)?,

@@ -408,8 +408,17 @@ impl Collection {
         let command = |id| Command::CreateIndex(id, index.clone());
         let answer = self.inner.redefine(&self.name, &self.call, command)?;
         let id = self.runtime()?.id;
-        while self.inner.engine.build_indexes(Some(id))? {}
+        self.inner.engine.finish_indexes(id)?;
         Ok(answer)
+    }
+
+    /// Builds an index anew from the documents, beside readers and writers, and returns once it has
+    /// taken the place of the present one: for an index that has held far more than it does now.
+    /// Its progress is told by [`Collection::indexes`].
+    pub fn rebuild_index(&self, name: &str) -> Result<(), Error> {
+        self.inner.begin(&self.call)?;
+        let id = self.runtime()?.id;
+        self.inner.engine.rebuild_index(id, name)
     }
 
     /// The documents nearest to a place, the nearest first, each with its distance in metres.

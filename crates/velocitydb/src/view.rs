@@ -295,10 +295,18 @@ impl CollectionView {
 
     /// The indexes of the collection: what they are, and what they hold now.
     pub fn indexes(&self) -> Vec<(IndexDefinition, IndexStats)> {
-        let indexes = self.runtime.indexes();
-        indexes
-            .map(|index| (index.definition().clone(), index.stats()))
-            .collect()
+        let mut all: Vec<(IndexDefinition, IndexStats)> = Vec::new();
+        for index in self.runtime.indexes() {
+            let (definition, stats) = (index.definition(), index.stats());
+            match all
+                .iter_mut()
+                .find(|(held, _)| held.name == definition.name)
+            {
+                Some((_, held)) => *held = held.with_twin(&stats),
+                None => all.push((definition.clone(), stats)),
+            }
+        }
+        all
     }
 }
 

@@ -19,6 +19,7 @@ use super::problem::Problem;
 
 const ALL: &str = "/v1/collections/{name}/indexes";
 const ONE: &str = "/v1/collections/{name}/indexes/{index}";
+const REBUILD: &str = "/v1/collections/{name}/indexes/{index}/rebuild";
 
 pub(super) fn routes() -> Vec<Route> {
     let about = |route: Route, id, what| {
@@ -49,6 +50,18 @@ pub(super) fn routes() -> Vec<Route> {
                 "schema_violation",
                 "unique_violation",
             ]),
+        about(
+            post(REBUILD, rebuild),
+            "rebuildIndex",
+            "Builds an index anew",
+        )
+        .detail(
+            "From the documents, beside reads and writes, which use the present index until \
+                 the new one takes its place; it is answered then.",
+        )
+        .reads()
+        .answers(200, "It is rebuilt", Body::Json("IndexWithFigures"))
+        .problems(&["unknown_index"]),
         about(delete(ONE, remove), "dropIndex", "Drops an index")
             .writes()
             .answers(204, "It is gone", Body::Empty)
@@ -84,7 +97,7 @@ struct ShownPartition {
     kept_until: Option<String>,
 }
 
-/// How far the making of an index has come.
+/// How far the making or rebuilding of an index has come.
 #[derive(Serialize)]
 struct Building {
     done: u32,
@@ -101,7 +114,7 @@ fn shown(view: &CollectionView) -> Result<Vec<Shown>, Problem> {
         bytes: stats.bytes,
         uses: stats.uses,
         used_at: stats.used_at.map(|time| time.to_string()),
-        building: stats.built.map(|done| Building {
+        building: stats.built.or(stats.rebuilt).map(|done| Building {
             done,
             of: documents,
         }),
@@ -194,6 +207,24 @@ async fn create(
         Ok(response)
     })
     .await
+}
+
+async fn rebuild(
+    ask: Ask,
+    Params((name, index)): Params<(String, String)>,
+) -> Result<Response, Problem> {
+    ask.no_preconditions()?;
+    ask.no_idempotency_key()?;
+    let collection = ask.collection(&name)?;
+    let rebuilt = ask.long(move || {
+        collection.rebuild_index(&index)?;
+        let view = collection.view()?;
+        Ok((view.index(), to_json(&one(&view, &index)?)))
+    });
+    let (index, body) = rebuilt.await?;
+    let mut response = json::response(StatusCode::OK, body);
+    ask.asked.answer_read(&mut response, index);
+    Ok(response)
 }
 
 async fn remove(

@@ -51,7 +51,13 @@ fn an_index_comes_is_used_and_goes() {
     served
         .post(INDEXES, &body.to_string())
         .problem(409, "index_exists");
+    let rebuild = format!("{location}/rebuild");
+    let rebuilt = served.post(&rebuild, "");
+    assert_eq!(rebuilt.status, 200, "{rebuilt:?}");
+    assert_eq!(rebuilt.json()["entries"], 20);
+    assert_eq!(rebuilt.json()["uses"], 1);
     assert_eq!(served.ask("DELETE", &location, &[], "").status, 204);
+    served.post(&rebuild, "").problem(404, "unknown_index");
     served
         .ask("DELETE", &location, &[], "")
         .problem(404, "unknown_index");

@@ -253,14 +253,16 @@ impl<'t> Words<'t> {
     }
 
     /// `drop C` or `drop index C NAME`.
+    /// `C NAME`
+    pub(super) fn index(&mut self) -> Result<(&'t str, &'t str), Complaint> {
+        Ok((self.collection()?, self.word("the name of an index")?))
+    }
+
     pub(super) fn drop(&mut self) -> Result<Statement<'t>, Complaint> {
         let name = self.collection()?;
         if name == "index" && !self.rest_is_empty() {
-            let name = self.collection()?;
-            return Ok(Statement::DropIndex(
-                name,
-                self.word("the name of an index")?,
-            ));
+            let (name, index) = self.index()?;
+            return Ok(Statement::DropIndex(name, index));
         }
         Ok(Statement::Drop(name))
     }

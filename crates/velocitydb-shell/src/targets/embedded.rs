@@ -173,7 +173,10 @@ fn index_shown(
         ("bytes", number(stats.bytes)),
         ("uses", Value::from(stats.uses)),
         ("used_at", stats.used_at.map_or(Value::Null, Value::Time)),
-        ("building", stats.built.map_or(Value::Null, building)),
+        (
+            "building",
+            stats.built.or(stats.rebuilt).map_or(Value::Null, building),
+        ),
     ];
     map.extend(figures.map(|(name, figure)| (name.to_owned(), figure)));
     Ok(Value::Map(map))
@@ -428,6 +431,11 @@ impl Target for Embedded {
         let collection = self.collection(collection)?;
         let definition: IndexDefinition = read(&Body::of(definition))?;
         collection.create_index(definition)?;
+        Ok(())
+    }
+
+    fn rebuild_index(&mut self, collection: &str, index: &str) -> Result<(), TargetError> {
+        self.collection(collection)?.rebuild_index(index)?;
         Ok(())
     }
 

@@ -66,6 +66,10 @@ fn collection_path(collection: &str) -> String {
     format!("/v1/collections/{}", segment(collection))
 }
 
+fn index_path(collection: &str, index: &str) -> String {
+    format!("{}/indexes/{}", collection_path(collection), segment(index))
+}
+
 fn document_path(collection: &str, id: &str) -> String {
     // What clients and servers would resolve away goes in quotes.
     let quoted = format!("\"{id}\"");
@@ -387,9 +391,14 @@ impl Target for Http {
         Ok(())
     }
 
+    fn rebuild_index(&mut self, collection: &str, index: &str) -> Result<(), TargetError> {
+        let path = format!("{}/rebuild", index_path(collection, index));
+        self.patient().ask(Method::POST, &path, None)?;
+        Ok(())
+    }
+
     fn drop_index(&mut self, collection: &str, index: &str) -> Result<(), TargetError> {
-        let path = format!("{}/indexes/{}", collection_path(collection), segment(index));
-        self.ask(Method::DELETE, &path, None)?;
+        self.ask(Method::DELETE, &index_path(collection, index), None)?;
         Ok(())
     }
 

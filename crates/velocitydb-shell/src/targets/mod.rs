@@ -76,6 +76,9 @@ pub trait Target: Send {
     /// Makes an index, and waits until it is built.
     fn create_index(&mut self, collection: &str, definition: &str) -> Result<(), TargetError>;
 
+    /// Builds an index anew, and waits until it is.
+    fn rebuild_index(&mut self, collection: &str, index: &str) -> Result<(), TargetError>;
+
     /// Drops an index.
     fn drop_index(&mut self, collection: &str, index: &str) -> Result<(), TargetError>;
 

@@ -1,5 +1,6 @@
 //! Unique indexes that come and go.
 
+use velocitydb::query::{Filter, Find, Hint};
 use velocitydb::{
     Batch, Database, Definition, Field, FieldType, IndexDefinition, Openness, Path, Schema, Update,
 };
@@ -193,6 +194,82 @@ fn an_index_is_made_while_writers_run() {
         done(db.batch(batch)).iter().all(|answer| answer.is_err()),
         "all are in the index"
     );
+}
+
+#[test]
+fn an_index_is_rebuilt_while_writers_run() {
+    let db = in_memory();
+    let people = create(&db, "people");
+    let path = || "n".parse::<Path>().unwrap();
+    let indexes = [
+        unique("unique", &["n"]),
+        IndexDefinition::hash("hash", [path()]),
+        IndexDefinition::btree("btree", [path()]),
+    ];
+    for index in &indexes {
+        people.create_index(index.clone()).unwrap();
+    }
+    std::thread::scope(|scope| {
+        for thread in 0..2_i64 {
+            let people = people.clone();
+            scope.spawn(move || {
+                for n in (0..2000).map(|n| thread * 10_000 + n) {
+                    people.insert_with_id(n, [("n", n.into())]).unwrap();
+                    assert_eq!(code(people.insert([("n", n.into())])), "unique_violation");
+                    match n % 4 {
+                        0 => drop(people.delete(n).unwrap()),
+                        1 => drop(people.update(n, Update::new().set("n", -1 - n)).unwrap()),
+                        _ => {}
+                    }
+                }
+            });
+        }
+        for turn in 0..60 {
+            let index = &indexes[turn % 3];
+            people.rebuild_index(&index.name).unwrap();
+        }
+    });
+    let all = people.view().unwrap();
+    let ids = |find: Find| -> Vec<String> {
+        let mut ids: Vec<_> = all
+            .find(&find)
+            .unwrap()
+            .iter()
+            .map(|one| one.id().to_string())
+            .collect();
+        ids.sort();
+        ids
+    };
+    let every = Find::new(Filter::from_json(r#"{"n":{"$gt":-100000}}"#).unwrap());
+    let expected = ids(every.clone().hint(Hint::Scan));
+    assert_eq!(ids(every.hint(Hint::Index("btree".into()))), expected);
+    for document in all.find(&Find::default()).unwrap() {
+        let find = Find::new(Filter::eq("n", document.get("n").unwrap().to_value()));
+        for index in ["unique", "hash"] {
+            let found = ids(find.clone().hint(Hint::Index(index.into())));
+            assert_eq!(found, [document.id().to_string()], "by {index}");
+        }
+    }
+    assert_eq!(people.indexes().unwrap().len(), 3);
+    assert_eq!(code(people.rebuild_index("none")), "unknown_index");
+}
+
+/// An index that has held more than it does now is small again.
+#[test]
+fn rebuilding_an_index_gives_memory_back() {
+    let db = in_memory();
+    let people = create(&db, "people");
+    people.create_index(unique("n", &["n"])).unwrap();
+    for n in 0..5000_i64 {
+        people.insert_with_id(n, [("n", n.into())]).unwrap();
+    }
+    for n in (0..5000_i64).filter(|n| n % 50 != 0) {
+        people.delete(n).unwrap();
+    }
+    let bytes = || people.indexes().unwrap()[0].1.bytes;
+    let before = bytes();
+    people.rebuild_index("n").unwrap();
+    assert!(bytes() * 3 < before, "{before} and now {}", bytes());
 }
 
 /// The definitions of the page on indexes are made, together, over documents that fit them.

@@ -257,6 +257,11 @@ fn an_index_never_changes_an_answer() {
         // The view sees what was there, whatever comes after.
         for _ in 0..200 {
             change(random, &docs);
+            if random.random_bool(0.02)
+                && let Some((index, _)) = docs.indexes().unwrap().choose(random)
+            {
+                docs.rebuild_index(&index.name).unwrap();
+            }
         }
         let now = docs.view().unwrap();
         for _ in 0..150 {

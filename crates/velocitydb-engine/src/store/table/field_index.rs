@@ -95,6 +95,20 @@ pub struct IndexStats {
     pub used_at: Option<Timestamp>,
     /// How many rows are in it, while it is being built.
     pub built: Option<u32>,
+    /// How many are in the one that will take its place, while it is being rebuilt.
+    pub rebuilt: Option<u32>,
+}
+
+impl IndexStats {
+    /// Of the index when the one whose figures `twin` are is to take its place.
+    #[must_use]
+    pub fn with_twin(self, twin: &IndexStats) -> IndexStats {
+        IndexStats {
+            bytes: self.bytes + twin.bytes,
+            rebuilt: twin.built,
+            ..self
+        }
+    }
 }
 
 /// The keys of one version in the indexes of its table.
@@ -220,6 +234,15 @@ impl FieldIndex {
     pub fn note_use(&self, now: Timestamp) {
         self.uses.fetch_add(1, Ordering::Relaxed);
         self.used_at.store(now.0, Ordering::Relaxed);
+    }
+
+    /// Goes on with the account of queries that `old` has.
+    fn take_uses(&self, old: &FieldIndex) {
+        let (uses, used_at) = (&old.uses, &old.used_at);
+        self.uses
+            .fetch_add(uses.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.used_at
+            .fetch_max(used_at.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     fn bytes(&self) -> usize {

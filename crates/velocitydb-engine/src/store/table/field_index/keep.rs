@@ -28,7 +28,7 @@ impl Table {
         self.has_indexes.load(Ordering::Relaxed)
     }
 
-    /// The index by name.
+    /// The index by name; of one that is being rebuilt, the one in use.
     pub(crate) fn index(&self, name: &str) -> Option<Arc<FieldIndex>> {
         let indexes = self.indexes();
         indexes
@@ -63,6 +63,43 @@ impl Table {
     /// Drops the index of this name.
     pub(crate) fn detach_index(&self, name: &str) {
         self.set_indexes(|indexes| indexes.retain(|index| index.definition.name != name));
+    }
+
+    /// Attaches a twin of an index that is built, to be built beside it and to take its place:
+    /// see [`Table::build_step`]. Whether there is an index of this name.
+    pub(crate) fn begin_rebuild(&self, name: &str) -> bool {
+        let named = |index: &&Arc<FieldIndex>| index.definition.name == name;
+        let indexes = self.indexes();
+        if let Some(last) = indexes.iter().rfind(named) {
+            if last.is_built() {
+                self.attach_index(Arc::new(FieldIndex::unbuilt(last.definition.clone())));
+            }
+            return true;
+        }
+        false
+    }
+
+    /// Detaches the twin, if it is not built yet, and leaves the index as it is.
+    pub(crate) fn end_rebuild(&self, name: &str) {
+        let mut seen = false;
+        self.set_indexes(|indexes| {
+            indexes.retain(|index| {
+                let named = index.definition.name == name;
+                !named || !std::mem::replace(&mut seen, true)
+            });
+        });
+    }
+
+    /// Lets an index that is built now take the place of its twin, if it has one.
+    fn replace_twin(&self, index: &FieldIndex) {
+        let name = &index.definition.name;
+        let twin = self
+            .index(name)
+            .filter(|twin| !std::ptr::eq(&**twin, index));
+        if let Some(twin) = twin {
+            index.take_uses(&twin);
+            self.set_indexes(|indexes| indexes.retain(|held| !Arc::ptr_eq(held, &twin)));
+        }
     }
 
     /// The keys of a version that is to have this id and these `fields` (`None`: of a tombstone),
@@ -235,6 +272,9 @@ impl Table {
         self.accounted(|| (from..to).for_each(|row| self.build_row(index, row, true)));
         let built = if to == end { BUILT } else { to };
         index.built.store(built, Ordering::Release);
+        if built == BUILT {
+            self.replace_twin(index);
+        }
         built == BUILT
     }
 

@@ -131,6 +131,7 @@ impl FieldIndex {
             uses: self.uses.load(Ordering::Relaxed),
             used_at: (used_at > i64::MIN).then_some(Timestamp(used_at)),
             built: (built != BUILT).then_some(built),
+            rebuilt: None,
         }
     }
 
