@@ -83,10 +83,15 @@ fn first_word(bytes: &[u8]) -> u64 {
     }
 }
 
-/// `one.cmp(other)`, where `word` is the first of the other's: mostly it decides.
+/// [`first_word`] of a part of `bytes`: what is behind it is mostly read with it, and cut off.
 #[inline]
-fn compare(one: &[u8], other: &[u8], word: u64) -> std::cmp::Ordering {
-    first_word(one).cmp(&word).then_with(|| one.cmp(other))
+fn word_in(bytes: &[u8], part: std::ops::Range<usize>) -> u64 {
+    let behind = bytes.get(part.start..part.start + 8);
+    match behind.and_then(<[u8]>::first_chunk) {
+        Some(word) if part.len() < 8 => u64::from_be_bytes(*word) & !(u64::MAX >> (8 * part.len())),
+        Some(word) => u64::from_be_bytes(*word),
+        None => first_word(&bytes[part]),
+    }
 }
 
 /// How many bytes all entries, which are in order, begin with alike.
@@ -290,8 +295,10 @@ impl<'a> Packed<'a> {
         let (mut low, mut high) = (0, ends.len());
         while low < high {
             let middle = low.midpoint(high);
-            let suffix = &suffixes[start_in(ends, middle)..start_in(ends, middle + 1)];
-            match compare(suffix, rest, word) {
+            let suffix = start_in(ends, middle)..start_in(ends, middle + 1);
+            // Mostly the first words decide.
+            let order = word_in(suffixes, suffix.clone()).cmp(&word);
+            match order.then_with(|| suffixes[suffix].cmp(rest)) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Equal => return (middle, true),
                 std::cmp::Ordering::Greater => high = middle,
