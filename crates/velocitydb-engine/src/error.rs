@@ -59,6 +59,14 @@ pub enum Error {
     /// A query needs more memory than others leave of what there is for all queries.
     #[error("{0}")]
     QueryMemory(String),
+    /// A function of a query has no value.
+    #[error("{message}")]
+    Expression {
+        /// What SQL calls it.
+        sqlstate: &'static str,
+        /// What is wrong.
+        message: String,
+    },
     /// A query took longer than it may and was ended.
     #[error(
         "the query was ended when its time was over: narrow it, give it an index or a limit, or \
@@ -147,6 +155,7 @@ impl Error {
             Error::DiskFull { .. } => ("disk_full", Class::Unavailable),
             Error::QueryLimit(_) => ("query_limit", Class::Limit),
             Error::QueryMemory(_) => ("query_memory_total", Class::Retry),
+            Error::Expression { .. } => ("expression", Class::Invalid),
             Error::QueryTimeout => ("query_timeout", Class::Limit),
             Error::Closed { .. } => ("closed", Class::Unavailable),
             Error::OutcomeUnknown { .. } => ("outcome_unknown", Class::Io),

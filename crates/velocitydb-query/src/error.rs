@@ -114,6 +114,14 @@ pub enum QueryError {
         /// How many there are.
         count: usize,
     },
+    /// A function of a language has no value.
+    #[error("{message}")]
+    Scalar {
+        /// What that language calls it.
+        sqlstate: &'static str,
+        /// What is wrong.
+        message: String,
+    },
     /// An output field has no name.
     #[error("an output field needs a name")]
     EmptyName,
@@ -247,6 +255,7 @@ impl QueryError {
             Self::Hint { .. } => ("index_not_usable", ErrorClass::Invalid),
             Self::Cursor { .. } => ("invalid_cursor", ErrorClass::Invalid),
             Self::Expression { class, .. } => ("expression", *class),
+            Self::Scalar { .. } => ("expression", ErrorClass::Invalid),
             Self::ExpressionTooDeep => ("expression_too_deep", ErrorClass::Limit),
             Self::ExpressionTooLarge => ("expression_too_large", ErrorClass::Limit),
             Self::InvalidStage { .. } => ("invalid_stage", ErrorClass::Invalid),

@@ -15,6 +15,7 @@ use velocitydb_engine::Document;
 use velocitydb_types::{Path, Value};
 
 use crate::error::QueryError;
+use crate::expression::Expression;
 use crate::filter::{Filter, TypeOf};
 use crate::limits::{Allowance, Kept, Limits, value_bytes};
 use crate::memory::QueryMemory;
@@ -36,6 +37,8 @@ use crate::sort::{Direction, Sorter, encode_sort_key, tie_direction};
 pub struct Find {
     /// Which documents.
     pub filter: Filter,
+    /// What must be true of them besides: a condition that no index knows.
+    pub condition: Option<Expression>,
     /// By which fields they are sorted, the first one first. None: in the order of the scan.
     pub sort: Vec<(Path, Direction)>,
     /// Which parts of each document are wanted; see [`Find::projector`].
@@ -60,6 +63,12 @@ impl Find {
             filter,
             ..Find::default()
         }
+    }
+
+    /// Only those of which this is true, besides the filter.
+    pub fn only(mut self, condition: Expression) -> Find {
+        self.condition = Some(condition);
+        self
     }
 
     /// Sorts by these fields, the first one first, in place of those named before.
@@ -135,6 +144,9 @@ impl Find {
     pub fn check(&self) -> Result<(), QueryError> {
         self.wrong.check()?;
         self.filter.check()?;
+        if let Some(condition) = &self.condition {
+            condition.check(Kind::Documents)?;
+        }
         self.projection.check(Kind::Documents)?;
         self.sort
             .iter()
@@ -195,7 +207,11 @@ impl Find {
         });
         let mut outcome = Ok(());
         scan(&mut |document| {
-            if self.filter.matches(&document) {
+            let matched = self.filter.matches(&document);
+            let holds = matched.then(|| self.holds(RowRef::document(&document)));
+            if let Some(Err(error)) = holds {
+                outcome = Err(error);
+            } else if let Some(Ok(true)) = holds {
                 let mut take = |value: Value| {
                     let bytes = value_bytes(&value);
                     match value.is_null() || !values.insert(value) {
@@ -266,6 +282,19 @@ impl Find {
                     return true;
                 }
             }
+            if self.condition.is_some() {
+                let since = clock();
+                let holds = self.holds(row());
+                meter.filter_ns += spent(since);
+                match holds {
+                    Ok(true) => {}
+                    Ok(false) => return true,
+                    Err(error) => {
+                        outcome = Err(error);
+                        return false;
+                    }
+                }
+            }
             if let Some(after) = &after
                 && sorted.place(row(), document.key_bytes()).0 <= after
             {
@@ -297,6 +326,12 @@ impl Find {
         Ok(())
     }
 
+    /// Whether the condition is true of a row.
+    fn holds(&self, row: RowRef<'_>) -> Result<bool, QueryError> {
+        let condition = self.condition.as_ref();
+        condition.map_or(Ok(true), |condition| condition.is_true(row))
+    }
+
     /// The place of a document in the answer, to go on behind it.
     pub fn cursor_at(&self, document: &Document) -> Cursor {
         let mut sorter: Sorter<'_, ()> =
@@ -312,7 +347,7 @@ impl Find {
 
     /// A number for the filter and the order.
     fn fingerprint(&self) -> u32 {
-        let text = format!("{:?} {:?}", self.filter, self.sort);
+        let text = format!("{:?} {:?} {:?}", self.filter, self.sort, self.condition);
         velocitydb_engine::command::fingerprint(&text) as u32
     }
 }

@@ -47,8 +47,8 @@ mod testing;
 
 pub use error::QueryError;
 pub use expression::{
-    EXPRESSION_DEPTH_MAX, EXPRESSION_PARTS_MAX, Expression, FUNCTIONS, Function, FunctionRow,
-    TimeUnit, UNITS,
+    Arguments, EXPRESSION_DEPTH_MAX, EXPRESSION_PARTS_MAX, Expression, FUNCTIONS, Function,
+    FunctionRow, Scalar, ScalarFunction, TimeUnit, UNITS,
 };
 pub use filter::{
     Area, CONDITIONS_MAX, ELEMENT, FILTER_DEPTH_MAX, Filter, IN_VALUES_MAX, REGEX_BYTES_MAX,
@@ -67,5 +67,5 @@ pub use pipeline::{
 };
 pub use plan::{Plan, plan};
 pub use projection::{Projection, Projector};
-pub use row::Aggregated;
+pub use row::{Aggregated, Cell};
 pub use sort::Direction;

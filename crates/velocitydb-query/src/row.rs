@@ -45,9 +45,12 @@ pub(crate) enum CellRef<'a> {
 
 /// A value in a row, wherever it is.
 #[derive(Debug, Clone)]
-pub(crate) enum Cell<'a> {
+pub enum Cell<'a> {
+    /// In an encoded document.
     Raw(RawValue<'a>),
+    /// In a row, or in the expression.
     Ref(&'a Value),
+    /// Made just now.
     Owned(Value),
 }
 
@@ -261,7 +264,7 @@ pub(crate) fn slot<'m>(map: &'m mut Aggregated, path: &Path) -> Option<&'m mut V
 impl Cell<'_> {
     /// The value, to compare.
     #[inline]
-    pub(crate) fn view(&self) -> View<'_> {
+    pub fn view(&self) -> View<'_> {
         match self {
             Cell::Raw(raw) => View::from(*raw),
             Cell::Ref(value) => View::from(*value),
@@ -270,7 +273,7 @@ impl Cell<'_> {
     }
 
     /// The value, to keep.
-    pub(crate) fn into_value(self) -> Value {
+    pub fn into_value(self) -> Value {
         match self {
             Cell::Raw(raw) => raw.to_value(),
             Cell::Ref(value) => value.clone(),
@@ -280,7 +283,7 @@ impl Cell<'_> {
 
     /// Whether it is null.
     #[inline]
-    pub(crate) fn is_null(&self) -> bool {
+    pub fn is_null(&self) -> bool {
         match self {
             Cell::Raw(raw) => raw.is_null(),
             Cell::Ref(value) => value.is_null(),
@@ -308,7 +311,7 @@ impl Cell<'_> {
     }
 
     /// The type's name.
-    pub(crate) fn type_name(&self) -> &'static str {
+    pub fn type_name(&self) -> &'static str {
         match self {
             Cell::Raw(raw) => raw.type_name(),
             Cell::Ref(value) => value.type_name(),

@@ -368,6 +368,9 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Error {
         match failure {
             Failure::Engine(error) => error,
+            Failure::Query(QueryError::Scalar { sqlstate, message }) => {
+                Error::Expression { sqlstate, message }
+            }
             Failure::Query(error) => match error.class() {
                 ErrorClass::Limit => Error::QueryLimit(error.to_string()),
                 ErrorClass::Retry => Error::QueryMemory(error.to_string()),

@@ -58,6 +58,13 @@ impl Expression {
                 }
                 Ok(Cell::Owned(Value::Map(map)))
             }
+            Expression::Apply(function, arguments) => {
+                let cell = function.0.call(&Arguments { arguments, row })?;
+                if let Cell::Owned(value) = &cell {
+                    bounded("an expression", value, &mut 0)?;
+                }
+                Ok(cell)
+            }
             Expression::Call(function, arguments) => {
                 let arguments = Arguments { arguments, row };
                 call(*function, &arguments).map_err(|failure| match failure {
@@ -109,25 +116,35 @@ impl From<Problem> for Failure {
 }
 
 /// The arguments of a call, evaluated when they are asked for.
-pub(super) struct Arguments<'a> {
+pub struct Arguments<'a> {
     arguments: &'a [Expression],
     row: RowRef<'a>,
 }
 
 impl<'a> Arguments<'a> {
-    pub(super) fn len(&self) -> usize {
+    /// How many there are.
+    pub fn len(&self) -> usize {
         self.arguments.len()
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.arguments.is_empty()
+    }
+
     /// An argument; null when it was not given.
-    pub(super) fn get(&self, index: usize) -> Result<Cell<'a>, QueryError> {
+    ///
+    /// # Errors
+    /// When a function in it has no value.
+    pub fn get(&self, index: usize) -> Result<Cell<'a>, QueryError> {
         match self.arguments.get(index) {
             Some(argument) => argument.evaluate(self.row),
             None => Ok(Cell::Owned(Value::Null)),
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Result<Cell<'a>, QueryError>> {
+    /// All of them, one after the other.
+    pub fn iter(&self) -> impl Iterator<Item = Result<Cell<'a>, QueryError>> {
         self.arguments
             .iter()
             .map(|argument| argument.evaluate(self.row))

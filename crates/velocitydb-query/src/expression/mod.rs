@@ -15,7 +15,8 @@
 //! - Positions are counted from 0, negative ones from the end; strings are counted in characters.
 //!
 //! Invariants: the same row gives the same value, so there is no clock; depth and number of parts
-//! are bounded, and so are depth and size of every value that is made. Files: `evaluate`, and by
+//! are bounded, and so are depth and size of every value that is made. Files: `evaluate`, `scalar` (functions that a
+//! language brings along), and by
 //! what they work on `text`, `dates`, `arrays`, `convert`. JSON is read in `language`. Tests:
 //! `expression/tests.rs`, a table for each function.
 
@@ -24,6 +25,7 @@ mod convert;
 mod dates;
 mod evaluate;
 mod functions;
+mod scalar;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -36,7 +38,9 @@ use crate::row::Kind;
 
 pub(crate) use dates::later;
 pub use dates::{TimeUnit, UNITS};
+pub use evaluate::Arguments;
 pub use functions::{FUNCTIONS, Function, FunctionRow};
+pub use scalar::{Scalar, ScalarFunction};
 
 /// How deep an expression may nest.
 pub const EXPRESSION_DEPTH_MAX: usize = 64;
@@ -61,6 +65,8 @@ pub enum Expression {
     /// A function of these. Of `$switch`, the arguments are conditions and values in turn, and
     /// may end with a value for all else.
     Call(Function, Vec<Expression>),
+    /// A function that a language brings along, of these. JSON cannot say it.
+    Apply(ScalarFunction, Vec<Expression>),
 }
 
 /// Why a function has no value.
@@ -114,7 +120,9 @@ impl Expression {
             Expression::Literal(_) | Expression::Field(_) | Expression::Root => {
                 Box::new(std::iter::empty())
             }
-            Expression::Array(parts) | Expression::Call(_, parts) => Box::new(parts.iter()),
+            Expression::Array(parts) | Expression::Call(_, parts) | Expression::Apply(_, parts) => {
+                Box::new(parts.iter())
+            }
             Expression::Map(parts) => Box::new(parts.iter().map(|(_, part)| part)),
         }
     }
@@ -154,7 +162,10 @@ impl Expression {
                     });
                 }
             }
-            Expression::Literal(_) | Expression::Root | Expression::Array(_) => {}
+            Expression::Literal(_)
+            | Expression::Root
+            | Expression::Array(_)
+            | Expression::Apply(..) => {}
         }
         self.parts()
             .try_for_each(|part| part.check_within(kind, depth + 1, count))

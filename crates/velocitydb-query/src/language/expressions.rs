@@ -132,7 +132,7 @@ fn switch(members: &[(String, Json)], place: &Place<'_>) -> Result<Vec<Expressio
     Ok(arguments)
 }
 
-/// Writes an expression, so that [`read`] gives it back.
+/// Writes an expression, so that [`read`] gives it back (but for [`Expression::Apply`]).
 pub(super) fn write(expression: &Expression) -> Json {
     match expression {
         Expression::Literal(value) => literal(value),
@@ -168,6 +168,10 @@ pub(super) fn write(expression: &Expression) -> Json {
                 arguments => Json::Array(arguments.iter().map(write).collect()),
             };
             Json::object(function.name(), written)
+        }
+        Expression::Apply(function, arguments) => {
+            let written = arguments.iter().map(write).collect();
+            Json::object(function.0.name(), Json::Array(written))
         }
     }
 }

@@ -139,6 +139,10 @@ impl Plan {
                 of(|m| m.filter_ns),
             ));
         }
+        if let Some(condition) = &find.condition {
+            let detail = condition.to_string();
+            steps.push(step("condition", detail, of(|m| m.matched), None));
+        }
         let rest = |m: &Meter| m.total_ns.saturating_sub(m.filter_ns + m.sort_ns);
         steps.push(Step {
             name: match self.access {
