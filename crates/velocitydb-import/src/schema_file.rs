@@ -254,8 +254,9 @@ const COLLECTION_KEYS: [&str; 10] = [
     "renamed",
     "dropped",
 ];
-const FIELD_KEYS: [&str; 13] = [
+const FIELD_KEYS: [&str; 14] = [
     "type",
+    "sql_type",
     "required",
     "unique",
     "default",
@@ -484,7 +485,7 @@ collections:
     fields:
       number: {type: string, unique: true}
       customer: {type: string}
-      total: {type: decimal, minimum: 0}
+      total: {type: decimal, minimum: 0, sql_type: 'numeric(10,2)'}
       at: {type: time, default: now}
     relationships:
       customer: {collection: customers, on_delete: cascade}
@@ -512,6 +513,8 @@ dropped: [carts]
             customer.references.as_ref().unwrap().collection,
             "customers"
         );
+        let total = orders.definition.schema.field("total").unwrap();
+        assert_eq!(total.sql_type().to_string(), "numeric(10,2)");
         assert_eq!(orders.definition.schema.checks().len(), 1);
         assert_eq!(
             schema.collections["notes"].definition,

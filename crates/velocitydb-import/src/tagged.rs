@@ -7,6 +7,7 @@
 //! | decimal | `{"$decimal":"1.5"}` | | time | `{"$time":"2013-01-01T05:00:00Z"}` |
 //! | uuid | `{"$uuid":"0191e0a4-…"}` | | date | `{"$date":"2013-01-01"}` |
 //! | bytes | `{"$bytes":"AP8="}` (base64) | | point | `{"$point":[-73.8,40.6]}` |
+//! | interval | `{"$interval":"P1DT2H"}` | | | |
 //! | NaN, ±∞ | `{"$float":"NaN"}` | | map that looks like a tag | `{"$map":{…}}` |
 //!
 //! The value of a declared field needs no tag where it is of the declared type: it is written as
@@ -36,6 +37,7 @@ pub(crate) fn write(value: RawValue<'_>, out: &mut Vec<u8>) {
         ValueRef::Decimal(_) => tag("$decimal", out, |out| write_json(value, out)),
         ValueRef::Date(_) => tag("$date", out, |out| write_json(value, out)),
         ValueRef::Time(_) => tag("$time", out, |out| write_json(value, out)),
+        ValueRef::Interval(_) => tag("$interval", out, |out| write_json(value, out)),
         ValueRef::Uuid(_) => tag("$uuid", out, |out| write_json(value, out)),
         ValueRef::Bytes(_) => tag("$bytes", out, |out| write_json(value, out)),
         ValueRef::Point(point) => tag("$point", out, |out| {
@@ -216,6 +218,7 @@ fn untag_one(name: &str, content: Value) -> Result<Value, String> {
         "$decimal" => FieldType::Decimal,
         "$date" => FieldType::Date,
         "$time" => FieldType::Time,
+        "$interval" => FieldType::Interval,
         "$uuid" => FieldType::Uuid,
         "$bytes" => FieldType::Bytes,
         "$float" => FieldType::Float,
@@ -332,7 +335,7 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
-    const FORMS: [&str; 19] = [
+    const FORMS: [&str; 21] = [
         "null",
         "true",
         "-9223372036854775808",
@@ -345,6 +348,8 @@ mod tests {
         r#""2013-01-01""#,
         r#"{"$date":"2013-01-01"}"#,
         r#"{"$time":"2013-01-01T05:00:00.000001Z"}"#,
+        r#"{"$interval":"P-1Y-2M3DT4H5M6.5S"}"#,
+        r#""P1D""#,
         r#"{"$uuid":"0191e0a4-7b7c-7000-8000-000000000001"}"#,
         r#"{"$bytes":"AP8="}"#,
         r#"{"$point":[-73.75,40.5]}"#,

@@ -26,6 +26,7 @@ pub(crate) fn parse(text: &str, kind: FieldType) -> Result<Value, String> {
         FieldType::Decimal => from_str(trimmed).map(Value::Decimal),
         FieldType::Time => from_str(trimmed).map(Value::Time),
         FieldType::Date => from_str(trimmed).map(Value::Date),
+        FieldType::Interval => from_str(trimmed).map(Value::Interval),
         FieldType::Uuid => from_str(trimmed).map(Value::Uuid),
         FieldType::Bytes => {
             let string = Value::String(trimmed.to_owned());
@@ -80,7 +81,8 @@ fn from_str<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
 #[cfg(test)]
 mod tests {
     use FieldType::{
-        Array, Bool, Bytes, Date, Decimal, Float, Int, Json, Map, Point, String, Time, Uuid,
+        Array, Bool, Bytes, Date, Decimal, Float, Int, Interval, Json, Map, Point, String, Time,
+        Uuid,
     };
 
     use super::*;
@@ -100,6 +102,11 @@ mod tests {
                 "Time(Timestamp(1356998400000000))",
             ),
             ("2013-01-01", Date, "Date(Date(15706))"),
+            (
+                "1 day 02:00",
+                Interval,
+                "Interval(Interval { months: 0, days: 1, micros: 7200000000 })",
+            ),
             ("AAEC", Bytes, "Bytes([0, 1, 2])"),
             ("[1,\"a\"]", Array, "Array([Int(1), String(\"a\")])"),
             ("{\"a\":null}", Map, "Map({\"a\": Null})"),

@@ -201,6 +201,7 @@ fn heap_bytes(value: &Value) -> usize {
         | Value::Float(_)
         | Value::Date(_)
         | Value::Time(_)
+        | Value::Interval(_)
         | Value::Uuid(_)
         | Value::Point(_) => 0,
         Value::Decimal(decimal) => 16 + (decimal.digits().bits() / 8) as usize,

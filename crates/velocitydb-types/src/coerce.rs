@@ -19,6 +19,7 @@ pub(crate) fn coerce(kind: FieldType, value: Value) -> Value {
     let turned = match (kind, &value) {
         (FieldType::Time, Value::String(text)) => text.parse().ok().map(Value::Time),
         (FieldType::Date, Value::String(text)) => text.parse().ok().map(Value::Date),
+        (FieldType::Interval, Value::String(text)) => text.parse().ok().map(Value::Interval),
         (FieldType::Uuid, Value::String(text)) => text.parse().ok().map(Value::Uuid),
         (FieldType::Decimal, Value::String(text)) => text.parse().ok().map(Value::Decimal),
         (FieldType::Bytes, Value::String(text)) => BASE64.decode(text).ok().map(Value::Bytes),

@@ -11,6 +11,7 @@
 //!  9        uuid: 16 bytes           11  point: lon, lat as floats
 //! 12 13 14  array \  count, end of each entry within the entries, then the entries;
 //! 15 16 17  map   /  the numbers take 1, 2 or 4 bytes (the least that fits), by tag
+//! 18        interval: months, days (i32), microseconds (i64)
 //!
 //! array entry: a value
 //! map entry:   name length (1 byte, or 255 and 4 bytes), name, a value; sorted by name bytes
@@ -28,7 +29,7 @@ use std::collections::BTreeMap;
 use crate::error::ErrorClass;
 use crate::raw::RawValue;
 use crate::value_ref::ValueRef;
-use crate::{DEPTH_MAX, DOCUMENT_BYTES_MAX, Decimal, Value};
+use crate::{DEPTH_MAX, DOCUMENT_BYTES_MAX, Decimal, Interval, Value};
 
 /// The first byte of an encoded value.
 pub(crate) mod tag {
@@ -48,6 +49,8 @@ pub(crate) mod tag {
     pub const ARRAY: u8 = 12;
     /// Maps are tags 15 to 17, by the width of their numbers.
     pub const MAP: u8 = 15;
+    /// Ends the containers.
+    pub const INTERVAL: u8 = 18;
 }
 
 /// Bytes of a container's numbers, by tag minus [`tag::ARRAY`] or [`tag::MAP`].
@@ -264,6 +267,13 @@ impl Encoder {
         self.tagged(tag::STRING, string.as_bytes());
     }
 
+    fn interval(&mut self, interval: Interval) {
+        self.bytes.push(tag::INTERVAL);
+        self.bytes.extend_from_slice(&interval.months.to_le_bytes());
+        self.bytes.extend_from_slice(&interval.days.to_le_bytes());
+        self.bytes.extend_from_slice(&interval.micros.to_le_bytes());
+    }
+
     /// Writes an owned value inside `depth` open containers.
     pub(crate) fn value(&mut self, value: &Value, depth: usize) -> Result<(), EncodeError> {
         match value {
@@ -275,6 +285,7 @@ impl Encoder {
             Value::String(string) => self.string(string),
             Value::Date(date) => self.tagged_int(tag::DATE, i64::from(date.0)),
             Value::Time(time) => self.tagged_int(tag::TIME, time.0),
+            Value::Interval(interval) => self.interval(*interval),
             Value::Uuid(uuid) => self.tagged(tag::UUID, uuid.as_bytes()),
             Value::Bytes(bytes) => self.tagged(tag::BYTES, bytes),
             Value::Point(point) => self.tagged(tag::POINT, &point.to_bytes()),
@@ -321,6 +332,7 @@ impl Encoder {
             ValueRef::Str(string) => self.string(string),
             ValueRef::Date(date) => self.tagged_int(tag::DATE, i64::from(date.0)),
             ValueRef::Time(time) => self.tagged_int(tag::TIME, time.0),
+            ValueRef::Interval(interval) => self.interval(*interval),
             ValueRef::Uuid(uuid) => self.tagged(tag::UUID, uuid.as_bytes()),
             ValueRef::Bytes(bytes) => self.tagged(tag::BYTES, bytes),
             ValueRef::Point(point) => self.tagged(tag::POINT, &point.to_bytes()),

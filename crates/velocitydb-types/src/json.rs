@@ -10,7 +10,7 @@
 //! | decimal | string, `"1.5"` | | uuid | string, hyphenated |
 //! | date | string, `"2026-11-30"` | | bytes | string, base64 |
 //! | time | string, RFC 3339 | | point | GeoJSON, `[lon, lat]` |
-//! | NaN, ±∞ | `"NaN"`, `"Infinity"`, `"-Infinity"` | | | |
+//! | interval | string, ISO 8601, `"P1DT2H"` | | NaN, ±∞ | `"NaN"`, `"Infinity"`, `"-Infinity"` |
 //!
 //! The way back from such strings is a schema's (`schema`), which knows the types. Rendering of
 //! metadata is the caller's. Tests: below and `proptests`.
@@ -142,6 +142,7 @@ impl Serialize for View<'_> {
             View::Str(bytes) => serializer.serialize_str(text(bytes)),
             View::Date(date) => serializer.collect_str(date),
             View::Time(time) => serializer.collect_str(time),
+            View::Interval(interval) => serializer.collect_str(&interval.iso()),
             View::Uuid(uuid) => {
                 let mut text = Uuid::encode_buffer();
                 serializer.serialize_str(uuid.hyphenated().encode_lower(&mut text))

@@ -1,9 +1,9 @@
 //! Document ids and composite keys as bytes that sort as their values do.
 //!
 //! A [`Key`] is one component, or several concatenated, of the bytes of `ordered`. A component
-//! may be a string, number, UUID, time, date, bytes or bool; null, NaN and the infinities, points
+//! may be a string, number, UUID, time, date, interval, bytes or bool; null, NaN and the infinities, points
 //! and containers are refused. Numbers are ids by value: `1`, `1.0` and a decimal 1 are the same
-//! id, and read back as an integer. A string of n bytes takes n + 2 (plus one for each NUL), a
+//! id, and read back as an integer; so are intervals of one length (`P1M` and `P30D`). A string of n bytes takes n + 2 (plus one for each NUL), a
 //! UUID 17, most integers 10; at most [`KEY_BYTES_MAX`] in all.
 //!
 //! Text, for URL paths and people ([`Key::parse`], `Display`); every key has one that is read
@@ -14,6 +14,7 @@
 //! | `42`, `18446744073709551616` | an integer of any size, without zeros in front |
 //! | `0191e0a4-7b7c-7000-8000-000000000001` | a UUID: hyphenated, 36 characters |
 //! | `date:2013-01-01`, `time:2013-01-01T00:00:00Z` | a date, a time |
+//! | `interval:P1DT2H` | an interval |
 //! | `float:1.5`, `decimal:0.1` | a number that is not whole, by its value |
 //! | `bool:true`, `bytes:AP8` | a bool; bytes in base64url without padding |
 //! | `composite:a,1,date:2013-01-01` | several: each as above, a string with a comma in quotes |
@@ -199,6 +200,7 @@ fn check_component(value: &Value) -> Result<(), KeyError> {
         | Value::String(_)
         | Value::Date(_)
         | Value::Time(_)
+        | Value::Interval(_)
         | Value::Uuid(_)
         | Value::Bytes(_) => Ok(()),
     }
@@ -257,6 +259,7 @@ fn parse_typed(kind: &str, text: &str) -> Option<Value> {
         "decimal" => text.parse().map(Value::Decimal).ok(),
         "date" => text.parse().map(Value::Date).ok(),
         "time" => text.parse().map(Value::Time).ok(),
+        "interval" => text.parse().map(Value::Interval).ok(),
         "bytes" => BASE64URL.decode(text).map(Value::Bytes).ok(),
         _ => None,
     }
@@ -325,6 +328,7 @@ fn write_component(f: &mut fmt::Formatter<'_>, value: Value, alone: bool) -> fmt
         Value::Decimal(decimal) => write!(f, "decimal:{decimal}"),
         Value::Date(date) => write!(f, "date:{date}"),
         Value::Time(time) => write!(f, "time:{time}"),
+        Value::Interval(interval) => write!(f, "interval:{}", interval.iso()),
         Value::Uuid(uuid) => write!(f, "{uuid}"),
         Value::Bytes(bytes) => write!(f, "bytes:{}", BASE64URL.encode(bytes)),
         // A string that would be read as something else, and integers.

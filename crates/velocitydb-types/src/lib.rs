@@ -5,7 +5,8 @@
 //! borrowed views [`RawMap`], [`RawArray`] and [`RawValue`]. Values have one total order
 //! ([`order`]), and [`Key`] and [`encode_value_key`] write bytes whose `memcmp` order is that
 //! order. [`FieldOperation`]s change encoded documents, a [`Schema`] says what documents may
-//! hold, an [`Expression`] is what SQL says of one, and [`FIELD_TYPES`] names every type to the outside world.
+//! hold, an [`Expression`] is what SQL says of one, and [`FIELD_TYPES`] names every type to the outside world,
+//! and a [`SqlType`] says what PostgreSQL's clients take a column for.
 //! [`geo`] has distances, areas, and points in an order for indexes.
 //!
 //! Invariants: no `unsafe`; nothing here reads a clock, draws randomness or does I/O, so that
@@ -21,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod coerce;
+pub mod date_words;
 pub mod decimal;
 pub mod encoding;
 pub mod error;
@@ -28,6 +30,7 @@ pub mod expression;
 pub mod fields;
 pub mod geo;
 pub mod ids;
+pub mod interval;
 pub mod json;
 pub mod key;
 pub mod migration;
@@ -40,6 +43,7 @@ pub mod point;
 pub mod raw;
 pub mod schema;
 pub mod span;
+pub mod sql_type;
 pub mod time;
 pub mod types;
 pub mod update;
@@ -59,6 +63,7 @@ pub use error::{ClassRow, ERROR_CLASSES, ErrorClass};
 pub use expression::{Comparison, EvaluationError, Expression, ExpressionError};
 pub use fields::{Fields, FieldsBuilder};
 pub use ids::{Uuid, uuid_v7};
+pub use interval::{Interval, IntervalError};
 pub use json::{JsonError, read_fields, write_json};
 pub use key::{Key, KeyError};
 pub use migration::{Migration, MigrationError};
@@ -69,9 +74,11 @@ pub use path::{Path, PathError};
 pub use point::{Point, PointError};
 pub use raw::{RawArray, RawMap, RawValue};
 pub use schema::{
-    Check, Constraints, DefaultValue, Field, OnDelete, Openness, Reference, Schema, SchemaError,
+    Check, Constraints, DefaultValue, Field, Misfit, OnDelete, Openness, Reference, Schema,
+    SchemaError,
 };
 pub use span::{TimeSpan, TimeSpanError};
+pub use sql_type::{SCALAR_TYPES, ScalarType, SqlType, SqlTypeError, SqlTypeRow};
 pub use time::{Date, TimeError, Timestamp};
 pub use types::{FIELD_TYPES, FieldType, TypeRow};
 pub use update::{FieldOperation, UpdateError, apply, apply_with_limit, merge_patch};

@@ -143,10 +143,10 @@ impl<'a> Migration<'a> {
                         to: name.to_owned(),
                     });
                 }
-                (_, Some(value)) if value.is_null() || field.kind.accepts(value) => {
+                (_, Some(value)) if value.is_null() || field.takes(value) => {
                     old.map(|_| value.to_value())
                 }
-                (_, Some(value)) => Some(convert(field.kind, value.to_value())),
+                (_, Some(value)) => Some(field.coerce(convert(field.kind, value.to_value()))),
                 // A new id for each document is chance, which a migration has none of.
                 (_, None) if field.default == Some(DefaultValue::Uuid) => None,
                 (_, None) if self.added.contains(name) => {
@@ -178,6 +178,7 @@ fn convert(kind: FieldType, value: Value) -> Value {
         (FieldType::String, Value::Decimal(decimal)) => Some(decimal.to_string().into()),
         (FieldType::String, Value::Time(time)) => Some(time.to_string().into()),
         (FieldType::String, Value::Date(date)) => Some(date.to_string().into()),
+        (FieldType::String, Value::Interval(interval)) => Some(interval.iso().to_string().into()),
         (FieldType::String, Value::Uuid(uuid)) => Some(uuid.to_string().into()),
         (FieldType::Int, Value::Float(float)) => Decimal::from_f64_exact(*float)
             .ok()

@@ -1,7 +1,7 @@
 //! The one total order of values.
 //!
-//! null < bool < number < string < date < time < uuid < bytes < point < array < map. Numbers by
-//! exact value (see `number`), strings and names by UTF-8 bytes, points by longitude, arrays
+//! null < bool < number < string < date < time < interval < uuid < bytes < point < array < map. Numbers by
+//! exact value (see `number`), intervals by length, strings and names by UTF-8 bytes, points by longitude, arrays
 //! and maps lexicographically (a map as its name and value pairs in name order; what ends first
 //! is smaller). Every index, sort and comparison in VelocityDB uses it, directly or by way of
 //! the bytes of `ordered`, which sort the same.
@@ -27,6 +27,7 @@ fn compare_views(a: &View<'_>, b: &View<'_>) -> Ordering {
         (View::Str(a), View::Str(b)) | (View::Bytes(a), View::Bytes(b)) => a.cmp(b),
         (View::Date(a), View::Date(b)) => a.cmp(b),
         (View::Time(a), View::Time(b)) => a.cmp(b),
+        (View::Interval(a), View::Interval(b)) => a.cmp(b),
         (View::Uuid(a), View::Uuid(b)) => a.cmp(b),
         (View::Point(a), View::Point(b)) => a.cmp(b),
         (View::Array(a), View::Array(b)) => compare_arrays(*a, *b),
@@ -45,11 +46,12 @@ fn rank(value: &View<'_>) -> u8 {
         View::Str(_) => 3,
         View::Date(_) => 4,
         View::Time(_) => 5,
-        View::Uuid(_) => 6,
-        View::Bytes(_) => 7,
-        View::Point(_) => 8,
-        View::Array(_) => 9,
-        View::Map(_) => 10,
+        View::Interval(_) => 6,
+        View::Uuid(_) => 7,
+        View::Bytes(_) => 8,
+        View::Point(_) => 9,
+        View::Array(_) => 10,
+        View::Map(_) => 11,
     }
 }
 
@@ -99,7 +101,7 @@ ordered_by_compare!(RawValue, RawMap, ValueRef);
 mod tests {
     use std::collections::BTreeMap;
 
-    use crate::{Date, Point, Timestamp, Uuid, Value};
+    use crate::{Date, Interval, Point, Timestamp, Uuid, Value};
 
     fn map(entries: &[(&str, Value)]) -> Value {
         let owned = entries
@@ -123,6 +125,8 @@ mod tests {
             "é".into(),
             Date(-1).into(),
             Timestamp(-1).into(),
+            Interval::new(0, -1, 0).into(),
+            Interval::new(1, -30, 1).into(),
             Uuid::nil().into(),
             Uuid::max().into(),
             Vec::<u8>::new().into(),

@@ -9,6 +9,7 @@
 //!                     pairs of digits (each 1 + 0..=99), 0; all inverted below zero
 //! string, bytes       the bytes, with 00 as 00 FF; then 00
 //! date, time          big-endian with the sign bit turned
+//! interval            its length in microseconds (10 bytes), big-endian with the sign bit turned
 //! uuid                16 bytes
 //! point               longitude and latitude as f64s
 //! array               elements, then 01
@@ -31,7 +32,7 @@ use crate::encoding::canonical_float;
 use crate::key::KeyError;
 use crate::number::{Number, compare_decimal_float};
 use crate::view::View;
-use crate::{DEPTH_MAX, Date, Decimal, Point, Timestamp, Uuid, Value};
+use crate::{DEPTH_MAX, Date, Decimal, Interval, Point, Timestamp, Uuid, Value};
 
 /// The first byte of a component.
 pub(crate) mod tag {
@@ -43,6 +44,7 @@ pub(crate) mod tag {
     pub const STRING: u8 = 0x20;
     pub const DATE: u8 = 0x28;
     pub const TIME: u8 = 0x30;
+    pub const INTERVAL: u8 = 0x34;
     pub const UUID: u8 = 0x38;
     pub const BYTES: u8 = 0x40;
     pub const POINT: u8 = 0x48;
@@ -54,6 +56,9 @@ pub(crate) mod tag {
 const BELOW: u8 = 0;
 const EXACT: u8 = 1;
 const ABOVE: u8 = 2;
+
+/// What is added to an interval's length, so that all lengths are positive: half of 80 bits.
+const LENGTH_ZERO: i128 = 1 << 79;
 
 /// Every integer up to here, of either sign, is a float too.
 const EXACT_INT_MAX: u64 = 1 << f64::MANTISSA_DIGITS;
@@ -72,7 +77,7 @@ pub fn encode_string_prefix(prefix: &str, out: &mut Vec<u8>) {
 /// Takes one component off the front of order-preserving bytes.
 ///
 /// Numbers come back by value, not by type: as an integer if they are one, else as a float if
-/// one is exact, else as a decimal.
+/// one is exact, else as a decimal. Intervals by length, with as many months and days as there are.
 ///
 /// # Errors
 /// When the bytes do not begin with what [`encode_value_key`] writes.
@@ -93,6 +98,11 @@ fn encode(value: &View<'_>, out: &mut Vec<u8>) {
         View::Time(Timestamp(micros)) => {
             out.push(tag::TIME);
             out.extend_from_slice(&(micros ^ i64::MIN).to_be_bytes());
+        }
+        View::Interval(interval) => {
+            out.push(tag::INTERVAL);
+            let length = interval.length_micros() + LENGTH_ZERO;
+            out.extend_from_slice(&length.to_be_bytes()[6..]);
         }
         View::Uuid(uuid) => {
             out.push(tag::UUID);
@@ -233,6 +243,12 @@ fn decode(bytes: &mut &[u8], depth: usize) -> Result<Value, KeyError> {
         tag::STRING => Value::String(decode_string(bytes)?),
         tag::DATE => Value::Date(Date(i32::from_be_bytes(take(bytes)?) ^ i32::MIN)),
         tag::TIME => Value::Time(Timestamp(i64::from_be_bytes(take(bytes)?) ^ i64::MIN)),
+        tag::INTERVAL => {
+            let mut length = [0; 16];
+            length[6..].copy_from_slice(&take::<10>(bytes)?);
+            let length = i128::from_be_bytes(length) - LENGTH_ZERO;
+            Value::Interval(Interval::of_length(length).ok_or(damaged("interval"))?)
+        }
         tag::UUID => Value::Uuid(Uuid::from_bytes(take(bytes)?)),
         tag::BYTES => Value::Bytes(unescape(bytes)?),
         tag::POINT => {
@@ -385,6 +401,9 @@ mod tests {
         assert_eq!(key("a\0b"), [0x20, b'a', 0, 0xff, b'b', 0]);
         assert_eq!(key(Date(-1)), [0x28, 0x7f, 255, 255, 255]);
         assert_eq!(key(Timestamp(1)), [0x30, 0x80, 0, 0, 0, 0, 0, 0, 1]);
+        let month = key(Interval::new(1, 0, 0));
+        assert_eq!(month, [0x34, 0x80, 0, 0, 0, 2, 0x5b, 0x7f, 0x3d, 0x40, 0]);
+        assert_eq!(month, key(Interval::new(0, 30, 0)));
         assert_eq!(key(Uuid::max()).len(), 17);
         assert_eq!(key(vec![0_u8]), [0x40, 0, 0xff, 0]);
         assert_eq!(key(Point::new(0.0, 0.0).unwrap()).len(), 17);
@@ -436,6 +455,7 @@ mod tests {
             &[0x50, 8],
             &[0x58, 8, 8, 1],
             &[0x58, 0x20, 0, 8, 0x20, 0, 8, 1],
+            &[&[0x34][..], &[0xff; 10]].concat(),
             &[&[0x48][..], &[0xff; 16]].concat(),
         ] {
             assert!(decode_value_key(&mut &bytes[..]).is_err(), "{bytes:?}");

@@ -11,9 +11,9 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::{
-    Date, Decimal, FieldOperation, Fields, FieldsBuilder, Key, Path, Point, RawMap, RawValue,
-    Timestamp, Uuid, Value, apply, compare, decode_value_key, encode_string_prefix, encode_value,
-    encode_value_key,
+    Date, Decimal, FieldOperation, Fields, FieldsBuilder, Interval, Key, Path, Point, RawMap,
+    RawValue, Timestamp, Uuid, Value, apply, compare, decode_value_key, encode_string_prefix,
+    encode_value, encode_value_key,
 };
 
 fn int() -> impl Strategy<Value = i64> {
@@ -111,9 +111,24 @@ fn scalar() -> impl Strategy<Value = Value> {
         string().prop_map(Value::String),
         any::<i32>().prop_map(|days| Value::Date(Date(days))),
         int().prop_map(|micros| Value::Time(Timestamp(micros))),
+        interval().prop_map(Value::Interval),
         any::<[u8; 16]>().prop_map(|bytes| Value::Uuid(Uuid::from_bytes(bytes))),
         vec(select(&[0_u8, 1, 0xff][..]), 0..5).prop_map(Value::Bytes),
         (-180.0..=180.0, -90.0..=90.0).prop_map(|(lon, lat)| Point::new(lon, lat).unwrap().into()),
+    ]
+}
+
+/// Intervals, often as long as others.
+fn interval() -> impl Strategy<Value = Interval> {
+    const DAY: i64 = 86_400_000_000;
+    prop_oneof![
+        (any::<i32>(), any::<i32>(), int())
+            .prop_map(|(months, days, micros)| Interval::new(months, days, micros)),
+        (-2..3, -31..32, -2_i64..3).prop_map(|(months, days, micros)| Interval::new(
+            months,
+            days,
+            micros * DAY
+        )),
     ]
 }
 

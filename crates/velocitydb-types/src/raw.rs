@@ -15,7 +15,7 @@ use crate::encoding::{
     LONG_NAME, WIDTHS, are_same, decode_int, first_word, split_name, tag, word_mask,
 };
 use crate::validate::{self, DecodeError};
-use crate::{Date, Decimal, Path, Point, Timestamp, Uuid, Value, ValueRef};
+use crate::{Date, Decimal, Interval, Path, Point, Timestamp, Uuid, Value, ValueRef};
 
 /// One encoded value.
 #[derive(Clone, Copy)]
@@ -162,6 +162,7 @@ impl<'a> RawValue<'a> {
             tag::BYTES => ValueRef::Bytes(payload),
             tag::POINT => ValueRef::Point(Point::from_bytes(payload)?),
             tag::ARRAY..tag::MAP => ValueRef::Array(self.as_array()?),
+            tag::INTERVAL => ValueRef::Interval(self.as_interval()?),
             _ => ValueRef::Map(self.as_map()?),
         })
     }
@@ -180,7 +181,8 @@ impl<'a> RawValue<'a> {
             tag::BYTES => "bytes",
             tag::POINT => "point",
             tag::ARRAY..tag::MAP => "array",
-            tag::MAP..=17 => "map",
+            tag::MAP..tag::INTERVAL => "map",
+            tag::INTERVAL => "interval",
             _ => "null",
         }
     }
@@ -192,7 +194,7 @@ impl<'a> RawValue<'a> {
 
     /// Whether this is an array or a map.
     pub fn is_container(self) -> bool {
-        self.tag() >= tag::ARRAY
+        (tag::ARRAY..tag::INTERVAL).contains(&self.tag())
     }
 
     /// The bool, if this is one.
@@ -258,6 +260,20 @@ impl<'a> RawValue<'a> {
             return None;
         }
         decode_int(self.payload()).map(Timestamp)
+    }
+
+    /// The interval, if this is one.
+    pub fn as_interval(self) -> Option<Interval> {
+        if self.tag() != tag::INTERVAL {
+            return None;
+        }
+        let (months, rest) = self.payload().split_first_chunk()?;
+        let (days, micros) = rest.split_first_chunk()?;
+        Some(Interval {
+            months: i32::from_le_bytes(*months),
+            days: i32::from_le_bytes(*days),
+            micros: i64::from_le_bytes(micros.try_into().ok()?),
+        })
     }
 
     /// The UUID, if this is one.

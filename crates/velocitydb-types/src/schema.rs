@@ -13,7 +13,7 @@
 //! required, and breaks no constraint. Uniqueness and references are only declared here: keeping
 //! them takes an index, and the other collection.
 //!
-//! Files: `field`, `constraints`, `checks`, `plan` (judging in one walk), `form` (serde),
+//! Files: `field`, `constraints`, `misfit`, `checks`, `plan` (judging in one walk), `form` (serde),
 //! `error`. Tests: below, `laws` (a plain model, serde forms), `testscripts` (messages).
 
 mod checks;
@@ -23,6 +23,7 @@ mod field;
 mod form;
 #[cfg(test)]
 mod laws;
+mod misfit;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +41,7 @@ pub use constraints::{Constraints, ONE_OF_MAX};
 pub use error::SchemaError;
 pub(crate) use error::shown;
 pub use field::{DefaultValue, Field, OnDelete, Reference};
+pub use misfit::Misfit;
 use plan::{Plan, Slot};
 
 /// Patterns that the fields and checks of one schema may have.
@@ -94,6 +96,7 @@ impl Schema {
                     field: field.name.clone(),
                 });
             }
+            check_sql_type(field)?;
             check_default(field)?;
             check_reference(field)?;
             let rules = constraints::compile(field)?;
@@ -237,8 +240,8 @@ impl Schema {
         let mut changed = BTreeMap::new();
         for field in &self.fields {
             let value = match map.get(&field.name) {
-                Some(value) if value.is_null() || field.kind.accepts(value) => None,
-                Some(value) => Some(coerce(field.kind, value.to_value())),
+                Some(value) if value.is_null() || field.takes(value) => None,
+                Some(value) => Some(field.coerce(value.to_value())),
                 None => field.default_value(now, new_uuid),
             };
             changed.extend(value.map(|value| (field.name.as_str(), Some(value))));
@@ -257,16 +260,16 @@ impl Schema {
         for operation in operations {
             let path = operation.path();
             let declared = self.field(path.first()).filter(|_| path.rest().is_empty());
-            let Some(kind) = declared.map(|field| field.kind) else {
+            let Some(field) = declared else {
                 continue;
             };
             match operation {
                 FieldOperation::Set { value, .. } | FieldOperation::Add { by: value, .. } => {
-                    *value = coerce(kind, std::mem::take(value));
+                    *value = field.coerce(std::mem::take(value));
                 }
                 // A point is an object in JSON, but it is replaced as a whole.
-                FieldOperation::Merge { path, patch } if kind == FieldType::Point => {
-                    if let value @ Value::Point(_) = coerce(kind, patch.clone()) {
+                FieldOperation::Merge { path, patch } if field.kind == FieldType::Point => {
+                    if let value @ Value::Point(_) = field.coerce(patch.clone()) {
                         *operation = FieldOperation::Set {
                             path: path.clone(),
                             value,
@@ -282,6 +285,22 @@ impl Schema {
 }
 
 impl Field {
+    /// Whether a value that is not null may stay as it is.
+    pub(crate) fn takes(&self, value: RawValue<'_>) -> bool {
+        let fits = |sql| misfit::misfit(sql, value).is_none();
+        self.kind.accepts(value) && self.sql.is_none_or(fits)
+    }
+
+    /// A value turned into the field's type where JSON cannot say it, or where the type rounds;
+    /// unchanged where that is not possible.
+    pub(crate) fn coerce(&self, value: Value) -> Value {
+        let value = coerce(self.kind, value);
+        match self.sql {
+            None => value,
+            Some(sql) => misfit::coerce(sql, value),
+        }
+    }
+
     /// What the field gets when it is absent, if it has a default.
     pub(crate) fn default_value(
         &self,
@@ -340,12 +359,32 @@ fn at_most(what: &'static str, count: usize, max: usize) -> Result<(), SchemaErr
     }
 }
 
+/// A field's SQL type is kept as the field is.
+fn check_sql_type(field: &Field) -> Result<(), SchemaError> {
+    match field.sql.filter(|sql| sql.kept() != field.kind) {
+        None => Ok(()),
+        Some(sql) => Err(SchemaError::BadField {
+            field: field.name.clone(),
+            rule: "sql_type",
+            reason: format!(
+                "{sql} is kept as {}, and this is {}",
+                sql.kept(),
+                field.kind
+            ),
+        }),
+    }
+}
+
 /// Turns a constant default into its field's type, and refuses any other.
 fn check_default(field: &mut Field) -> Result<(), SchemaError> {
+    let coerced = match &field.default {
+        Some(DefaultValue::Constant(value)) => field.coerce(value.clone()),
+        _ => Value::Null,
+    };
     let found = match &mut field.default {
         None => return Ok(()),
         Some(DefaultValue::Constant(value)) => {
-            *value = coerce(field.kind, std::mem::take(value));
+            *value = coerced;
             let encoded = encode_value(value)?;
             if field.kind.accepts(RawValue::trusted(&encoded)) {
                 return Ok(());

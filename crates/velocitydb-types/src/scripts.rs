@@ -102,6 +102,7 @@ scripts! {
     a_constraint_that_makes_no_sense,
     a_document_breaks_a_check,
     a_document_breaks_a_constraint,
+    a_value_beyond_its_sql_type,
     expressions_and_their_values,
     expressions_that_cannot_be_read,
 }

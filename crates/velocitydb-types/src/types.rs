@@ -43,6 +43,8 @@ pub enum FieldType {
     Map,
     /// A geographic point.
     Point,
+    /// A span of calendar time: months, days, microseconds.
+    Interval,
 }
 
 /// What one field type is called where.
@@ -133,6 +135,14 @@ pub const FIELD_TYPES: &[TypeRow] = &[
         600,
         "FixedSizeList(Float64, 2)",
     ),
+    row(
+        FieldType::Interval,
+        "interval",
+        "string such as \"P1DT2H30M\" or \"1 day 02:30:00\"",
+        "interval",
+        1186,
+        "Interval(MonthDayNano)",
+    ),
 ];
 
 const fn row(
@@ -200,6 +210,7 @@ impl FieldType {
             Self::Array => 0b111 << tag::ARRAY,
             Self::Map => 0b111 << tag::MAP,
             Self::Point => 1 << tag::POINT,
+            Self::Interval => 1 << tag::INTERVAL,
         }
     }
 }
@@ -228,11 +239,11 @@ impl FromStr for FieldType {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Date, Decimal, Point, Timestamp, Uuid, Value, encode_value};
+    use crate::{Date, Decimal, Interval, Point, Timestamp, Uuid, Value, encode_value};
 
     #[test]
     fn every_type_has_its_own_row() {
-        assert_eq!(FIELD_TYPES.len(), FieldType::Point as usize + 1);
+        assert_eq!(FIELD_TYPES.len(), FieldType::Interval as usize + 1);
         for (index, row) in FIELD_TYPES.iter().enumerate() {
             assert_eq!(row.kind as usize, index);
             assert_eq!(row.name.parse(), Ok(row.kind));
@@ -258,6 +269,7 @@ mod tests {
             Vec::<Value>::new().into(),
             Value::Map(Default::default()),
             Point::new(0.0, 0.0).unwrap().into(),
+            Interval::ZERO.into(),
         ];
         for (value, row) in values.iter().zip(&FIELD_TYPES[1..]) {
             let bytes = encode_value(value).unwrap();

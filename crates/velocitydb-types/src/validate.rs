@@ -55,7 +55,8 @@ fn nested(bytes: &[u8], offset: usize, depth: usize) -> Result<(), DecodeError> 
         tag::UUID => (payload.len() != 16).then_some("uuid"),
         tag::BYTES => None,
         tag::POINT => Point::from_bytes(payload).is_none().then_some("point"),
-        tag::ARRAY..=17 => return container(bytes, offset, depth),
+        tag::INTERVAL => (payload.len() != 16).then_some("interval"),
+        tag::ARRAY..tag::INTERVAL => return container(bytes, offset, depth),
         _ => Some("unknown tag"),
     };
     wrong.map_or(Ok(()), refuse)
@@ -152,7 +153,7 @@ mod tests {
         for (bytes, reason) in [
             (&[][..], "no tag"),
             (&[0, 0], "trailing bytes"),
-            (&[18], "unknown tag"),
+            (&[19], "unknown tag"),
             (not_minimal, "integer"),
             (&[3, 0], "integer"),
             (&[3, 255, 255], "integer"),
@@ -163,6 +164,7 @@ mod tests {
             (&[5, 0, 0, 10], "decimal"),
             (&[6, 0xff], "string is not UTF-8"),
             (&[9, 0], "uuid"),
+            (&[18, 0], "interval"),
             (&[11, 0], "point"),
             (&[12], "no count"),
             (&[12, 1], "table of entries is cut"),

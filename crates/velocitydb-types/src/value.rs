@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
-    Date, Decimal, JsonError, Point, RawValue, Timestamp, Uuid, View, encode_value, json, order,
+    Date, Decimal, Interval, JsonError, Point, RawValue, Timestamp, Uuid, View, encode_value, json,
+    order,
 };
 
 /// Any value, owned.
@@ -35,6 +36,8 @@ pub enum Value {
     Date(Date),
     /// A moment, to the microsecond.
     Time(Timestamp),
+    /// A span of calendar time.
+    Interval(Interval),
     /// A UUID.
     Uuid(Uuid),
     /// Raw bytes.
@@ -59,6 +62,7 @@ impl Value {
             Self::String(_) => "string",
             Self::Date(_) => "date",
             Self::Time(_) => "time",
+            Self::Interval(_) => "interval",
             Self::Uuid(_) => "uuid",
             Self::Bytes(_) => "bytes",
             Self::Point(_) => "point",
@@ -151,7 +155,7 @@ macro_rules! value_from {
 value_from! {
     bool => Bool, i64 => Int, i32 => Int, u32 => Int, i16 => Int, u16 => Int, u8 => Int,
     f64 => Float, f32 => Float, Decimal => Decimal, &str => String, String => String,
-    Date => Date, Timestamp => Time, Uuid => Uuid, Vec<u8> => Bytes, &[u8] => Bytes,
+    Date => Date, Timestamp => Time, Interval => Interval, Uuid => Uuid, Vec<u8> => Bytes, &[u8] => Bytes,
     Point => Point, Vec<Value> => Array, BTreeMap<String, Value> => Map,
 }
 

@@ -3,7 +3,7 @@
 //! Scalars are values, strings and bytes borrow from the encoded bytes, and containers are views
 //! to read on in. Tests: through `raw`, `fields` and `proptests`.
 
-use crate::{Date, Decimal, Point, RawArray, RawMap, RawValue, Timestamp, Uuid, Value};
+use crate::{Date, Decimal, Interval, Point, RawArray, RawMap, RawValue, Timestamp, Uuid, Value};
 
 /// An encoded value, seen by type.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub enum ValueRef<'a> {
     Date(Date),
     /// A moment.
     Time(Timestamp),
+    /// A span of calendar time.
+    Interval(Interval),
     /// A UUID.
     Uuid(Uuid),
     /// Raw bytes.
@@ -48,6 +50,7 @@ impl ValueRef<'_> {
             Self::Str(string) => Value::String((*string).to_owned()),
             Self::Date(date) => Value::Date(*date),
             Self::Time(time) => Value::Time(*time),
+            Self::Interval(interval) => Value::Interval(*interval),
             Self::Uuid(uuid) => Value::Uuid(*uuid),
             Self::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
             Self::Point(point) => Value::Point(*point),
@@ -69,7 +72,7 @@ macro_rules! value_ref_from {
 
 value_ref_from! {
     bool => Bool, i64 => Int, i32 => Int, u32 => Int, f64 => Float, Decimal => Decimal,
-    &'a str => Str, Date => Date, Timestamp => Time, Uuid => Uuid,
+    &'a str => Str, Date => Date, Timestamp => Time, Interval => Interval, Uuid => Uuid,
     &'a [u8] => Bytes, Point => Point, RawArray<'a> => Array, RawMap<'a> => Map,
 }
 

@@ -12,7 +12,7 @@ use crate::encoding::tag;
 use crate::number::Number;
 use crate::raw::{MapEntries, RawArray, RawMap, RawValue};
 use crate::value_ref::ValueRef;
-use crate::{Date, Point, Timestamp, Uuid, Value};
+use crate::{Date, Interval, Point, Timestamp, Uuid, Value};
 
 /// A value, borrowed from wherever it is.
 #[derive(Clone)]
@@ -29,6 +29,8 @@ pub enum View<'a> {
     Date(Date),
     /// A moment.
     Time(Timestamp),
+    /// A span of calendar time.
+    Interval(Interval),
     /// A UUID.
     Uuid(Uuid),
     /// Raw bytes.
@@ -147,6 +149,7 @@ impl<'a> From<&'a Value> for View<'a> {
             Value::String(string) => Self::Str(string.as_bytes()),
             Value::Date(date) => Self::Date(*date),
             Value::Time(time) => Self::Time(*time),
+            Value::Interval(interval) => Self::Interval(*interval),
             Value::Uuid(uuid) => Self::Uuid(*uuid),
             Value::Bytes(bytes) => Self::Bytes(bytes),
             Value::Point(point) => Self::Point(*point),
@@ -177,6 +180,7 @@ impl<'a> From<ValueRef<'a>> for View<'a> {
             ValueRef::Str(string) => Self::Str(string.as_bytes()),
             ValueRef::Date(date) => Self::Date(date),
             ValueRef::Time(time) => Self::Time(time),
+            ValueRef::Interval(interval) => Self::Interval(interval),
             ValueRef::Uuid(uuid) => Self::Uuid(uuid),
             ValueRef::Bytes(bytes) => Self::Bytes(bytes),
             ValueRef::Point(point) => Self::Point(point),

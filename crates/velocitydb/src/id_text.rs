@@ -45,6 +45,7 @@ pub fn id_of_text(definition: &Definition, text: &str) -> Result<Key, IdError> {
         FieldType::Decimal
         | FieldType::Time
         | FieldType::Date
+        | FieldType::Interval
         | FieldType::Uuid
         | FieldType::Bytes => Some(typed(definition, Value::from(text)))
             .filter(|value| !matches!(value, Value::String(_))),
@@ -130,6 +131,7 @@ mod tests {
     fn ids_of_a_declared_type() {
         let uuid = Uuid::try_parse(UUID).unwrap();
         let day: velocitydb_types::Date = "2026-11-30".parse().unwrap();
+        let month = velocitydb_types::Interval::new(1, 0, 0);
         let decimal: velocitydb_types::Decimal = "1.5".parse().unwrap();
         for (kind, text, id) in [
             (FieldType::String, "42", key("42")),
@@ -141,6 +143,7 @@ mod tests {
             (FieldType::Bool, "true", key(true)),
             (FieldType::Uuid, UUID, key(uuid)),
             (FieldType::Date, "2026-11-30", key(day)),
+            (FieldType::Interval, "P30D", key(month)),
             (FieldType::Json, "42", key(42)),
         ] {
             let found = id_of_text(&with_key(kind), text).unwrap();

@@ -87,6 +87,7 @@ pub use velocitydb_engine::{
 };
 pub use velocitydb_query as query;
 pub use velocitydb_types::{
-    self as types, Date, Decimal, DefaultValue, ErrorClass, Field, FieldType, Fields, Key,
-    OnDelete, Openness, Path, Point, RawMap, RawValue, Schema, TimeSpan, Timestamp, Uuid, Value,
+    self as types, Date, Decimal, DefaultValue, ErrorClass, Field, FieldType, Fields, Interval,
+    Key, OnDelete, Openness, Path, Point, RawMap, RawValue, Schema, SqlType, TimeSpan, Timestamp,
+    Uuid, Value,
 };

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore, SeedableRng};
 use velocitydb::{
-    Batch, Database, Date, Decimal, Definition, Expiry, Field, FieldType, Key, OnDelete, Openness,
-    Options, Point, Schema, TimeToLive, Timestamp, Uuid, Value,
+    Batch, Database, Date, Decimal, Definition, Expiry, Field, FieldType, Interval, Key, OnDelete,
+    Openness, Options, Point, Schema, TimeToLive, Timestamp, Uuid, Value,
 };
 
 use crate::process::{Ended, Served, command, velocitydb, velocitydb_with_input};
@@ -121,7 +121,7 @@ fn value(random: &mut StdRng, depth: usize) -> Value {
         "NaN",
     ];
     const NAMES: [&str; 6] = ["$time", "$", "$map", "a", "_id", ""];
-    let kinds = if depth < 4 { 14 } else { 11 };
+    let kinds = if depth < 4 { 15 } else { 12 };
     match random.random_range(0..kinds) {
         0 => Value::Null,
         1 => Value::Bool(random.random()),
@@ -137,20 +137,25 @@ fn value(random: &mut StdRng, depth: usize) -> Value {
         8 => Value::Time(Timestamp(
             random.random_range(-62_000_000_000_000_000..250_000_000_000_000_000),
         )),
-        9 => Value::Uuid(Uuid::from_u128(random.random())),
-        10 => {
+        9 => Value::Interval(Interval::new(
+            random.random_range(-30..30),
+            random.random_range(-400..400),
+            random.random_range(-90_000_000_000..90_000_000_000),
+        )),
+        10 => Value::Uuid(Uuid::from_u128(random.random())),
+        11 => {
             let mut bytes = vec![0; random.random_range(0..5)];
             random.fill_bytes(&mut bytes);
             Value::Bytes(bytes)
         }
-        11 => {
+        12 => {
             let (lon, lat) = (
                 random.random_range(-180.0..=180.0),
                 random.random_range(-90.0..=90.0),
             );
             Value::Point(Point::new(lon, lat).unwrap())
         }
-        12 => {
+        13 => {
             let count = random.random_range(0..4);
             Value::Array((0..count).map(|_| value(random, depth + 1)).collect())
         }
@@ -190,6 +195,7 @@ fn fill(db: &Database, random: &mut StdRng) {
         FieldType::Array,
         FieldType::Map,
         FieldType::Point,
+        FieldType::Interval,
     ];
     let fields = kinds.iter().map(|kind| Field::new(kind.name(), *kind));
     let declared = Schema::new(Openness::Open, fields.collect()).unwrap();

@@ -128,12 +128,10 @@ fn months(date: Date) -> i64 {
     year * 12 + i64::from(month) - 1
 }
 
-fn from_months(months: i64, day: u32) -> Result<Date, Problem> {
+/// The first day of a month, counted since year 0.
+fn first_of_month(months: i64) -> Result<Date, Problem> {
     let (year, month) = (months.div_euclid(12), months.rem_euclid(12) as u32 + 1);
-    // The 31st of a month that has none is its last day.
-    (0..4)
-        .find_map(|less| Date::from_ymd(year, month, day.checked_sub(less)?).ok())
-        .ok_or_else(out_of_range)
+    Date::from_ymd(year, month, 1).map_err(|_| out_of_range())
 }
 
 fn from_days(days: i64) -> Result<Date, Problem> {
@@ -171,7 +169,7 @@ pub(super) fn truncate(
     };
     let begins = match unit(unit_cell)?.counted() {
         Counted::Months(count) => {
-            from_months(floor(months(BINS_FROM), months(day), units(count)?)?, 1)?
+            first_of_month(floor(months(BINS_FROM), months(day), units(count)?)?)?
         }
         Counted::Weeks => from_days(floor(i64::from(BINS_FROM.0) + 2, day.0.into(), units(7)?)?)?,
         Counted::Micros(micros) => {
@@ -233,18 +231,12 @@ pub(crate) fn later(cell: &Cell<'_>, unit: TimeUnit, amount: i64) -> Result<Valu
     let day = date(cell)?;
     let micros = match unit.counted() {
         Counted::Months(count) => {
-            let added = amount
-                .checked_mul(count)
-                .and_then(|n| n.checked_add(months(day)));
-            let moved = from_months(added.ok_or_else(out_of_range)?, day.ymd().2)?;
-            return Ok(match cell.view() {
-                View::Time(time) => {
-                    let midnight = moved.midnight().ok_or_else(out_of_range)?;
-                    let sum = midnight.0.checked_add(time.micros_of_day());
-                    Value::Time(Timestamp(sum.ok_or_else(out_of_range)?))
-                }
-                _ => Value::Date(moved),
-            });
+            let months = amount.checked_mul(count).ok_or_else(out_of_range)?;
+            let moved = match cell.view() {
+                View::Time(time) => time.plus_months(months).map(Value::Time),
+                _ => day.plus_months(months).map(Value::Date),
+            };
+            return moved.ok_or_else(out_of_range);
         }
         Counted::Weeks => 7 * DAY,
         Counted::Micros(micros) => micros,

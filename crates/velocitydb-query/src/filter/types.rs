@@ -14,6 +14,7 @@ pub enum ValueType {
     String,
     Date,
     Time,
+    Interval,
     Uuid,
     Bytes,
     Point,
@@ -22,7 +23,7 @@ pub enum ValueType {
 }
 
 /// Every type and its name.
-pub const VALUE_TYPES: [(ValueType, &str); 14] = [
+pub const VALUE_TYPES: [(ValueType, &str); 15] = [
     (ValueType::Null, "null"),
     (ValueType::Bool, "bool"),
     (ValueType::Int, "int"),
@@ -32,6 +33,7 @@ pub const VALUE_TYPES: [(ValueType, &str); 14] = [
     (ValueType::String, "string"),
     (ValueType::Date, "date"),
     (ValueType::Time, "time"),
+    (ValueType::Interval, "interval"),
     (ValueType::Uuid, "uuid"),
     (ValueType::Bytes, "bytes"),
     (ValueType::Point, "point"),

@@ -7,6 +7,7 @@
 //! | --- | --- | --- | --- |
 //! | `{"$time":"2013-01-01T05:00:00Z"}` | `{"$date":"2013-01-01"}` | `{"$decimal":"1.5"}` | `{"$uuid":"…"}` |
 //! | `{"$bytes":"AP8="}` (base64) | `{"$point":[-73.8,40.6]}` | `{"$float":"NaN"}` | `{"$map":{"$time":1}}` |
+//! | `{"$interval":"P1DT2H"}` | | | |
 //!
 //! `$map` is for a map whose only name begins with `$`; `$string` and `$int` say what JSON says
 //! itself.
@@ -17,9 +18,10 @@ use super::{Json, Place};
 use crate::error::QueryError;
 
 /// What an object of one such name stands for.
-const TAGS: [(&str, Option<FieldType>); 10] = [
+const TAGS: [(&str, Option<FieldType>); 11] = [
     ("$time", Some(FieldType::Time)),
     ("$date", Some(FieldType::Date)),
+    ("$interval", Some(FieldType::Interval)),
     ("$decimal", Some(FieldType::Decimal)),
     ("$uuid", Some(FieldType::Uuid)),
     ("$bytes", Some(FieldType::Bytes)),
@@ -115,6 +117,7 @@ pub(super) fn write(value: &Value) -> Json {
         Value::String(string) => Json::String(string.clone()),
         Value::Date(date) => text("$date", date.to_string()),
         Value::Time(time) => text("$time", time.to_string()),
+        Value::Interval(interval) => text("$interval", interval.iso().to_string()),
         Value::Uuid(uuid) => text("$uuid", uuid.to_string()),
         // Base64 has nothing to escape.
         Value::Bytes(_) => text("$bytes", value.to_json().replace('"', "")),

@@ -10,13 +10,14 @@ use serde::Serialize;
 
 use super::Field;
 use super::error::{SchemaError, named, shortened, shown};
+use super::misfit::{is_narrower, misfit};
 use crate::coerce::coerce;
 use crate::encoding::encode_value;
 use crate::expression::length;
 use crate::pattern::Pattern;
 use crate::raw::RawValue;
 use crate::view::View;
-use crate::{FieldType, Value, compare};
+use crate::{FieldType, SqlType, Value, compare};
 
 /// Values that a `one_of` may list.
 pub const ONE_OF_MAX: usize = 1000;
@@ -59,6 +60,8 @@ pub(super) enum Rule {
     Pattern(Pattern),
     /// In order.
     OneOf(Vec<Value>),
+    /// The bounds of an SQL type.
+    Sql(SqlType),
 }
 
 /// On which side of a value others must be.
@@ -99,6 +102,7 @@ impl Rule {
             Self::MaxLength(_) => "max_length",
             Self::Pattern(_) => "pattern",
             Self::OneOf(_) => "one_of",
+            Self::Sql(_) => "sql_type",
         }
     }
 
@@ -113,6 +117,7 @@ impl Rule {
             Self::OneOf(values) => values
                 .binary_search_by(|listed| compare(listed, value))
                 .is_ok(),
+            Self::Sql(sql) => misfit(*sql, value).is_none(),
         }
     }
 
@@ -126,6 +131,7 @@ impl Rule {
                 let listed: Vec<_> = values.iter().map(Value::to_json).collect();
                 shortened(listed.join(", "), 100)
             }
+            Self::Sql(sql) => sql.to_string(),
         }
     }
 
@@ -136,6 +142,16 @@ impl Rule {
             (self, length(View::from(value)))
         {
             found = format!("{length}: {found}");
+        }
+        if let Self::Sql(sql) = *self
+            && let Some(misfit) = misfit(sql, value)
+        {
+            return SchemaError::Misfit {
+                field: field.to_owned(),
+                sql,
+                misfit,
+                found,
+            };
         }
         SchemaError::Constraint {
             field: field.to_owned(),
@@ -161,6 +177,7 @@ pub(super) fn compile(field: &mut Field) -> Result<Vec<Rule>, SchemaError> {
     };
     let constraints = &mut field.constraints;
     let mut rules = Vec::new();
+    rules.extend(field.sql.filter(|sql| is_narrower(*sql)).map(Rule::Sql));
     for (bound, limit) in [
         (Bound::Minimum, &mut constraints.minimum),
         (Bound::ExclusiveMinimum, &mut constraints.exclusive_minimum),
@@ -208,6 +225,7 @@ const BOUNDED: &[FieldType] = &[
     FieldType::String,
     FieldType::Time,
     FieldType::Date,
+    FieldType::Interval,
 ];
 
 /// Types whose values have a length.

@@ -5,7 +5,9 @@
 
 use crate::encoding::EncodeError;
 use crate::error::ErrorClass;
-use crate::{FieldType, Value};
+use crate::{FieldType, SqlType, Value};
+
+use super::misfit::Misfit;
 
 /// Why a schema is wrong, or a document does not fit one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +48,18 @@ pub enum SchemaError {
         rule: &'static str,
         /// What the constraint says.
         limit: String,
+        /// The value's type, and the value, shortened.
+        found: String,
+    },
+    /// A field's value is not within the bounds of its SQL type.
+    #[error("field {field:?}: {misfit} type {sql}, got {found}")]
+    Misfit {
+        /// The field.
+        field: String,
+        /// Its SQL type.
+        sql: SqlType,
+        /// In which way it is not.
+        misfit: Misfit,
         /// The value's type, and the value, shortened.
         found: String,
     },
@@ -120,6 +134,7 @@ impl SchemaError {
             | Self::Required { .. }
             | Self::Undeclared { .. }
             | Self::Constraint { .. }
+            | Self::Misfit { .. }
             | Self::Check { .. }
             | Self::DeclaredTwice { .. }
             | Self::Default { .. }
@@ -131,9 +146,11 @@ impl SchemaError {
 
 /// A type for a message, with how it is written where JSON does not have it.
 pub(super) fn named(kind: FieldType) -> String {
-    use FieldType::{Bytes, Date, Decimal, Point, Time, Uuid};
+    use FieldType::{Bytes, Date, Decimal, Interval, Point, Time, Uuid};
     match kind {
-        Bytes | Date | Decimal | Point | Time | Uuid => format!("{kind} ({})", kind.row().json),
+        Bytes | Date | Decimal | Interval | Point | Time | Uuid => {
+            format!("{kind} ({})", kind.row().json)
+        }
         _ => kind.to_string(),
     }
 }

@@ -7,7 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::constraints::Constraints;
-use crate::{FieldType, Value};
+use crate::{FieldType, SqlType, Value};
 
 /// What a field gets when a document comes without it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +56,9 @@ pub struct Field {
     /// What it may hold.
     #[serde(rename = "type")]
     pub kind: FieldType,
+    /// What it is at the SQL door, where that is narrower than its kind says: `int4`, `varchar(20)`.
+    #[serde(rename = "sql_type", skip_serializing_if = "Option::is_none")]
+    pub sql: Option<SqlType>,
     /// Whether it must be there and not be null.
     pub required: bool,
     /// Whether no two documents may have the same value (absent and null do not count).
@@ -77,6 +80,8 @@ struct FieldForm {
     name: String,
     #[serde(rename = "type")]
     kind: FieldType,
+    #[serde(default, rename = "sql_type")]
+    sql: Option<SqlType>,
     #[serde(default)]
     required: bool,
     #[serde(default)]
@@ -108,6 +113,7 @@ impl From<FieldForm> for Field {
         Self {
             name: form.name,
             kind: form.kind,
+            sql: form.sql,
             required: form.required,
             unique: form.unique,
             default: form.default,
@@ -132,6 +138,7 @@ impl Field {
         Self {
             name: name.into(),
             kind,
+            sql: None,
             required: false,
             unique: false,
             default: None,
@@ -165,6 +172,20 @@ impl Field {
             default: Some(default),
             ..self
         }
+    }
+
+    /// The same, but at the SQL door it is of this type, whose bounds its values keep to.
+    #[must_use]
+    pub fn with_sql_type(self, sql: impl Into<SqlType>) -> Self {
+        Self {
+            sql: Some(sql.into()),
+            ..self
+        }
+    }
+
+    /// What it is at the SQL door.
+    pub fn sql_type(&self) -> SqlType {
+        self.sql.unwrap_or_else(|| self.kind.into())
     }
 
     /// The same, with these constraints.

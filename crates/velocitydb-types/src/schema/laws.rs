@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::*;
 use crate::error::ErrorClass;
-use crate::{Date, Decimal};
+use crate::{Date, Decimal, ScalarType};
 
 const KINDS: [FieldType; 6] = [
     FieldType::Int,
@@ -411,4 +411,19 @@ fn the_examples_of_the_page_do_what_they_say() {
         }
     }
     assert!(schemas >= 4 && documents >= 19, "{schemas} {documents}");
+}
+
+/// What was stored before there were SQL types is read, and written as it was.
+#[test]
+fn a_field_without_an_sql_type_is_written_as_before() {
+    let old = r#"{"openness":"open","fields":[{"name":"a","type":"int","required":false,"unique":false,"default":null}]}"#;
+    let schema: Schema = serde_json::from_str(old).unwrap();
+    assert_eq!(serde_json::to_string(&schema).unwrap(), old);
+    let narrow = Field::new("a", FieldType::Int).with_sql_type(ScalarType::Int4);
+    let narrow = Schema::new(Openness::Open, vec![narrow]).unwrap();
+    let text = serde_json::to_string(&narrow).unwrap();
+    assert!(text.contains(r#""sql_type":"integer""#), "{text}");
+    let back: Schema = serde_json::from_str(&text).unwrap();
+    assert_eq!(back, narrow);
+    assert_eq!(back.fields()[0].sql_type(), ScalarType::Int4.into());
 }

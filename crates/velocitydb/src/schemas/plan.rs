@@ -463,6 +463,7 @@ fn field_changes(before: &Field, after: &Field) -> Vec<String> {
         _ => {}
     }
     for (what, same) in [
+        ("SQL type", before.sql == after.sql),
         ("default", before.default == after.default),
         ("constraints", before.constraints == after.constraints),
         ("reference", before.references == after.references),

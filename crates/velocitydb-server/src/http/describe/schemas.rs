@@ -355,7 +355,14 @@ fn collections() -> Json {
             (
                 "type",
                 json!({ "type": "string", "enum": ["json", "any", "string", "int", "float", "decimal",
-                "bool", "time", "date", "uuid", "bytes", "array", "map", "point"] }),
+                "bool", "time", "date", "uuid", "bytes", "array", "map", "point", "interval"] }),
+            ),
+            (
+                "sql_type?",
+                or_null(of(
+                    "string",
+                    "What it is at the SQL door, kept as its type says: `int4`, `varchar(20)`, `timestamp[]`",
+                )),
             ),
             (
                 "required?",
