@@ -11,12 +11,12 @@ use velocitydb_types::{Decimal, Path, Value, View};
 use super::check_outputs;
 use super::densify::number;
 use super::partition::{Partitions, Waiting, partitions};
-use super::reshape::set;
+use super::reshape::{check_depth, set};
 use super::sink::{Flow, Next, Sink};
 use crate::error::QueryError;
 use crate::expression::Expression;
 use crate::limits::{Allowance, Kept, value_bytes};
-use crate::row::{Aggregated, Kind, Row, RowRef};
+use crate::row::{Aggregated, Cell, Kind, Row, RowRef};
 use crate::sort::Direction;
 
 const STAGE: &str = "$fill";
@@ -97,7 +97,11 @@ impl Fill {
                 && RowRef::Map(&map).value(path).is_null()
             {
                 let value = value.evaluate(RowRef::Map(&map));
-                let value = value.map_err(|error| error.in_stage(STAGE))?.into_value();
+                let value = value.map(Cell::into_value).and_then(|value| {
+                    check_depth(path, &value)?;
+                    Ok(value)
+                });
+                let value = value.map_err(|error| error.in_stage(STAGE))?;
                 bytes += value_bytes(&value);
                 kept.pass(bytes)?;
                 set(&mut map, path, value);

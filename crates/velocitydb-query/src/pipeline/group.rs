@@ -15,7 +15,7 @@ use velocitydb_types::{Path, RawValue, Value, encode_value_key};
 use super::accumulator::{Accumulator, Share, State};
 use super::check_outputs;
 use super::input::Input;
-use super::reshape::set;
+use super::reshape::{check_depth, set};
 use super::sink::{Flow, Next, Sink, push_all};
 use crate::error::QueryError;
 use crate::expression::{Expression, Function, TimeUnit};
@@ -301,6 +301,7 @@ impl<'p> GroupRows<'p> {
     fn row(group: &Group, members: Members<'_>) -> Result<Aggregated, QueryError> {
         let mut row = Aggregated::new();
         for ((path, _), value) in group.by.iter().zip(members.by) {
+            check_depth(path, &value).map_err(|error| error.in_stage("$group"))?;
             set(&mut row, path, value);
         }
         finish_into(&mut row, &group.with, members.states)?;

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use velocitydb_types::{DEPTH_MAX, Path, Value, View};
+use velocitydb_types::{DEPTH_MAX, ErrorClass, Path, Value, View};
 
 use super::sink::{Flow, Next, Sink};
 use crate::error::QueryError;
@@ -68,6 +68,19 @@ fn set_within(place: &mut Value, segments: &[String], value: &Value) {
     }
 }
 
+/// Refuses what would nest too deep where a path leads to: stage upon stage it would otherwise become
+/// deeper than any stack.
+pub(super) fn check_depth(path: &Path, value: &Value) -> Result<(), QueryError> {
+    if value_depth(value) + path.segments().len() <= DEPTH_MAX {
+        return Ok(());
+    }
+    Err(QueryError::Expression {
+        function: "a value",
+        problem: format!("values may nest {DEPTH_MAX} deep"),
+        class: ErrorClass::Limit,
+    })
+}
+
 /// Fields that are computed of a row.
 struct Computed<'p> {
     fields: &'p [(Path, Expression)],
@@ -101,13 +114,7 @@ impl<'p> Computed<'p> {
                 bytes += value_bytes(&value);
                 self.kept.pass(bytes)?;
             }
-            if value_depth(&value) + path.segments().len() > DEPTH_MAX {
-                return Err(self.wrong(QueryError::Expression {
-                    function: "a value",
-                    problem: format!("values may nest {DEPTH_MAX} deep"),
-                    class: velocitydb_types::ErrorClass::Limit,
-                }));
-            }
+            check_depth(path, &value).map_err(|error| self.wrong(error))?;
             take(path, value);
         }
         Ok(())

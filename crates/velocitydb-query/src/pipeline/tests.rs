@@ -519,6 +519,46 @@ fn what_is_wrong_is_told_before_the_scan() {
 }
 
 #[test]
+fn values_that_stages_put_at_a_path_nest_no_deeper_than_documents() {
+    let fill = |path, value| {
+        Stage::Fill(Fill {
+            fields: vec![(path, FillWith::Value(value))],
+            ..Fill::default()
+        })
+    };
+    let window = |path, value| {
+        let greatest = WindowFunction::Over(Accumulator::Max(value), Frame::Running);
+        Stage::Window(Window {
+            fields: vec![(path, greatest)],
+            ..Window::default()
+        })
+    };
+    let group = |path, value| {
+        let mut group = Group::new();
+        group.by.push((path, value));
+        Stage::Group(group)
+    };
+    let stages: [&dyn Fn(Path, Expression) -> Stage; 3] = [&fill, &window, &group];
+    for stage in stages {
+        // Each puts the value of the one before at the end of a path of its own.
+        let rows = |count: usize| {
+            let stages = (1..=count).map(|at| {
+                let path = format!("x{at}{}", ".y".repeat(60));
+                let before = Expression::field(format!("x{}", at - 1)).unwrap();
+                stage(path.parse().unwrap(), before)
+            });
+            run(&stages.fold(pipeline(), Pipeline::stage), &[r#"{"x0":1}"#])
+        };
+        rows(2).unwrap();
+        for deep in [3, STAGES_MAX] {
+            let error = rows(deep).unwrap_err();
+            assert_eq!(error.class(), ErrorClass::Limit, "{error}");
+            assert!(error.to_string().contains("128 deep"), "{error}");
+        }
+    }
+}
+
+#[test]
 fn values_that_stages_make_nest_no_deeper_than_documents() {
     let nested = |depth: usize| {
         let leaf = Expression::field("x").unwrap();

@@ -8,7 +8,7 @@ use velocitydb_types::{Path, Value};
 use super::accumulator::{Accumulator, State};
 use super::check_outputs;
 use super::partition::{Partitions, Waiting, partitions};
-use super::reshape::set;
+use super::reshape::{check_depth, set};
 use super::sink::{Flow, Next, Sink};
 use crate::error::QueryError;
 use crate::expression::Expression;
@@ -167,7 +167,10 @@ fn one_partition(
     for (at, waiting) in rows.iter().enumerate() {
         let mut map = waiting.row.clone().into_map();
         for ((path, function), progress) in window.fields.iter().zip(&mut progress) {
-            let value = value_at(function, progress, rows, at, kept);
+            let value = value_at(function, progress, rows, at, kept).and_then(|value| {
+                check_depth(path, &value)?;
+                Ok(value)
+            });
             let value = value.map_err(|error| error.in_stage("$window"))?;
             set(&mut map, path, value);
         }
