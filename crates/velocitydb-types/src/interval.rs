@@ -321,8 +321,10 @@ impl Date {
 impl Timestamp {
     /// The same time of a day so many months later, as [`Date::plus_months`].
     pub fn plus_months(self, months: i64) -> Option<Self> {
-        let midnight = self.date().plus_months(months)?.midnight()?;
-        midnight.0.checked_add(self.micros_of_day()).map(Self)
+        let day = self.date().plus_months(months)?;
+        // The first day of the range has no midnight in it.
+        let micros = i128::from(day.0) * i128::from(DAY) + i128::from(self.micros_of_day());
+        i64::try_from(micros).ok().map(Self)
     }
 
     /// The moment an interval later, in UTC: months first, then days, then the rest. `None` when

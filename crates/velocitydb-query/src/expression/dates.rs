@@ -134,8 +134,13 @@ fn first_of_month(months: i64) -> Result<Date, Problem> {
     Date::from_ymd(year, month, 1).map_err(|_| out_of_range())
 }
 
-fn from_days(days: i64) -> Result<Date, Problem> {
-    i32::try_from(days).map(Date).map_err(|_| out_of_range())
+fn from_days(days: impl TryInto<i32>) -> Result<Date, Problem> {
+    days.try_into().map(Date).map_err(|_| out_of_range())
+}
+
+fn from_micros(micros: i128) -> Result<Value, Problem> {
+    let micros = i64::try_from(micros).map_err(|_| out_of_range())?;
+    Ok(Value::Time(Timestamp(micros)))
 }
 
 /// Where bins of several units are counted from: 2000-01-01, a Saturday. Weeks from the Monday
@@ -241,16 +246,12 @@ pub(crate) fn later(cell: &Cell<'_>, unit: TimeUnit, amount: i64) -> Result<Valu
         Counted::Weeks => 7 * DAY,
         Counted::Micros(micros) => micros,
     };
+    // In 128 bits: from one end of the range to the other it is farther than 64 hold.
+    let added = i128::from(amount) * i128::from(micros);
     match cell.view() {
         View::Date(date) if micros % DAY == 0 => {
-            let days = amount.checked_mul(micros / DAY);
-            let sum = days.and_then(|days| days.checked_add(i64::from(date.0)));
-            Ok(Value::Date(from_days(sum.ok_or_else(out_of_range)?)?))
+            from_days(i128::from(date.0) + added / i128::from(DAY)).map(Value::Date)
         }
-        _ => {
-            let added = amount.checked_mul(micros);
-            let sum = added.and_then(|added| added.checked_add(time(cell).ok()?.0));
-            Ok(Value::Time(Timestamp(sum.ok_or_else(out_of_range)?)))
-        }
+        _ => from_micros(i128::from(time(cell)?.0) + added),
     }
 }

@@ -289,6 +289,19 @@ fn times_and_dates() {
             r#"{"$dateAdd":["$d","week",-1]}"#,
             r#"{"$date":"2013-01-27"}"#,
         ),
+        // Farther than the epoch is from either end.
+        (
+            r#"{"$dateAdd":[{"$time":"-200000-01-01T06:00:00Z"},"day",146097000]}"#,
+            r#"{"$time":"+200000-01-01T06:00:00Z"}"#,
+        ),
+        (
+            r#"{"$dateAdd":[{"$time":"-290308-12-21T19:59:05.224192Z"},"year",0]}"#,
+            r#"{"$time":"-290308-12-21T19:59:05.224192Z"}"#,
+        ),
+        (
+            r#"{"$dateAdd":["$d","day",9223372036854775807]}"#,
+            "error: $dateAdd: the result is out of the range of times",
+        ),
         (
             r#"{"$dateAdd":["$t","year",9000000]}"#,
             "error: $dateAdd: the result is out of the range of times",

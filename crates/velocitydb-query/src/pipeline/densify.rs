@@ -12,7 +12,7 @@
 //! Tests: `gaps_in_a_sequence` among the scripts; below, against sets of numbers.
 
 use velocitydb_types::number::{Arithmetic, Number, NumberError, calculate};
-use velocitydb_types::{Path, Value, View, compare};
+use velocitydb_types::{Decimal, Path, Value, View, compare};
 
 use super::check_outputs;
 use super::partition::{Partitions, Waiting, partitions};
@@ -128,8 +128,8 @@ impl Densify {
         Err(invalid(problem))
     }
 
-    /// The value so many steps behind the first one; `None` when its type has no such value, and
-    /// so no bound that is not before it.
+    /// The value so many steps behind the first one; `None` when there is no such value, and so no
+    /// bound that is not before it.
     fn value(&self, from: &Value, steps: usize) -> Result<Option<Value>, QueryError> {
         let steps = i64::try_from(steps).unwrap_or(i64::MAX);
         match &self.step {
@@ -139,16 +139,38 @@ impl Densify {
                 Ok(moved.and_then(Result::ok))
             }
             DensifyStep::Number(step) => {
-                let number =
-                    |value: &Value| calculate(Arithmetic::Add, number(from), number(value));
-                let width = calculate(Arithmetic::Multiply, Number::Int(steps), self::number(step));
-                match width.and_then(|width| number(&width)) {
+                let behind = |from: &Value, step: &Value| {
+                    let width = calculate(Arithmetic::Multiply, Number::Int(steps), number(step))?;
+                    calculate(Arithmetic::Add, number(from), number(&width))
+                };
+                let value = match behind(from, step) {
+                    // The way may be beyond integers, and the bound too.
+                    Err(NumberError::Overflow) => behind(&wide(from), &wide(step)).map(narrow),
+                    value => value,
+                };
+                match value {
                     Ok(value) => Ok(Some(value)),
                     Err(NumberError::Overflow) => Ok(None),
                     Err(error) => Err(invalid(error.to_string())),
                 }
             }
         }
+    }
+}
+
+/// An integer as a decimal, so that no sum or difference overflows; anything else as it is.
+pub(super) fn wide(value: &Value) -> Value {
+    match value {
+        Value::Int(int) => Value::Decimal(Decimal::from(*int)),
+        other => other.clone(),
+    }
+}
+
+/// A decimal as an integer where it is one.
+fn narrow(value: Value) -> Value {
+    match value {
+        Value::Decimal(decimal) => decimal.to_i64().map_or(Value::Decimal(decimal), Value::Int),
+        other => other,
     }
 }
 

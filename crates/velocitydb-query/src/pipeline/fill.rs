@@ -6,10 +6,10 @@
 //! computed of a row sees them. Tests: `values_that_are_filled_in` among the scripts; below, the plain way.
 
 use velocitydb_types::number::{Arithmetic, NumberError, calculate};
-use velocitydb_types::{Decimal, Path, Value, View};
+use velocitydb_types::{Path, Value, View};
 
 use super::check_outputs;
-use super::densify::number;
+use super::densify::{number, wide};
 use super::partition::{Partitions, Waiting, partitions};
 use super::reshape::{check_depth, set};
 use super::sink::{Flow, Next, Sink};
@@ -252,11 +252,6 @@ fn place(by: &Path, row: RowRef<'_>) -> Result<(Value, bool), QueryError> {
 /// The value at the second place, on the line through those of the first and the third. Of integers
 /// and floats it is a float, with a decimal among them a decimal.
 fn line([x0, x, x1]: [&Value; 3], [y0, y1]: [&Value; 2]) -> Result<Value, NumberError> {
-    // Beyond integers, so that no difference overflows.
-    let wide = |value: &Value| match value {
-        Value::Int(int) => Value::Decimal(Decimal::from(*int)),
-        other => other.clone(),
-    };
     let of = |operation, a: &Value, b: &Value| calculate(operation, number(a), number(b));
     let (x0, x, x1) = (wide(x0), wide(x), wide(x1));
     let (width, part) = (

@@ -213,7 +213,7 @@ fn by_id(collection: &Collection, find: &Find, conjuncts: &[&Filter]) -> Option<
     // What can be no id is the id of no document.
     let ids: Vec<Key> = values
         .iter()
-        .filter_map(|value| Key::from_value(value).ok())
+        .filter_map(|value| Key::from_shown(value).ok())
         .collect();
     let rows = ids.len() as f64;
     Some(Plan {
