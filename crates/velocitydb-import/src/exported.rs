@@ -269,11 +269,7 @@ fn document(text: &str, schema: &Schema) -> Result<(Key, Option<Timestamp>, Fiel
         return Err("expected one JSON object".to_owned());
     };
     let id = map.remove("_id").ok_or("the document has no `_id`")?;
-    let id = match tagged::untag(id)? {
-        Value::Array(values) => Key::from_values(&values),
-        value => Key::from_value(&value),
-    };
-    let id = id.map_err(|error| format!("the id: {error}"))?;
+    let id = Key::from_shown(&tagged::untag(id)?).map_err(|error| format!("the id: {error}"))?;
     let expires_at = match map.remove("_expires_at") {
         None => None,
         Some(Value::String(time)) => Some(

@@ -106,6 +106,17 @@ impl Key {
         Ok(Self(bytes.into_boxed_slice()))
     }
 
+    /// The key that shows itself as this value ([`Self::to_value`]): an array is that of several values.
+    ///
+    /// # Errors
+    /// As [`Self::from_value`].
+    pub fn from_shown(value: &Value) -> Result<Self, KeyError> {
+        match value {
+            Value::Array(values) if values.len() > 1 => Self::from_values(values),
+            one => Self::from_value(one),
+        }
+    }
+
     /// Takes encoded bytes from outside.
     ///
     /// # Errors
@@ -402,9 +413,15 @@ mod tests {
                 (key.to_value(), key.to_value().type_name()),
                 (value.clone(), value.type_name())
             );
+            assert_eq!(Key::from_shown(&value), Ok(key.clone()));
             assert_eq!(Key::from_bytes(key.as_bytes()), Ok(key));
         }
         assert_eq!(key(1), key(1.0));
+        let several = Key::from_values(&[1.into(), "x".into()]).unwrap();
+        assert_eq!(Key::from_shown(&several.to_value()), Ok(several));
+        for no_key in [vec![], vec![1.into()]] {
+            assert!(Key::from_shown(&Value::Array(no_key)).is_err());
+        }
         let point = Point::new(0.0, 0.0).unwrap();
         for (value, error) in [
             (Value::Null, KeyError::Type { found: "null" }),

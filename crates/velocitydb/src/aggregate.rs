@@ -154,7 +154,7 @@ impl Others<'_> {
         match filter {
             Filter::Eq(path, id) if is_id(path) => {
                 // A value that can be no id is that of no document.
-                if let Ok(key) = Key::from_value(id)
+                if let Ok(key) = Key::from_shown(id)
                     && let Some(document) = other.get(&key)?
                 {
                     visit(document);
@@ -407,11 +407,7 @@ fn identified(
         let wrong = |what: String| Error::Invalid(format!("{stage}: row {at}: {what}"));
         let id = take_metadata(&mut row).filter(|id| !id.is_null());
         let id = id.map(|id| {
-            let key = match &id {
-                Value::Array(values) => Key::from_values(values),
-                one => Key::from_value(one),
-            };
-            key.map_err(|error| {
+            Key::from_shown(&id).map_err(|error| {
                 wrong(format!(
                     "its _id cannot be that of a document: {error}; make an array of its parts, or \
                      give it another name, as with $by in place of _id in a $group"

@@ -10,8 +10,8 @@ use velocitydb::query::{Direction, Filter, Find, Group, Hint, Near, Pipeline, St
 #[cfg(feature = "full-text")]
 use velocitydb::text::Language;
 use velocitydb::{
-    Collection, CollectionView, Database, Definition, Document, IndexDefinition, Options, Path,
-    Point, Value,
+    Collection, CollectionView, Database, Definition, Document, IndexDefinition, Key, Options,
+    Path, Point, Value,
 };
 
 const ASC: Direction = Direction::Ascending;
@@ -596,6 +596,34 @@ fn a_query_asks_now_and_then_whether_it_may_go_on() {
             assert_eq!(asked.load(Ordering::Relaxed), expected, "{at}");
         }
     }
+}
+
+#[test]
+fn an_id_of_several_values_is_found_as_documents_show_it() {
+    let db = database();
+    let docs = db.create_collection(Definition::new("docs")).unwrap().value;
+    let key = Key::from_values(&[1.into(), "a".into()]).unwrap();
+    docs.insert_with_id(&key, [("n", 1.into())]).unwrap();
+    docs.insert_with_id(1, [("n", 2.into())]).unwrap();
+    let both = || Value::from(vec![Value::from(1), Value::from("a")]);
+    let one = || Value::from(vec![Value::from(1)]);
+    for (filter, expected) in [
+        (Filter::eq("_id", both()), 1),
+        (Filter::is_in("_id", [both(), 1.into(), one()]), 2),
+        (Filter::eq("_id", one()), 0),
+    ] {
+        let find = Find::new(filter);
+        assert_eq!(docs.find(&find).unwrap().len(), expected, "{find:?}");
+        let scan = find.hint(Hint::Scan);
+        assert_eq!(docs.find(&scan).unwrap().len(), expected, "{scan:?}");
+    }
+    let lookup = Pipeline::from_json(
+        r#"[{"$project":{"of":[1,"a"]}},{"$limit":1},
+            {"$lookup":{"from":"docs","localField":"of","foreignField":"_id","as":"found"}},
+            {"$project":{"n":{"$pluck":["$found","n"]}}}]"#,
+    );
+    let rows = docs.aggregate(&lookup.unwrap()).unwrap();
+    assert_eq!(rows[0]["n"], Value::from(vec![Value::from(1)]));
 }
 
 #[test]
