@@ -11,7 +11,7 @@ use velocitydb_engine::catalog::{Collection, IndexKind};
 use velocitydb_engine::snapshot::Snapshot;
 use velocitydb_engine::store::{FieldIndex, KeyRange, Order};
 use velocitydb_engine::{Document, Error};
-use velocitydb_types::geo::{self, Circle, DISTANCE_MAX_M, Nearest};
+use velocitydb_types::geo::{self, Circle, DISTANCE_MAX_M, GeoError, Nearest};
 use velocitydb_types::{Path, Point, RawValue};
 
 use crate::error::QueryError;
@@ -90,7 +90,7 @@ impl Near {
     /// answers `false`, so that what was found is not the answer, its caller has to know.
     ///
     /// # Errors
-    /// What [`Filter::check`] refuses; more documents than [`Limits::rows_max`] or
+    /// What [`Filter::check`] refuses; a distance below 0; more documents than [`Limits::rows_max`] or
     /// [`Limits::bytes_max`], or than `memory` has room for; the snapshot's.
     pub fn answer<E: From<QueryError> + From<Error>>(
         &self,
@@ -100,6 +100,13 @@ impl Near {
         goes_on: &mut dyn FnMut() -> bool,
     ) -> Result<Vec<(f64, Document)>, E> {
         self.filter.check()?;
+        let area = |error: GeoError| QueryError::Area {
+            class: error.class(),
+            reason: error.to_string(),
+        };
+        if self.distance_max_m.is_nan() || self.distance_max_m < 0.0 {
+            return Err(area(GeoError::Radius(self.distance_max_m)).into());
+        }
         if self.count == 0 {
             return Ok(Vec::new());
         }
@@ -136,10 +143,7 @@ impl Near {
         }
         // A little more: what is rounded must not lose the last one.
         let circle = Circle::new(self.place, (nearest.bound_m() + 1.0).min(DISTANCE_MAX_M));
-        let circle = circle.map_err(|error| QueryError::Area {
-            class: error.class(),
-            reason: error.to_string(),
-        })?;
+        let circle = circle.map_err(area)?;
         let [before, after] = looked_at;
         let is_new = |entry: &[u8]| {
             before.as_deref().is_some_and(|first| entry < first)

@@ -114,6 +114,31 @@ fn an_index_finds_the_places_that_a_scan_finds() {
 }
 
 #[test]
+fn a_distance_below_nothing_is_refused_with_an_index_and_without() {
+    let places = collection();
+    places
+        .upsert(1, [("at", point(0.0, 0.0).into())])
+        .unwrap();
+    let near = |distance_max_m| {
+        let near = Near::new(at(), point(0.0, 0.0), 3).within_m(distance_max_m);
+        places.near(&near).map(|found| found.len())
+    };
+    for indexed in [false, true] {
+        if indexed {
+            places
+                .create_index(IndexDefinition::geo("at", at()))
+                .unwrap();
+        }
+        assert_eq!(near(0.0).unwrap(), 1);
+        assert_eq!(near(f64::INFINITY).unwrap(), 1);
+        for wrong in [-1.0, -5.0, f64::NAN] {
+            let error = near(wrong).unwrap_err().to_string();
+            assert!(error.contains("0 or more"), "{error}");
+        }
+    }
+}
+
+#[test]
 fn as_many_places_as_there_are_and_no_more_than_may_be_kept() {
     let places = collection();
     for id in 0..100_i64 {
