@@ -128,7 +128,7 @@ fn of_sort(failure: Failure) -> Failure {
     }
 }
 
-/// What `$lookup` reads.
+/// What a pipeline asks of its database: what `$lookup` reads, and whether it may go on.
 struct Others<'v> {
     view: &'v CollectionView,
     /// The first error of the database, which says more than that of the pipeline it ends.
@@ -142,6 +142,17 @@ impl Others<'_> {
             interrupt: self.view.interrupt.clone(),
             ..other
         })
+    }
+
+    /// Keeps an error of the database, and ends the pipeline.
+    fn fail(&self, collection: &str, error: Error) -> QueryError {
+        let refused = QueryError::Collection {
+            name: collection.to_owned(),
+            reason: error.to_string(),
+            class: error.class(),
+        };
+        self.failed.borrow_mut().get_or_insert(error);
+        refused
     }
 
     fn visit(
@@ -187,15 +198,13 @@ impl Collections for Others<'_> {
         filter: &Filter,
         visit: &mut dyn FnMut(Document) -> bool,
     ) -> Result<(), QueryError> {
-        self.visit(collection, filter, visit).map_err(|error| {
-            let refused = QueryError::Collection {
-                name: collection.to_owned(),
-                reason: error.to_string(),
-                class: error.class(),
-            };
-            self.failed.borrow_mut().get_or_insert(error);
-            refused
-        })
+        let visited = self.visit(collection, filter, visit);
+        visited.map_err(|error| self.fail(collection, error))
+    }
+
+    fn goes_on(&self) -> Result<(), QueryError> {
+        let asked = self.view.interrupt.as_ref().map_or(Ok(()), |ask| ask());
+        asked.map_err(|error| self.fail(&self.view.definition().name, error))
     }
 }
 

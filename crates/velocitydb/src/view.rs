@@ -109,7 +109,8 @@ impl CollectionView {
     }
 
     /// The same; its queries ask before the first document that they reach, and then every 256 (every
-    /// 8 where the words of texts are read), whether they may go on, and end with the error that they are given.
+    /// 8 where the words of texts are read), and every 256 rows that a stage of a pipeline makes of those it
+    /// keeps, whether they may go on, and end with the error that they are given.
     #[must_use]
     pub fn interrupted_by(
         self,

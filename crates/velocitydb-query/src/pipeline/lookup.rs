@@ -33,6 +33,14 @@ pub trait Collections {
         None
     }
 
+    /// Whether the pipeline may go on, where it makes rows without reaching a document.
+    ///
+    /// # Errors
+    /// When it may not.
+    fn goes_on(&self) -> Result<(), QueryError> {
+        Ok(())
+    }
+
     /// Calls for each document that a filter lets through, until that answers `false`.
     ///
     /// # Errors

@@ -471,6 +471,31 @@ impl Stage {
         }
     }
 
+    /// Whether it hands on many rows when one has come, or when none comes any more.
+    fn makes_rows(&self) -> bool {
+        match self {
+            Stage::Group(_)
+            | Stage::Sort(_)
+            | Stage::Unwind(_)
+            | Stage::Window(_)
+            | Stage::Densify(_)
+            | Stage::Fill(_) => true,
+            Stage::Match(_)
+            | Stage::Project(_)
+            | Stage::AddFields(_)
+            | Stage::Select(_)
+            | Stage::Bucket(_)
+            | Stage::BucketAuto(_)
+            | Stage::Skip(_)
+            | Stage::Limit(_)
+            | Stage::Count(_)
+            | Stage::Lookup(_)
+            | Stage::Facet(_)
+            | Stage::Out(_)
+            | Stage::Merge(_) => false,
+        }
+    }
+
     /// What kind of rows it makes of rows of this kind.
     fn makes(&self, kind: Kind) -> Kind {
         match self {

@@ -54,7 +54,14 @@ pub(super) fn chain<'p>(
             kept: answer,
         });
     };
-    let next = chain(rest, limits, collections, answer);
+    let mut next = chain(rest, limits, collections, answer);
+    if stage.makes_rows() {
+        next = Box::new(Asking {
+            collections,
+            rows: 0,
+            next,
+        });
+    }
     match stage {
         Stage::Match(filter) => Box::new(Match { filter, next }),
         Stage::Project(fields) => Box::new(Project::new(fields, limits, next)),
@@ -135,6 +142,30 @@ pub(super) fn push_all<'r>(
         }
     }
     Ok(Flow::More)
+}
+
+/// Rows that a stage makes between two questions whether the pipeline may go on.
+const ASK_EVERY: u32 = 256;
+
+/// Asks behind a stage that makes rows while no document is reached, for which the view asks.
+struct Asking<'p> {
+    collections: &'p dyn Collections,
+    rows: u32,
+    next: Next<'p>,
+}
+
+impl Sink for Asking<'_> {
+    fn push(&mut self, row: Row<'_>) -> Result<Flow, QueryError> {
+        self.rows = self.rows.wrapping_add(1);
+        if self.rows.is_multiple_of(ASK_EVERY) {
+            self.collections.goes_on()?;
+        }
+        self.next.push(row)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Vec<Aggregated>, QueryError> {
+        self.next.finish()
+    }
 }
 
 struct Match<'p> {

@@ -568,18 +568,29 @@ fn a_query_asks_now_and_then_whether_it_may_go_on() {
     );
     let lookup = lookup.unwrap();
     let near = Near::new(path("n"), Point::new(0.0, 0.0).unwrap(), 10_000_000);
-    // How often each asks: before the first document, then every 256 that it looks at.
+    let stages = |json| Pipeline::from_json(json).unwrap();
+    let densify = stages(
+        r#"[{"$limit":1},{"$densify":{"field":"n","range":{"step":1,"bounds":[0,1000]}}},{"$count":"n"}]"#,
+    );
+    let group = stages(r#"[{"$group":{"_id":"$n"}},{"$count":"n"}]"#);
+    let unwind =
+        stages(r#"[{"$group":{"_id":null,"l":{"$push":"$n"}}},{"$unwind":"$l"},{"$count":"n"}]"#);
+    // How often each asks: before the first document, then every 256 that it looks at, or that a
+    // stage makes of what it keeps.
     type Ask<'a> = &'a dyn Fn(&CollectionView) -> Result<(), velocitydb::Error>;
-    let asks: [(Ask<'_>, u32); 5] = [
+    let asks: [(Ask<'_>, u32); 8] = [
         (&|view| view.find(&nothing).map(|_| ()), 4),
         (&|view| view.count_where(&nothing.filter).map(|_| ()), 4),
         (&|view| view.distinct(&path("n"), &nothing).map(|_| ()), 4),
         (&|view| view.near(&near).map(|_| ()), 4),
         // One document here, and all the others.
         (&|view| view.aggregate(&lookup).map(|_| ()), 5),
+        (&|view| view.aggregate(&densify).map(|_| ()), 4),
+        (&|view| view.aggregate(&group).map(|_| ()), 7),
+        (&|view| view.aggregate(&unwind).map(|_| ()), 7),
     ];
     for (at, (ask, expected)) in asks.iter().enumerate() {
-        for stop_at in [None, Some(1), Some(3)] {
+        for stop_at in [None, Some(1), Some(3), Some(*expected)] {
             let asked = Arc::new(AtomicU32::new(0));
             let counter = Arc::clone(&asked);
             let view = docs.view().unwrap().interrupted_by(move || {
