@@ -13,7 +13,7 @@ use velocitydb_engine::command::Refusal;
 use velocitydb_engine::{Document, Error};
 use velocitydb_query::plan::{Explained, Meter, Step};
 use velocitydb_query::{
-    self as query, Aggregated, Collections, Filter, Find, Output, Pipeline, Plan, QueryError,
+    self as query, Aggregated, Collections, Filter, Find, Kept, Output, Pipeline, Plan, QueryError,
     QueryMemory,
 };
 use velocitydb_types::{Fields, Key, Path, RawMap, Timestamp, Value};
@@ -120,11 +120,15 @@ fn of_sort(failure: Failure) -> Failure {
             error @ (QueryError::TooManyRows { .. }
             | QueryError::TooManyBytes { .. }
             | QueryError::MemoryOfAll { .. }),
-        ) => Failure::Query(QueryError::Stage {
-            stage: "$sort",
-            source: Box::new(error),
-        }),
+        ) => Failure::Query(of_stage("$sort", error)),
         failure => failure,
+    }
+}
+
+fn of_stage(stage: &'static str, error: QueryError) -> QueryError {
+    QueryError::Stage {
+        stage,
+        source: Box::new(error),
     }
 }
 
@@ -264,7 +268,10 @@ impl Collection {
                  is run again writes the same anew"
             )));
         }
-        let rows = identified(stage, view.rows(pipeline, &mut Meter::default())?.0)?;
+        let (rows, _) = view.rows(pipeline, &mut Meter::default())?;
+        // The stages have given back what they kept, and these are here until all are written.
+        let mut kept = Kept::new(pipeline.limits.of_all(&view.view.memory));
+        let rows = identified(stage, rows, &mut kept)?;
         let answer = match output {
             Output::Out(name) => {
                 self.judge(name, &rows)?;
@@ -406,10 +413,11 @@ fn at_row(before: usize, error: Error) -> Error {
     }
 }
 
-/// Rows as documents: their ids, and the rest of them.
+/// Rows as documents: their ids, and the rest of them. They are kept.
 fn identified(
     stage: &'static str,
     rows: Vec<Aggregated>,
+    kept: &mut Kept,
 ) -> Result<Vec<(Option<Key>, Fields)>, Error> {
     let rows = rows.into_iter().enumerate();
     let document = |(at, mut row): (usize, Aggregated)| {
@@ -425,6 +433,10 @@ fn identified(
         });
         let id = id.transpose()?;
         let fields = Fields::from_map(&row).map_err(|error| wrong(error.to_string()))?;
+        // The id once more, among those that were seen.
+        let key = 2 * (size_of::<Key>() + id.as_ref().map_or(0, |id| id.as_bytes().len()));
+        let counted = kept.add(key + size_of::<Fields>() + fields.as_bytes().len());
+        counted.map_err(|error| Failure::Query(of_stage(stage, error)))?;
         Ok((id, fields))
     };
     rows.map(document).collect()

@@ -1,12 +1,15 @@
 //! The memory limit, and that what is deleted is given back.
 
-use std::sync::{Arc, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 
 use velocitydb::query::{Direction, Filter, Find, Limits, Pipeline};
-use velocitydb::{Batch, Collection, Database, Error, Isolation, Options, Update};
+use velocitydb::{
+    Batch, Clock, Collection, Database, Error, Isolation, Options, Timestamp, Update,
+};
 use velocitydb_sim::SimDisk;
 
-use crate::support::{code, create, done, in_memory, on, on_disk, still, tidy};
+use crate::support::{START, code, create, done, in_memory, on, on_disk, still, tidy};
 
 const LIMIT: u64 = 1 << 20;
 
@@ -258,10 +261,48 @@ fn what_one_query_keeps_another_cannot_until_it_ends() {
     assert_eq!(a.find(&find).unwrap().len(), 10_000);
 }
 
+/// A clock that stands still and notes what all queries keep whenever it is asked: with each write.
+#[derive(Debug, Default)]
+struct Noting {
+    db: Mutex<Option<Database>>,
+    most: AtomicUsize,
+}
+
+impl Clock for Noting {
+    fn now(&self) -> Timestamp {
+        if let Some(db) = &*self.db.lock().unwrap() {
+            let used = db.query_memory().used();
+            self.most.fetch_max(used, Ordering::Relaxed);
+        }
+        START
+    }
+}
+
+#[test]
+fn rows_that_are_written_count_until_all_are() {
+    let clock = Arc::new(Noting::default());
+    let options = still(Options::in_memory()).clock(clock.clone());
+    let db = Database::open(options).unwrap();
+    let a = create(&db, "a");
+    for n in 0..3000_i64 {
+        a.insert_with_id(n, [("pad", "x".repeat(200).into())])
+            .unwrap();
+    }
+    for stage in ["$out", "$merge"] {
+        *clock.db.lock().unwrap() = Some(db.clone());
+        let pipeline = Pipeline::from_json(&format!(r#"[{{"{stage}":"b"}}]"#)).unwrap();
+        a.aggregate(&pipeline).unwrap();
+        *clock.db.lock().unwrap() = None;
+        let most = clock.most.swap(0, Ordering::Relaxed);
+        assert!(most > 3000 * 200 - (64 << 10), "{stage} {most}");
+        assert_eq!(db.query_memory().used(), 0);
+    }
+}
+
 #[test]
 fn many_queries_at_once_keep_no_more_than_there_is_for_all() {
     let (db, a, find) = to_sort(4 << 20);
-    let answers = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let answers = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
@@ -269,7 +310,7 @@ fn many_queries_at_once_keep_no_more_than_there_is_for_all() {
                     match a.find(&find) {
                         Ok(found) => {
                             assert_eq!(found.len(), 10_000);
-                            answers.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                            answers.fetch_add(1, Ordering::Relaxed);
                         }
                         Err(error) => assert!(matches!(error, Error::QueryMemory(_)), "{error}"),
                     }
@@ -278,7 +319,7 @@ fn many_queries_at_once_keep_no_more_than_there_is_for_all() {
             });
         }
     });
-    let answers = answers.load(std::sync::atomic::Ordering::Relaxed) as u64;
+    let answers = answers.load(Ordering::Relaxed) as u64;
     assert_eq!(answers + db.query_memory().refused(), 40);
     assert!(answers > 0);
     assert_eq!(db.query_memory().used(), 0);

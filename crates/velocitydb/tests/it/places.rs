@@ -116,9 +116,7 @@ fn an_index_finds_the_places_that_a_scan_finds() {
 #[test]
 fn a_distance_below_nothing_is_refused_with_an_index_and_without() {
     let places = collection();
-    places
-        .upsert(1, [("at", point(0.0, 0.0).into())])
-        .unwrap();
+    places.upsert(1, [("at", point(0.0, 0.0).into())]).unwrap();
     let near = |distance_max_m| {
         let near = Near::new(at(), point(0.0, 0.0), 3).within_m(distance_max_m);
         places.near(&near).map(|found| found.len())
