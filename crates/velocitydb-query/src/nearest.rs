@@ -18,6 +18,7 @@ use crate::error::QueryError;
 use crate::filter::Filter;
 use crate::limits::{Allowance, Kept, Limits};
 use crate::memory::QueryMemory;
+use crate::plan::key_ranges;
 
 /// How many parts of the index the circle is covered by.
 const COVER_RANGES: usize = 4;
@@ -149,14 +150,7 @@ impl Near {
             before.as_deref().is_some_and(|first| entry < first)
                 || after.as_deref().is_some_and(|last| entry > last)
         };
-        for cells in geo::cover(&circle.bounding_box(), COVER_RANGES) {
-            let range = KeyRange {
-                from: cells.start().to_be_bytes().into(),
-                to: cells
-                    .end()
-                    .checked_add(1)
-                    .map(|end| end.to_be_bytes().into()),
-            };
+        for range in key_ranges(&circle.bounding_box(), COVER_RANGES) {
             let (order, bound) = (Order::Forward, Cell::new(nearest.bound_m()));
             let wanted = |entry: &[u8]| {
                 let cell = entry

@@ -56,6 +56,14 @@ pub(super) fn read(json: &Json, place: &Place<'_>) -> Result<Expression, QueryEr
     })
 }
 
+/// Reads one expression, or an array of several.
+pub(super) fn read_some(json: &Json, place: &Place<'_>) -> Result<Vec<Expression>, QueryError> {
+    match json {
+        Json::Array(parts) => list(parts, place),
+        one => Ok(vec![read(one, place)?]),
+    }
+}
+
 fn list(parts: &[Json], place: &Place<'_>) -> Result<Vec<Expression>, QueryError> {
     let parts = parts.iter().enumerate();
     parts

@@ -217,16 +217,7 @@ fn read_window(json: &Json, place: &Place<'_>) -> Result<Window, QueryError> {
     for (name, json) in place.object(json)? {
         let here = place.name(name);
         match name.as_str() {
-            "partition" => {
-                window.partition = match json {
-                    Json::Array(parts) => {
-                        let parts = parts.iter().enumerate();
-                        let read = parts.map(|(at, json)| expressions::read(json, &here.index(at)));
-                        read.collect::<Result<_, _>>()?
-                    }
-                    one => vec![expressions::read(one, &here)?],
-                }
-            }
+            "partition" => window.partition = expressions::read_some(json, &here)?,
             "sort" => window.sort = read_sort(json, &here)?,
             "fields" => {
                 for (name, json) in here.object(json)? {

@@ -147,14 +147,7 @@ pub(super) fn read_fill(json: &Json, place: &Place<'_>) -> Result<Fill, QueryErr
         match name.as_str() {
             "partitionBy" => {
                 partitioned += 1;
-                fill.partition = match json {
-                    Json::Array(parts) => {
-                        let parts = parts.iter().enumerate();
-                        let read = parts.map(|(at, json)| expressions::read(json, &here.index(at)));
-                        read.collect::<Result<_, _>>()?
-                    }
-                    one => vec![expressions::read(one, &here)?],
-                }
+                fill.partition = expressions::read_some(json, &here)?;
             }
             "partitionByFields" => {
                 partitioned += 1;

@@ -17,7 +17,7 @@ use velocitydb_types::{Decimal, Path, Value, View, compare};
 use super::check_outputs;
 use super::partition::{Partitions, Waiting, partitions};
 use super::reshape::set;
-use super::sink::{Flow, Next, Sink};
+use super::sink::{Flow, Next, Sink, push_all};
 use crate::error::QueryError;
 use crate::expression::{Expression, TimeUnit, later};
 use crate::limits::{Allowance, Kept, map_bytes};
@@ -356,12 +356,7 @@ fn one_partition(
         }
         before = Some(value);
     }
-    for waiting in rows {
-        if next.push(waiting.row.lend())? == Flow::Enough {
-            return Ok(Flow::Enough);
-        }
-    }
-    Ok(Flow::More)
+    push_all(next, rows.map(|waiting| waiting.row.lend()))
 }
 
 #[cfg(test)]

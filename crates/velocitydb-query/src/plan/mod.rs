@@ -26,7 +26,8 @@ use std::sync::Arc;
 
 use velocitydb_engine::catalog::{Collection, IndexKind};
 use velocitydb_engine::store::{FieldIndex, KeyRange, Order};
-use velocitydb_types::{Key, Path, Value, geo};
+use velocitydb_types::geo::{self, BoundingBox};
+use velocitydb_types::{Key, Path};
 
 use crate::error::QueryError;
 use crate::filter::Filter;
@@ -202,14 +203,12 @@ fn by_id(collection: &Collection, find: &Find, conjuncts: &[&Filter]) -> Option<
     let primary_key = collection.definition.primary_key.as_deref();
     let is_key =
         |path: &Path| is_id(path) || path.rest().is_empty() && primary_key == Some(path.first());
-    let named = |condition: &&Filter| -> Option<Vec<Value>> {
-        match condition {
-            Filter::Eq(path, value) if is_key(path) => Some(vec![value.clone()]),
-            Filter::In(path, values) if is_key(path) => Some(values.as_slice().to_vec()),
-            _ => None,
-        }
-    };
-    let values = conjuncts.iter().filter_map(named).min_by_key(Vec::len)?;
+    let named = conjuncts.iter().filter_map(|condition| match condition {
+        Filter::Eq(path, value) if is_key(path) => Some(std::slice::from_ref(value)),
+        Filter::In(path, values) if is_key(path) => Some(values.as_slice()),
+        _ => None,
+    });
+    let values = named.min_by_key(|values| values.len())?;
     // What can be no id is the id of no document.
     let ids: Vec<Key> = values
         .iter()
@@ -381,6 +380,16 @@ fn candidate(
     })
 }
 
+/// The parts of a geo index that have every point in a box, at most so many.
+pub(crate) fn key_ranges(area: &BoundingBox, ranges_max: usize) -> impl Iterator<Item = KeyRange> {
+    let key = |cell: u64| cell.to_be_bytes().to_vec();
+    let cells = geo::cover(area, ranges_max).into_iter();
+    cells.map(move |cells| KeyRange {
+        from: key(*cells.start()),
+        to: cells.end().checked_add(1).map(key),
+    })
+}
+
 /// How an area is reached by a geo index: by the parts of the curve that cover a box around it.
 fn within(index: &Arc<FieldIndex>, find: &Find, conjuncts: &[&Filter]) -> Option<Candidate> {
     let path = &index.definition().fields[0].path;
@@ -388,16 +397,7 @@ fn within(index: &Arc<FieldIndex>, find: &Find, conjuncts: &[&Filter]) -> Option
         Filter::Within(at, area) if at == path => Some(area),
         _ => None,
     })?;
-    let ranges: Vec<_> = geo::cover(&area.bounding_box(), COVER_RANGES)
-        .into_iter()
-        .map(|cells| KeyRange {
-            from: cells.start().to_be_bytes().into(),
-            to: cells
-                .end()
-                .checked_add(1)
-                .map(|end| end.to_be_bytes().into()),
-        })
-        .collect();
+    let ranges: Vec<_> = key_ranges(&area.bounding_box(), COVER_RANGES).collect();
     let rows = ranges
         .iter()
         .map(|range| index.estimate(range))
