@@ -9,23 +9,10 @@ use velocitydb::{
     Path, Value,
 };
 
-use crate::support::{SECOND, clock, code, create, in_memory, still};
+use crate::support::{SECOND, between, clock, code, create, in_memory, still};
 
 const BUILDER: &str = include_str!("../../src/builder.rs");
 const THIS: &str = include_str!("builder.rs");
-
-/// Lines between two marks, without indentation and the marks of comments.
-fn between<'t>(text: &'t str, from: &str, to: &str) -> Vec<&'t str> {
-    let lines = text
-        .lines()
-        .map(|line| line.trim().trim_start_matches("//!").trim())
-        .skip_while(|line| *line != from)
-        .skip(1);
-    lines
-        .take_while(|line| *line != to)
-        .filter(|line| !line.is_empty())
-        .collect()
-}
 
 /// Processes 0..30, two thirds of which wait, with priorities 0..5.
 fn processes(db: &Database) -> Collection {

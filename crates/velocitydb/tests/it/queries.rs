@@ -1,7 +1,6 @@
 //! Queries with indexes: the same answers as without, in the same order, at any snapshot.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -13,6 +12,8 @@ use velocitydb::{
     Collection, CollectionView, Database, Definition, Document, IndexDefinition, Key, Options,
     Path, Point, Value,
 };
+
+use crate::support::asking;
 
 const ASC: Direction = Direction::Ascending;
 const DESC: Direction = Direction::Descending;
@@ -591,15 +592,7 @@ fn a_query_asks_now_and_then_whether_it_may_go_on() {
     ];
     for (at, (ask, expected)) in asks.iter().enumerate() {
         for stop_at in [None, Some(1), Some(3), Some(*expected)] {
-            let asked = Arc::new(AtomicU32::new(0));
-            let counter = Arc::clone(&asked);
-            let view = docs.view().unwrap().interrupted_by(move || {
-                let so_far = counter.fetch_add(1, Ordering::Relaxed) + 1;
-                match stop_at.is_some_and(|stop_at| so_far >= stop_at) {
-                    true => Err(velocitydb::Error::QueryTimeout),
-                    false => Ok(()),
-                }
-            });
+            let (view, asked) = asking(&docs, stop_at);
             let answer = ask(&view);
             let stopped = matches!(answer, Err(velocitydb::Error::QueryTimeout));
             assert_eq!(stopped, stop_at.is_some(), "{at}: {answer:?}");

@@ -2,21 +2,10 @@
 
 use velocitydb::{Database, Error};
 
+use crate::support::between;
+
 const README: &str = include_str!("../../../../README.md");
 const THIS: &str = include_str!("readme.rs");
-
-/// Its lines as they stand between two marks, or within a fence, without their indentation.
-fn between<'t>(text: &'t str, from: &str, to: &str) -> Vec<&'t str> {
-    let lines = text
-        .lines()
-        .map(str::trim)
-        .skip_while(|line| *line != from)
-        .skip(1);
-    lines
-        .take_while(|line| *line != to)
-        .filter(|line| !line.is_empty())
-        .collect()
-}
 
 #[test]
 fn the_example_runs_and_is_the_one_shown() {

@@ -1,7 +1,6 @@
 //! Full-text search: what is found, in what order, at which snapshot.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -13,6 +12,8 @@ use velocitydb::text::{
 use velocitydb::{
     Collection, Database, Definition, Error, IndexDefinition, Options, Path, Search, Value,
 };
+
+use crate::support::asking;
 
 fn collection() -> Collection {
     let db = Database::open(Options::in_memory()).unwrap();
@@ -184,14 +185,7 @@ fn a_search_ends_when_it_is_told_to() {
         let search = Search::new(query).limit(10_000_000);
         let mut stop_at = 1;
         loop {
-            let asked = Arc::new(AtomicU32::new(0));
-            let counter = Arc::clone(&asked);
-            let view = texts.view().unwrap().interrupted_by(move || {
-                match counter.fetch_add(1, Ordering::Relaxed) + 1 >= stop_at {
-                    true => Err(Error::QueryTimeout),
-                    false => Ok(()),
-                }
-            });
+            let (view, asked) = asking(&texts, Some(stop_at));
             let answer = view.search(&search);
             let asked = asked.load(Ordering::Relaxed);
             if answer.is_ok() {
@@ -214,12 +208,7 @@ fn a_find_by_words_ends_when_it_is_told_to() {
         explained.contains("scan") && !explained.contains("index"),
         "{explained}"
     );
-    let asked = Arc::new(AtomicU32::new(0));
-    let counter = Arc::clone(&asked);
-    let view = texts.view().unwrap().interrupted_by(move || {
-        counter.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    });
+    let (view, asked) = asking(&texts, None);
     assert_eq!(view.find(&scan).unwrap().len(), 2000);
     assert_eq!(asked.load(Ordering::Relaxed), 1 + 2000 / 8);
 
@@ -228,14 +217,7 @@ fn a_find_by_words_ends_when_it_is_told_to() {
         let explained = texts.view().unwrap().explain(&find).unwrap().to_string();
         assert!(explained.contains("index words"), "{explained}");
         for stop_at in 1..=asked_at_least {
-            let asked = Arc::new(AtomicU32::new(0));
-            let counter = Arc::clone(&asked);
-            let view = texts.view().unwrap().interrupted_by(move || {
-                match counter.fetch_add(1, Ordering::Relaxed) + 1 >= stop_at {
-                    true => Err(Error::QueryTimeout),
-                    false => Ok(()),
-                }
-            });
+            let (view, asked) = asking(&texts, Some(stop_at));
             let answer = view.find(&find);
             assert!(
                 matches!(answer, Err(Error::QueryTimeout)),

@@ -1,10 +1,11 @@
 //! Databases for tests, and short words for what they say often.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use velocitydb::{
-    Answer, Background, Collection, Database, Definition, Document, Error, ErrorClass, Input,
-    LogOptions, ManualClock, Options, Timestamp, Value,
+    Answer, Background, Collection, CollectionView, Database, Definition, Document, Error,
+    ErrorClass, Input, LogOptions, ManualClock, Options, Timestamp, Value,
 };
 use velocitydb_sim::SimDisk;
 
@@ -45,6 +46,33 @@ pub fn on_disk(disk: &SimDisk) -> Options {
 /// A new open collection.
 pub fn create(db: &Database, name: &str) -> Collection {
     db.create_collection(Definition::new(name)).unwrap().value
+}
+
+/// A view that counts how often its queries ask whether they may go on, and says no from then on.
+pub fn asking(collection: &Collection, stop_at: Option<u32>) -> (CollectionView, Arc<AtomicU32>) {
+    let asked = Arc::new(AtomicU32::new(0));
+    let counter = Arc::clone(&asked);
+    let view = collection.view().unwrap().interrupted_by(move || {
+        let so_far = counter.fetch_add(1, Ordering::Relaxed) + 1;
+        match stop_at.is_some_and(|stop_at| so_far >= stop_at) {
+            true => Err(Error::QueryTimeout),
+            false => Ok(()),
+        }
+    });
+    (view, asked)
+}
+
+/// The lines of a text between two marks, without indentation and the marks of comments.
+pub fn between<'t>(text: &'t str, from: &str, to: &str) -> Vec<&'t str> {
+    let lines = text
+        .lines()
+        .map(|line| line.trim().trim_start_matches("//!").trim())
+        .skip_while(|line| *line != from)
+        .skip(1);
+    lines
+        .take_while(|line| *line != to)
+        .filter(|line| !line.is_empty())
+        .collect()
 }
 
 /// A document written as JSON.
