@@ -11,7 +11,7 @@ use std::sync::Arc;
 use velocitydb_engine::catalog::Collection as Runtime;
 use velocitydb_engine::command::Refusal;
 use velocitydb_engine::{Document, Error};
-use velocitydb_query::plan::{Explained, Meter, Step};
+use velocitydb_query::plan::{Access, Explained, Meter, Step};
 use velocitydb_query::{
     self as query, Aggregated, Collections, Filter, Find, Kept, Output, Pipeline, Plan, QueryError,
     QueryMemory,
@@ -193,7 +193,7 @@ impl Collections for Others<'_> {
         // Asked for some value: whether an index wins depends on the path and on how many there are.
         let find = Find::new(Filter::Eq(path.clone(), Value::Int(0)));
         let plan = query::plan(&other.runtime, &find);
-        is_id(path) || plan.is_ok_and(|plan| plan.index().is_some())
+        plan.is_ok_and(|plan| !matches!(plan.access, Access::Scan))
     }
 
     fn find(

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use velocitydb::query::{Direction, Filter, Find, Group, Hint, Near, Pipeline, Stage};
+use velocitydb::query::{Direction, Filter, Find, Group, Hint, Limits, Near, Pipeline, Stage};
 #[cfg(feature = "full-text")]
 use velocitydb::text::Language;
 use velocitydb::{
@@ -599,6 +599,33 @@ fn a_query_asks_now_and_then_whether_it_may_go_on() {
             let expected = stop_at.unwrap_or(*expected);
             assert_eq!(asked.load(Ordering::Relaxed), expected, "{at}");
         }
+    }
+}
+
+#[test]
+fn what_is_looked_up_by_a_primary_key_is_found_by_id() {
+    let db = database();
+    let docs = thousand(&db, "docs");
+    let keyed = Definition::new("keyed").primary_key("n");
+    let keyed = db.create_collection(keyed).unwrap().value;
+    for n in 0..1000_i64 {
+        keyed.insert([("n", n.into())]).unwrap();
+    }
+    // Far fewer than there are: each row asks for its own.
+    let few = Limits {
+        rows_max: 10,
+        ..Limits::default()
+    };
+    for field in ["_id", "n"] {
+        let lookup = format!(
+            r#"[{{"$match":{{"n":{{"$lt":5}}}}}},{{"$addFields":{{"m":{{"$add":["$n",998]}}}}}},
+                {{"$lookup":{{"from":"keyed","localField":"m","foreignField":"{field}","as":"found"}}}},
+                {{"$project":{{"_id":0,"n":{{"$pluck":["$found","n"]}}}}}}]"#
+        );
+        let lookup = Pipeline::from_json(&lookup).unwrap().limits(few);
+        let rows = docs.aggregate(&lookup).unwrap().into_iter();
+        let rows: Vec<_> = rows.map(|row| row["n"].to_json()).collect();
+        assert_eq!(rows, ["[998]", "[999]", "[]", "[]", "[]"], "{field}");
     }
 }
 
