@@ -19,6 +19,7 @@ use crate::batch::{Batch, refused};
 use crate::collection::Collection;
 use crate::database::{Answer, Database};
 use crate::input::Input;
+use crate::options::Expiry;
 
 /// How often a batch is decided, when others write the same documents.
 const ATTEMPTS_MAX: usize = 100;
@@ -29,9 +30,17 @@ type Row = (Option<Key>, Fields);
 /// What becomes of a row.
 enum Decided<'r> {
     Insert,
-    /// These fields take the place of the document of this id, last changed at this log index.
-    Put(Key, u64, Cow<'r, Fields>),
+    Put(Put<'r>),
     Leave,
+}
+
+/// What takes the place of a document.
+struct Put<'r> {
+    id: Key,
+    /// When it was last changed.
+    index: u64,
+    fields: Cow<'r, Fields>,
+    expires: Expiry,
 }
 
 /// How many rows …
@@ -48,6 +57,7 @@ struct Target<'c> {
     collection: Collection,
     runtime: Arc<Runtime>,
     now: Timestamp,
+    expires: Expiry,
 }
 
 impl Target<'_> {
@@ -90,13 +100,34 @@ impl Target<'_> {
                 WhenNotMatched::Fail => Err(refused(at, Refusal::NotFound)),
             };
         };
-        let fields = match self.merge.matched {
+        let (fields, expires) = match self.merge.matched {
             WhenMatched::KeepExisting => return Ok(Decided::Leave),
             WhenMatched::Fail => return Err(refused(at, Refusal::AlreadyExists(document))),
-            WhenMatched::Replace => Cow::Borrowed(fields),
-            WhenMatched::Merge => Cow::Owned(merged(at, &document, fields)?),
+            WhenMatched::Replace => (Cow::Borrowed(fields), self.expires),
+            WhenMatched::Merge => {
+                let merged = merged(at, &document, fields)?;
+                (Cow::Owned(merged), self.kept_expiry(&document))
+            }
         };
-        Ok(Decided::Put(id, document.meta().index, fields))
+        let index = document.meta().index;
+        Ok(Decided::Put(Put {
+            id,
+            index,
+            fields,
+            expires,
+        }))
+    }
+
+    /// When a document expires whose fields are changed: as with an update, when it did before,
+    /// unless the call or the collection says otherwise.
+    fn kept_expiry(&self, document: &Document) -> Expiry {
+        match (self.expires, &self.runtime.definition.ttl) {
+            (Expiry::Default, None) => {
+                let own = self.runtime.own_expiry(document);
+                own.map_or(Expiry::Default, Expiry::At)
+            }
+            (said, _) => said,
+        }
     }
 }
 
@@ -170,6 +201,7 @@ impl Collection {
             collection: Database(self.inner()).collection(&merge.into)?,
             runtime: inner.runtime(&merge.into)?,
             now: inner.begin(self.call())?,
+            expires: self.call().expires,
         })
     }
 
@@ -194,7 +226,7 @@ impl Collection {
                     };
                     match target.decide(at, id.clone(), &row.1)? {
                         Decided::Insert => drop(fits(id.as_ref(), &row.1)?),
-                        Decided::Put(id, _, fields) => drop(fits(Some(&id), &fields)?),
+                        Decided::Put(put) => drop(fits(Some(&put.id), &put.fields)?),
                         Decided::Leave => {}
                     }
                     id
@@ -215,7 +247,7 @@ impl Collection {
         last: &mut Answer<()>,
     ) -> Result<(usize, Counts), Error> {
         let target = self.target(merge)?;
-        let mut batch = Batch::atomic().expires(self.call().expires);
+        let mut batch = Batch::atomic();
         let (mut counts, mut bytes, mut written) = (Counts::default(), 0, Vec::new());
         let mut done = 0;
         for (at, row) in rows.iter().enumerate().skip(from) {
@@ -233,15 +265,17 @@ impl Collection {
                 Decided::Insert => {
                     counts.inserted += 1;
                     bytes += row.1.as_bytes().len();
+                    batch = batch.expires(target.expires);
                     match &row.0 {
                         Some(id) => batch.insert_with_id(name, id, &row.1),
                         None => batch.insert(name, &row.1),
                     }
                 }
-                Decided::Put(id, index, fields) => {
+                Decided::Put(put) => {
                     counts.put += 1;
-                    bytes += fields.as_bytes().len();
-                    batch.replace_at(name, id, index, Input::Fields(fields))
+                    bytes += put.fields.as_bytes().len();
+                    let batch = batch.expires(put.expires);
+                    batch.replace_at(name, put.id, put.index, Input::Fields(put.fields))
                 }
             };
             written.push(at);

@@ -40,7 +40,7 @@ impl TimeToLive {
 
 impl Collection {
     /// When a version expires for reasons other than the retention.
-    fn own_expiry(&self, version: &Document) -> Option<Timestamp> {
+    pub fn own_expiry(&self, version: &Document) -> Option<Timestamp> {
         let retention = self.retention.as_ref();
         let by_retention = retention.and_then(|index| index.expiry_for(version.fields()));
         version.expires_at().filter(|at| Some(*at) != by_retention)

@@ -2,11 +2,12 @@
 
 use velocitydb::query::Pipeline;
 use velocitydb::{
-    Call, Collection, Database, Definition, Error, IndexDefinition, Key, Path, Refusal, Value,
+    Call, Collection, Database, Definition, Error, Expiry, IndexDefinition, Key, Options, Path,
+    Refusal, Timestamp, Value,
 };
 
 use crate::aggregates::{documents, error, filled, json, pipeline};
-use crate::support::{create, in_memory};
+use crate::support::{SECOND, START, clock, create, in_memory, still};
 
 /// Measurements of three hours, of which one is among the means that are there.
 fn measured(db: &Database) -> (Collection, Collection) {
@@ -217,6 +218,37 @@ fn the_document_that_a_row_makes_is_judged_and_not_the_row() {
         other => panic!("{other:?}"),
     }
     assert_eq!(documents(&judged)[1], r#"{"_id":3,"id":3,"note":"x"}"#);
+}
+
+#[test]
+fn a_document_that_gets_fields_expires_when_it_did() {
+    let clock = clock();
+    let db = Database::open(still(Options::in_memory()).clock(clock.clone())).unwrap();
+    let rows = filled(&db, "rows", &[r#"{"_id":1,"n":1}"#, r#"{"_id":2,"n":2}"#]);
+    let copy = create(&db, "copy");
+    let at = |seconds: i64| Expiry::At(Timestamp(START.0 + seconds * SECOND));
+    let soon = || {
+        copy.with(Call::new().expires(at(10)))
+            .upsert(1, [("note", "soon gone".into())])
+            .unwrap();
+    };
+    let expires = |id: i64| copy.get(id).unwrap().unwrap().expires_at();
+    let merge = |how: &str, call| {
+        let merge = format!(r#"[{{"$merge":{{"into":"copy","whenMatched":"{how}"}}}}]"#);
+        rows.with(call).aggregate(&pipeline(&merge)).unwrap();
+    };
+
+    soon();
+    merge("merge", Call::new());
+    assert_eq!(expires(1), Some(Timestamp(START.0 + 10 * SECOND)));
+    assert_eq!(expires(2), None);
+    merge("merge", Call::new().expires(at(20)));
+    assert_eq!(expires(1), Some(Timestamp(START.0 + 20 * SECOND)));
+    merge("merge", Call::new().expires(Expiry::Never));
+    assert_eq!(expires(1), None);
+    soon();
+    merge("replace", Call::new());
+    assert_eq!(expires(1), None);
 }
 
 #[test]
