@@ -109,12 +109,8 @@ impl<'q, T> Sorter<'q, T> {
         (&self.key, self.key.len() - 1 - tie.len())
     }
 
-    /// The items in order.
-    pub(crate) fn finish(mut self) -> impl Iterator<Item = T> {
-        self.take()
-    }
-
-    /// The items in order; it begins anew.
+    /// The items in order; it begins anew. What was taken for them from the memory of all queries
+    /// stays taken as long as the sorter is there.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = T> + use<T> {
         let mut entries = std::mem::take(&mut self.heap).into_vec();
         for entry in &entries {
@@ -183,7 +179,7 @@ mod tests {
                 .offer(RowRef::Map(&row), &tie, || (0, position))
                 .unwrap();
         }
-        sorter.finish().collect()
+        sorter.take().collect()
     }
 
     #[test]
@@ -238,7 +234,7 @@ mod tests {
                 .offer(RowRef::Map(&row), &[], || (100, number))
                 .unwrap();
         }
-        assert_eq!(sorter.finish().collect::<Vec<_>>(), [0, 1]);
+        assert_eq!(sorter.take().collect::<Vec<_>>(), [0, 1]);
 
         let mut sorter = Sorter::new(
             &by,

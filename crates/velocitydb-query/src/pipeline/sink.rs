@@ -292,8 +292,13 @@ impl Sink for Sort<'_> {
     }
 
     fn finish(self: Box<Self>) -> Result<Vec<Aggregated>, QueryError> {
-        let mut next = self.next;
-        push_all(&mut next, self.sorter.finish())?;
+        // The sorter's account is there as long as its rows are.
+        let Sort {
+            mut sorter,
+            mut next,
+            ..
+        } = *self;
+        push_all(&mut next, sorter.take())?;
         next.finish()
     }
 }

@@ -111,6 +111,34 @@ fn a_lookup_reads_another_collection_of_the_same_moment() {
 }
 
 #[test]
+fn what_is_looked_up_by_a_primary_key_is_found_by_id() {
+    let db = in_memory();
+    let docs = create(&db, "docs");
+    let keyed = Definition::new("keyed").primary_key("n");
+    let keyed = db.create_collection(keyed).unwrap().value;
+    for n in 0..1000_i64 {
+        docs.insert_with_id(n, [("n", n.into())]).unwrap();
+        keyed.insert([("n", n.into())]).unwrap();
+    }
+    // Far fewer than there are: each row asks for its own.
+    let few = Limits {
+        rows_max: 10,
+        ..Limits::default()
+    };
+    for field in ["_id", "n"] {
+        let lookup = format!(
+            r#"[{{"$match":{{"n":{{"$lt":5}}}}}},{{"$addFields":{{"m":{{"$add":["$n",998]}}}}}},
+                {{"$lookup":{{"from":"keyed","localField":"m","foreignField":"{field}","as":"found"}}}},
+                {{"$project":{{"_id":0,"n":{{"$pluck":["$found","n"]}}}}}}]"#
+        );
+        let lookup = pipeline(&lookup).limits(few);
+        let rows = docs.aggregate(&lookup).unwrap().into_iter();
+        let rows: Vec<_> = rows.map(|row| row["n"].to_json()).collect();
+        assert_eq!(rows, ["[998]", "[999]", "[]", "[]", "[]"], "{field}");
+    }
+}
+
+#[test]
 fn a_sort_behind_the_first_match_is_by_an_index_where_there_is_one() {
     let db = in_memory();
     let flights = flights(&db);

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use velocitydb::query::{Direction, Filter, Find, Group, Pipeline};
-use velocitydb::{Collection, PageRequest, Update};
+use velocitydb::query::{Direction, Filter, Find, Group, Hint, Pipeline};
+use velocitydb::{Collection, Key, PageRequest, Update, Value};
 
 use crate::support::{code, create, in_memory, number, tidy};
 
@@ -197,4 +197,32 @@ fn queries_filter_sort_and_group() {
     tasks.truncate().unwrap();
     assert_eq!(view.find(&Find::default()).unwrap().len(), 30);
     assert_eq!(tasks.find(&Find::default()).unwrap().len(), 0);
+}
+
+#[test]
+fn an_id_of_several_values_is_found_as_documents_show_it() {
+    let db = in_memory();
+    let docs = create(&db, "docs");
+    let key = Key::from_values(&[1.into(), "a".into()]).unwrap();
+    docs.insert_with_id(&key, [("n", 1.into())]).unwrap();
+    docs.insert_with_id(1, [("n", 2.into())]).unwrap();
+    let both = || Value::from(vec![Value::from(1), Value::from("a")]);
+    let one = || Value::from(vec![Value::from(1)]);
+    for (filter, expected) in [
+        (Filter::eq("_id", both()), 1),
+        (Filter::is_in("_id", [both(), 1.into(), one()]), 2),
+        (Filter::eq("_id", one()), 0),
+    ] {
+        let find = Find::new(filter);
+        assert_eq!(docs.find(&find).unwrap().len(), expected, "{find:?}");
+        let scan = find.hint(Hint::Scan);
+        assert_eq!(docs.find(&scan).unwrap().len(), expected, "{scan:?}");
+    }
+    let lookup = Pipeline::from_json(
+        r#"[{"$project":{"of":[1,"a"]}},{"$limit":1},
+            {"$lookup":{"from":"docs","localField":"of","foreignField":"_id","as":"found"}},
+            {"$project":{"n":{"$pluck":["$found","n"]}}}]"#,
+    );
+    let rows = docs.aggregate(&lookup.unwrap()).unwrap();
+    assert_eq!(rows[0]["n"], Value::from(vec![Value::from(1)]));
 }

@@ -261,6 +261,24 @@ fn what_one_query_keeps_another_cannot_until_it_ends() {
     assert_eq!(a.find(&find).unwrap().len(), 10_000);
 }
 
+#[test]
+fn sorted_rows_count_as_long_as_they_are_handed_on() {
+    let (db, a, _) = to_sort(4 << 20);
+    let noting = db.clone();
+    let last = Arc::new(AtomicUsize::new(0));
+    let noted = Arc::clone(&last);
+    let view = a.view().unwrap().interrupted_by(move || {
+        noted.store(noting.query_memory().used(), Ordering::Relaxed);
+        Ok(())
+    });
+    // Asked last behind the sort, which is none of documents.
+    let pipeline = r#"[{"$project":{"n":1}},{"$sort":{"n":-1}},{"$count":"n"}]"#;
+    let pipeline = Pipeline::from_json(pipeline).unwrap();
+    view.aggregate(&pipeline).unwrap();
+    assert!(last.load(Ordering::Relaxed) > 1 << 20);
+    assert_eq!(db.query_memory().used(), 0);
+}
+
 /// A clock that stands still and notes what all queries keep whenever it is asked: with each write.
 #[derive(Debug, Default)]
 struct Noting {

@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use velocitydb::query::{Direction, Filter, Find, Group, Hint, Limits, Near, Pipeline, Stage};
+use velocitydb::query::{Direction, Filter, Find, Group, Hint, Near, Pipeline, Stage};
 #[cfg(feature = "full-text")]
 use velocitydb::text::Language;
 use velocitydb::{
-    Collection, CollectionView, Database, Definition, Document, IndexDefinition, Key, Options,
-    Path, Point, Value,
+    Collection, CollectionView, Database, Definition, Document, IndexDefinition, Options, Path,
+    Point, Value,
 };
 
 use crate::support::asking;
@@ -600,61 +600,6 @@ fn a_query_asks_now_and_then_whether_it_may_go_on() {
             assert_eq!(asked.load(Ordering::Relaxed), expected, "{at}");
         }
     }
-}
-
-#[test]
-fn what_is_looked_up_by_a_primary_key_is_found_by_id() {
-    let db = database();
-    let docs = thousand(&db, "docs");
-    let keyed = Definition::new("keyed").primary_key("n");
-    let keyed = db.create_collection(keyed).unwrap().value;
-    for n in 0..1000_i64 {
-        keyed.insert([("n", n.into())]).unwrap();
-    }
-    // Far fewer than there are: each row asks for its own.
-    let few = Limits {
-        rows_max: 10,
-        ..Limits::default()
-    };
-    for field in ["_id", "n"] {
-        let lookup = format!(
-            r#"[{{"$match":{{"n":{{"$lt":5}}}}}},{{"$addFields":{{"m":{{"$add":["$n",998]}}}}}},
-                {{"$lookup":{{"from":"keyed","localField":"m","foreignField":"{field}","as":"found"}}}},
-                {{"$project":{{"_id":0,"n":{{"$pluck":["$found","n"]}}}}}}]"#
-        );
-        let lookup = Pipeline::from_json(&lookup).unwrap().limits(few);
-        let rows = docs.aggregate(&lookup).unwrap().into_iter();
-        let rows: Vec<_> = rows.map(|row| row["n"].to_json()).collect();
-        assert_eq!(rows, ["[998]", "[999]", "[]", "[]", "[]"], "{field}");
-    }
-}
-
-#[test]
-fn an_id_of_several_values_is_found_as_documents_show_it() {
-    let db = database();
-    let docs = db.create_collection(Definition::new("docs")).unwrap().value;
-    let key = Key::from_values(&[1.into(), "a".into()]).unwrap();
-    docs.insert_with_id(&key, [("n", 1.into())]).unwrap();
-    docs.insert_with_id(1, [("n", 2.into())]).unwrap();
-    let both = || Value::from(vec![Value::from(1), Value::from("a")]);
-    let one = || Value::from(vec![Value::from(1)]);
-    for (filter, expected) in [
-        (Filter::eq("_id", both()), 1),
-        (Filter::is_in("_id", [both(), 1.into(), one()]), 2),
-        (Filter::eq("_id", one()), 0),
-    ] {
-        let find = Find::new(filter);
-        assert_eq!(docs.find(&find).unwrap().len(), expected, "{find:?}");
-        let scan = find.hint(Hint::Scan);
-        assert_eq!(docs.find(&scan).unwrap().len(), expected, "{scan:?}");
-    }
-    let lookup = Pipeline::from_json(
-        r#"[{"$project":{"of":[1,"a"]}},{"$limit":1},
-            {"$lookup":{"from":"docs","localField":"of","foreignField":"_id","as":"found"}},
-            {"$project":{"n":{"$pluck":["$found","n"]}}}]"#,
-    );
-    let rows = docs.aggregate(&lookup.unwrap()).unwrap();
-    assert_eq!(rows[0]["n"], Value::from(vec![Value::from(1)]));
 }
 
 #[test]
