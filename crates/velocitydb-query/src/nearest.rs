@@ -87,7 +87,7 @@ impl Near {
     }
 
     /// The documents, the nearest first, each with its distance in metres; equal ones by id. Of
-    /// each document that is looked at, `goes_on` is asked whether there shall be more; when it
+    /// each document or entry that is looked at, `goes_on` is asked whether there shall be more; when it
     /// answers `false`, so that what was found is not the answer, its caller has to know.
     ///
     /// # Errors
@@ -142,26 +142,33 @@ impl Near {
                 return Ok(nearest.finish()?);
             }
         }
+        let [before, after] = looked_at;
+        if before.is_none() && after.is_none() {
+            // To both ends: that was all.
+            return Ok(nearest.finish()?);
+        }
         // A little more: what is rounded must not lose the last one.
         let circle = Circle::new(self.place, (nearest.bound_m() + 1.0).min(DISTANCE_MAX_M));
         let circle = circle.map_err(area)?;
-        let [before, after] = looked_at;
         let is_new = |entry: &[u8]| {
             before.as_deref().is_some_and(|first| entry < first)
                 || after.as_deref().is_some_and(|last| entry > last)
         };
         for range in key_ranges(&circle.bounding_box(), COVER_RANGES) {
             let (order, bound) = (Order::Forward, Cell::new(nearest.bound_m()));
+            let may = Cell::new(true);
             let wanted = |entry: &[u8]| {
+                may.set(may.get() && goes_on());
                 let cell = entry
                     .first_chunk()
                     .map_or(0, |cell| u64::from_be_bytes(*cell));
                 let near = || geo::distance_m(geo::point_of_cell(cell), self.place);
-                is_new(entry) && near() <= bound.get() + 1.0
+                // Of one document more, where it may not go on, so that it ends.
+                !may.get() || is_new(entry) && near() <= bound.get() + 1.0
             };
             let mut going = true;
             snapshot.visit_wanted(collection, index, &range, order, wanted, |_, document| {
-                going = goes_on() && nearest.offer(document).is_some();
+                going = may.get() && nearest.offer(document).is_some();
                 bound.set(nearest.bound_m());
                 going
             })?;

@@ -1,10 +1,14 @@
 //! Places: within areas and nearest, with a geo index and without.
 
+use std::sync::atomic::Ordering;
+
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use velocitydb::query::{Filter, Find, Hint, Limits, Near};
 use velocitydb::types::geo::distance_m;
 use velocitydb::{Collection, Database, Definition, Error, IndexDefinition, Options, Path, Point};
+
+use crate::support::asking;
 
 fn collection() -> Collection {
     let db = Database::open(Options::in_memory()).unwrap();
@@ -134,6 +138,25 @@ fn a_distance_below_nothing_is_refused_with_an_index_and_without() {
             assert!(error.contains("0 or more"), "{error}");
         }
     }
+}
+
+#[test]
+fn places_that_are_passed_by_are_asked_about_too() {
+    let random = &mut StdRng::seed_from_u64(1);
+    let places = collection();
+    places
+        .create_index(IndexDefinition::geo("at", at()))
+        .unwrap();
+    for id in 0..5000_i64 {
+        let mut near = || random.random_range(-1.0..1.0);
+        let at = point(near(), near());
+        places.upsert(id, [("at", at.into())]).unwrap();
+    }
+    let near = Near::new(at(), point(0.01, 0.01), 300);
+    let (view, asked) = asking(&places, None);
+    assert_eq!(view.near(&near).unwrap().len(), 300);
+    // 300 on each side along the curve, and then all that a box around the circle covers.
+    assert!(asked.load(Ordering::Relaxed) > 1 + 1500 / 256);
 }
 
 #[test]
