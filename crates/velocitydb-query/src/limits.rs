@@ -96,6 +96,14 @@ impl Kept {
         }
     }
 
+    /// Another account of the stage, from no common amount: for what is there for one row alone.
+    pub(crate) fn of_one_row(&self) -> Kept {
+        Kept {
+            stage: self.stage,
+            ..Kept::new(self.limits)
+        }
+    }
+
     /// Empty bytes to write a key into.
     pub(crate) fn scratch(&mut self) -> &mut Vec<u8> {
         self.scratch.clear();

@@ -519,6 +519,22 @@ fn what_is_wrong_is_told_before_the_scan() {
 }
 
 #[test]
+fn a_moving_window_keeps_the_value_of_one_row_at_a_time() {
+    let long = "x".repeat(1000);
+    let fields: Vec<String> = (0..3000)
+        .map(|n| format!(r#"{{"n":{n},"s":"{long}"}}"#))
+        .collect();
+    let fields: Vec<&str> = fields.iter().map(String::as_str).collect();
+    let moving =
+        r#"[{"$window":{"sort":{"n":1},"fields":{"m":{"$max":"$s","rows":3}}}},{"$count":"n"}]"#;
+    let pipeline = Pipeline::from_json(moving).unwrap().limits(Limits {
+        bytes_max: 1 << 20,
+        ..Limits::default()
+    });
+    check_over(&fields, &pipeline, &[r#"{"n":3000}"#]);
+}
+
+#[test]
 fn values_that_stages_put_at_a_path_nest_no_deeper_than_documents() {
     let fill = |path, value| {
         Stage::Fill(Fill {

@@ -241,7 +241,7 @@ fn value_at(
         (WindowFunction::Over(accumulator, Frame::Rows(count)), _) => over(
             accumulator,
             &rows[(at + 1).saturating_sub(*count)..=at],
-            kept,
+            &mut kept.of_one_row(),
         ),
         (_, Progress::State(state)) => {
             state.add(rows[at].row.as_ref(), kept)?;
