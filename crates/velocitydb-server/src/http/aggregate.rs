@@ -14,6 +14,7 @@ use super::describe::{Body, Query, Route, post};
 use super::find::page_limit;
 use super::headers::answer_write;
 use super::json;
+use super::list::PAGE_DOCUMENTS;
 use super::problem::Problem;
 use super::query::{self, Bounds, invalid};
 use crate::app::Slot;
@@ -87,16 +88,12 @@ async fn answer(ask: Ask, name: String, text: String, work: Work) -> Result<Resp
     ask.reads_only()?;
     let (bounds, slot) = (Bounds::of(&ask), ask.slot.clone());
     let collection = ask.collection(&name)?;
-    let answered = ask.blocking(move || {
+    let answered = ask.read(move || {
         let question = query::read_body(&text, &slot)?;
         let view = collection.view()?;
-        let index = view.index();
-        Ok((index, work(question, &bounds, view, &slot)?))
+        Ok((view.index(), work(question, &bounds, view, &slot)?))
     });
-    let (index, body) = answered.await?;
-    let mut response = json::response(StatusCode::OK, body);
-    ask.asked.answer_read(&mut response, index);
-    Ok(response)
+    answered.await
 }
 
 /// Writes a list of JSON texts by this name, and the index.
@@ -302,7 +299,7 @@ fn read_explained(mut question: Json, bounds: &Bounds) -> Result<Explained, Prob
         return read_pipeline(&stages, bounds).map(Explained::Pipeline);
     }
     let mut find = query::find(&question, bounds)?;
-    let limit = page_limit(&find)?;
+    let limit = page_limit(&find, PAGE_DOCUMENTS)?;
     let after = find.after.take();
     Ok(Explained::Find(Box::new(find.page(after).limit(limit))))
 }

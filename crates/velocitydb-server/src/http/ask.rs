@@ -7,16 +7,18 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::response::Response;
 use http_body_util::BodyExt;
 use hyper::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE};
 use hyper::http::request::Parts;
-use hyper::{HeaderMap, Method, Uri};
+use hyper::{HeaderMap, Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 use velocitydb::{Call, Collection, Durability, Expiry};
 
 use super::coding::Coding;
 use super::headers::{Asked, Preconditions};
+use super::json;
 use super::problem::Problem;
 use crate::app::{App, Slot};
 
@@ -56,6 +58,17 @@ impl Ask {
         work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         self.slot.blocking(work).await?
+    }
+
+    /// Answers JSON that work reads which may take long: the log index that it shows, and the body.
+    pub(super) async fn read(
+        &self,
+        work: impl FnOnce() -> Result<(u64, Vec<u8>), Problem> + Send + 'static,
+    ) -> Result<Response, Problem> {
+        let (index, body) = self.blocking(work).await?;
+        let mut response = json::response(StatusCode::OK, body);
+        self.asked.answer_read(&mut response, index);
+        Ok(response)
     }
 
     /// Does work that takes as long as it takes, such as an import: without the request's
@@ -158,6 +171,17 @@ pub(super) fn query<const N: usize>(
     uri: &Uri,
     known: [&str; N],
 ) -> Result<[Option<String>; N], Problem> {
+    let mut found = [const { None }; N];
+    query_into(uri, &known, &mut found)?;
+    Ok(found)
+}
+
+/// The same into a slice, which has a `None` for each of `known`.
+pub(super) fn query_into(
+    uri: &Uri,
+    known: &[&str],
+    found: &mut [Option<String>],
+) -> Result<(), Problem> {
     let refused = |what: String| Err(Problem::new("invalid_query", what));
     let decoded = |text: &str| {
         let text = text.replace('+', " ");
@@ -169,15 +193,14 @@ pub(super) fn query<const N: usize>(
             )
         })
     };
-    let mut found = [const { None }; N];
     let parts = uri.query().unwrap_or_default().split('&');
     for part in parts.filter(|part| !part.is_empty()) {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
         let (name, value) = (decoded(name)?, decoded(value)?);
         let Some(at) = known.iter().position(|known| *known == name) else {
-            return refused(match N {
-                0 => format!("{name:?}: nothing takes parameters here"),
-                _ => format!(
+            return refused(match known {
+                [] => format!("{name:?}: nothing takes parameters here"),
+                known => format!(
                     "there is no parameter {name:?} here: only {}",
                     known.join(", ")
                 ),
@@ -187,7 +210,7 @@ pub(super) fn query<const N: usize>(
             return refused(format!("{name}: given more than once"));
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Whether the client names a media type among what it takes.

@@ -13,8 +13,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use axum::response::Response;
+use hyper::Uri;
 use hyper::header::HeaderMap;
-use hyper::{StatusCode, Uri};
 use velocitydb::query::{Filter, Find, Json, Projection, Projector};
 use velocitydb::{CollectionView, Document, Error};
 
@@ -49,22 +49,12 @@ pub(super) fn routes() -> Vec<Route> {
         );
         query::problems(route.answers(200, "How many", Body::Json("Count")))
     };
-    let by_parameters = query::filter_parameters(get(FIND, find_by_parameters))
+    let by_parameters = query::filter_parameters(get(FIND, find_by_parameters));
+    let by_parameters = query::part_parameters(by_parameters)
         .query(
             "sort",
             "Paths with commas between; `-` before one whose greatest values come first",
             Query::Text,
-        )
-        .query(
-            "project",
-            "The paths that are wanted, with commas between; or, each with `-` before it, those \
-             that are not",
-            Query::Text,
-        )
-        .query(
-            "offset",
-            "How many of the first are left out",
-            Query::Number(0, usize::MAX),
         )
         .query(
             "limit",
@@ -114,7 +104,7 @@ impl Asked {
         let limit = match form {
             Form::Lines if count => return Err(invalid("count: lines have no place for it")),
             Form::Lines => find.limit,
-            Form::Page => Some(page_limit(&find)?),
+            Form::Page => Some(page_limit(&find, PAGE_DOCUMENTS)?),
         };
         Ok(Asked {
             find,
@@ -132,9 +122,9 @@ enum Form {
     Lines,
 }
 
-/// How many documents a page may have.
-pub(super) fn page_limit(find: &Find) -> Result<usize, Problem> {
-    match find.limit.unwrap_or(PAGE_DOCUMENTS) {
+/// How many documents a page may have; `default` when the question does not say.
+pub(super) fn page_limit(find: &Find, default: usize) -> Result<usize, Problem> {
+    match find.limit.unwrap_or(default) {
         limit @ 1..=PAGE_DOCUMENTS_MAX => Ok(limit),
         _ => {
             let what = format!("limit: a whole number from 1 to {PAGE_DOCUMENTS_MAX}");
@@ -149,8 +139,9 @@ async fn find_by_parameters(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let given = query(&uri, PARAMETERS)?;
-    find(ask, name, headers, |_| query::from_parameters(given)).await
+    let given = PARAMETERS.into_iter().zip(query(&uri, PARAMETERS)?);
+    let read = |_: &Slot| query::from_parameters(given, query::parameter);
+    find(ask, name, headers, read).await
 }
 
 async fn find_by_body(
@@ -200,10 +191,7 @@ async fn find(
         let body = page(&view, asked, bytes_max, &slot)?;
         Ok((view.index(), body))
     };
-    let (index, body) = ask.blocking(page).await?;
-    let mut response = json::response(StatusCode::OK, body);
-    ask.asked.answer_read(&mut response, index);
-    Ok(response)
+    ask.read(page).await
 }
 
 /// Writes the documents of an answer.
@@ -339,9 +327,10 @@ async fn count_by_parameters(
     Params(name): Params<String>,
     uri: Uri,
 ) -> Result<Response, Problem> {
-    let [filter, timeout] = query(&uri, ["filter", "timeout_ms"])?;
-    let given = [filter, None, None, None, None, None, None, None, timeout];
-    count(ask, name, |_| query::from_parameters(given)).await
+    let known = ["filter", "timeout_ms"];
+    let given = known.into_iter().zip(query(&uri, known)?);
+    let read = |_: &Slot| query::from_parameters(given, query::parameter);
+    count(ask, name, read).await
 }
 
 async fn count_by_body(
@@ -362,7 +351,7 @@ async fn count(
 ) -> Result<Response, Problem> {
     let (bounds, slot) = (Bounds::of(&ask), ask.slot.clone());
     let collection = ask.collection(&name)?;
-    let counted = ask.blocking(move || {
+    let counted = ask.read(move || {
         let mut question = read(&slot)?;
         let timeout = bounds.timeout(&mut question)?;
         let filter = question.take("filter").unwrap_or(Json::Object(Vec::new()));
@@ -370,11 +359,9 @@ async fn count(
         let filter = Filter::from_tree(&filter).map_err(query::wrong)?;
         let view = bounds.bound(collection.view()?, timeout);
         let filter = view.typed(Find::new(filter)).filter;
-        Ok((view.count_where(&filter)?, view.index()))
+        let (count, index) = (view.count_where(&filter)?, view.index());
+        let body = format!("{{\"count\":{count},\"index\":{index}}}");
+        Ok((index, body.into_bytes()))
     });
-    let (count, index) = counted.await?;
-    let body = format!("{{\"count\":{count},\"index\":{index}}}");
-    let mut response = json::response(StatusCode::OK, body.into_bytes());
-    ask.asked.answer_read(&mut response, index);
-    Ok(response)
+    counted.await
 }

@@ -149,7 +149,7 @@ async fn list(ask: Ask, Params(name): Params<String>) -> Result<Response, Proble
         index: u64,
     }
     let collection = ask.collection(&name)?;
-    let listed = ask.blocking(move || {
+    let listed = ask.read(move || {
         let view = collection.view()?;
         let list = List {
             indexes: shown(&view)?,
@@ -157,10 +157,7 @@ async fn list(ask: Ask, Params(name): Params<String>) -> Result<Response, Proble
         };
         Ok((view.index(), to_json(&list)))
     });
-    let (index, body) = listed.await?;
-    let mut response = json::response(StatusCode::OK, body);
-    ask.asked.answer_read(&mut response, index);
-    Ok(response)
+    listed.await
 }
 
 async fn get_one(
@@ -168,14 +165,11 @@ async fn get_one(
     Params((name, index)): Params<(String, String)>,
 ) -> Result<Response, Problem> {
     let collection = ask.collection(&name)?;
-    let found = ask.blocking(move || {
+    let found = ask.read(move || {
         let view = collection.view()?;
         Ok((view.index(), to_json(&one(&view, &index)?)))
     });
-    let (index, body) = found.await?;
-    let mut response = json::response(StatusCode::OK, body);
-    ask.asked.answer_read(&mut response, index);
-    Ok(response)
+    found.await
 }
 
 async fn create(

@@ -6,8 +6,8 @@
 //! Tests: tests/it/documents.rs.
 
 use axum::response::Response;
+use hyper::Uri;
 use hyper::header::HeaderMap;
-use hyper::{StatusCode, Uri};
 use velocitydb::{CollectionView, Page, PageRequest};
 
 use super::ask::{Ask, Params, accepts, query};
@@ -88,10 +88,7 @@ async fn list(
     }
     let (bytes_max, slot) = (ask.app.config.page_bytes_max, ask.slot.clone());
     let page = move || page(&collection.view()?, &request, bytes_max, run, &slot);
-    let (index, body) = ask.blocking(page).await?;
-    let mut response = json::response(StatusCode::OK, body);
-    ask.asked.answer_read(&mut response, index);
-    Ok(response)
+    ask.read(page).await
 }
 
 /// A page of at most so many bytes, but of one document at least.

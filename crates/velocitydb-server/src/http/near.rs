@@ -1,17 +1,12 @@
 //! `…/near`: the documents nearest to a place, with their distances. Tests: tests/it/search.rs.
 
-use axum::response::Response;
-use hyper::Uri;
-use hyper::header::HeaderMap;
 use velocitydb::query::{Find, Json, Near};
 use velocitydb::{CollectionView, IndexKind, Path, Point};
 
-use super::ask::{Ask, JsonText, Params, query};
 use super::describe::{Query, Route, get, post};
 use super::problem::Problem;
-use super::query::{self, invalid};
+use super::query::invalid;
 use super::ranked::{self, Hit, Question};
-use crate::app::Slot;
 
 const NEAR: &str = "/v1/collections/{name}/near";
 
@@ -26,7 +21,7 @@ pub(super) fn routes() -> Vec<Route> {
             );
         ranked::described(route, "NearFound").problems(&["invalid_point", "unknown_index"])
     };
-    let by_parameters = ranked::parameters(get(NEAR, near_by_parameters))
+    let by_parameters = ranked::parameters(get(NEAR, ranked::by_parameters::<Asked>))
         .needs(
             "point",
             "The place: longitude and latitude in degrees, with a comma between",
@@ -40,50 +35,8 @@ pub(super) fn routes() -> Vec<Route> {
         .query("within_m", "Not farther than so many metres", Query::Real);
     vec![
         about(by_parameters, "near"),
-        about(post(NEAR, near_by_body), "nearByBody").takes_json("Near"),
+        about(post(NEAR, ranked::by_body::<Asked>), "nearByBody").takes_json("Near"),
     ]
-}
-
-async fn near_by_parameters(
-    ask: Ask,
-    Params(name): Params<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let [filter, project, offset, limit, timeout] = ranked::PARAMETERS;
-    let [point, path, within, filter, project, offset, limit, timeout] = query(
-        &uri,
-        [
-            "point", "path", "within_m", filter, project, offset, limit, timeout,
-        ],
-    )?;
-    let point = point.map(|text| {
-        let degrees = text
-            .split(',')
-            .map(|text| ranked::number("point", text.trim()));
-        degrees.collect::<Result<_, _>>().map(Json::Array)
-    });
-    let within = within.map(|text| ranked::number("within_m", &text));
-    let own = [
-        ("point", point.transpose()?),
-        ("path", path.map(Json::String)),
-        ("within_m", within.transpose()?),
-    ];
-    let others = [filter, project, offset, limit, timeout];
-    let read = |_: &Slot| ranked::from_parameters(own, others);
-    ranked::answer::<Asked>(ask, name, headers, read).await
-}
-
-async fn near_by_body(
-    ask: Ask,
-    Params(name): Params<String>,
-    headers: HeaderMap,
-    JsonText(text): JsonText,
-) -> Result<Response, Problem> {
-    ask.reads_only()?;
-    let example = r#"{"path": "position", "point": [-73.97, 40.77]}"#;
-    let read = move |slot: &Slot| query::read_object(&text, slot, example);
-    ranked::answer::<Asked>(ask, name, headers, read).await
 }
 
 /// What is asked of places.
@@ -94,8 +47,19 @@ struct Asked {
 }
 
 impl Question for Asked {
-    const MEMBERS: &'static str =
-        "point, path, within_m, filter, project, offset, limit, timeout_ms";
+    const MEMBERS: &'static [&'static str] = &["point", "path", "within_m"];
+    const EXAMPLE: &'static str = r#"{"path": "position", "point": [-73.97, 40.77]}"#;
+
+    fn parameter(name: &str, text: String) -> Result<Json, Problem> {
+        match name {
+            "point" => {
+                let degrees = text.split(',').map(|text| number(name, text.trim()));
+                degrees.collect::<Result<_, _>>().map(Json::Array)
+            }
+            "within_m" => number(name, &text),
+            _ => Ok(Json::String(text)),
+        }
+    }
 
     fn take(question: &mut Json) -> Result<Asked, Problem> {
         let point = read_point(question.take("point"))?;
@@ -124,8 +88,8 @@ impl Question for Asked {
     fn hits(self, view: &CollectionView, find: &Find, limit: usize) -> Result<Vec<Hit>, Problem> {
         let path = self.path.map_or_else(|| only_path(view), Ok)?;
         let count = find.offset.saturating_add(limit);
-        let mut near = Near::new(path, self.point, count).filter(find.filter.clone());
-        near.limits = find.limits;
+        let near = Near::new(path, self.point, count).filter(find.filter.clone());
+        let mut near = near.limits(find.limits);
         if let Some(metres) = self.within_m {
             near = near.within_m(metres);
         }
@@ -135,6 +99,14 @@ impl Question for Asked {
             about: format!("\"distance_m\":{},", Json::Float(distance_m)),
         };
         Ok(found.map(hit).collect())
+    }
+}
+
+/// A number in a parameter.
+fn number(name: &str, text: &str) -> Result<Json, Problem> {
+    match Json::parse(text) {
+        Ok(number @ (Json::Int(_) | Json::Float(_))) => Ok(number),
+        _ => Err(invalid(format!("{name}: {text:?} is no number"))),
     }
 }
 

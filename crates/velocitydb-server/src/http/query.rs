@@ -118,7 +118,7 @@ pub(super) fn find(question: &Json, bounds: &Bounds) -> Result<Find, Problem> {
     Ok(find.limits(bounds.limits))
 }
 
-/// The parameters of [`from_parameters`] by their names, in their order.
+/// The parameters of a find.
 pub(super) const PARAMETERS: [&str; 9] = [
     "filter",
     "sort",
@@ -131,35 +131,43 @@ pub(super) const PARAMETERS: [&str; 9] = [
     "timeout_ms",
 ];
 
-/// The question that parameters ask, as a body would.
-pub(super) fn from_parameters(given: [Option<String>; 9]) -> Result<Json, Problem> {
-    let mut members = Vec::new();
-    for (name, text) in PARAMETERS.into_iter().zip(given) {
-        let Some(text) = text else { continue };
-        let json = match name {
-            "filter" => Json::parse(&text).map_err(|error| {
-                let problem = wrong(error);
-                match problem.row.code {
-                    "invalid_json" => invalid(format!("filter: {}", problem.detail)),
-                    _ => problem,
-                }
-            })?,
-            "sort" => Json::Array(names(&text).map(|(name, sign)| pair(name, sign)).collect()),
-            "project" => project(&text)?,
-            "after" | "hint" => Json::String(text),
-            "count" => match text.as_str() {
-                "true" => Json::Bool(true),
-                "false" => Json::Bool(false),
-                _ => return Err(invalid("count: true or false")),
-            },
-            _ => Json::Int(
-                text.parse()
-                    .map_err(|_| invalid(format!("{name}: {text:?} is no whole number")))?,
-            ),
-        };
-        members.push((name.to_owned(), json));
+/// The question that parameters ask, as a body would; `read` makes the member of each.
+pub(super) fn from_parameters<'n>(
+    given: impl IntoIterator<Item = (&'n str, Option<String>)>,
+    read: impl Fn(&str, String) -> Result<Json, Problem>,
+) -> Result<Json, Problem> {
+    let given = given.into_iter();
+    let given = given.filter_map(|(name, text)| Some((name, text?)));
+    let members = given.map(|(name, text)| Ok((name.to_owned(), read(name, text)?)));
+    members.collect::<Result<_, _>>().map(Json::Object)
+}
+
+/// Reads one of [`PARAMETERS`].
+pub(super) fn parameter(name: &str, text: String) -> Result<Json, Problem> {
+    match name {
+        "filter" => Json::parse(&text).map_err(|error| {
+            let problem = wrong(error);
+            match problem.row.code {
+                "invalid_json" => invalid(format!("filter: {}", problem.detail)),
+                _ => problem,
+            }
+        }),
+        "sort" => {
+            let sorts = names(&text).map(|(name, sign)| pair(name, sign));
+            Ok(Json::Array(sorts.collect()))
+        }
+        "project" => project(&text),
+        "after" | "hint" => Ok(Json::String(text)),
+        "count" => match text.as_str() {
+            "true" => Ok(Json::Bool(true)),
+            "false" => Ok(Json::Bool(false)),
+            _ => Err(invalid("count: true or false")),
+        },
+        _ => match text.parse() {
+            Ok(number) => Ok(Json::Int(number)),
+            Err(_) => Err(invalid(format!("{name}: {text:?} is no whole number"))),
+        },
     }
-    Ok(Json::Object(members))
 }
 
 /// Names with commas between them, and whether a `-` stands before each.
@@ -214,14 +222,33 @@ pub(super) fn filter_parameters(route: Route) -> Route {
         )
 }
 
+/// The parameters that a GET has whose documents can be shown in part.
+pub(super) fn part_parameters(route: Route) -> Route {
+    route
+        .query(
+            "project",
+            "The paths that are wanted, with commas between; or, each with `-` before it, those \
+             that are not",
+            Query::Text,
+        )
+        .query(
+            "offset",
+            "How many of the first are left out",
+            Query::Number(0, usize::MAX),
+        )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn parameters_are_read_as_a_body() {
-        let given = |texts: [&str; 9]| texts.map(|text| (!text.is_empty()).then(|| text.into()));
-        let json = |texts| from_parameters(given(texts)).map(|json| json.to_string());
+        let json = |texts: [&str; 9]| {
+            let given = texts.map(|text| (!text.is_empty()).then(|| text.into()));
+            let json = from_parameters(PARAMETERS.into_iter().zip(given), parameter);
+            json.map(|json| json.to_string())
+        };
         assert_eq!(json([""; 9]).unwrap(), "{}");
         let all = [
             r#"{"a":1}"#,

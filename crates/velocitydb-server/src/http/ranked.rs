@@ -9,18 +9,18 @@
 use std::vec::IntoIter;
 
 use axum::response::Response;
-use hyper::StatusCode;
+use hyper::Uri;
 use hyper::header::HeaderMap;
 use velocitydb::query::{Find, Json};
 use velocitydb::{CollectionView, Document};
 
-use super::ask::{Ask, accepts};
+use super::ask::{Ask, JsonText, Params, accepts, query_into};
 use super::describe::{Body, Query, Route};
-use super::find::Writer;
+use super::find::{Writer, page_limit};
 use super::json;
 use super::list::{NDJSON, PAGE_DOCUMENTS_MAX};
 use super::problem::Problem;
-use super::query::{self, Bounds, invalid};
+use super::query::{self, Bounds};
 use super::stream::{self, PIECE_BYTES, Pieces};
 use crate::app::Slot;
 
@@ -29,9 +29,6 @@ const LIMIT: usize = 10;
 
 /// The members of every such question that stand in a find, too.
 const OF_FIND: [&str; 4] = ["filter", "project", "offset", "limit"];
-
-/// The parameters of [`from_parameters`] that every such question has, in their order.
-pub(super) const PARAMETERS: [&str; 5] = ["filter", "project", "offset", "limit", "timeout_ms"];
 
 /// A document that was found.
 pub(super) struct Hit {
@@ -42,8 +39,13 @@ pub(super) struct Hit {
 
 /// A question of one kind.
 pub(super) trait Question: Sized + Send + 'static {
-    /// The names of its members, for those who write others.
-    const MEMBERS: &'static str;
+    /// The names of its own members.
+    const MEMBERS: &'static [&'static str];
+    /// A body.
+    const EXAMPLE: &'static str;
+
+    /// Reads one of its own members from behind the question mark.
+    fn parameter(name: &str, text: String) -> Result<Json, Problem>;
 
     /// Takes what is its own out of a question.
     fn take(question: &mut Json) -> Result<Self, Problem>;
@@ -52,57 +54,24 @@ pub(super) trait Question: Sized + Send + 'static {
     fn hits(self, view: &CollectionView, find: &Find, limit: usize) -> Result<Vec<Hit>, Problem>;
 }
 
+/// The names of all members.
+fn members<Q: Question>() -> Vec<&'static str> {
+    [Q::MEMBERS, &OF_FIND, &["timeout_ms"]].concat()
+}
+
 /// The description of such a route.
 pub(super) fn described(route: Route, schema: &'static str) -> Route {
     let route = route.answers(200, "A page, or lines", Body::Lines(schema));
     query::problems(route)
 }
 
-/// The parameters of [`PARAMETERS`], described.
+/// The parameters that every such question has, described.
 pub(super) fn parameters(route: Route) -> Route {
-    query::filter_parameters(route)
-        .query(
-            "project",
-            "The paths of the documents that are wanted, with commas between; or, each with `-` \
-             before it, those that are not",
-            Query::Text,
-        )
-        .query(
-            "offset",
-            "How many of the first are left out",
-            Query::Number(0, usize::MAX),
-        )
-        .query(
-            "limit",
-            "Documents at most: 10 unless it is said",
-            Query::Number(1, PAGE_DOCUMENTS_MAX),
-        )
-}
-
-/// The question that parameters ask, as a body would: `own` are its own members, the others those
-/// of [`PARAMETERS`].
-pub(super) fn from_parameters<const N: usize>(
-    own: [(&str, Option<Json>); N],
-    others: [Option<String>; 5],
-) -> Result<Json, Problem> {
-    let [filter, project, offset, limit, timeout] = others;
-    let find = [
-        filter, None, project, offset, limit, None, None, None, timeout,
-    ];
-    let Json::Object(mut members) = query::from_parameters(find)? else {
-        unreachable!("parameters make an object")
-    };
-    let own = own.into_iter();
-    members.extend(own.filter_map(|(name, json)| Some((name.to_owned(), json?))));
-    Ok(Json::Object(members))
-}
-
-/// A number in a parameter.
-pub(super) fn number(name: &str, text: &str) -> Result<Json, Problem> {
-    match Json::parse(text) {
-        Ok(number @ (Json::Int(_) | Json::Float(_))) => Ok(number),
-        _ => Err(invalid(format!("{name}: {text:?} is no number"))),
-    }
+    query::part_parameters(query::filter_parameters(route)).query(
+        "limit",
+        "Documents at most: 10 unless it is said",
+        Query::Number(1, PAGE_DOCUMENTS_MAX),
+    )
 }
 
 /// What was found, and how it is shown.
@@ -126,15 +95,9 @@ fn ask_for<Q: Question>(
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), question.take(name)?)));
     let find = Json::Object(taken.collect());
-    query::no_more(&question, Q::MEMBERS)?;
+    query::no_more(&question, &members::<Q>().join(", "))?;
     let find = query::find(&find, bounds)?;
-    let limit = match find.limit.unwrap_or(LIMIT) {
-        limit @ 1..=PAGE_DOCUMENTS_MAX => limit,
-        _ => {
-            let what = format!("limit: a whole number from 1 to {PAGE_DOCUMENTS_MAX}");
-            return Err(invalid(what));
-        }
-    };
+    let limit = page_limit(&find, LIMIT)?;
     let find = view.typed(find);
     let view = bounds.bound(view, timeout);
     Ok(Found {
@@ -146,8 +109,37 @@ fn ask_for<Q: Question>(
     })
 }
 
-/// Answers a question.
-pub(super) async fn answer<Q: Question>(
+/// Answers a question behind the question mark.
+pub(super) async fn by_parameters<Q: Question>(
+    ask: Ask,
+    Params(name): Params<String>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let names = members::<Q>();
+    let mut given = vec![None; names.len()];
+    query_into(&uri, &names, &mut given)?;
+    let parameter = |name: &str, text| match Q::MEMBERS.contains(&name) {
+        true => Q::parameter(name, text),
+        false => query::parameter(name, text),
+    };
+    let read = move |_: &Slot| query::from_parameters(names.into_iter().zip(given), parameter);
+    answer::<Q>(ask, name, headers, read).await
+}
+
+/// Answers a question in a body.
+pub(super) async fn by_body<Q: Question>(
+    ask: Ask,
+    Params(name): Params<String>,
+    headers: HeaderMap,
+    JsonText(text): JsonText,
+) -> Result<Response, Problem> {
+    ask.reads_only()?;
+    let read = move |slot: &Slot| query::read_object(&text, slot, Q::EXAMPLE);
+    answer::<Q>(ask, name, headers, read).await
+}
+
+async fn answer<Q: Question>(
     ask: Ask,
     name: String,
     headers: HeaderMap,
@@ -167,10 +159,7 @@ pub(super) async fn answer<Q: Question>(
         let found = ask_for::<Q>(read(&slot)?, &bounds, collection.view()?)?;
         Ok((found.index, page(found, bytes_max, &slot)?))
     };
-    let (index, body) = ask.blocking(page).await?;
-    let mut response = json::response(StatusCode::OK, body);
-    ask.asked.answer_read(&mut response, index);
-    Ok(response)
+    ask.read(page).await
 }
 
 fn write(hit: &Hit, writer: &Writer<'_>, out: &mut Vec<u8>) {

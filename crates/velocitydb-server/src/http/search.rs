@@ -5,19 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use axum::response::Response;
-use hyper::Uri;
-use hyper::header::HeaderMap;
 use velocitydb::query::{Find, Json};
 use velocitydb::text::{Fragment, HighlightOptions, Require, TextQuery};
 use velocitydb::{CollectionView, Found, IndexDefinition, IndexKind, IndexStats, Path, Search};
 
-use super::ask::{Ask, JsonText, Params, query};
 use super::describe::{Query, Route, get, post};
 use super::problem::Problem;
 use super::query::{self, invalid};
 use super::ranked::{self, Hit, Question};
-use crate::app::Slot;
 
 const SEARCH: &str = "/v1/collections/{name}/search";
 
@@ -42,7 +37,7 @@ pub(super) fn routes() -> Vec<Route> {
             "wrong_index",
         ])
     };
-    let by_parameters = ranked::parameters(get(SEARCH, search_by_parameters))
+    let by_parameters = ranked::parameters(get(SEARCH, ranked::by_parameters::<Asked>))
         .needs("text", "What was typed", Query::Text)
         .query(
             "index",
@@ -62,66 +57,8 @@ pub(super) fn routes() -> Vec<Route> {
         );
     vec![
         about(by_parameters, "search"),
-        about(post(SEARCH, search_by_body), "searchByBody").takes_json("Search"),
+        about(post(SEARCH, ranked::by_body::<Asked>), "searchByBody").takes_json("Search"),
     ]
-}
-
-async fn search_by_parameters(
-    ask: Ask,
-    Params(name): Params<String>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Result<Response, Problem> {
-    let [filter, project, offset, limit, timeout] = ranked::PARAMETERS;
-    let [
-        text,
-        index,
-        require,
-        highlight,
-        filter,
-        project,
-        offset,
-        limit,
-        timeout,
-    ] = query(
-        &uri,
-        [
-            "text",
-            "index",
-            "require",
-            "highlight",
-            filter,
-            project,
-            offset,
-            limit,
-            timeout,
-        ],
-    )?;
-    let highlight = highlight.map(|text| match text.as_str() {
-        "true" => Json::Bool(true),
-        "false" => Json::Bool(false),
-        text => Json::Array(text.split(',').map(Json::from).collect()),
-    });
-    let own = [
-        ("text", text.map(Json::String)),
-        ("index", index.map(Json::String)),
-        ("require", require.map(Json::String)),
-        ("highlight", highlight),
-    ];
-    let others = [filter, project, offset, limit, timeout];
-    let read = |_: &Slot| ranked::from_parameters(own, others);
-    ranked::answer::<Asked>(ask, name, headers, read).await
-}
-
-async fn search_by_body(
-    ask: Ask,
-    Params(name): Params<String>,
-    headers: HeaderMap,
-    JsonText(text): JsonText,
-) -> Result<Response, Problem> {
-    ask.reads_only()?;
-    let read = move |slot: &Slot| query::read_object(&text, slot, r#"{"text": "quick fox"}"#);
-    ranked::answer::<Asked>(ask, name, headers, read).await
 }
 
 /// What is asked of texts.
@@ -140,8 +77,17 @@ struct Highlight {
 }
 
 impl Question for Asked {
-    const MEMBERS: &'static str =
-        "text, index, require, highlight, filter, project, offset, limit, timeout_ms";
+    const MEMBERS: &'static [&'static str] = &["text", "index", "require", "highlight"];
+    const EXAMPLE: &'static str = r#"{"text": "quick fox"}"#;
+
+    fn parameter(name: &str, text: String) -> Result<Json, Problem> {
+        Ok(match (name, text.as_str()) {
+            ("highlight", "true") => Json::Bool(true),
+            ("highlight", "false") => Json::Bool(false),
+            ("highlight", paths) => Json::Array(paths.split(',').map(Json::from).collect()),
+            _ => Json::String(text),
+        })
+    }
 
     fn take(question: &mut Json) -> Result<Asked, Problem> {
         let text = match question.take("text") {
