@@ -122,7 +122,8 @@ impl Question for Asked {
             .index(&index.name)
             .filter(find.filter.clone())
             .offset(find.offset)
-            .limit(limit);
+            .limit(limit)
+            .limits(find.limits);
         search.require = self.require;
         let mut shown = None;
         if let Some(highlight) = self.highlight {

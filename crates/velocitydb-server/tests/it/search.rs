@@ -291,6 +291,35 @@ fn pages_fit_together_and_lines_have_the_same() {
 }
 
 #[test]
+fn a_search_has_the_memory_of_a_query() {
+    let mut frugal = config();
+    frugal.query_bytes_max = 1 << 10;
+    let served = Served::start(frugal, velocitydb::Database::in_memory().unwrap());
+    served.post("/v1/collections", r#"{"name":"things"}"#);
+    let words =
+        json!({ "name": "words", "kind": "full_text", "fields": ["text"], "language": "english" });
+    index(&served, &words);
+    let things = served.database.collection("things").unwrap();
+    for id in 0..200 {
+        let text = ("text", "a quick fox".into());
+        let place = velocitydb::Point::new(1.0, 2.0).unwrap();
+        things
+            .insert_with_id(id, [text, ("place", place.into())])
+            .unwrap();
+    }
+    for asked in [
+        format!("{SEARCH}?text=fox"),
+        format!("{NEAR}?path=place&point=1,2&limit=200"),
+    ] {
+        let problem = served.get(&asked).problem(422, "query_limit");
+        assert!(
+            problem["detail"].to_string().contains("1024 bytes"),
+            "{problem}"
+        );
+    }
+}
+
+#[test]
 fn a_page_ends_before_the_bytes_that_it_may_have() {
     let mut small = config();
     small.page_bytes_max = 4 << 10;
