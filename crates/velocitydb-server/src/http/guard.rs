@@ -24,7 +24,7 @@ use tower::Service;
 
 use super::Door;
 use super::ask::query;
-use super::describe::WithQuery;
+use super::describe::WithoutQuery;
 use super::headers::single;
 use super::problem::Problem;
 use crate::app::Slot;
@@ -53,10 +53,12 @@ pub(super) async fn guard(
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let slot = names
         .check(request.uri(), request.headers())
-        .and_then(|()| match has_parameters(&request, &door.with_query) {
-            true => Ok(()), // which the route looks at
-            false => query(request.uri(), []).map(|_: [_; 0]| ()),
-        })
+        .and_then(
+            |()| match takes_no_parameters(&request, &door.without_query) {
+                true => query(request.uri(), []).map(|_: [_; 0]| ()),
+                false => Ok(()), // the route looks at them
+            },
+        )
         .and_then(|()| match is_for_operators(request.uri().path()) {
             true => Ok(app.exempt(started, live)),
             false => app.admit(started, live),
@@ -76,14 +78,14 @@ pub(super) async fn guard(
     }
 }
 
-/// Whether there may be parameters behind the question mark.
-fn has_parameters(request: &Request, with_query: &WithQuery) -> bool {
-    if request.uri().query().is_none() {
-        return false;
-    }
-    let route = request.extensions().get::<MatchedPath>();
-    // What no route takes is answered so, whatever it asks for.
-    route.is_none_or(|route| with_query.has(request.method(), route.as_str()))
+/// Whether there are parameters behind the question mark for a route that takes none. What no route
+/// takes is answered so, whatever it asks for.
+fn takes_no_parameters(request: &Request, without_query: &WithoutQuery) -> bool {
+    request.uri().query().is_some()
+        && request
+            .extensions()
+            .get::<MatchedPath>()
+            .is_some_and(|route| without_query.has(request.method(), route.as_str()))
 }
 
 /// Whether a path must be answered however busy the server is.

@@ -62,7 +62,7 @@ use tower::{Layer, Service, ServiceExt, layer::layer_fn, service_fn};
 use tower_http::cors::CorsLayer;
 
 use self::coding::Accepted;
-use self::describe::{Route, WithQuery};
+use self::describe::{Route, WithoutQuery};
 use crate::app::{App, Slot};
 use crate::metrics::RouteFigures;
 use crate::reload::Live;
@@ -111,7 +111,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let routes = routes();
     let origins = &app.config.cors_origins;
     let door = Arc::new(Door {
-        with_query: WithQuery::of(&routes),
+        without_query: WithoutQuery::of(&routes),
         figures: routes
             .iter()
             .map(|route| (route.path, RouteFigures::of(route.path)))
@@ -133,7 +133,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 /// What every request passes.
 struct Door {
     app: Arc<App>,
-    with_query: WithQuery,
+    without_query: WithoutQuery,
     /// By the path of the route.
     figures: HashMap<&'static str, RouteFigures>,
     /// Of requests that no route took.

@@ -140,6 +140,11 @@ fn types_methods_and_routes() {
 
     for (method, path, allow) in [
         ("DELETE", THINGS, ["GET", "HEAD", "POST"].as_slice()),
+        (
+            "DELETE",
+            "/v1/collections/things/near?point=1,2",
+            &["GET", "HEAD", "POST"],
+        ),
         ("POST", &path, &["GET", "HEAD", "PUT", "PATCH", "DELETE"]),
         ("PUT", "/health", &["GET", "HEAD"]),
     ] {

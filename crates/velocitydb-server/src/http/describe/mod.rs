@@ -425,13 +425,14 @@ pub(super) fn router(routes: Vec<Route>) -> Router<Arc<App>> {
 
 /// The methods and paths that take something behind the question mark.
 #[derive(Debug, Clone)]
-pub(super) struct WithQuery(Arc<[(hyper::Method, &'static str)]>);
+pub(super) struct WithoutQuery(Arc<[(hyper::Method, &'static str)]>);
 
-impl WithQuery {
-    pub(super) fn of(routes: &[Route]) -> WithQuery {
-        let with = routes.iter().filter(|route| route.takes_query);
-        WithQuery(
-            with.map(|route| (http_method(&route.method), route.path))
+impl WithoutQuery {
+    pub(super) fn of(routes: &[Route]) -> WithoutQuery {
+        let without = routes.iter().filter(|route| !route.takes_query);
+        WithoutQuery(
+            without
+                .map(|route| (http_method(&route.method), route.path))
                 .collect(),
         )
     }
