@@ -28,6 +28,8 @@ pub(super) struct Ask {
     pub(super) slot: Slot,
     pub(super) asked: Asked,
     pub(super) preconditions: Preconditions,
+    /// Dropped with the request, when its client has gone.
+    pub(super) waiting: Arc<()>,
 }
 
 impl Ask {
@@ -139,6 +141,7 @@ impl FromRequestParts<Arc<App>> for Ask {
             slot: slot(parts)?,
             asked: Asked::read(&parts.headers)?,
             preconditions: Preconditions::read(&parts.headers)?,
+            waiting: Arc::default(),
         };
         if !matches!(parts.method, Method::POST | Method::PUT | Method::PATCH) {
             ask.no_expiry()?;
@@ -237,7 +240,14 @@ impl FromRequest<Arc<App>> for JsonText {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<JsonText, Problem> {
-        JsonText::read(request, app).await.map(JsonText)
+        let text = JsonText::read(request, app).await?;
+        match text.is_empty() {
+            true => Err(Problem::new(
+                "invalid_json",
+                "there is no body: expected JSON",
+            )),
+            false => Ok(JsonText(text)),
+        }
     }
 }
 

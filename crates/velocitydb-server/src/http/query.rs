@@ -4,6 +4,7 @@
 //! question mark, and is read as if they stood in a body. `timeout_ms` goes with every question.
 //! Tests: tests/it/queries.rs.
 
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use velocitydb::query::{Find, JSON_BYTES_MAX, Json, Limits, QueryError};
@@ -18,8 +19,10 @@ use crate::app::Slot;
 const READING_BYTES: usize = 16;
 
 /// How long a question may take, and how much memory.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Bounds {
+    /// Nobody waits for the answer once this is gone.
+    waiting: Weak<()>,
     timeout_max: Duration,
     request_left: Duration,
     pub(super) limits: Limits,
@@ -29,6 +32,7 @@ impl Bounds {
     pub(super) fn of(ask: &Ask) -> Bounds {
         let config = ask.app.live();
         Bounds {
+            waiting: Arc::downgrade(&ask.waiting),
             timeout_max: config.query_timeout,
             request_left: ask.slot.left(),
             limits: Limits {
@@ -54,10 +58,13 @@ impl Bounds {
         })
     }
 
-    /// The view, whose queries end when their time is over or the request's own.
+    /// The view, whose queries end when their time is over, or the request's own, or when nobody
+    /// waits for them any more.
     pub(super) fn bound(&self, view: CollectionView, timeout: Duration) -> CollectionView {
         let until = Instant::now() + timeout.min(self.request_left);
-        view.interrupted_by(move || match Instant::now() < until {
+        let waiting = self.waiting.clone();
+        let goes_on = move || waiting.strong_count() > 0 && Instant::now() < until;
+        view.interrupted_by(move || match goes_on() {
             true => Ok(()),
             false => Err(Error::QueryTimeout),
         })

@@ -410,6 +410,38 @@ fn a_query_has_its_time() {
 }
 
 #[test]
+fn a_query_ends_with_its_client() {
+    let mut patient = config();
+    patient.requests_concurrent_max = 1;
+    patient.query_timeout = Duration::from_secs(3_000);
+    patient.request_timeout = Duration::from_secs(3_000);
+    let served = Served::start(patient, Database::in_memory().unwrap());
+    served.post("/v1/collections", r#"{"name":"things"}"#);
+    filled(&served, 12_000);
+    // Every document with every one: minutes of work.
+    let body = json!([
+        { "$lookup": { "from": "things", "localField": "tags.0", "foreignField": "tags.0", "as": "all" } },
+        { "$count": "n" },
+    ]);
+    let body = body.to_string();
+    let mut raw = served.connect();
+    raw.send(&format!(
+        "POST {AGGREGATE} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    // It, and the request that asks for the figure.
+    while served.figure("velocitydb_http_requests_in_flight") < 2.0 {
+        std::thread::yield_now();
+    }
+    served.get(COUNT).problem(503, "overloaded");
+    drop(raw);
+    while served.get(COUNT).status == 503 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn less_time_may_be_asked_for() {
     let served = with_things();
     for bad in [json!(0), json!(25_001), json!(-1), json!("5s"), json!(1.5)] {
@@ -500,6 +532,11 @@ fn hostile_questions_are_refused() {
     ] {
         served.post(FIND, &body).problem(status, code);
     }
+    let json = [("content-type", "application/json")];
+    let empty = served
+        .ask("POST", FIND, &json, "")
+        .problem(400, "invalid_json");
+    assert_eq!(empty["detail"], "there is no body: expected JSON");
     // No regular expression takes longer for a shape that would be catastrophic elsewhere.
     let long = "a".repeat(50_000);
     served.put(
