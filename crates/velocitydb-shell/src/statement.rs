@@ -2,7 +2,7 @@
 //!
 //! A statement is a line, or several while a JSON argument is open. JSON is not read here, only
 //! its end is found: who reads it says what is wrong and where, and [`Complaint`] shows that
-//! place under the input. Statements that end in `;` are left to SQL.
+//! place under the input. Only numbers are read, those of a place too. Statements that end in `;` are left to SQL.
 //! [`COMMANDS`] is the one list of commands: help and completion come from it.
 //! Tests: below; tests/it/testscripts.
 

@@ -62,8 +62,8 @@ pub enum Wanted<'t> {
     Place {
         /// Where the points are.
         path: &'t str,
-        /// The place.
-        point: Json<'t>,
+        /// The place: longitude and latitude in degrees.
+        point: [f64; 2],
         /// Not farther than this, in metres.
         within_m: Option<f64>,
     },
@@ -72,12 +72,7 @@ pub enum Wanted<'t> {
 impl<'t> Ranked<'t> {
     /// Its JSON, in the order in which targets write it.
     pub fn arguments(&self) -> Vec<Json<'t>> {
-        let point = match self.wanted {
-            Wanted::Text { .. } => None,
-            Wanted::Place { point, .. } => Some(point),
-        };
-        let all = [self.filter, self.project, point];
-        all.into_iter().flatten().collect()
+        [self.filter, self.project].into_iter().flatten().collect()
     }
 }
 
@@ -130,9 +125,11 @@ impl<'t> Words<'t> {
 
     pub(super) fn near(&mut self) -> Result<Statement<'t>, Complaint> {
         let (name, path) = (self.collection()?, self.word("the path of points")?);
+        let point = self.json("a place [lon,lat]")?;
+        let wrong = |_| self.wrong("expected a place [lon,lat]".to_owned(), point.start);
         let wanted = Wanted::Place {
             path,
-            point: self.json("a place [lon,lat]")?,
+            point: serde_json::from_str(point.text).map_err(wrong)?,
             within_m: None,
         };
         self.ranked(name, wanted)
@@ -317,10 +314,7 @@ mod tests {
         let ranked = Ranked {
             wanted: Wanted::Place {
                 path: "at",
-                point: Json {
-                    text: "[1,2]",
-                    start: 10,
-                },
+                point: [1.0, 2.0],
                 within_m: Some(5.5),
             },
             filter: None,
@@ -359,6 +353,7 @@ mod tests {
                 "nothing is expected here, found `within`",
             ),
             ("near t at", "a place [lon,lat] is missing"),
+            ("near t at [1]", "expected a place [lon,lat]"),
             (
                 "near t at [1,2] within -1",
                 "expected a number of metres, 0 or more",

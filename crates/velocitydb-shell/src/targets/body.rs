@@ -77,6 +77,12 @@ impl Body {
         body.with("}")
     }
 
+    /// The stages of a pipeline.
+    pub(super) fn pipeline(stages: &str) -> Body {
+        let body = Body::default().member("pipeline").argument(stages);
+        body.with("}")
+    }
+
     /// A search, or a question for what is near.
     pub(super) fn ranked(ranked: &Ranked<'_>) -> Body {
         let mut body = Body::default();
@@ -101,10 +107,12 @@ impl Body {
                 point,
                 within_m,
             } => {
-                body = body.member("point").argument(point.text);
+                let number = |number: f64| serde_json::Value::from(number).to_string();
+                let [lon, lat] = point.map(number);
+                body = body.member("point").with(&format!("[{lon},{lat}]"));
                 body = body.member("path").with(&quoted(path));
                 if let Some(metres) = within_m {
-                    body = body.member("within_m").with(&metres.to_string());
+                    body = body.member("within_m").with(&number(metres));
                 }
             }
         }

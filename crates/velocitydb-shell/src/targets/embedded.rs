@@ -135,6 +135,15 @@ fn asked(question: &Question<'_>) -> Result<(Find, usize), TargetError> {
     Ok((find.page(after), limit))
 }
 
+/// Shows of a document what a question wants.
+fn wanted_of(find: &Find) -> impl Fn(&Document) -> Value {
+    let projector = find.projector();
+    move |document| match find.projection {
+        Projection::All => shown(document),
+        _ => Value::Map(projector.row(document)),
+    }
+}
+
 fn wrong_query(error: &QueryError, body: &Body) -> TargetError {
     let (what, place) = (error.to_string(), error.place());
     match place {
@@ -303,13 +312,8 @@ impl Target for Embedded {
         found.truncate(limit);
         let last = found.last().filter(|_| more);
         let next = last.map(|last| find.cursor_at(last).to_string());
-        let projector = find.projector();
-        let show = |document: &Document| match find.projection {
-            Projection::All => shown(document),
-            _ => Value::Map(projector.row(document)),
-        };
         Ok(Page {
-            documents: found.iter().map(show).collect(),
+            documents: found.iter().map(wanted_of(&find)).collect(),
             next,
         })
     }
@@ -341,14 +345,11 @@ impl Target for Embedded {
                 point,
                 within_m,
             } => {
-                let invalid = |what: String| TargetError::new("invalid_query", what);
-                let path = path
-                    .parse()
-                    .map_err(|error| invalid(format!("path: {path:?} is no path: {error}")))?;
-                let point = serde_json::from_str(point.text).map_err(|_| {
-                    invalid(format!("expected a place [lon,lat], found {}", point.text))
-                });
-                let [lon, lat] = point?;
+                let path = path.parse().map_err(|error| {
+                    let what = format!("path: {path:?} is no path: {error}");
+                    TargetError::new("invalid_query", what)
+                })?;
+                let [lon, lat] = point;
                 let point = Point::new(lon, lat).map_err(|error| {
                     TargetError::new("invalid_point", format!("point: {error}"))
                 })?;
@@ -359,19 +360,13 @@ impl Target for Embedded {
                 ("_distance_m", view.near(&near)?)
             }
         };
-        let projector = find.projector();
+        let wanted_of = wanted_of(&find);
         let show = |(number, document): (f64, Document)| {
-            let shown = match find.projection {
-                Projection::All => shown(&document),
-                _ => Value::Map(projector.row(&document)),
-            };
-            match shown {
-                Value::Map(mut map) => {
-                    map.insert(about.to_owned(), number.into());
-                    Value::Map(map)
-                }
-                other => other,
+            let mut shown = wanted_of(&document);
+            if let Value::Map(map) = &mut shown {
+                map.insert(about.to_owned(), number.into());
             }
+            shown
         };
         Ok(found.into_iter().map(show).collect())
     }

@@ -327,30 +327,30 @@ impl Target for Http {
             Wanted::Place { .. } => ("near", "distance_m"),
         };
         let path = format!("{}/{route}", collection_path(collection));
-        let body = Body::ranked(ranked);
-        let found = self.field(Method::POST, &path, Some(&body), "found")?;
-        let Value::Array(found) = found else {
-            return Err(strange("found"));
-        };
-        let one = |one| {
-            let Value::Map(mut one) = one else {
-                return Err(strange("found"));
+        // A page may end before the limit; lines have all of it.
+        let lines = [("accept", "application/x-ndjson")];
+        let found = self.ask_with(Method::POST, &path, Some(&Body::ranked(ranked)), &lines)?;
+        let one = |line: &str| {
+            let Ok(Value::Map(mut one)) = Value::from_json(line) else {
+                return Err(strange("a line"));
             };
             match (one.remove("document"), one.remove(about)) {
                 (Some(Value::Map(mut document)), Some(number)) => {
                     document.insert(format!("_{about}"), number);
                     Ok(Value::Map(document))
                 }
-                _ => Err(strange("found")),
+                _ => Err(strange("a line")),
             }
         };
-        found.into_iter().map(one).collect()
+        found.lines().map(one).collect()
     }
 
     fn aggregate(&mut self, collection: &str, stages: &str) -> Result<Vec<Value>, TargetError> {
         let path = format!("{}/aggregate", collection_path(collection));
-        let body = Body::of(stages);
-        match self.field(Method::POST, &path, Some(&body), "rows")? {
+        let body = Body::pipeline(stages);
+        // What `$out` and `$merge` write takes as long as it takes.
+        let server = self.patient();
+        match server.field(Method::POST, &path, Some(&body), "rows")? {
             Value::Array(rows) => Ok(rows),
             _ => Err(strange("rows")),
         }

@@ -1,5 +1,6 @@
 //! Scripts from standard input.
 
+use velocitydb_server::ServerConfig;
 use velocitydb_shell::{Ended, OnError, run_script};
 
 use crate::support::{Served, embedded, said, session};
@@ -89,4 +90,25 @@ fn another_server_is_told_from_ours() {
     let answer = said(&mut session, "count t");
     assert!(answer.contains("is it another server?"), "{answer}");
     other.join().unwrap();
+}
+
+/// A page of a server ends at so many bytes; what a search or a place finds is there whole.
+#[test]
+fn what_is_found_is_no_page() {
+    let mut config = ServerConfig::default();
+    config.page_bytes_max = 4 << 10;
+    let served = Served::with(config);
+    for mut session in [embedded(), session(served.target())] {
+        said(&mut session, "create texts");
+        let index =
+            r#"{"name": "words", "kind": "full_text", "fields": ["text"], "language": "english"}"#;
+        said(&mut session, &format!("create index texts {index}"));
+        for id in 0..9 {
+            let long = "x".repeat(1_000);
+            let document = format!(r#"{{"text": "a fox", "long": "{long}"}}"#);
+            said(&mut session, &format!("put texts {id} {document}"));
+        }
+        let answer = said(&mut session, "search texts fox");
+        assert!(answer.ends_with("\n9 documents\n"), "{answer}");
+    }
 }

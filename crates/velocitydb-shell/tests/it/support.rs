@@ -17,12 +17,15 @@ pub struct Served {
 
 impl Served {
     pub fn start() -> Served {
+        Served::with(ServerConfig::default())
+    }
+
+    pub fn with(mut config: ServerConfig) -> Served {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .unwrap();
-        let mut config = ServerConfig::default();
         config.http = SocketAddr::from(([127, 0, 0, 1], 0));
         let database = Database::in_memory().unwrap();
         let server = runtime.block_on(Server::start(config, database)).unwrap();
