@@ -44,6 +44,28 @@ impl Default for Options {
     }
 }
 
+impl Options {
+    /// Says what is measured, how often and where; `load` follows the number of rounds.
+    pub(crate) fn announce(&self, load: &str, print: &mut impl FnMut(&str)) {
+        if cfg!(debug_assertions) {
+            print("This is a debug build: its figures mean nothing. Use a release build.");
+        }
+        print(&format!(
+            "{}; {} documents, {} rounds{load}; ours against theirs, round by round.",
+            machine(),
+            self.documents,
+            self.rounds
+        ));
+    }
+
+    /// The groups that were asked for.
+    pub(crate) fn chosen<'g, F>(&self, groups: &'g [(&'g str, F)]) -> impl Iterator<Item = &'g F> {
+        let wanted = |name: &str| self.only.as_ref().is_none_or(|only| name.contains(&**only));
+        let chosen = groups.iter().filter(move |(name, _)| wanted(name));
+        chosen.map(|(_, figures)| figures)
+    }
+}
+
 pub(crate) type Map = hashbrown::HashMap<[u8; 16], Arc<[u8]>>;
 
 type Figures = fn(&Options, &Data) -> Result<Vec<Row>, BenchError>;
@@ -68,26 +90,12 @@ pub const GROUPS: &[(&str, Figures)] = &[
 
 /// Runs the groups that were asked for and hands each line of the report to `print`.
 pub fn run(options: &Options, mut print: impl FnMut(&str)) -> Result<(), BenchError> {
-    if cfg!(debug_assertions) {
-        print("This is a debug build: its figures mean nothing. Use a release build.");
-    }
-    print(&format!(
-        "{}; {} documents, {} rounds; ours against theirs, round by round.",
-        machine(),
-        options.documents,
-        options.rounds
-    ));
+    options.announce("", &mut print);
     let data = Data::new(options.documents, 1);
     print(HEAD);
-    for (name, figures) in GROUPS {
-        if options
-            .only
-            .as_ref()
-            .is_none_or(|only| name.contains(only.as_str()))
-        {
-            for row in figures(options, &data)? {
-                print(&row.to_string());
-            }
+    for figures in options.chosen(GROUPS) {
+        for row in figures(options, &data)? {
+            print(&row.to_string());
         }
     }
     Ok(())

@@ -21,7 +21,7 @@ use self::sides::Process;
 use crate::BenchError;
 use crate::data::Data;
 use crate::embedded::{Options, with_collection};
-use crate::measure::{Better, HEAD, Row, alternate, machine, short};
+use crate::measure::{Better, HEAD, Row, alternate, short};
 
 /// What the figures are measured on.
 pub struct Subject {
@@ -56,27 +56,15 @@ pub const GROUPS: &[(&str, Figures)] = &[("get", get), ("insert", insert)];
 /// Runs the groups that were asked for and hands each line of the report to `print`.
 pub fn run(subject: &Subject, mut print: impl FnMut(&str)) -> Result<(), BenchError> {
     wrk::find()?;
-    if cfg!(debug_assertions) {
-        print("This is a debug build: its figures mean nothing. Use a release build.");
-    }
-    let options = &subject.options;
-    print(&format!(
-        "{}; {} documents, {} rounds of {} s by {}; ours against theirs, round by round.",
-        machine(),
-        options.documents,
-        options.rounds,
+    let load = format!(
+        " of {} s by {}",
         subject.round.as_secs(),
-        wrk::LOAD.join(" "),
-    ));
+        wrk::LOAD.join(" ")
+    );
+    subject.options.announce(&load, &mut print);
     let sides = Sides::start(subject)?;
     print(HEAD);
-    let wanted = |name: &str| {
-        options
-            .only
-            .as_ref()
-            .is_none_or(|only| name.contains(&**only))
-    };
-    for (_, figures) in GROUPS.iter().filter(|(name, _)| wanted(name)) {
+    for figures in subject.options.chosen(GROUPS) {
         print(&figures(&sides)?.to_string());
     }
     Ok(())

@@ -18,7 +18,7 @@ use velocitydb::{Collection, Document};
 
 use crate::BenchError;
 use crate::embedded::Options;
-use crate::measure::{HEAD, Row, machine};
+use crate::measure::{HEAD, Row};
 
 /// What the figures are measured on.
 pub struct Subject {
@@ -45,24 +45,9 @@ pub const GROUPS: &[(&str, Figures)] = &[
 
 /// Runs the groups that were asked for and hands each line of the report to `print`.
 pub fn run(subject: &Subject, mut print: impl FnMut(&str)) -> Result<(), BenchError> {
-    if cfg!(debug_assertions) {
-        print("This is a debug build: its figures mean nothing. Use a release build.");
-    }
-    let options = &subject.options;
-    print(&format!(
-        "{}; {} documents, {} rounds; ours against theirs, round by round.",
-        machine(),
-        options.documents,
-        options.rounds
-    ));
+    subject.options.announce("", &mut print);
     print(HEAD);
-    let wanted = |name: &str| {
-        options
-            .only
-            .as_ref()
-            .is_none_or(|only| name.contains(&**only))
-    };
-    for (_, figures) in GROUPS.iter().filter(|(name, _)| wanted(name)) {
+    for figures in subject.options.chosen(GROUPS) {
         for row in figures(subject)? {
             print(&row.to_string());
         }
