@@ -1,6 +1,7 @@
 //! `…/aggregate`, `…/distinct` and `…/explain`: rows and values made of documents, and how
 //! documents are found. Tests: tests/it/queries.rs.
 
+use std::mem;
 use std::time::Duration;
 
 use axum::response::Response;
@@ -140,6 +141,14 @@ fn read_stages(mut question: Json, bounds: &Bounds) -> Result<(Pipeline, Duratio
     Ok((read_pipeline(&stages, bounds)?, timeout))
 }
 
+/// What became of a pipeline when its end was known.
+enum Begun {
+    /// It only reads: the index that its rows show, and the answer.
+    Read(u64, Vec<u8>),
+    /// It ends with `$out` or `$merge`, and nothing is done yet.
+    Writes(CollectionView, Pipeline),
+}
+
 async fn aggregate(
     ask: Ask,
     Params(name): Params<String>,
@@ -148,26 +157,27 @@ async fn aggregate(
     ask.no_preconditions()?;
     let (bounds, slot, reads_only) = (Bounds::of(&ask), ask.slot.clone(), ask.reads_only());
     let collection = ask.collection(&name)?;
-    let answered = ask.blocking(move || {
+    let begun = ask.blocking(move || {
         let (pipeline, timeout) = read_stages(query::read_body(&text, &slot)?, &bounds)?;
         let view = collection.view()?;
         let pipeline = view.typed_pipeline(pipeline);
         let view = bounds.bound(view, timeout);
         if pipeline.out().is_some() {
-            return Ok(Err((view, pipeline)));
+            return Ok(Begun::Writes(view, pipeline));
         }
         reads_only?;
         let rows = view.aggregate(&pipeline)?.into_iter().map(json::row);
         let body = list_of("rows", rows, view.index(), &slot)?;
-        Ok(Ok((view.index(), body)))
+        Ok(Begun::Read(view.index(), body))
     });
-    let (index, body) = match answered.await? {
-        Ok(rows) => rows,
-        Err((view, pipeline)) => return out(ask, name, view, pipeline).await,
-    };
-    let mut response = json::response(StatusCode::OK, body);
-    ask.asked.answer_read(&mut response, index);
-    Ok(response)
+    match begun.await? {
+        Begun::Writes(view, pipeline) => out(ask, name, view, pipeline).await,
+        Begun::Read(index, body) => {
+            let mut response = json::response(StatusCode::OK, body);
+            ask.asked.answer_read(&mut response, index);
+            Ok(response)
+        }
+    }
 }
 
 /// A pipeline that ends with `$out` or `$merge`. Reading has the time of a query; the writes take as long as
@@ -192,9 +202,9 @@ async fn out(
     let collection = ask.app.database.collection(&name)?;
     let (collection, slot) = (collection.with(ask.asked.call()), ask.slot.clone());
     ask.long(move || {
-        let answer = collection.aggregate_out(view, &pipeline)?;
-        let answer = answer.map(|rows| rows.into_iter().map(json::row));
-        let body = list_of("rows", answer.value.clone(), answer.index, &slot)?;
+        let mut answer = collection.aggregate_out(view, &pipeline)?;
+        let rows = mem::take(&mut answer.value).into_iter().map(json::row);
+        let body = list_of("rows", rows, answer.index, &slot)?;
         let mut response = json::response(StatusCode::OK, body);
         answer_write(&mut response, &answer);
         Ok(response)
