@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use velocitydb::query::{Find, Json};
 use velocitydb::text::{Fragment, HighlightOptions, Require, TextQuery};
-use velocitydb::{CollectionView, Found, IndexDefinition, IndexKind, IndexStats, Path, Search};
+use velocitydb::{
+    CollectionView, ErrorClass, Found, IndexDefinition, IndexKind, IndexStats, Path, Search,
+};
 
 use super::describe::{Query, Route, get, post};
 use super::problem::Problem;
@@ -105,8 +107,13 @@ impl Question for Asked {
             Some(Json::String(any)) if any == "any" => Require::Any,
             Some(_) => return Err(invalid("require: all or any")),
         };
-        TextQuery::parse(&text, require)
-            .map_err(|error| Problem::new("invalid_search", error.to_string()))?;
+        TextQuery::parse(&text, require).map_err(|error| {
+            let code = match error.class() {
+                ErrorClass::Limit => "query_limit",
+                _ => "invalid_search",
+            };
+            Problem::new(code, error.to_string())
+        })?;
         let highlight = question.take("highlight");
         Ok(Asked {
             text,

@@ -165,6 +165,10 @@ fn what_is_wrong_with_a_search_has_a_code() {
     for text in ["", "-fox", "%22fox", "fox+OR", "*"] {
         search(&format!("text={text}")).problem(400, "invalid_search");
     }
+    // As in a filter by `$text`.
+    for long in ["fox+".repeat(65), "x".repeat(5_000)] {
+        search(&format!("text={long}")).problem(422, "query_limit");
+    }
     for bad in [
         "",
         "text=fox&require=some",
