@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use velocitydb::{Database, Definition, Error, FieldType};
+use velocitydb::{Database, Definition, Error, FieldType, PrimaryKey};
 use velocitydb_import::{
     BadRows, Ids, LoadError, LoadOptions, Loader, Met, OnBadRow, Opened, Options as ReaderOptions,
     Present, Progress, Reader, Widening, with_id_type,
@@ -230,7 +230,8 @@ pub fn is_database(dir: &Path) -> bool {
 /// field.
 fn definition(name: &str, arguments: &Arguments) -> Result<Definition, Failure> {
     let mut definition = Definition::new(name);
-    definition.primary_key = arguments.id.clone().filter(|id| id != "_id");
+    let id = arguments.id.clone().filter(|id| id != "_id");
+    definition.primary_key = id.map(PrimaryKey::from);
     definition
         .check()
         .map_err(|refusal| Failure::Usage(refusal.to_string()))?;
@@ -294,17 +295,19 @@ fn loader(
                 "the primary key of the collection {name} is `{field}`: leave out --id {id}"
             )));
         }
-        (Some(field), _) | (None, Some(field)) => Ids::Field(field.clone()),
+        (Some(field), _) | (None, Some(field)) => Ids::Fields(field.clone()),
         (None, None) => Ids::ExportedOrNew,
     };
-    if let Ids::Field(field) = &ids {
-        check_columns(reader, field, arguments)?;
+    if let Ids::Fields(fields) = &ids {
+        for field in fields.fields() {
+            check_columns(reader, field, arguments)?;
+        }
     }
     let options = arguments.load_options(name, ids);
     if let (Some(db), Some(_)) = (opened, &present) {
         return Ok(Loader::new(db, options));
     }
-    if let Some(id) = id {
+    if let Some(id) = id.as_ref().and_then(PrimaryKey::only) {
         // It is declared with its type, to which later rows are held.
         reader.keep_type(id);
     }

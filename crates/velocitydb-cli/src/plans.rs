@@ -166,7 +166,7 @@ fn load(db: &Database, table: &sample::Table) {
         None => (Definition::new(table.name), Ids::RowNumber),
         Some(id) => (
             Definition::new(table.name).primary_key(id),
-            Ids::Field(id.to_owned()),
+            Ids::Fields(id.into()),
         ),
     };
     db.create_collection(definition).unwrap();

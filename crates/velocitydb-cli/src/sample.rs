@@ -10,7 +10,7 @@ use std::io::Cursor;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use velocitydb::{Database, Definition};
+use velocitydb::{Database, Definition, PrimaryKey};
 use velocitydb_import::{Format, Ids, LoadError, LoadOptions, Loader, OnBadRow, Options, Reader};
 
 use crate::failure::Failure;
@@ -101,7 +101,7 @@ impl Table {
             .any(|definition| definition.name == self.name)
         {
             let mut definition = Definition::new(self.name);
-            definition.primary_key = self.id.map(str::to_owned);
+            definition.primary_key = self.id.map(PrimaryKey::from);
             db.create_collection(definition)?;
         }
         let collection = db.collection(self.name)?;
@@ -111,7 +111,7 @@ impl Table {
         }
         let ids = self
             .id
-            .map_or(Ids::RowNumber, |field| Ids::Field(field.to_owned()));
+            .map_or(Ids::RowNumber, |field| Ids::Fields(field.into()));
         let mut loader = Loader::new(
             db,
             LoadOptions {
@@ -201,7 +201,7 @@ mod tests {
             let options = LoadOptions {
                 on_bad_row: OnBadRow::Stop,
                 batch_rows: 10,
-                ..LoadOptions::new("airports", Ids::Field("faa".into()))
+                ..LoadOptions::new("airports", Ids::Fields("faa".into()))
             };
             let mut loader = Loader::new(&db, options);
             for row in airports.reader().unwrap().take(there as usize) {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use velocitydb_types::{Fields, Key, Migration, RawMap, Timestamp};
 
-use crate::catalog::{Alteration, Collection};
+use crate::catalog::{Alteration, Collection, PrimaryKey};
 use crate::command::Refusal;
 use crate::memory::Memory;
 use crate::stage::{duplicate, index_key, misfit};
@@ -172,14 +172,16 @@ impl<'a> Builder<'a> {
             id: version.id().to_string(),
             error: Box::new(error),
         })?;
-        if let (Some(fields), Some(name)) = (&fields, &self.old.definition.primary_key) {
-            let value = fields.as_raw().get(name).map(|value| value.to_value());
-            let value = value.unwrap_or_default();
-            let key = Key::from_value(&value).ok();
-            if key.is_none_or(|key| key.as_bytes() != version.key_bytes()) {
+        let key_fields = self.old.definition.primary_key.iter();
+        for name in key_fields.flat_map(PrimaryKey::fields) {
+            let Some(fields) = &fields else { break };
+            let value = |fields: RawMap<'_>| fields.get(name).map(|value| value.to_value());
+            let before = value(version.fields()).unwrap_or_default();
+            let value = value(fields.as_raw()).unwrap_or_default();
+            if Key::from_value(&value) != Key::from_value(&before) {
                 return Err(Refusal::AlteredKey {
                     id: version.id().to_string(),
-                    field: name.clone(),
+                    field: name.to_string(),
                     value: format!("{} {}", value.type_name(), value.to_json()),
                 });
             }

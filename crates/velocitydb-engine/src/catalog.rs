@@ -21,9 +21,11 @@ use velocitydb_types::{
 
 mod expiry;
 mod index;
+mod primary_key;
 
 pub use expiry::TimeToLive;
 pub use index::{Direction, INDEX_FIELDS_MAX, IndexDefinition, IndexField, IndexKind, PARTITION};
+pub use primary_key::{PRIMARY_KEY_FIELDS_MAX, PrimaryKey};
 
 use crate::command::{ReferenceError, Refusal};
 use crate::stage::index_key;
@@ -40,6 +42,8 @@ pub const COLLECTIONS: CollectionId = CollectionId(0);
 pub const RETRIES: CollectionId = CollectionId(1);
 /// The collection of the schemas that were loaded, by name.
 pub const SCHEMAS: CollectionId = CollectionId(2);
+/// The collection of the sequences, by name.
+pub const SEQUENCES: CollectionId = CollectionId(3);
 /// Collections that users create are numbered from here.
 pub(crate) const FIRST_USER_COLLECTION: CollectionId = CollectionId(16);
 
@@ -80,9 +84,9 @@ pub struct Definition {
     /// Whether it survives a restart.
     #[serde(default)]
     pub persistence: Persistence,
-    /// The field that is the id; `None`: ids stand beside the fields.
+    /// The fields that are the id; `None`: ids stand beside the fields.
     #[serde(default)]
-    pub primary_key: Option<String>,
+    pub primary_key: Option<PrimaryKey>,
     /// The fields.
     #[serde(default)]
     pub schema: Schema,
@@ -154,7 +158,8 @@ impl Alteration {
         }
         let moved =
             |name: &str| self.rename.contains_key(name) || self.drop.iter().any(|d| d == name);
-        if let Some(name) = present.primary_key.as_deref().filter(|name| moved(name)) {
+        let mut key_fields = present.primary_key.iter().flat_map(PrimaryKey::fields);
+        if let Some(name) = key_fields.find(|name| moved(name)) {
             return Err(Refusal::BadDefinition(format!(
                 "the primary key field {name:?} cannot be renamed or dropped"
             )));
@@ -277,11 +282,11 @@ impl Definition {
         Definition { schema, ..self }
     }
 
-    /// The same with ids taken from a field.
+    /// The same with ids taken from a field, or from several.
     #[must_use]
-    pub fn primary_key(self, field: impl Into<String>) -> Definition {
+    pub fn primary_key(self, fields: impl Into<PrimaryKey>) -> Definition {
         Definition {
-            primary_key: Some(field.into()),
+            primary_key: Some(fields.into()),
             ..self
         }
     }
@@ -298,20 +303,8 @@ impl Definition {
     /// Whether everything in it is sound.
     pub fn check(&self) -> Result<(), Refusal> {
         check_name("collection", &self.name)?;
-        if let Some(field) = self.primary_key.as_deref()
-            && (field.is_empty() || field.starts_with('_'))
-        {
-            return Err(Refusal::BadDefinition(format!(
-                "the primary key {field:?} can be no field: names that begin with '_' are \
-                 metadata. Without a primary key a document's id is its \"_id\""
-            )));
-        }
-        let key = self.primary_key.as_deref();
-        let key = key.and_then(|key| self.schema.field(key)?.references.as_ref());
-        if key.is_some_and(|key| key.on_delete == OnDelete::SetNull) {
-            return Err(Refusal::BadDefinition(
-                "the primary key cannot refer with on_delete set_null: an id is never null".into(),
-            ));
+        if let Some(primary_key) = &self.primary_key {
+            primary_key.check(&self.schema)?;
         }
         for (at, index) in self.indexes.iter().enumerate() {
             index.check()?;
@@ -373,23 +366,17 @@ impl Definition {
         self
     }
 
-    /// The declared type of the id.
+    /// The declared type of the id, where that is one field.
     fn id_type(&self) -> Option<FieldType> {
-        let field = self.schema.field(self.primary_key.as_deref()?)?;
+        let field = self.schema.field(self.primary_key.as_ref()?.only()?)?;
         Some(field.kind).filter(|kind| *kind != FieldType::Json)
     }
 
-    /// The id that a document's fields name, when the primary key is a field.
-    pub(crate) fn key_in(&self, fields: RawMap<'_>) -> Result<Option<Key>, Refusal> {
-        let Some(name) = &self.primary_key else {
-            return Ok(None);
-        };
-        let value = fields
-            .get(name)
-            .map_or(Value::Null, |value| value.to_value());
-        Key::from_value(&value).map(Some).map_err(|error| {
-            Refusal::BadDefinition(format!("the primary key field {name:?}: {error}"))
-        })
+    /// The id that a document's fields name, when there is a primary key; or what is wrong.
+    pub fn key_in(&self, fields: RawMap<'_>) -> Result<Option<Key>, String> {
+        let value = |name: &str| fields.get(name).map(|value| value.to_value());
+        let key = |key: &PrimaryKey| key.key(|name| value(name).unwrap_or_default());
+        self.primary_key.as_ref().map(key).transpose()
     }
 
     /// As the document that the catalog keeps.
@@ -586,6 +573,16 @@ impl Catalog {
             if parent.expires() {
                 return bad(format!(
                     "the field {field:?} refers to {collection:?}, whose documents expire"
+                ));
+            }
+            if let Some(key) = parent
+                .primary_key
+                .as_ref()
+                .filter(|key| key.only().is_none())
+            {
+                return bad(format!(
+                    "the field {field:?} refers to {collection:?}, whose primary key has several \
+                     fields ({key}): a field can refer to a key of one field only"
                 ));
             }
             match parent.id_type() {

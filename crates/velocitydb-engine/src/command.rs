@@ -209,6 +209,8 @@ pub enum Refusal {
     /// Another document has the value of a unique field.
     #[error("unique index over {fields}: another document ({holder}) has this value")]
     Unique {
+        /// The name of the index.
+        index: String,
         /// The fields of the index.
         fields: String,
         /// The id of the document that has the value.

@@ -510,6 +510,7 @@ fn fields_of(unique: &FieldIndex) -> String {
 
 fn taken(unique: &FieldIndex, holder: &Document) -> Refusal {
     Refusal::Unique {
+        index: unique.definition().name.clone(),
         fields: fields_of(unique),
         holder: holder.id().to_string(),
     }
@@ -576,10 +577,11 @@ fn check_fields(collection: &Collection, key: &[u8], fields: &[u8]) -> Result<()
             max: DOCUMENT_BYTES_MAX,
         });
     }
-    if let Some(name) = &collection.definition.primary_key {
-        let named = collection.definition.key_in(RawMap::trusted(fields))?;
+    if let Some(primary_key) = &collection.definition.primary_key {
+        let named = collection.definition.key_in(RawMap::trusted(fields));
+        let named = named.map_err(Refusal::BadDefinition)?;
         if named.is_none_or(|named| named.as_bytes() != key) {
-            return Err(Refusal::PrimaryKeyChanged(name.clone()));
+            return Err(Refusal::PrimaryKeyChanged(primary_key.to_string()));
         }
     }
     Ok(())

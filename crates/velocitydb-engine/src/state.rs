@@ -25,7 +25,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::alter::Prepared;
 use crate::catalog::{
     COLLECTIONS, Catalog, Collection, CollectionId, Definition, FIRST_USER_COLLECTION, Persistence,
-    RETRIES, SCHEMAS,
+    RETRIES, SCHEMAS, SEQUENCES,
 };
 use crate::changes::{History, HistoryOptions};
 use crate::command::{Command, Effect, Entry, Expires, Outcome, Refusal, Results, Retry, Write};
@@ -151,6 +151,7 @@ impl State {
             (COLLECTIONS, "_collections"),
             (RETRIES, "_retries"),
             (SCHEMAS, "_schemas"),
+            (SEQUENCES, "_sequences"),
         ];
         for (id, name) in system {
             let table = Arc::new(Table::new(seed, Arc::clone(&memory)));

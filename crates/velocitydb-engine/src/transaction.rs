@@ -13,6 +13,8 @@
 //! Savepoints are positions in an undo list. Tests: golden scripts in the embedded library's
 //! `tests/it/testscripts`, and against a model in its `random`.
 
+mod checks;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -30,9 +32,15 @@ use crate::snapshot::Snapshot;
 use crate::stage::{changed_fields, check_condition};
 use crate::store::{Document, Link, Meta};
 
+pub use checks::Gone;
+
 /// What a transaction is protected from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Isolation {
+    /// Each statement reads the newest state ([`Transaction::refresh`]), and what is written is the
+    /// newest version, whichever the statement has read. Who writes holds locks meanwhile: without
+    /// them the commit may be a conflict, as under the others.
+    ReadCommitted,
     /// It reads one state, and no other has changed what it writes. Write skew is possible.
     #[default]
     Snapshot,
@@ -70,12 +78,16 @@ pub struct Transaction {
     snapshot: Snapshot,
     isolation: Isolation,
     began: Timestamp,
-    writes: HashMap<DocumentKey, Pending>,
+    /// By collection and encoded id.
+    writes: HashMap<CollectionId, HashMap<Box<[u8]>, Pending>>,
+    /// How many documents that is.
+    written: usize,
     /// Serializable only: what was read and at which index.
     reads: HashMap<DocumentKey, u64>,
     scans: HashMap<CollectionId, u64>,
     /// What each write replaced in `writes`, oldest first.
     undo: Vec<(DocumentKey, Option<Pending>)>,
+    claims: checks::Claims,
 }
 
 impl Transaction {
@@ -93,15 +105,50 @@ impl Transaction {
             isolation,
             began: now,
             writes: HashMap::new(),
+            written: 0,
             reads: HashMap::new(),
             scans: HashMap::new(),
             undo: Vec::new(),
+            claims: checks::Claims::new(),
         }
     }
 
     /// What it reads, without its own writes.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// Under [`Isolation::ReadCommitted`]: goes on with the visible state of now, until `deadline`.
+    pub fn refresh(&mut self, now: Timestamp, deadline: Timestamp) {
+        if self.isolation == Isolation::ReadCommitted {
+            self.snapshot = self.engine.snapshot(now, deadline);
+            self.began = now;
+        }
+    }
+
+    /// What the transaction makes of a document of the snapshot: `None` when it leaves it as it is,
+    /// `Some(None)` when it deletes it.
+    pub fn written(&self, collection: CollectionId, key: &[u8]) -> Option<Option<&Document>> {
+        let pending = self.writes.get(&collection)?.get(key)?;
+        Some(pending.document.as_ref())
+    }
+
+    /// The documents of a collection that the transaction has written, in the order of their ids.
+    pub fn own(&self, collection: CollectionId) -> Vec<Document> {
+        let own = self.writes.get(&collection).into_iter().flatten();
+        let mut own: Vec<_> = own
+            .filter_map(|(_, pending)| pending.document.clone())
+            .collect();
+        // The same order however the map is ordered.
+        own.sort_unstable_by(|a, b| a.key_bytes().cmp(b.key_bytes()));
+        own
+    }
+
+    /// Whether it has written to a collection.
+    pub fn writes_to(&self, collection: CollectionId) -> bool {
+        self.writes
+            .get(&collection)
+            .is_some_and(|writes| !writes.is_empty())
     }
 
     fn check(&self, collection: &Collection) -> Result<(), Error> {
@@ -112,7 +159,7 @@ impl Transaction {
                 refusal,
             });
         }
-        if self.writes.len() + self.reads.len() >= TRANSACTION_DOCUMENTS_MAX {
+        if self.written + self.reads.len() >= TRANSACTION_DOCUMENTS_MAX {
             return Err(Error::Invalid(format!(
                 "a transaction may touch {TRANSACTION_DOCUMENTS_MAX} documents: split it up"
             )));
@@ -123,15 +170,14 @@ impl Transaction {
     /// The document of this encoded id, own writes included.
     pub fn get(&mut self, collection: &Collection, key: &[u8]) -> Result<Option<Document>, Error> {
         self.check(collection)?;
-        let name: DocumentKey = (collection.id, key.into());
-        if let Some(pending) = self.writes.get(&name) {
-            return Ok(pending.document.clone());
+        if let Some(written) = self.written(collection.id, key) {
+            return Ok(written.cloned());
         }
-        self.read(collection, name)
+        self.read(collection, (collection.id, key.into()))
     }
 
-    /// What the snapshot has of a document that was not written; noted when it must still hold
-    /// at the commit.
+    /// What the snapshot has of a document that was not written; noted when it must still hold at
+    /// the commit.
     fn read(
         &mut self,
         collection: &Collection,
@@ -145,41 +191,65 @@ impl Transaction {
         Ok(found)
     }
 
+    /// The document that a write of this encoded id finds: own writes included, and under
+    /// [`Isolation::ReadCommitted`] the newest version, which may be newer than the snapshot.
+    pub fn newest(
+        &mut self,
+        collection: &Collection,
+        key: &[u8],
+    ) -> Result<Option<Document>, Error> {
+        if let Some(written) = self.written(collection.id, key) {
+            return Ok(written.cloned());
+        }
+        match self.isolation {
+            Isolation::ReadCommitted => Ok(self.engine.get(collection, key, || self.began)),
+            _ => self.read(collection, (collection.id, key.into())),
+        }
+    }
+
     /// Calls `visit` with every document of the collection, own writes included, until it
-    /// answers `false`. Under serializable isolation any later change of the collection by
-    /// another is then a conflict.
+    /// answers `false` ([`Transaction::note_scan`]).
     pub fn scan(
         &mut self,
         collection: &Collection,
         mut visit: impl FnMut(Document) -> bool,
     ) -> Result<(), Error> {
         self.check(collection)?;
-        if self.isolation == Isolation::Serializable {
-            let changed = self.snapshot.changed(collection).ok_or_else(conflict)?;
-            self.scans.insert(collection.id, changed);
-        }
+        self.note_scan(collection)?;
         let mut going = true;
         self.snapshot.scan(collection, 0, |document| {
-            // Borrowed keys would need an own map type; a scan is not where this matters.
-            let name = (collection.id, Box::from(document.key_bytes()));
-            if !self.writes.contains_key(&name) {
+            if self.written(collection.id, document.key_bytes()).is_none() {
                 going = visit(document);
             }
             going
         })?;
-        let own = self
-            .writes
-            .iter()
-            .filter(|((id, _), _)| *id == collection.id);
-        let own = own.filter_map(|(_, pending)| pending.document.clone());
-        let mut own: Vec<_> = own.collect();
-        // The same order however the map is ordered.
-        own.sort_unstable_by(|a, b| a.key_bytes().cmp(b.key_bytes()));
-        for document in own {
-            if !going {
-                break;
-            }
-            going = visit(document);
+        if going {
+            self.own(collection.id).into_iter().all(visit);
+        }
+        Ok(())
+    }
+
+    /// How many documents [`Transaction::scan`] would visit.
+    pub fn count(&mut self, collection: &Collection) -> Result<u64, Error> {
+        self.check(collection)?;
+        self.note_scan(collection)?;
+        let mut count = self.snapshot.count(collection)?;
+        for (key, pending) in self.writes.get(&collection.id).into_iter().flatten() {
+            let was = self.snapshot.get(collection, key)?.is_some();
+            count = count + u64::from(pending.document.is_some()) - u64::from(was);
+        }
+        Ok(count)
+    }
+
+    /// Notes that a collection is read by more than ids: under serializable isolation any later
+    /// change of it by another is then a conflict.
+    ///
+    /// # Errors
+    /// It was dropped since the transaction began.
+    pub fn note_scan(&mut self, collection: &Collection) -> Result<(), Error> {
+        if self.isolation == Isolation::Serializable {
+            let changed = self.snapshot.changed(collection).ok_or_else(conflict)?;
+            self.scans.insert(collection.id, changed);
         }
         Ok(())
     }
@@ -195,12 +265,13 @@ impl Transaction {
     ) -> Result<Outcome, Error> {
         self.check(collection)?;
         let name: DocumentKey = (collection.id, key.into());
-        let before = self.writes.get(&name).cloned();
+        let writes = self.writes.get(&name.0);
+        let before = writes.and_then(|writes| writes.get(key)).cloned();
         let mut pending = match &before {
             Some(pending) => pending.clone(),
             None => {
                 // A refusal below tells of it as well: it counts as read.
-                let document = self.read(collection, name.clone())?;
+                let document = self.newest(collection, key)?;
                 let meta = document.as_ref().map(Document::meta);
                 Pending {
                     base: meta.map_or(0, |meta| meta.index),
@@ -281,8 +352,18 @@ impl Transaction {
             pending.document = outcome.document.clone();
         }
         self.undo.push((name.clone(), before));
-        self.writes.insert(name, pending);
+        self.put(name, Some(pending));
         Ok(outcome)
+    }
+
+    fn put(&mut self, (collection, key): DocumentKey, pending: Option<Pending>) {
+        let writes = self.writes.entry(collection).or_default();
+        let before = writes.len();
+        match pending {
+            Some(pending) => writes.insert(key, pending),
+            None => writes.remove(&key),
+        };
+        self.written = self.written + writes.len() - before;
     }
 
     /// A position that [`Transaction::roll_back_to`] returns to.
@@ -297,11 +378,8 @@ impl Transaction {
                 "the savepoint was rolled back before".into(),
             ));
         }
-        for (name, before) in self.undo.drain(savepoint.0..).rev() {
-            match before {
-                Some(before) => self.writes.insert(name, before),
-                None => self.writes.remove(&name),
-            };
+        for (name, before) in self.undo.split_off(savepoint.0).into_iter().rev() {
+            self.put(name, before);
         }
         Ok(())
     }
@@ -314,7 +392,7 @@ impl Transaction {
         level: Option<Durability>,
         retry: Option<Retry<'_>>,
     ) -> Result<Written, Error> {
-        if self.writes.is_empty() {
+        if self.written == 0 {
             // It has read one state and changed nothing: it happened at its snapshot.
             return Ok(Written {
                 index: self.snapshot.index(),
@@ -324,18 +402,20 @@ impl Transaction {
                 repeated: false,
             });
         }
-        let mut operations = Vec::with_capacity(self.writes.len() + self.reads.len());
+        let mut operations = Vec::with_capacity(self.written + self.reads.len());
         for (id, index) in &self.scans {
             operations.push(condition(*id, &[], Condition::CollectionIndex(*index)));
         }
         let only_read = self
             .reads
             .iter()
-            .filter(|(name, _)| !self.writes.contains_key(*name));
+            .filter(|((id, key), _)| self.written(*id, key).is_none());
         for ((id, key), index) in only_read {
             operations.push(condition(*id, key, Condition::Index(*index)));
         }
-        for ((id, key), pending) in &self.writes {
+        let all = self.writes.iter();
+        let all = all.flat_map(|(id, writes)| writes.iter().map(move |(key, it)| (id, key, it)));
+        for (id, key, pending) in all {
             let mut expected = Condition::Index(pending.base);
             if pending.anew {
                 let change = Change::Delete;

@@ -21,7 +21,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use velocitydb::{
     Batch, Call, Collection, Database, Definition, Error, Expiry, Field, FieldType, Fields, Key,
-    Openness, Schema, Uuid, Value,
+    Openness, PrimaryKey, Schema, Uuid, Value,
 };
 use xxhash_rust::xxh3::Xxh3;
 
@@ -47,8 +47,8 @@ pub const BAD_ROWS_KEPT: usize = 100;
 /// Where the ids come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ids {
-    /// The value of this field.
-    Field(String),
+    /// The values of these fields.
+    Fields(PrimaryKey),
     /// The number of the row, from 1.
     RowNumber,
     /// The field `_id` of a listed document; without it a new UUID.
@@ -225,10 +225,14 @@ impl Loader {
             Target::Later(_) | Target::Failed => None,
         };
         let definition = present.as_ref().and_then(|found| found.definition().ok());
-        let declared_id = definition.and_then(|definition| match &options.ids {
-            Ids::Field(name) => definition.schema.field(name).map(|field| field.kind),
-            Ids::RowNumber | Ids::ExportedOrNew => None,
-        });
+        let kinds = |definition: Definition| match &options.ids {
+            Ids::Fields(names) => {
+                let kind = |name: &String| definition.schema.field(name).map(|field| field.kind);
+                names.fields().iter().map(kind).collect()
+            }
+            Ids::RowNumber | Ids::ExportedOrNew => Vec::new(),
+        };
+        let declared_id = definition.map_or_else(Vec::new, kinds);
         let resumed = present.filter(|_| options.resume.is_some());
         Loader {
             target,
@@ -526,7 +530,8 @@ pub fn with_id_type(
     mut definition: Definition,
     id_type: Option<FieldType>,
 ) -> Result<Definition, Error> {
-    if let (Some(id), Some(kind)) = (&definition.primary_key, id_type) {
+    let id = definition.primary_key.as_ref().and_then(PrimaryKey::only);
+    if let (Some(id), Some(kind)) = (id, id_type) {
         let fields = vec![Field::new(id, kind)];
         definition.schema = Schema::new(Openness::Open, fields)
             .map_err(|error| Error::Invalid(error.to_string()))?;

@@ -575,6 +575,11 @@ dropped: [carts]
                 "line 8, column 38: collections.customers.fields.name.required: invalid type: string \"maybe\", expected a boolean",
             ),
             (
+                "primary_key: email",
+                "primary_key: 7",
+                "line 5, column 18: collections.customers.primary_key: the name of a field, or a list of names",
+            ),
+            (
                 "openness: strict",
                 "openess: strict",
                 "line 10, column 5: collections.orders: there is no key `openess`; did you mean `openness`?",
@@ -613,6 +618,19 @@ dropped: [carts]
         }
         let broken = read_schema_file("name: [").unwrap_err();
         assert_eq!(broken.line, 1, "{broken}");
+    }
+
+    #[test]
+    fn a_primary_key_is_a_field_or_a_list_of_fields() {
+        let read = |key: &str| {
+            let text = SHOP.replacen("primary_key: email", key, 1);
+            let schema = read_schema_file(&text).unwrap();
+            let customers = schema.collections["customers"].definition.clone();
+            customers.primary_key
+        };
+        assert_eq!(read("primary_key: email"), Some("email".into()));
+        let several = Some(["email", "name"].into());
+        assert_eq!(read("primary_key: [email, name]"), several);
     }
 
     #[test]

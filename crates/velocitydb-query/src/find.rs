@@ -23,7 +23,7 @@ use crate::path::{IntoPath, Wrong};
 use crate::plan::Meter;
 use crate::projection::{Projection, Projector};
 use crate::row::{Kind, RowRef};
-use crate::sort::{Direction, Sorter, encode_sort_key, tie_direction};
+use crate::sort::{Direction, Nulls, Sorter, encode_sort_key, tie_direction};
 
 /// A question for documents.
 ///
@@ -41,6 +41,8 @@ pub struct Find {
     pub condition: Option<Expression>,
     /// By which fields they are sorted, the first one first. None: in the order of the scan.
     pub sort: Vec<(Path, Direction)>,
+    /// Where nulls stand in that order.
+    pub nulls: Nulls,
     /// Which parts of each document are wanted; see [`Find::projector`].
     pub projection: Projection,
     /// How many of the first are left out.
@@ -74,6 +76,12 @@ impl Find {
     /// Sorts by these fields, the first one first, in place of those named before.
     pub fn sort<P: IntoPath>(mut self, by: impl IntoIterator<Item = (P, Direction)>) -> Find {
         self.sort = sort_fields(by, &mut self.wrong);
+        self
+    }
+
+    /// Says where nulls stand among what is sorted.
+    pub fn nulls(mut self, nulls: Nulls) -> Find {
+        self.nulls = nulls;
         self
     }
 
@@ -262,8 +270,9 @@ impl Find {
             true => Kept::new(self.limits),
             false => Kept::new(allowed),
         };
-        let mut sorted = Sorter::new(&self.sort, wanted, kept).ties(self.tie_direction());
-        let mut run = Run::new(&self.sort[..arrival.sorted_by.min(self.sort.len())]);
+        let mut sorted = self.sorter(wanted, kept);
+        let sorted_by = arrival.sorted_by.min(self.sort.len());
+        let mut run = Run::new(&self.sort[..sorted_by], self.nulls);
         let (mut outcome, mut going) = (Ok(()), true);
         let filtered = self.filter != Filter::All;
         let timed = meter.timed;
@@ -334,8 +343,7 @@ impl Find {
 
     /// The place of a document in the answer, to go on behind it.
     pub fn cursor_at(&self, document: &Document) -> Cursor {
-        let mut sorter: Sorter<'_, ()> =
-            Sorter::new(&self.sort, None, Kept::new(self.limits)).ties(self.tie_direction());
+        let mut sorter: Sorter<'_, ()> = self.sorter(None, Kept::new(self.limits));
         let row = RowRef::document(document);
         let (place, fields) = sorter.place(row, document.key_bytes());
         Cursor {
@@ -345,9 +353,19 @@ impl Find {
         }
     }
 
+    fn sorter<T>(&self, wanted: Option<usize>, kept: Kept) -> Sorter<'_, T> {
+        Sorter::new(&self.sort, wanted, kept)
+            .ties(self.tie_direction())
+            .nulls(self.nulls)
+    }
+
     /// A number for the filter and the order.
     fn fingerprint(&self) -> u32 {
-        let text = format!("{:?} {:?} {:?}", self.filter, self.sort, self.condition);
+        let mut text = format!("{:?} {:?} {:?}", self.filter, self.sort, self.condition);
+        // Left out where it is as it always was: cursors stay good.
+        if self.nulls == Nulls::Greatest {
+            text += " nulls greatest";
+        }
         velocitydb_engine::command::fingerprint(&text) as u32
     }
 }
@@ -373,12 +391,17 @@ impl Arrival {
 /// Tells where a run of documents ends that are equal in the fields by which they come sorted.
 struct Run<'q> {
     by: &'q [(Path, Direction)],
+    nulls: Nulls,
     present: Option<Vec<u8>>,
 }
 
 impl<'q> Run<'q> {
-    fn new(by: &'q [(Path, Direction)]) -> Run<'q> {
-        Run { by, present: None }
+    fn new(by: &'q [(Path, Direction)], nulls: Nulls) -> Run<'q> {
+        Run {
+            by,
+            nulls,
+            present: None,
+        }
     }
 
     fn ends_before(&mut self, row: RowRef<'_>) -> bool {
@@ -386,7 +409,7 @@ impl<'q> Run<'q> {
             return false;
         }
         let mut next = Vec::new();
-        encode_sort_key(row, self.by, &mut next);
+        encode_sort_key(row, self.by, self.nulls, &mut next);
         let ends = self
             .present
             .as_ref()

@@ -6,6 +6,7 @@
 //! - [`Pipeline`] makes new rows of them, stage by stage: groups, sums, computed fields
 //!   ([`Expression`]), other collections ([`Collections`]);
 //! - `language` reads and writes all of these as JSON text (docs/reference/queries.md);
+//! - [`Zone`] says what clocks of a place show;
 //! - `row` reads one field of whatever a stage is given, `sort` orders, `limits` bounds.
 //!
 //! A query does not know where its documents come from: its caller scans, a query says of each
@@ -37,6 +38,7 @@ pub mod plan;
 mod projection;
 mod row;
 mod sort;
+mod zone;
 
 #[cfg(test)]
 mod proptests;
@@ -56,7 +58,7 @@ pub use filter::{
 };
 pub use find::{Cursor, Find, Hint};
 pub use language::{JSON_BYTES_MAX, JSON_DEPTH_MAX, Json};
-pub use limits::{Allowance, Kept, Limits};
+pub use limits::{Allowance, Kept, Limits, value_bytes};
 pub use memory::QueryMemory;
 pub use nearest::Near;
 pub use path::IntoPath;
@@ -68,4 +70,5 @@ pub use pipeline::{
 pub use plan::{Plan, plan};
 pub use projection::{Projection, Projector};
 pub use row::{Aggregated, Cell};
-pub use sort::Direction;
+pub use sort::{Direction, Nulls};
+pub use zone::Zone;

@@ -179,7 +179,7 @@ impl Kept {
 const ENTRY_BYTES: usize = size_of::<String>() + size_of::<Value>() + 16;
 
 /// Bytes of a value, itself included.
-pub(crate) fn value_bytes(value: &Value) -> usize {
+pub fn value_bytes(value: &Value) -> usize {
     size_of::<Value>() + heap_bytes(value)
 }
 

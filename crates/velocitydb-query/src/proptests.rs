@@ -11,14 +11,14 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use velocitydb_engine::Document;
-use velocitydb_types::{Fields, Path, Value};
+use velocitydb_types::{Fields, Interval, Path, Value};
 
 use crate::row::{Row, RowRef};
 use crate::testing::{documents_of, scan};
 use crate::{
     Accumulator, Bucket, Densify, DensifyBounds, DensifyStep, Direction, ELEMENT, Expression, Fill,
-    FillWith, Filter, Find, Frame, Function, Group, Limits, Pipeline, Projection, Share, Stage,
-    Unwind, VALUE_TYPES, ValueType, Window, WindowFunction,
+    FillWith, Filter, Find, Frame, Function, Group, Limits, Nulls, Pipeline, Projection, Share,
+    Stage, Unwind, VALUE_TYPES, ValueType, Window, WindowFunction,
 };
 
 /// Values of several types, few enough to be equal often.
@@ -31,6 +31,9 @@ fn value() -> impl Strategy<Value = Value> {
         select(vec!["1", "0.5", "-2e3"]).prop_map(|text| Value::Decimal(text.parse().unwrap())),
         select(vec!["", "a", "ab", "a\0", "b"]).prop_map(Value::from),
         Just(Value::Int(i64::MAX)),
+        // The first two are equal.
+        select(vec![(1, 0), (0, 30), (0, 1)])
+            .prop_map(|(months, days)| Interval::new(months, days, 0).into()),
     ];
     scalar.prop_recursive(2, 8, 3, |inner| {
         prop_oneof![
@@ -120,6 +123,10 @@ fn element_condition() -> impl Strategy<Value = Filter> {
 fn sort() -> impl Strategy<Value = Vec<(Path, Direction)>> {
     let direction = select(vec![Direction::Ascending, Direction::Descending]);
     vec((path(), direction), 0..3)
+}
+
+fn nulls() -> impl Strategy<Value = Nulls> {
+    select(vec![Nulls::Smallest, Nulls::Greatest])
 }
 
 /// What queries in JSON are made of.
@@ -404,9 +411,13 @@ fn decoded(document: &Document) -> Value {
 }
 
 /// The order of two documents by sort fields, then by id.
-fn plain_order(sort: &[(Path, Direction)], a: &Document, b: &Document) -> Ordering {
-    let get = |document, path: &Path| path.get(&decoded(document)).cloned().unwrap_or_default();
-    let by_fields = sort.iter().map(|(path, direction)| {
+fn plain_order(find: &Find, a: &Document, b: &Document) -> Ordering {
+    let greatest = find.nulls == Nulls::Greatest;
+    let get = |document, path: &Path| {
+        let value = path.get(&decoded(document)).cloned().unwrap_or_default();
+        (greatest && value.is_null(), value)
+    };
+    let by_fields = find.sort.iter().map(|(path, direction)| {
         let order = get(a, path).cmp(&get(b, path));
         if *direction == Direction::Ascending {
             order
@@ -416,7 +427,7 @@ fn plain_order(sort: &[(Path, Direction)], a: &Document, b: &Document) -> Orderi
     });
     by_fields
         .fold(Ordering::Equal, Ordering::then)
-        .then_with(|| match sort.last() {
+        .then_with(|| match find.sort.last() {
             Some((_, Direction::Descending)) => b.id().cmp(&a.id()),
             _ => a.id().cmp(&b.id()),
         })
@@ -448,15 +459,14 @@ proptest! {
     #[test]
     fn queries_come_back_from_their_text(
         filter in filter(), sort in sort(), offset in 0..3_usize, limit in option::of(0..3_usize),
-        paths in vec(path(), 0..3), without in any::<bool>(),
+        nulls in nulls(), mut paths in vec(path(), 0..3), without in any::<bool>(),
     ) {
         let text = filter.to_string();
         let read = Filter::from_json(&text).unwrap();
         prop_assert_eq!(&read, &filter, "{}", text);
         prop_assert_eq!(read.to_string(), text);
-        let mut find = Find::new(filter).sort(sort).offset(offset);
+        let mut find = Find::new(filter).sort(sort).nulls(nulls).offset(offset);
         find.limit = limit;
-        let mut paths = paths;
         paths.sort();
         paths.dedup();
         if !paths.is_empty() {
@@ -608,20 +618,20 @@ proptest! {
 
     #[test]
     fn find_is_filter_sort_and_page(
-        filter in filter(), sort in sort(), offset in 0..6_usize,
+        filter in filter(), sort in sort(), nulls in nulls(), offset in 0..6_usize,
         limit in option::of(0..8_usize), documents in some_documents(),
     ) {
+        let mut find = Find::new(filter.clone()).sort(sort).nulls(nulls).offset(offset);
+        find.limit = limit;
         let mut expected: Vec<_> = documents.iter()
             .filter(|document| plainly_matches(&filter, &decoded(document)))
             .cloned()
             .collect();
-        if !sort.is_empty() {
-            expected.sort_by(|a, b| plain_order(&sort, a, b));
+        if !find.sort.is_empty() {
+            expected.sort_by(|a, b| plain_order(&find, a, b));
         }
         let expected: Vec<_> =
             expected.into_iter().skip(offset).take(limit.unwrap_or(usize::MAX)).collect();
-        let mut find = Find::new(filter).sort(sort).offset(offset);
-        find.limit = limit;
         let found = find.run(scan(&documents)).unwrap();
         prop_assert_eq!(ids(&found), ids(&expected));
         // With a sort and a limit a page needs no more rows than itself and what is before it.
@@ -658,14 +668,11 @@ proptest! {
         let group = Group::new().by("k", &by).count("n").min("min", &of).max("max", &of);
         let pipeline = Pipeline::new().group(group).sort([("k", Direction::Ascending)]);
         let rows = pipeline.run(scan(&documents)).unwrap();
-        let rows: Vec<_> = rows.into_iter().map(|mut row| {
-            let mut take = |name| row.remove(name).unwrap();
-            (take("k"), take("n"), take("min"), take("max"))
-        }).collect();
-        let expected: Vec<_> = expected.into_iter().map(|(key, (count, min, max))| {
-            (key, Value::from(count), Value::from(min), Value::from(max))
-        }).collect();
-        prop_assert_eq!(rows, expected);
+        let names = ["k", "n", "min", "max"];
+        let rows: Vec<_> = rows.into_iter().map(|row| names.map(|name| row[name].clone())).collect();
+        let expected = expected.into_iter();
+        let expected = expected.map(|(key, (n, min, max))| [key, n.into(), min.into(), max.into()]);
+        prop_assert_eq!(rows, expected.collect::<Vec<_>>());
     }
 
     /// However integers and decimals are mixed and whatever their order, the sum is exact.

@@ -5,15 +5,15 @@
 //! the order is total and the same each time, and comparing is `memcmp`. When only the first n are
 //! wanted, a heap of n rows with the last of them on top is all that is kept.
 //!
-//! Nulls, absent fields included, come first, as the order of values has it. Tests: below, and
-//! against a plain sort in `proptests`.
+//! Nulls, absent fields included, are the smallest, as the order of values has it, or the greatest
+//! ([`Nulls`]). Tests: below, and against a plain sort in `proptests`.
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
 pub use velocitydb_engine::catalog::Direction;
 use velocitydb_engine::store::encode_directed;
-use velocitydb_types::Path;
+use velocitydb_types::{Path, View};
 
 use crate::error::QueryError;
 use crate::limits::Kept;
@@ -22,6 +22,26 @@ use crate::row::RowRef;
 /// Stands before the tie-breaker. A string's bytes end with 00 and go on with FF (inverted: with
 /// FF and 00); what follows a field must lie between the two, as the first byte of a field does.
 const TIE: u8 = 0x80;
+
+/// Where nulls, absent fields included, stand in an order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Nulls {
+    /// Before all values: the first ones ascending, the last ones descending.
+    #[default]
+    Smallest,
+    /// Behind all values: the last ones ascending, the first ones descending. So has it SQL.
+    Greatest,
+}
+
+/// The bytes of a null in a sort key. As the greatest it is a tag above all others.
+pub(crate) fn null_bytes(nulls: Nulls, direction: Direction) -> &'static [u8] {
+    match (nulls, direction) {
+        (Nulls::Smallest, Direction::Ascending) => &[0x08],
+        (Nulls::Smallest, Direction::Descending) => &[!0x08],
+        (Nulls::Greatest, Direction::Ascending) => &[0xfe],
+        (Nulls::Greatest, Direction::Descending) => &[!0xfe],
+    }
+}
 
 /// Sorts items by fields of their rows.
 pub(crate) struct Sorter<'q, T> {
@@ -33,6 +53,7 @@ pub(crate) struct Sorter<'q, T> {
     key: Vec<u8>,
     kept: Kept,
     ties: Direction,
+    nulls: Nulls,
 }
 
 struct Entry<T> {
@@ -56,12 +77,18 @@ impl<'q, T> Sorter<'q, T> {
             key: Vec::new(),
             kept,
             ties: Direction::Ascending,
+            nulls: Nulls::Smallest,
         }
     }
 
     /// The same; rows whose fields are equal are in this direction of their ties.
     pub(crate) fn ties(self, ties: Direction) -> Sorter<'q, T> {
         Sorter { ties, ..self }
+    }
+
+    /// The same, with nulls there.
+    pub(crate) fn nulls(self, nulls: Nulls) -> Sorter<'q, T> {
+        Sorter { nulls, ..self }
     }
 
     /// Takes a row, unless it comes after all that are wanted. `tie` orders rows whose fields are
@@ -94,7 +121,7 @@ impl<'q, T> Sorter<'q, T> {
 
     fn write_key(&mut self, row: RowRef<'_>, tie: &[u8]) {
         self.key.clear();
-        encode_sort_key(row, self.by, &mut self.key);
+        encode_sort_key(row, self.by, self.nulls, &mut self.key);
         self.key.push(TIE);
         let mask = match self.ties {
             Direction::Ascending => 0,
@@ -129,9 +156,18 @@ pub(crate) fn tie_direction(by: &[(Path, Direction)]) -> Direction {
 
 /// Appends bytes that are equal for rows that are equal in these fields, and with anything behind
 /// that begins with [`TIE`] compare as the fields do.
-pub(crate) fn encode_sort_key(row: RowRef<'_>, by: &[(Path, Direction)], key: &mut Vec<u8>) {
+pub(crate) fn encode_sort_key(
+    row: RowRef<'_>,
+    by: &[(Path, Direction)],
+    nulls: Nulls,
+    key: &mut Vec<u8>,
+) {
     for (path, direction) in by {
-        encode_directed(row.value(path).view(), *direction, key);
+        let cell = row.value(path);
+        match cell.view() {
+            View::Null => key.extend_from_slice(null_bytes(nulls, *direction)),
+            value => encode_directed(value, *direction, key),
+        }
     }
 }
 

@@ -31,12 +31,82 @@ pub struct DateWord {
     pub text: String,
 }
 
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+const WEEKDAYS: [&str; 7] = [
+    "monday",
+    "tuesday",
+    "wednesday",
+    "thursday",
+    "friday",
+    "saturday",
+    "sunday",
+];
+/// Words that are more than the beginning of a zone's name.
+const WORDS: [&str; 24] = [
+    "ad",
+    "allballs",
+    "am",
+    "at",
+    "bc",
+    "d",
+    "dst",
+    "epoch",
+    "h",
+    "infinity",
+    "j",
+    "jd",
+    "julian",
+    "m",
+    "mm",
+    "now",
+    "on",
+    "pm",
+    "s",
+    "t",
+    "today",
+    "tomorrow",
+    "y",
+    "yesterday",
+];
+
+/// 1 to 12 of a month's name or its first three letters.
+pub fn month_of(word: &str) -> Option<i64> {
+    let found = MONTHS
+        .iter()
+        .position(|name| *name == word || name[..3] == *word);
+    let found = found.or((word == "sept").then_some(8));
+    found.map(|at| at as i64 + 1)
+}
+
+/// Whether it is the name of a day of the week, or the beginning of one.
+pub fn is_weekday(word: &str) -> bool {
+    let named = |name: &str| *name == *word || name[..3] == *word;
+    WEEKDAYS.iter().any(|name| named(name)) || ["tues", "weds", "thur", "thurs"].contains(&word)
+}
+
+/// Whether letters are more than the beginning of a time zone's name.
+fn is_keyword(word: &str) -> bool {
+    WORDS.contains(&word) || month_of(word).is_some() || is_weekday(word)
+}
+
 /// Words that a text may have.
 const WORDS_MAX: usize = 25;
 
-/// Cuts a text into words; `is_keyword` says whether letters are more than the beginning of a
-/// time zone's name. `None` when it is no text of a date, or has too many words.
-pub fn date_words(text: &str, is_keyword: impl Fn(&str) -> bool) -> Option<Vec<DateWord>> {
+/// Cuts a text into words. `None` when it is no text of a date, or has too many words.
+pub fn date_words(text: &str) -> Option<Vec<DateWord>> {
     let mut rest = text.as_bytes();
     let mut words = Vec::new();
     while let Some(&first) = rest.first() {
@@ -53,7 +123,7 @@ pub fn date_words(text: &str, is_keyword: impl Fn(&str) -> bool) -> Option<Vec<D
                 take_while(&mut rest, &mut word, |byte| byte.is_ascii_digit());
                 DateWordKind::Number
             }
-            b'A'..=b'Z' | b'a'..=b'z' => letters(&mut rest, &mut word, &is_keyword),
+            b'A'..=b'Z' | b'a'..=b'z' => letters(&mut rest, &mut word),
             b'+' | b'-' => {
                 word.push(first.into());
                 rest = rest[1..].trim_ascii_start();
@@ -130,11 +200,7 @@ fn numeric(rest: &mut &[u8], word: &mut String) -> DateWordKind {
 }
 
 /// A word that begins with a letter.
-fn letters(
-    rest: &mut &[u8],
-    word: &mut String,
-    is_keyword: &impl Fn(&str) -> bool,
-) -> DateWordKind {
+fn letters(rest: &mut &[u8], word: &mut String) -> DateWordKind {
     take_while(rest, word, |byte| byte.is_ascii_alphabetic());
     let goes_on = match rest.first() {
         Some(b'-' | b'/' | b'.') => true,

@@ -377,6 +377,7 @@ mod tests {
             ("@ 1 minute", "00:01:00", "PT1M"),
             ("", "00:00:00", "PT0S"),
             ("1-2", "1 year 2 mons", "P1Y2M"),
+            ("1y2mon3d", "1 year 2 mons 3 days", "P1Y2M3D"),
             ("-1-2", "-1 years -2 mons", "P-1Y-2M"),
             ("1 2:03", "1 day 02:03:00", "P1DT2H3M"),
             ("90", "00:01:30", "PT1M30S"),

@@ -74,8 +74,8 @@ pub use path::{Path, PathError};
 pub use point::{Point, PointError};
 pub use raw::{RawArray, RawMap, RawValue};
 pub use schema::{
-    Check, Constraints, DefaultValue, Field, Misfit, OnDelete, Openness, Reference, Schema,
-    SchemaError,
+    Check, Constraints, DefaultValue, Field, Identity, Misfit, OnDelete, Openness, Reference,
+    Schema, SchemaError, SqlDefault,
 };
 pub use span::{TimeSpan, TimeSpanError};
 pub use sql_type::{SCALAR_TYPES, ScalarType, SqlType, SqlTypeError, SqlTypeRow};

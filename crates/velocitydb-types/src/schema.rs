@@ -40,7 +40,7 @@ pub use checks::{CHECK_NAME_BYTES_MAX, CHECKS_MAX, Check};
 pub use constraints::{Constraints, ONE_OF_MAX};
 pub use error::SchemaError;
 pub(crate) use error::shown;
-pub use field::{DefaultValue, Field, OnDelete, Reference};
+pub use field::{DefaultValue, Field, Identity, OnDelete, Reference, SqlDefault};
 pub use misfit::Misfit;
 use plan::{Plan, Slot};
 
@@ -313,6 +313,7 @@ impl Field {
             (DefaultValue::Now, _) => now.into(),
             (DefaultValue::Uuid, FieldType::String) => new_uuid().to_string().into(),
             (DefaultValue::Uuid, _) => new_uuid().into(),
+            (DefaultValue::Sql(_), _) => return None,
         })
     }
 
@@ -382,7 +383,7 @@ fn check_default(field: &mut Field) -> Result<(), SchemaError> {
         _ => Value::Null,
     };
     let found = match &mut field.default {
-        None => return Ok(()),
+        None | Some(DefaultValue::Sql(_)) => return Ok(()),
         Some(DefaultValue::Constant(value)) => {
             *value = coerced;
             let encoded = encode_value(value)?;

@@ -29,7 +29,9 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use velocitydb_engine::{Document, Error};
 use velocitydb_query::plan::Explained;
-use velocitydb_query::{Aggregated, Cursor, Direction, Filter, Find, Hint, IntoPath, Limits};
+use velocitydb_query::{
+    Aggregated, Cursor, Direction, Filter, Find, Hint, IntoPath, Limits, Nulls,
+};
 use velocitydb_types::Value;
 
 use crate::database::Database;
@@ -93,6 +95,11 @@ impl Query {
     /// By these fields, the first one first; equal ones by id, in the direction of the last field.
     pub fn sort<P: IntoPath>(self, by: impl IntoIterator<Item = (P, Direction)>) -> Query {
         self.with(|find| find.sort(by))
+    }
+
+    /// With nulls there in that order.
+    pub fn nulls(self, nulls: Nulls) -> Query {
+        self.with(|find| find.nulls(nulls))
     }
 
     /// Without the first so many.

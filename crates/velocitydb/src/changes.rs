@@ -381,7 +381,7 @@ impl Iterator for Changes {
 }
 
 /// Wakes a thread.
-struct Unpark(Thread);
+pub(crate) struct Unpark(pub(crate) Thread);
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {

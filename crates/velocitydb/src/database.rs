@@ -36,13 +36,14 @@ pub(crate) struct Inner {
     pub(crate) random: Random,
     pub(crate) options: Options,
     /// What all queries take from.
-    query_memory: Arc<QueryMemory>,
+    pub(crate) query_memory: Arc<QueryMemory>,
     alarm: Arc<Alarm>,
     recovery: Recovery,
     /// Whether everything was saved and the owner said that it is enough.
     closed: AtomicBool,
     /// Held while a schema is loaded.
     pub(crate) loading: parking_lot::Mutex<()>,
+    pub(crate) sequences: crate::sequences::Sequences,
     // Last: the threads end before what they use goes.
     workers: parking_lot::Mutex<Option<Workers>>,
 }
@@ -159,6 +160,7 @@ impl Database {
             recovery,
             closed: AtomicBool::new(false),
             loading: parking_lot::Mutex::default(),
+            sequences: crate::sequences::Sequences::default(),
             workers: parking_lot::Mutex::new(workers),
         })))
     }
@@ -194,6 +196,12 @@ impl Database {
             .0
             .define(Command::CreateCollection(Box::new(definition)), call)?;
         Ok(Answer::of(self.collection(&name)?, &written, call))
+    }
+
+    /// Keeps others who ask for it from defining anything for as long as the answer lives: for
+    /// definitions that depend on others.
+    pub fn define_alone(&self) -> impl Sized + use<'_> {
+        self.0.loading.lock()
     }
 
     /// Drops a collection with all its documents.
@@ -422,8 +430,13 @@ impl Inner {
     /// The state of now.
     pub(crate) fn view(&self, now: Timestamp) -> View {
         let deadline = self.snapshot_deadline(now);
+        self.view_of(self.engine.snapshot(now, deadline))
+    }
+
+    /// The state of a snapshot.
+    pub(crate) fn view_of(&self, snapshot: Snapshot) -> View {
         View {
-            snapshot: self.engine.snapshot(now, deadline),
+            snapshot,
             memory: Arc::clone(&self.query_memory),
         }
     }
@@ -515,6 +528,7 @@ impl Inner {
         }
         // After a failure there is nothing left to save, and the owner must not take it as saved.
         self.engine.check_open()?;
+        self.settle_sequences();
         let checkpoint = self.engine.checkpoint();
         self.engine.close("it was closed by its owner")?;
         self.closed.store(true, Ordering::Release);

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use velocitydb_engine::Error;
-use velocitydb_engine::catalog::{Collection as Runtime, Definition};
+use velocitydb_engine::catalog::Collection as Runtime;
 use velocitydb_engine::command::{Change, Condition, Refusal};
 use velocitydb_types::{
     DOCUMENT_BYTES_MAX, FieldOperation, Fields, JsonError, Key, Path, RawMap, Timestamp, Uuid,
@@ -28,9 +28,10 @@ impl Id<'_> {
     }
 }
 
+/// An array is the id of several values.
 impl From<Value> for Id<'_> {
     fn from(value: Value) -> Self {
-        let key = Key::from_value(&value);
+        let key = Key::from_shown(&value);
         Id(key.map(Cow::Owned).map_err(|error| error.to_string()))
     }
 }
@@ -287,11 +288,8 @@ pub(crate) fn resolve<'a>(
     now: Timestamp,
     random: &Random,
 ) -> Result<(Cow<'a, Key>, Cow<'a, [u8]>), Error> {
-    let Definition {
-        schema,
-        primary_key,
-        ..
-    } = &runtime.definition;
+    let definition = &runtime.definition;
+    let schema = &definition.schema;
     let mut uuid = || random.uuid(now);
     let fields = match input {
         Input::Fields(fields) => {
@@ -307,15 +305,11 @@ pub(crate) fn resolve<'a>(
             Cow::Owned(resolved.map_err(refused)?.into_bytes().into_vec())
         }
     };
-    let Some(field) = primary_key else {
+    let named = definition.key_in(RawMap::trusted(&fields));
+    let Some(named) = named.map_err(Error::Invalid)? else {
         let key = id.map_or_else(|| Cow::Owned(uuid_key(uuid())), Cow::Borrowed);
         return Ok((key, fields));
     };
-    let value = RawMap::trusted(&fields)
-        .get(field)
-        .map_or(Value::Null, |value| value.to_value());
-    let named = Key::from_value(&value)
-        .map_err(|error| Error::Invalid(format!("the primary key field {field:?}: {error}")))?;
     match id {
         Some(id) if *id != named => Err(Error::Invalid(format!(
             "the document's primary key is {named} but the id given is {id}"

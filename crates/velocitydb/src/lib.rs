@@ -39,11 +39,13 @@ mod encryption;
 mod id_text;
 mod ids;
 mod input;
+pub mod locks;
 mod merge;
 mod options;
 mod schemas;
 #[cfg(feature = "full-text")]
 mod search;
+mod sequences;
 mod transaction;
 mod view;
 
@@ -64,24 +66,25 @@ pub use schemas::{
 };
 #[cfg(feature = "full-text")]
 pub use search::{Found, Search, languages};
+pub use sequences::{Sequence, SequenceDefinition, SequenceError, SequenceOwner, SequencePosition};
 pub use transaction::Transaction;
 pub use view::{CollectionView, Page, PageRequest};
 
 pub use velocitydb_engine::catalog::{
     Alteration, Definition, Direction, IndexDefinition, IndexField, IndexKind, Kind, Persistence,
-    TimeToLive,
+    PrimaryKey, TimeToLive,
 };
 pub use velocitydb_engine::changes::{
     ChangeKind, HistoryKept, HistoryOptions, Position, VisibleWatch,
 };
-pub use velocitydb_engine::command::{Effect, Outcome, Refusal};
+pub use velocitydb_engine::command::{Effect, Outcome, ReferenceError, Refusal};
 pub use velocitydb_engine::crypt::{EncryptionKey, EncryptionKeys, KeyError, KeyId};
 pub use velocitydb_engine::disk;
 pub use velocitydb_engine::log::{Compression, LogOptions, LogStats, WritePath};
 pub use velocitydb_engine::store::{IndexStats, Partition, TableBytes};
 #[cfg(feature = "full-text")]
 pub use velocitydb_engine::text;
-pub use velocitydb_engine::transaction::{Isolation, Savepoint};
+pub use velocitydb_engine::transaction::{Gone, Isolation, Savepoint};
 pub use velocitydb_engine::{
     CheckpointStats, Document, Durability, EngineStats, Error, Meta, Recovery, Rekey, StorageMode,
 };

@@ -63,23 +63,26 @@ struct Target<'c> {
 impl Target<'_> {
     /// The id of a row: its own, or the one in its primary key. A row that has none gets a new one.
     fn id(&self, at: usize, (id, fields): &Row) -> Result<Option<Key>, Error> {
-        let (None, Some(field)) = (id, &self.runtime.definition.primary_key) else {
+        let definition = &self.runtime.definition;
+        let (None, Some(primary_key)) = (id, &definition.primary_key) else {
             return Ok(id.clone());
         };
-        let value = fields.as_raw().get(field).map(|value| value.to_value());
-        let Some(value) = value.filter(|value| !value.is_null()) else {
+        let value = |name: &str| {
+            let value = fields.as_raw().get(name).map(|value| value.to_value());
+            let value = value.unwrap_or_default();
+            let declared = definition.schema.field(name);
+            match declared {
+                Some(declared) => declared.kind.coerce(value),
+                None => value,
+            }
+        };
+        let names = primary_key.fields();
+        if names.iter().any(|name| value(name).is_null()) {
             return Ok(None);
-        };
-        let declared = self.runtime.definition.schema.field(field);
-        let value = match declared {
-            Some(declared) => declared.kind.coerce(value),
-            None => value,
-        };
-        let key = Key::from_value(&value);
-        key.map(Some).map_err(|error| {
-            let what = format!("$merge: row {at}: the primary key field {field:?}: {error}");
-            Error::Invalid(what)
-        })
+        }
+        let key = primary_key.key(value);
+        key.map(Some)
+            .map_err(|what| Error::Invalid(format!("$merge: row {at}: {what}")))
     }
 
     /// What becomes of a row of this id now.

@@ -4,14 +4,19 @@ use std::sync::Arc;
 
 use velocitydb_engine::catalog::Collection as Runtime;
 use velocitydb_engine::command::{Condition, Outcome};
-use velocitydb_engine::transaction::Savepoint;
+#[cfg(doc)]
+use velocitydb_engine::transaction::Isolation;
+use velocitydb_engine::transaction::{Gone, Savepoint};
 use velocitydb_engine::{Document, Error};
+use velocitydb_query::plan::Explained;
+use velocitydb_query::{Find, QueryMemory};
 use velocitydb_types::Key;
 
 use crate::batch::{Step, StepChange};
 use crate::database::{Answer, Inner};
 use crate::input::{Expected, Id, Input, Update};
 use crate::options::{Call, Expiry};
+use crate::view::{CollectionView, Interrupt};
 
 /// Reads one state, keeps its writes to itself until [`Transaction::commit`]. Dropped without
 /// it, nothing happened. From [`crate::Database::begin`] or, with retries,
@@ -20,6 +25,7 @@ pub struct Transaction {
     inner: Arc<Inner>,
     transaction: velocitydb_engine::transaction::Transaction,
     expires: Expiry,
+    interrupt: Option<Interrupt>,
 }
 
 impl Transaction {
@@ -32,6 +38,7 @@ impl Transaction {
             inner,
             transaction,
             expires,
+            interrupt: None,
         }
     }
 
@@ -78,6 +85,106 @@ impl Transaction {
         self.transaction.scan(&runtime, visit)
     }
 
+    /// Calls `visit` with the documents of a collection that `find` describes, in order, own writes
+    /// included, until it answers `false`; by the indexes that help. Under serializable isolation
+    /// any later change of the collection by another is then a conflict.
+    pub fn find_each(
+        &mut self,
+        collection: &str,
+        find: &Find,
+        visit: impl FnMut(Document) -> bool,
+    ) -> Result<(), Error> {
+        let view = self.view_of(collection)?;
+        self.transaction.note_scan(&view.runtime)?;
+        view.find_each_in(&self.transaction, find, visit)
+    }
+
+    /// How many documents of a collection there are, own writes included; O(1) as
+    /// [`CollectionView::count`], and what it takes to look at the own writes.
+    pub fn count(&mut self, collection: &str) -> Result<u64, Error> {
+        let runtime = self.runtime(collection)?;
+        self.transaction.count(&runtime)
+    }
+
+    /// The unique index in which another document has the key of a document that this transaction
+    /// has written, and that other document: what the commit would be refused for. `None` in the place
+    /// of the index: another has inserted the same id, which this transaction does not see. To be asked of
+    /// each document that is written, or those that were written before are not found.
+    pub fn taken(
+        &mut self,
+        collection: &str,
+        key: &Key,
+    ) -> Result<Option<(Option<String>, Document)>, Error> {
+        let runtime = self.runtime(collection)?;
+        Ok(self.transaction.taken(&runtime, key.as_bytes()))
+    }
+
+    /// Refuses that a document which this transaction has written refers to one that is not there,
+    /// as the commit would.
+    pub fn check_references(&mut self, collection: &str, key: &Key) -> Result<(), Error> {
+        let runtime = self.runtime(collection)?;
+        self.transaction.check_references(&runtime, key.as_bytes())
+    }
+
+    /// Does at once what follows from documents that this transaction has deleted: those that refer
+    /// to them go as well, or their fields become null, or it is refused.
+    pub fn follow(&mut self, collection: &str, keys: &[Key], how: Gone) -> Result<(), Error> {
+        let runtime = self.runtime(collection)?;
+        if !self.transaction.is_referred_to(&runtime) {
+            return Ok(());
+        }
+        let keys = keys.iter().map(|key| key.as_bytes().into()).collect();
+        self.transaction.follow(&runtime, keys, how)
+    }
+
+    /// What all queries of the database keep together.
+    pub fn query_memory(&self) -> &Arc<QueryMemory> {
+        &self.inner.query_memory
+    }
+
+    /// The document of this id as a write finds it: own writes included, and under
+    /// [`Isolation::ReadCommitted`] the newest version, which may be newer than what queries see.
+    pub fn newest(&mut self, collection: &str, key: &Key) -> Result<Option<Document>, Error> {
+        let runtime = self.runtime(collection)?;
+        self.transaction.newest(&runtime, key.as_bytes())
+    }
+
+    /// How [`Transaction::find_each`] would be answered.
+    pub fn explain(&self, collection: &str, find: &Find) -> Result<Explained, Error> {
+        self.view_of(collection)?.explain(find)
+    }
+
+    /// Answers `find` without the own writes, and how long each step took, with its rows.
+    pub fn explain_analyze(&mut self, collection: &str, find: &Find) -> Result<Explained, Error> {
+        let view = self.view_of(collection)?;
+        self.transaction.note_scan(&view.runtime)?;
+        view.explain_analyze(find)
+    }
+
+    fn view_of(&self, collection: &str) -> Result<CollectionView, Error> {
+        Ok(CollectionView {
+            view: self.inner.view_of(self.transaction.snapshot().clone()),
+            runtime: self.runtime(collection)?,
+            interrupt: self.interrupt.clone(),
+        })
+    }
+
+    /// Under [`Isolation::ReadCommitted`]: goes on with the state of now. Its handles do not see
+    /// definitions that were changed since.
+    pub fn refresh(&mut self) {
+        let now = self.inner.clock.now();
+        let deadline = self.inner.snapshot_deadline(now);
+        self.transaction.refresh(now, deadline);
+    }
+
+    /// Queries ask now and then whether they may go on, and end with the error that they are given.
+    pub fn interrupted_by(
+        &mut self,
+        interrupt: impl Fn() -> Result<(), Error> + Send + Sync + 'static,
+    ) {
+        self.interrupt = Some(Arc::new(interrupt));
+    }
+
     fn write(
         &mut self,
         collection: &str,
@@ -113,6 +220,17 @@ impl Transaction {
         let change = StepChange::Put(document.into());
         self.write(collection, None, Condition::Absent, change)
             .map(|(key, _)| key)
+    }
+
+    /// As [`Transaction::insert`]; the answer is the document as the transaction sees it.
+    pub fn insert_returning<'a>(
+        &mut self,
+        collection: &str,
+        document: impl Into<Input<'a>>,
+    ) -> Result<Document, Error> {
+        let change = StepChange::Put(document.into());
+        let (_, outcome) = self.write(collection, None, Condition::Absent, change)?;
+        Ok(outcome.document.expect("an insert leaves a document"))
     }
 
     /// Inserts a document with this id.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use velocitydb_engine::catalog::{Collection as Runtime, Definition, IndexDefinition};
 use velocitydb_engine::command::Refusal;
 use velocitydb_engine::store::{IndexStats, Partition};
+use velocitydb_engine::transaction::Transaction;
 use velocitydb_engine::{Document, Error};
 use velocitydb_query::plan::{Explained, Meter};
 use velocitydb_query::{self as query, Filter, Find, Kept, Pipeline, Plan, QueryError};
@@ -215,6 +216,38 @@ impl CollectionView {
         Ok(plan)
     }
 
+    /// As [`CollectionView::find_each`], with what a transaction has made of the documents.
+    pub(crate) fn find_each_in(
+        &self,
+        transaction: &Transaction,
+        find: &Find,
+        visit: impl FnMut(Document) -> bool,
+    ) -> Result<(), Error> {
+        let id = self.runtime.id;
+        if !transaction.writes_to(id) {
+            return self.find_each(find, visit);
+        }
+        let plan = self.plan(find).map_err(Failure::Query)?.among_others(find);
+        let reach = |visit: &mut dyn FnMut(Document) -> bool| {
+            let mut going = true;
+            let unwritten = &mut |document: Document| {
+                if transaction.written(id, document.key_bytes()).is_none() {
+                    going = visit(document);
+                }
+                going
+            };
+            self.reach(find, &plan, unwritten)
+                .map_err(Failure::Engine)?;
+            if going {
+                transaction.own(id).into_iter().all(visit);
+            }
+            Ok(())
+        };
+        let meter = &mut Meter::default();
+        find.answer::<Failure>(&plan, meter, Some(&self.view.memory), reach, visit)?;
+        Ok(())
+    }
+
     /// The plan of a query that is run now.
     fn plan(&self, find: &Find) -> Result<Plan, QueryError> {
         let plan = query::plan(&self.runtime, find)?;
@@ -335,15 +368,17 @@ impl CollectionView {
 
     fn declared(&self, path: &Path) -> Option<FieldType> {
         let definition = self.definition();
-        let name = match path.first() {
-            "_id" => definition.primary_key.as_deref()?,
-            name => name,
+        let key = definition.primary_key.as_ref();
+        let name = match (path.first(), path.rest()) {
+            ("_id", []) => key?.only()?,
+            // A part of an id of several fields.
+            ("_id", [at]) if key?.only().is_none() => {
+                key?.fields().get(at.parse::<usize>().ok()?)?
+            }
+            (name, []) => name,
+            _ => return None,
         };
-        let field = path
-            .rest()
-            .is_empty()
-            .then(|| definition.schema.field(name));
-        field.flatten().map(|field| field.kind)
+        definition.schema.field(name).map(|field| field.kind)
     }
 }
 

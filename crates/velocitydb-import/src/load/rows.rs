@@ -9,8 +9,8 @@ use crate::reader::Row;
 /// Makes documents of rows, in their order.
 pub(super) struct Maker {
     ids: Ids,
-    /// The type of the field that is the id, where the collection declares it.
-    declared_id: Option<FieldType>,
+    /// The types of the fields that are the id, where the collection declares them.
+    declared_id: Vec<Option<FieldType>>,
     builder: FieldsBuilder,
     /// Rows so far.
     pub(super) taken: u64,
@@ -28,12 +28,12 @@ pub(super) struct Made {
 
 impl Default for Maker {
     fn default() -> Maker {
-        Maker::new(Ids::ExportedOrNew, None)
+        Maker::new(Ids::ExportedOrNew, Vec::new())
     }
 }
 
 impl Maker {
-    pub(super) fn new(ids: Ids, declared_id: Option<FieldType>) -> Maker {
+    pub(super) fn new(ids: Ids, declared_id: Vec<Option<FieldType>>) -> Maker {
         Maker {
             ids,
             declared_id,
@@ -65,46 +65,53 @@ impl Maker {
             what,
         };
         let field = |name: &str| row.fields.iter().find(|(field, _)| &**field == name);
-        let (name, value) = match &self.ids {
+        let value = match &self.ids {
             Ids::RowNumber => {
                 let number = i64::try_from(self.taken + 1).expect("no input has 2^63 rows");
                 return Ok(Some(
                     Key::from_value(&Value::Int(number)).expect("an integer is an id"),
                 ));
             }
-            Ids::Field(name) => match field(name) {
-                Some((_, value)) => (name.as_str(), value),
-                None => return Err(bad(format!("it has no field `{name}`, which is the id"))),
-            },
+            Ids::Fields(names) => {
+                let mut values = Vec::with_capacity(names.fields().len());
+                for (at, name) in names.fields().iter().enumerate() {
+                    let Some((_, value)) = field(name) else {
+                        return Err(bad(format!("it has no field `{name}`, which is the id")));
+                    };
+                    // A text in the input may be a date in the collection.
+                    let declared = self.declared_id.get(at).copied().flatten();
+                    values.push(match declared {
+                        Some(kind) => kind.coerce(value.clone()),
+                        None => value.clone(),
+                    });
+                }
+                let key = Key::from_values(&values);
+                let bad = |error| bad(format!("the id in `{names}`: {error}"));
+                return key.map(Some).map_err(bad);
+            }
             Ids::ExportedOrNew => match field("_id") {
-                Some((_, value)) => ("_id", value),
+                Some((_, value)) => value,
                 None => return Ok(None),
             },
         };
         let key = match value {
             // As the server reads a body: of the ids that JSON writes as strings, UUIDs are known.
-            Value::String(text) if name == "_id" && text.len() == 36 => {
+            Value::String(text) if text.len() == 36 => {
                 let uuid = Uuid::try_parse(text).map_or_else(|_| value.clone(), Value::Uuid);
                 Key::from_value(&uuid)
             }
-            // A text in the input may be a date in the collection.
-            value => match self
-                .declared_id
-                .filter(|kind| kind.name() != value.type_name())
-            {
-                Some(kind) => Key::from_value(&kind.coerce(value.clone())),
-                None => Key::from_value(value),
-            },
+            value => Key::from_value(value),
         };
         key.map(Some)
-            .map_err(|error| bad(format!("the id in `{name}`: {error}")))
+            .map_err(|error| bad(format!("the id in `_id`: {error}")))
     }
 
     fn type_of_id(&self, row: &Row) -> Option<FieldType> {
-        let Ids::Field(name) = &self.ids else {
+        let Ids::Fields(names) = &self.ids else {
             return None;
         };
-        let (_, id) = row.fields.iter().find(|(field, _)| **field == **name)?;
+        let name = names.only()?;
+        let (_, id) = row.fields.iter().find(|(field, _)| **field == *name)?;
         id.type_name().parse().ok()
     }
 

@@ -56,7 +56,7 @@ fn rows_with_a_repeated_id() -> Vec<Row> {
 fn skipping_leaves_out_the_bad_rows_alone_whatever_the_batch() {
     for batch_rows in 1..9 {
         let db = database(Definition::new("c").primary_key("n"));
-        let mut loader = loader(&db, Ids::Field("n".into()), OnBadRow::SKIP, batch_rows);
+        let mut loader = loader(&db, Ids::Fields("n".into()), OnBadRow::SKIP, batch_rows);
         for row in rows_with_a_repeated_id() {
             loader.push(row).unwrap();
         }
@@ -77,10 +77,35 @@ fn skipping_leaves_out_the_bad_rows_alone_whatever_the_batch() {
 }
 
 #[test]
+fn ids_of_several_fields() {
+    let fields = vec![Field::new("day", FieldType::Date)];
+    let schema = Schema::new(Openness::Open, fields).unwrap();
+    let definition = Definition::new("c").schema(schema);
+    let db = database(definition.primary_key(["n", "day"]));
+    let ids = Ids::Fields(["n", "day"].into());
+    let mut loader = loader(&db, ids, OnBadRow::SKIP, 10);
+    let day = |day: &str| ("day", day.into());
+    for (line, n, at) in [
+        (2, 1, "2026-11-30"),
+        (3, 1, "2026-12-01"),
+        (4, 1, "2026-11-30"),
+    ] {
+        let row = row(line, &[("n", Value::Int(n)), day(at)]);
+        loader.push(row).unwrap();
+    }
+    loader.push(row(5, &[("n", Value::Int(2))])).unwrap();
+    loader.flush().unwrap();
+    let (count, bad_rows) = loader.bad_rows();
+    assert_eq!((loader.rows(), count), (2, 2));
+    let lacking = bad_rows.iter().find(|bad| bad.line == 5).unwrap();
+    assert_eq!(lacking.what, "it has no field `day`, which is the id");
+}
+
+#[test]
 fn stopping_keeps_all_before_the_bad_row_and_nothing_after() {
     for batch_rows in 1..9 {
         let db = database(Definition::new("c").primary_key("n"));
-        let mut loader = loader(&db, Ids::Field("n".into()), OnBadRow::Stop, batch_rows);
+        let mut loader = loader(&db, Ids::Fields("n".into()), OnBadRow::Stop, batch_rows);
         let mut rows = rows_with_a_repeated_id().into_iter();
         let stopped = rows.try_for_each(|row| loader.push(row));
         let stopped = stopped.and_then(|()| loader.flush()).unwrap_err();

@@ -50,9 +50,21 @@ impl Filter {
 }
 
 fn typed_value(path: &Path, value: Value, type_of: TypeOf<'_>) -> Value {
-    if !matches!(value, Value::String(_) | Value::Map(_)) {
-        return value;
-    }
+    let value = match value {
+        // An id of several fields has a type for each.
+        Value::Array(values) if path.first() == "_id" && path.rest().is_empty() => {
+            let part = |(at, value)| {
+                let of = |at: usize| format!("_id.{at}").parse().ok();
+                match of(at) {
+                    Some(path) => typed_value(&path, value, type_of),
+                    None => value,
+                }
+            };
+            return Value::Array(values.into_iter().enumerate().map(part).collect());
+        }
+        Value::String(_) | Value::Map(_) => value,
+        other => return other,
+    };
     let declared = match path.first() {
         "_created_at" | "_updated_at" => Some(FieldType::Time),
         _ => type_of(path),

@@ -8,11 +8,14 @@ use super::{Json, Place};
 use crate::error::QueryError;
 use crate::find::{Cursor, Find, Hint};
 use crate::projection::{ID, Projection};
-use crate::sort::Direction;
+use crate::sort::{Direction, Nulls};
 
-const MEMBERS: [&str; 7] = [
-    "filter", "sort", "project", "offset", "limit", "after", "hint",
+const MEMBERS: [&str; 8] = [
+    "filter", "sort", "nulls", "project", "offset", "limit", "after", "hint",
 ];
+
+/// Where nulls stand, as text.
+const NULLS: [(&str, Nulls); 2] = [("smallest", Nulls::Smallest), ("greatest", Nulls::Greatest)];
 
 /// The hint that insists on no index.
 const SCAN: &str = "scan";
@@ -26,6 +29,14 @@ pub(super) fn read(json: &Json, place: &Place<'_>) -> Result<Find, QueryError> {
         match name.as_str() {
             "filter" => find.filter = filters::read(json, &here)?,
             "sort" => find.sort = read_sort(json, &here)?,
+            "nulls" => {
+                let text = here.string(json)?;
+                let named = NULLS.iter().find(|(name, _)| *name == text);
+                let named = named.ok_or_else(|| {
+                    here.error(format!("expected smallest or greatest, found {text:?}"))
+                });
+                find.nulls = named?.1;
+            }
             "project" => find.projection = read_projection(json, &here)?,
             "offset" => find.offset = here.count(json)?,
             "limit" if *json == Json::Null => find.limit = None,
@@ -52,6 +63,9 @@ pub(super) fn write(find: &Find) -> Json {
     let mut add = |name: &str, json| members.push((name.to_owned(), json));
     if !find.sort.is_empty() {
         add("sort", write_sort(&find.sort));
+    }
+    if find.nulls == Nulls::Greatest {
+        add("nulls", "greatest".into());
     }
     if let Some(json) = write_projection(&find.projection) {
         add("project", json);

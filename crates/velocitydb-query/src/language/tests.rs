@@ -8,7 +8,7 @@ use super::*;
 use crate::filter::{ELEMENT, ValueType};
 use crate::find::Hint;
 use crate::projection::Projection;
-use crate::sort::Direction;
+use crate::sort::{Direction, Nulls};
 
 #[track_caller]
 fn check_filter(text: &str, expected: &Filter) {
@@ -487,6 +487,10 @@ fn finds() {
         (
             r#"{"filter":{"a":1},"sort":[["b","asc"],["a","desc"],["b",-1]]}"#,
             find().sort([("b", ASC), ("a", DESC), ("b", DESC)]),
+        ),
+        (
+            r#"{"sort":{"a":1},"nulls":"greatest"}"#,
+            Find::default().sort([("a", ASC)]).nulls(Nulls::Greatest),
         ),
         (
             r#"{"filter":{"a":1},"offset":2,"limit":3}"#,

@@ -8,7 +8,7 @@ use crate::error::QueryError;
 use crate::expression::Expression;
 use crate::limits::{Allowance, Kept};
 use crate::row::Row;
-use crate::sort::{Direction, encode_sort_key};
+use crate::sort::{Direction, Nulls, encode_sort_key};
 
 /// A row that waits for the others.
 pub(super) struct Waiting {
@@ -50,7 +50,7 @@ impl Partitions {
         }
         let partition: Box<[u8]> = key.as_slice().into();
         let key = self.kept.scratch();
-        encode_sort_key(read, sort, key);
+        encode_sort_key(read, sort, Nulls::Smallest, key);
         let sort: Box<[u8]> = key.as_slice().into();
         let bytes = size_of::<Waiting>() + partition.len() + sort.len() + row.bytes();
         self.kept.add(bytes)?;

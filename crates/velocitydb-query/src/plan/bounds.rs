@@ -12,7 +12,7 @@ use velocitydb_types::{Comparison, Expression, Path, Value, compare, encode_stri
 use crate::filter::{ELEMENT, Filter};
 
 /// How many ranges of an index, or keys, a query may be made of.
-const RANGES_MAX: usize = 1000;
+pub(super) const RANGES_MAX: usize = 1000;
 
 /// The values that a field may have.
 #[derive(Debug, Clone, PartialEq)]

@@ -11,29 +11,30 @@
 //! never changes an answer. Costs are guesses in nanoseconds; what they decide is which plan is
 //! tried, and a scan wins where an index would touch much of the collection in random order.
 //!
-//! Files: `bounds` (from a filter to keys), `texts` (words in texts), `explain` (what a plan says of
-//! itself). Carried out by
+//! Files: `bounds` (from a filter to keys), `order` (in which order an index comes), `texts` (words
+//! in texts), `explain` (what a plan says of itself). Carried out by
 //! [`Find::stream`](crate::Find). Tests: `queries` in the embedded library's tests/it,
 //! against scans with every subset of indexes.
 
 mod bounds;
 mod explain;
+mod order;
 mod run;
 #[cfg(feature = "full-text")]
 mod texts;
 
 use std::sync::Arc;
 
-use velocitydb_engine::catalog::{Collection, IndexKind};
+use velocitydb_engine::catalog::{Collection, IndexKind, PrimaryKey};
 use velocitydb_engine::store::{FieldIndex, KeyRange, Order};
 use velocitydb_types::geo::{self, BoundingBox};
-use velocitydb_types::{Key, Path};
+use velocitydb_types::{Key, Path, Value};
 
 use crate::error::QueryError;
 use crate::filter::Filter;
-use crate::find::{Arrival, Cursor, Find, Hint};
-use crate::sort::Direction;
-use bounds::{Bounds, Keys};
+use crate::find::{Arrival, Find, Hint};
+use bounds::Keys;
+use order::InOrder;
 
 pub use explain::{Explained, Meter, Step};
 
@@ -74,7 +75,7 @@ pub enum Access {
     Ranges {
         /// The index.
         index: Arc<FieldIndex>,
-        /// The parts, in the order of the index.
+        /// The parts, in the order in which they are read forwards.
         ranges: Vec<KeyRange>,
         /// Which way they are read.
         order: Order,
@@ -187,6 +188,16 @@ impl Plan {
         }
     }
 
+    /// The same where others stand among the documents that it reaches, in no order.
+    #[must_use]
+    pub fn among_others(self, find: &Find) -> Plan {
+        Plan {
+            sorted: find.sort.is_empty(),
+            sorted_by: 0,
+            ..self
+        }
+    }
+
     /// The index that it uses.
     pub fn index(&self) -> Option<&Arc<FieldIndex>> {
         match &self.access {
@@ -200,20 +211,16 @@ impl Plan {
 
 /// The plan of a query that names its documents by their ids: nothing is better.
 fn by_id(collection: &Collection, find: &Find, conjuncts: &[&Filter]) -> Option<Plan> {
-    let primary_key = collection.definition.primary_key.as_deref();
-    let is_key =
-        |path: &Path| is_id(path) || path.rest().is_empty() && primary_key == Some(path.first());
-    let named = conjuncts.iter().filter_map(|condition| match condition {
-        Filter::Eq(path, value) if is_key(path) => Some(std::slice::from_ref(value)),
-        Filter::In(path, values) if is_key(path) => Some(values.as_slice()),
-        _ => None,
-    });
-    let values = named.min_by_key(|values| values.len())?;
-    // What can be no id is the id of no document.
-    let ids: Vec<Key> = values
-        .iter()
-        .filter_map(|value| Key::from_shown(value).ok())
-        .collect();
+    let primary_key = collection.definition.primary_key.as_ref();
+    let only = primary_key.and_then(PrimaryKey::only);
+    let ids: Vec<Key> = match given(conjuncts, |name| name == "_id" || only == Some(name)) {
+        // What can be no id is the id of no document.
+        Some(values) => values
+            .iter()
+            .filter_map(|value| Key::from_shown(value).ok())
+            .collect(),
+        None => combined(primary_key?, conjuncts)?,
+    };
     let rows = ids.len() as f64;
     Some(Plan {
         sorted_by: 0,
@@ -223,6 +230,37 @@ fn by_id(collection: &Collection, find: &Find, conjuncts: &[&Filter]) -> Option<
         access: Access::Ids { ids },
         rejected: Vec::new(),
     })
+}
+
+/// The fewest values that a condition leaves to one of these fields of the document.
+fn given<'f>(conjuncts: &[&'f Filter], is_it: impl Fn(&str) -> bool) -> Option<&'f [Value]> {
+    let is_it = |path: &Path| path.rest().is_empty() && is_it(path.first());
+    let all = conjuncts.iter().filter_map(|condition| match condition {
+        Filter::Eq(path, value) if is_it(path) => Some(std::slice::from_ref(value)),
+        Filter::In(path, values) if is_it(path) => Some(values.as_slice()),
+        _ => None,
+    });
+    all.min_by_key(|values| values.len())
+}
+
+/// The ids that come of values for each field of the primary key, unless they are too many.
+fn combined(primary_key: &PrimaryKey, conjuncts: &[&Filter]) -> Option<Vec<Key>> {
+    let mut all = vec![Vec::new()];
+    for field in primary_key.fields() {
+        let values = given(conjuncts, |name| name == field)?;
+        if all.len() * values.len() > bounds::RANGES_MAX {
+            return None;
+        }
+        let with = |before: &Vec<Value>, value| before.iter().chain([value]).cloned().collect();
+        let longer = all
+            .iter()
+            .flat_map(|before| values.iter().map(move |value| with(before, value)));
+        all = longer.collect();
+    }
+    let keys = all
+        .iter()
+        .filter_map(|values| Key::from_values(values).ok());
+    Some(keys.collect())
 }
 
 /// The plan of a query that names one document by a unique index: nothing is better.
@@ -338,39 +376,33 @@ fn candidate(
         .map(|range| index.estimate(range))
         .sum::<usize>();
     let in_order = if keys.ranges.len() == 1 && !elements {
-        order(index, &keys, find, conjuncts)
+        order::of(collection, index, &keys, find, conjuncts)
     } else {
-        InOrder {
-            sorted_by: 0,
-            sorted: find.sort.is_empty(),
-            order: Order::Forward,
-            fields: 0,
-        }
+        InOrder::none(find)
     };
+    // A whole index in no useful order is a dear scan.
+    if keys.bounded == 0 && in_order.sorted_by == 0 {
+        return None;
+    }
+    let ranges = order::parts(index, &keys, &in_order, find);
     let InOrder {
         sorted_by,
         sorted,
         order,
         fields,
+        ..
     } = in_order;
-    // A whole index in no useful order is a dear scan.
-    if keys.bounded == 0 && sorted_by == 0 {
-        return None;
-    }
-    let mut keys = keys;
-    if let (Some(after), [range]) = (&find.after, &mut keys.ranges[..])
-        && sorted
-        && continues(index, keys.points, find)
-    {
-        go_on_behind(index, range, &keys.prefix, order, after);
-    }
     let in_runs = sorted_by > 0 && !sorted && find.limit.is_some();
-    let run = || index.estimate_run(&keys.ranges[0], order, fields) as f64;
-    let run = in_runs.then(run);
+    let first = match order {
+        Order::Forward => ranges.first(),
+        Order::Backward => ranges.last(),
+    };
+    let run = first.filter(|_| in_runs);
+    let run = run.map(|first| index.estimate_run(first, order, fields) as f64);
     Some(Candidate {
         access: Access::Ranges {
             index: Arc::clone(index),
-            ranges: keys.ranges,
+            ranges,
             order,
         },
         rows: rows as f64,
@@ -421,108 +453,6 @@ fn reaches_elements(index: &FieldIndex, keys: &Keys) -> bool {
         .iter()
         .position(|field| field.elements)
         .is_some_and(|at| keys.bounded > at)
-}
-
-/// The order in which one range of an index comes.
-struct InOrder {
-    /// How many of the first sort fields it is that of.
-    sorted_by: usize,
-    /// Whether it is the whole order.
-    sorted: bool,
-    /// Which way the range is read for it.
-    order: Order,
-    /// How many of the index's first fields are equal where those sort fields are.
-    fields: usize,
-}
-
-fn order(index: &FieldIndex, keys: &Keys, find: &Find, conjuncts: &[&Filter]) -> InOrder {
-    if find.sort.is_empty() {
-        return InOrder {
-            sorted_by: 0,
-            sorted: true,
-            order: Order::Forward,
-            fields: 0,
-        };
-    }
-    let constant = |path: &Path| {
-        let field = path.clone().into();
-        matches!(bounds::of_field(conjuncts, &field), Some(Bounds::Points(values)) if values.len() == 1)
-    };
-    let fields = &index.definition().fields;
-    let id_direction = fields
-        .last()
-        .map_or(Direction::Ascending, |last| last.direction);
-    let (mut at, mut backward) = (keys.points, None);
-    let mut agrees = |stored: Direction, wanted: Direction| {
-        let reversed = stored != wanted;
-        *backward.get_or_insert(reversed) == reversed
-    };
-    let mut matched = 0;
-    let mut by_id = false;
-    for (path, direction) in &find.sort {
-        let next = fields.get(at);
-        if next.is_some_and(|next| next.path == *path && agrees(next.direction, *direction)) {
-            at += 1;
-        } else if at == fields.len() && is_id(path) && agrees(id_direction, *direction) {
-            by_id = true;
-            matched = find.sort.len();
-            break;
-        } else if !constant(path) {
-            break;
-        }
-        matched += 1;
-    }
-    let ties = find.tie_direction();
-    let whole =
-        matched == find.sort.len() && (by_id || at == fields.len() && agrees(id_direction, ties));
-    let order = if backward == Some(true) {
-        Order::Backward
-    } else {
-        Order::Forward
-    };
-    InOrder {
-        sorted_by: matched,
-        sorted: whole,
-        order,
-        fields: at,
-    }
-}
-
-/// Whether the sort fields are those of an index behind the first ones, and nothing else.
-fn continues(index: &FieldIndex, points: usize, find: &Find) -> bool {
-    let fields = index.definition().fields[points..].iter();
-    fields
-        .map(|field| &field.path)
-        .eq(find.sort.iter().map(|(path, _)| path))
-}
-
-/// Lets a range begin behind a place in the answer: see the layout in the engine's `FieldIndex`.
-fn go_on_behind(
-    index: &FieldIndex,
-    range: &mut KeyRange,
-    prefix: &[u8],
-    order: Order,
-    after: &Cursor,
-) {
-    let last = index.definition().fields.last();
-    let descends = last.is_some_and(|last| last.direction == Direction::Descending);
-    let end = if descends { 0xff } else { 0 };
-    let (fields, id) = after.parts();
-    let mut place = prefix.to_vec();
-    let turned = if order == Order::Backward { 0xff } else { 0 };
-    place.extend(fields.iter().chain(id).map(|byte| byte ^ turned));
-    place.push(end);
-    match order {
-        Order::Forward => {
-            // Behind all rows.
-            place.extend_from_slice(&[0xff; 4]);
-            range.from = place.max(std::mem::take(&mut range.from));
-        }
-        Order::Backward => match &mut range.to {
-            Some(to) if *to <= place => {}
-            to => *to = Some(place),
-        },
-    }
 }
 
 fn is_id(path: &Path) -> bool {

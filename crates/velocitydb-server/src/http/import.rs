@@ -18,7 +18,7 @@ use hyper::{StatusCode, Uri};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
-use velocitydb::{Call, Database, Definition, Error};
+use velocitydb::{Call, Database, Definition, Error, PrimaryKey};
 use velocitydb_import::{
     BadRow, BadRows, ExportReader, Format, Ids, Item, LoadError, LoadOptions, Loader, Met,
     OnBadRow, Opened, Options, with_id_type,
@@ -284,7 +284,7 @@ fn load(
         Opened::Export(reader) => restore(database, options, &wanted, reader)?,
         Opened::Rows(mut reader) => {
             let mut definition = Definition::new(&name);
-            definition.primary_key = wanted.id.clone();
+            definition.primary_key = wanted.id.clone().map(PrimaryKey::from);
             let mut loader = loader(database, definition, options, &wanted)?;
             let ended = loader.load(&mut reader, &met, || ());
             (loader, ended)
@@ -307,14 +307,18 @@ fn loader(
         Err(error) => return Err(error.into()),
     };
     let present_key = present.as_ref().and_then(|found| found.primary_key.clone());
-    if let (Some(key), Some(id)) = (&present_key, &wanted.id)
+    let wanted_key = wanted.id.clone().map(PrimaryKey::from);
+    if let (Some(key), Some(id)) = (&present_key, &wanted_key)
         && key != id
     {
-        let what = format!("id: the primary key of the collection is {key:?}");
+        let what = format!(
+            "id: the primary key of the collection is {:?}",
+            key.to_string()
+        );
         return Err(Problem::new("invalid_query", what));
     }
-    if let Some(id) = present_key.or_else(|| wanted.id.clone()) {
-        options.ids = Ids::Field(id);
+    if let Some(id) = present_key.or(wanted_key) {
+        options.ids = Ids::Fields(id);
     }
     if present.is_some() {
         return Ok(Loader::new(database, options));

@@ -174,7 +174,7 @@ fn shown(ask: &Ask, about: &About) -> Vec<u8> {
         id: about.id.to_string(),
         isolation: match about.isolation {
             Isolation::Serializable => AskedIsolation::Serializable,
-            Isolation::Snapshot => AskedIsolation::Snapshot,
+            Isolation::Snapshot | Isolation::ReadCommitted => AskedIsolation::Snapshot,
         },
         index: about.index,
         expires_at: about.expires_at.to_string(),

@@ -128,6 +128,45 @@ fn a_primary_key_field_is_the_id() {
 }
 
 #[test]
+fn several_fields_are_the_id() {
+    let served = served();
+    let definition = r#"{"name":"seats","primary_key":["flight","day","seat"],"schema":{"fields":[
+        {"name":"flight","type":"string"},{"name":"day","type":"date"},{"name":"seat","type":"int"}]}}"#;
+    let made = served.post("/v1/collections", definition);
+    assert_eq!(made.status, 201, "{made:?}");
+    let described = served.get("/v1/collections/seats").json();
+    let key = serde_json::json!(["flight", "day", "seat"]);
+    assert_eq!(described["primary_key"], key);
+    let seats = "/v1/collections/seats/documents";
+    let document = r#"{"flight":"42","day":"2026-11-30","seat":7}"#;
+    let made = served.post(seats, document);
+    let id = serde_json::json!(["42", "2026-11-30", 7]);
+    assert_eq!(made.json()["_id"], id);
+    served.post(seats, document).problem(409, "already_exists");
+    // Under its address, under what a person writes, and sent back as it was read.
+    let read = served.get(made.header("location"));
+    assert_eq!(read.json()["_id"], id);
+    let path = format!("{seats}/composite:42,2026-11-30,7");
+    assert_eq!(served.get(&path).json()["_id"], id);
+    let again = served.put(&path, &read.text);
+    assert_eq!(again.status, 200, "{again:?}");
+    let found = served.post(
+        "/v1/collections/seats/find",
+        r#"{"filter":{"_id":["42","2026-11-30",7]}}"#,
+    );
+    assert_eq!(found.json()["documents"][0]["_id"], id, "{found:?}");
+    let changed = served.ask("PATCH", &path, &[], r#"{"seat":8}"#);
+    changed.problem(422, "primary_key_changed");
+    served
+        .get(&format!("{seats}/42"))
+        .problem(400, "invalid_id");
+    let wrong = r#"{"name":"c","primary_key":["a","a"]}"#;
+    served
+        .post("/v1/collections", wrong)
+        .problem(422, "invalid_definition");
+}
+
+#[test]
 fn what_was_read_can_be_written_back() {
     let served = with_things();
     let path = format!("{THINGS}/a");

@@ -222,7 +222,7 @@ fn part(text: &str) -> Result<f64, IntervalError> {
 /// PostgreSQL's own form.
 fn words(text: &str) -> Result<Sum, IntervalError> {
     let (syntax, field) = (IntervalError::Syntax, IntervalError::Field);
-    let words = date_words(text, |_| false).ok_or(syntax)?;
+    let words = date_words(text).ok_or(syntax)?;
     let mut sum = Sum::default();
     // A number that nothing stands behind counts seconds; one before a time, days.
     let mut unit = Some(Unit::Second);
@@ -231,7 +231,9 @@ fn words(text: &str) -> Result<Sum, IntervalError> {
         let signed = word.kind == DateWordKind::Signed;
         let is_time = word.kind == DateWordKind::Time || signed && word.text.contains(':');
         let says = if is_time {
-            let time = time_of(word.text.trim_start_matches(['-', '+']))?;
+            let time = time_of(word.text.trim_start_matches(['-', '+']));
+            // PostgreSQL takes a signed one that is no time for a number, which it is not either.
+            let time = time.map_err(|error| if signed { syntax } else { error })?;
             sum.micros = if word.text.starts_with('-') {
                 -time
             } else {

@@ -19,6 +19,30 @@ pub enum DefaultValue {
     Now,
     /// A new UUID (for a string, its text).
     Uuid,
+    /// What the SQL door evaluates for each row. At the other doors, which have no SQL, the field
+    /// stays absent.
+    Sql(SqlDefault),
+}
+
+/// A default that only the SQL door has: it knows expressions and sequences.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a default of SQL, an object")]
+pub struct SqlDefault {
+    /// An expression without columns, as SQL writes it: `nextval('tasks_id_seq')`.
+    pub text: String,
+    /// Whether the column is an identity, and which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+}
+
+/// What a statement may say of an identity column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Identity {
+    /// Its values come from the sequence, unless a statement overrides it.
+    Always,
+    /// A statement may give values.
+    ByDefault,
 }
 
 /// That a field's values are ids of another collection's documents.

@@ -4,7 +4,7 @@
 //! whether all is well; whoever needs to know what is wrong looks again. Tests: through `schema`.
 
 use super::constraints::Rule;
-use super::{Field, Openness};
+use super::{DefaultValue, Field, Openness};
 use crate::encoding::{first_word, put_name, split_name, tag, word_mask};
 use crate::raw::{RawMap, RawValue};
 
@@ -46,7 +46,7 @@ impl Slot {
                 0
             },
             required: field.required,
-            has_default: field.default.is_some(),
+            has_default: !matches!(field.default, None | Some(DefaultValue::Sql(_))),
             rules: rules.into(),
         }
     }

@@ -46,10 +46,7 @@ fn survives_a_truncate_and_a_new_collection(
     assert_eq!(read(&notes, "a"), None, "nothing of the old one");
     notes.insert([("k", "a".into())]).unwrap();
     assert_eq!(read(&other, "a").unwrap(), r#"{"k":"a"}"#);
-    assert_eq!(
-        notes.definition().unwrap().primary_key.as_deref(),
-        Some("k")
-    );
+    assert_eq!(notes.definition().unwrap().primary_key, Some("k".into()));
     assert_eq!(notes.stats().unwrap().documents, 1);
 }
 

@@ -24,7 +24,9 @@ mod lists;
 mod memory;
 mod merges;
 mod options;
+mod orders;
 mod places;
+mod primary_keys;
 mod queries;
 mod random;
 mod readme;
@@ -37,6 +39,7 @@ mod schemas;
 mod scripts;
 #[cfg(feature = "full-text")]
 mod search;
+mod sequences;
 mod snapshots;
 mod support;
 mod swaps;

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
-use velocitydb::query::{Direction, Filter, Find, Group, Hint, Near, Pipeline, Stage};
+use velocitydb::query::{Direction, Filter, Find, Group, Hint, Near, Nulls, Pipeline, Stage};
 #[cfg(feature = "full-text")]
 use velocitydb::text::Language;
 use velocitydb::{
-    Collection, CollectionView, Database, Definition, Document, IndexDefinition, Options, Path,
-    Point, Value,
+    Collection, CollectionView, Database, Definition, Document, Field, FieldType, IndexDefinition,
+    Interval, Openness, Options, Path, Point, Schema, Value,
 };
 
+use crate::orders::{ids, in_pages};
 use crate::support::asking;
 
 const ASC: Direction = Direction::Ascending;
@@ -63,6 +64,8 @@ fn scalar(random: &mut StdRng) -> Value {
         1 => Value::Bool(random.random()),
         2 => Value::Float(f64::from(random.random_range(0..8)) / 2.0),
         3..6 => word(random).into(),
+        // Thirty days are a month.
+        6 => Interval::new(random.random_range(0..2), 10 * random.random_range(0..4), 0).into(),
         _ => Value::Int(random.random_range(0..5)),
     }
 }
@@ -175,6 +178,7 @@ fn condition(random: &mut StdRng) -> Filter {
         7 => Filter::prefix("s", word(random)),
         8 => Filter::contains("tags", value),
         9 => Filter::exists(name),
+        11 => Filter::ne(name, Value::Null),
         10 => Filter::is_in("_id", (0..3).map(|_| random.random_range(0..160_i64))),
         _ => Filter::eq(name, value),
     }
@@ -205,19 +209,15 @@ fn random_find(random: &mut StdRng) -> Find {
         (name, if random.random() { ASC } else { DESC })
     });
     find = find.sort(by.collect::<Vec<_>>());
+    if random.random() {
+        find = find.nulls(Nulls::Greatest);
+    }
     if random.random_bool(0.5) {
         find = find
             .limit(random.random_range(0..20))
             .offset(random.random_range(0..5));
     }
     find
-}
-
-fn ids(documents: &[Document]) -> Vec<String> {
-    documents
-        .iter()
-        .map(|document| document.id().to_string())
-        .collect()
 }
 
 /// For random documents, queries and subsets of indexes: what the planner chooses, and what each
@@ -229,7 +229,16 @@ fn an_index_never_changes_an_answer() {
     for seed in 0..rounds {
         let random = &mut StdRng::seed_from_u64(seed);
         let db = database();
-        let docs = db.create_collection(Definition::new("docs")).unwrap().value;
+        let mut definition = Definition::new("docs");
+        let required = random.random::<bool>();
+        if required {
+            definition.schema = Schema::new(
+                Openness::Open,
+                vec![Field::new("s", FieldType::String).required()],
+            )
+            .unwrap();
+        }
+        let docs = db.create_collection(definition).unwrap().value;
         let early: Vec<_> = indexes()
             .into_iter()
             .filter(|_| random.random_bool(0.3))
@@ -242,7 +251,11 @@ fn an_index_never_changes_an_answer() {
             if random.random_bool(0.2) {
                 let _ = docs.delete(id);
             } else {
-                docs.upsert(id, random_document(random)).unwrap();
+                let mut fields = random_document(random);
+                if required {
+                    fields.entry("s".into()).or_insert("a".into());
+                }
+                docs.upsert(id, fields).unwrap();
             }
         };
         for _ in 0..random.random_range(0..400) {
@@ -303,6 +316,10 @@ fn an_index_never_changes_an_answer() {
                             expected,
                             "seed {seed} {find:?} by {index:?}"
                         );
+                        if !unordered && find.limit.is_none() {
+                            let pages = in_pages(view, &hinted, random.random_range(1..40));
+                            assert_eq!(pages, expected, "seed {seed} {find:?} by {index:?}");
+                        }
                     }
                 }
                 assert_eq!(

@@ -1,8 +1,9 @@
 //! Schemas: what is required, filled in, converted and refused, and in which words.
 
+use velocitydb::types::ScalarType;
 use velocitydb::{
-    Collection, Database, Date, Decimal, DefaultValue, Definition, Error, Field, FieldType, Key,
-    Openness, Schema, Update, Uuid, Value,
+    Collection, Database, Date, Decimal, DefaultValue, Definition, Error, Field, FieldType,
+    Interval, Key, Openness, Schema, SqlType, Update, Uuid, Value,
 };
 
 use crate::support::{START, code, done, in_memory, json, read, value};
@@ -220,4 +221,52 @@ fn definitions_that_make_no_sense_are_refused() {
         "there is no collection \"none\""
     );
     assert_eq!(db.collections().len(), 1);
+}
+
+#[test]
+fn an_sql_type_holds_for_every_write() {
+    let db = in_memory();
+    let tasks = collection(
+        &db,
+        Openness::Open,
+        vec![
+            Field::new("level", FieldType::Int).with_sql_type(ScalarType::Int2),
+            Field::new("tags", FieldType::Array).with_sql_type(SqlType::Array(ScalarType::Text)),
+            Field::new("wait", FieldType::Interval),
+        ],
+    );
+    let given = json(r#"{"level":32767,"tags":["a",null],"wait":"1 day 02:00"}"#);
+    let document = done(tasks.insert_with_id(1, given)).document.unwrap();
+    let wait = document.get("wait").unwrap().as_interval().unwrap();
+    assert_eq!(wait.to_string(), "1 day 02:00:00");
+    let refusals = [
+        (
+            said(tasks.insert_with_id(2, json(r#"{"level":32768}"#))),
+            r#"field "level": out of range for type smallint, got int 32768"#,
+        ),
+        (
+            said(tasks.update(1, Update::new().add("level", 1))),
+            r#"field "level": out of range for type smallint, got int 32768"#,
+        ),
+        (
+            said(tasks.update(1, Update::new().push("tags", 5))),
+            r#"field "tags": an element that does not fit type text[], got array ["a",null,5]"#,
+        ),
+    ];
+    for (refusal, says) in refusals {
+        assert!(refusal.contains(says), "{refusal}");
+    }
+}
+
+/// They are equal, so they are one id, whichever is written.
+#[test]
+fn a_month_and_thirty_days_are_one_id() {
+    let db = in_memory();
+    let terms = collection(&db, Openness::Open, vec![]);
+    let [month, days] = ["1 mon", "30 days"].map(|text| text.parse::<Interval>().unwrap());
+    done(terms.insert_with_id(Key::from_value(&month.into()).unwrap(), []));
+    let key = Key::from_value(&days.into()).unwrap();
+    assert!(terms.get(&key).unwrap().is_some());
+    assert_eq!(key.to_string(), "interval:P1M");
+    assert_eq!(Key::parse("interval:P30D").unwrap(), key);
 }

@@ -171,7 +171,12 @@ fn queries() -> Json {
     let find = [
         ("filter?", filter.clone()),
         ("sort?", sort),
-        ("project?", project),
+        (
+            "nulls?",
+            json!({ "enum": ["smallest", "greatest"],
+                "description": "Where null and absent stand in the order: before all values unless it is said" }),
+        ),
+        ("project?", project.clone()),
         ("offset?", number("How many of the first are left out")),
         (
             "limit?",
@@ -220,7 +225,7 @@ fn queries() -> Json {
     let aggregate = object("Stages.", &[("pipeline", stages.clone()), timeout.clone()]);
     let ranked = [
         ("filter?", filter.clone()),
-        ("project?", find[2].1.clone()),
+        ("project?", project.clone()),
         ("offset?", number("How many of the first are left out")),
         (
             "limit?",
@@ -407,7 +412,10 @@ fn collections() -> Json {
         ),
         (
             "primary_key?",
-            or_null(of("string", "The declared field that is the id")),
+            json!({ "description": "The field that is the id, or a list of fields that are it together",
+                "anyOf": [{ "type": "string" },
+                    { "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": 16 },
+                    { "type": "null" }] }),
         ),
         ("schema?", reference("CollectionSchema")),
         ("indexes?", list_of(&reference("Index"))),

@@ -1,0 +1,547 @@
+//! Sequences: numbers that are never given twice.
+//!
+//! A sequence is a document of the collection `_sequences`, which no user's can be called: what it
+//! is, and a number up to which all may have been given. Numbers are given from memory. Before one
+//! beyond that document's is given, a block of them is written down and has the database's
+//! durability: after a crash the sequence goes on behind the block, so that numbers are left out but
+//! never given again. A block is [`BLOCK_MIN`] numbers, and twice as many each time, up to
+//! [`BLOCK_MAX`], so that a sequence in heavy use waits rarely, and a crash never leaves out more
+//! than were given. Closing the database writes down where each stands: then none is left out.
+//!
+//! Giving a number is no part of any transaction: it is not undone.
+//!
+//! Tests: tests/it/sequences.rs.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use serde::{Deserialize, Serialize};
+use velocitydb_engine::catalog::{Collection as Runtime, SEQUENCES, check_name};
+use velocitydb_engine::command::{Change, Command, Condition, Expires, Mode, Operation, Write};
+use velocitydb_engine::{Document, Error};
+use velocitydb_types::{Fields, Key, ScalarType, SqlType, Value};
+
+use crate::database::{Database, Inner};
+
+/// Numbers that a first block has.
+const BLOCK_MIN: u64 = 32;
+/// Numbers that a block has at most.
+const BLOCK_MAX: u64 = 4096;
+
+/// What a sequence is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SequenceDefinition {
+    /// Its name.
+    pub name: String,
+    /// The type whose values it gives, an integer.
+    pub sql_type: SqlType,
+    /// Its first number, also after a restart.
+    pub start: i64,
+    /// What is added each time; never 0.
+    pub increment: i64,
+    /// The least number.
+    pub minimum: i64,
+    /// The greatest number.
+    pub maximum: i64,
+    /// Whether it begins again behind its last number.
+    pub cycle: bool,
+    /// The column that it is for, and with which it goes.
+    pub owner: Option<SequenceOwner>,
+}
+
+/// A column that has a sequence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SequenceOwner {
+    /// The collection.
+    pub collection: String,
+    /// Its field.
+    pub field: String,
+}
+
+/// Where a sequence stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SequencePosition {
+    /// The number given last, or the one to be given first.
+    pub last: i64,
+    /// Whether it was given.
+    pub called: bool,
+}
+
+/// Why a sequence does not do what is asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SequenceError {
+    /// There is none of this name.
+    #[error("there is no sequence {0:?}")]
+    Unknown(String),
+    /// There is one of this name already.
+    #[error("the sequence {0:?} exists already")]
+    Exists(String),
+    /// It has no further number.
+    #[error("the sequence {name:?} has given its {which} number, {limit}")]
+    Exhausted {
+        /// Its name.
+        name: String,
+        /// `maximum` or `minimum`.
+        which: &'static str,
+        /// That number.
+        limit: i64,
+    },
+    /// A number that it cannot have.
+    #[error("{value} is out of the bounds of the sequence {name:?}, {minimum} to {maximum}")]
+    OutOfBounds {
+        /// Its name.
+        name: String,
+        /// The number.
+        value: i64,
+        /// The least.
+        minimum: i64,
+        /// The greatest.
+        maximum: i64,
+    },
+    /// What makes no sense as a sequence.
+    #[error("{0}")]
+    Invalid(String),
+    /// Something else of the database.
+    #[error(transparent)]
+    Database(#[from] Error),
+}
+
+impl SequenceDefinition {
+    /// The sequence 1, 2, 3, … of `bigint`.
+    pub fn new(name: impl Into<String>) -> SequenceDefinition {
+        SequenceDefinition {
+            name: name.into(),
+            sql_type: ScalarType::Int8.into(),
+            start: 1,
+            increment: 1,
+            minimum: 1,
+            maximum: i64::MAX,
+            cycle: false,
+            owner: None,
+        }
+    }
+
+    /// Whether it makes sense.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn check(&self) -> Result<(), SequenceError> {
+        let invalid = |what: String| Err(SequenceError::Invalid(what));
+        if let Err(refusal) = check_name("sequence", &self.name) {
+            return invalid(refusal.to_string());
+        }
+        let (minimum, maximum, start) = (self.minimum, self.maximum, self.start);
+        if self.increment == 0 {
+            return invalid("INCREMENT must not be zero".into());
+        }
+        if minimum >= maximum {
+            return invalid(format!(
+                "MINVALUE ({minimum}) must be less than MAXVALUE ({maximum})"
+            ));
+        }
+        if start < minimum {
+            return invalid(format!(
+                "START value ({start}) cannot be less than MINVALUE ({minimum})"
+            ));
+        }
+        if start > maximum {
+            return invalid(format!(
+                "START value ({start}) cannot be greater than MAXVALUE ({maximum})"
+            ));
+        }
+        Ok(())
+    }
+
+    fn first(&self) -> SequencePosition {
+        SequencePosition {
+            last: self.start,
+            called: false,
+        }
+    }
+}
+
+/// The sequences of a database that were used since it was opened.
+#[derive(Default)]
+pub(crate) struct Sequences {
+    by_name: RwLock<HashMap<String, Arc<Sequence>>>,
+}
+
+/// A sequence. From [`Database::sequence`]; all who have it have the same.
+pub struct Sequence {
+    inner: std::sync::Weak<Inner>,
+    number: u64,
+    state: Mutex<State>,
+}
+
+struct State {
+    definition: SequenceDefinition,
+    position: SequencePosition,
+    /// Numbers that may be given before the next block is written down.
+    ahead: u64,
+    /// How many the next block has.
+    block: u64,
+    dropped: bool,
+}
+
+impl Sequence {
+    fn new(
+        inner: &Arc<Inner>,
+        definition: SequenceDefinition,
+        position: SequencePosition,
+    ) -> Arc<Sequence> {
+        static NUMBERS: AtomicU64 = AtomicU64::new(0);
+        Arc::new(Sequence {
+            inner: Arc::downgrade(inner),
+            number: NUMBERS.fetch_add(1, Ordering::Relaxed),
+            state: Mutex::new(State {
+                definition,
+                position,
+                ahead: 0,
+                block: BLOCK_MIN,
+                dropped: false,
+            }),
+        })
+    }
+
+    /// A number of its own in this process: another sequence of the same name has another.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// What it is.
+    pub fn definition(&self) -> SequenceDefinition {
+        self.state.lock().definition.clone()
+    }
+
+    /// Where it stands.
+    pub fn position(&self) -> SequencePosition {
+        self.state.lock().position
+    }
+
+    /// The next number. Nobody else has got it, nor will.
+    ///
+    /// # Errors
+    /// It was dropped, has no further number, or the database cannot write it down.
+    pub fn next(&self) -> Result<i64, SequenceError> {
+        let state = &mut *self.state.lock();
+        state.check_present()?;
+        let value = state.following()?;
+        match state.ahead.checked_sub(1) {
+            Some(left) => state.ahead = left,
+            None => {
+                let ahead = state.room_behind(value).min(state.block - 1);
+                // It is within the limits, also where the way there is none that can be said.
+                let way = state.definition.increment.wrapping_mul(ahead.cast_signed());
+                let last = value.wrapping_add(way);
+                let position = SequencePosition { last, called: true };
+                let inner = self.inner()?;
+                inner.put_sequence(&state.definition, position, Condition::Present)?;
+                state.ahead = ahead;
+                state.block = (state.block * 2).min(BLOCK_MAX);
+            }
+        }
+        state.position = SequencePosition {
+            last: value,
+            called: true,
+        };
+        Ok(value)
+    }
+
+    /// Goes on behind `position`, or with it when it was not given.
+    ///
+    /// # Errors
+    /// It was dropped, cannot have this number, or the database cannot write it down.
+    pub fn set(&self, position: SequencePosition) -> Result<(), SequenceError> {
+        let state = &mut *self.state.lock();
+        state.check_present()?;
+        state.definition.check_value(position.last)?;
+        let inner = self.inner()?;
+        inner.put_sequence(&state.definition, position, Condition::Present)?;
+        state.position = position;
+        state.ahead = 0;
+        Ok(())
+    }
+
+    /// Begins again with its first number.
+    ///
+    /// # Errors
+    /// As [`Sequence::set`].
+    pub fn restart(&self) -> Result<(), SequenceError> {
+        let first = self.definition().first();
+        self.set(first)
+    }
+
+    /// Makes another of it, from what it is and where it stands.
+    ///
+    /// # Errors
+    /// What makes no sense, or what `change` answers.
+    pub fn alter<E: From<SequenceError>>(
+        &self,
+        change: impl FnOnce(&mut SequenceDefinition, &mut SequencePosition) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let state = &mut *self.state.lock();
+        state.check_present()?;
+        let (mut definition, mut position) = (state.definition.clone(), state.position);
+        change(&mut definition, &mut position)?;
+        definition.name.clone_from(&state.definition.name);
+        definition.check()?;
+        definition.check_value(position.last)?;
+        let inner = self.inner()?;
+        inner.put_sequence(&definition, position, Condition::Present)?;
+        state.definition = definition;
+        state.position = position;
+        state.ahead = 0;
+        Ok(())
+    }
+
+    fn inner(&self) -> Result<Arc<Inner>, SequenceError> {
+        let closed = || Error::Invalid("the database of this sequence is closed".to_owned());
+        Ok(self.inner.upgrade().ok_or_else(closed)?)
+    }
+
+    /// Writes down where it stands, so that no number is left out after a start.
+    fn settle(&self, inner: &Inner) -> Result<(), SequenceError> {
+        let state = &mut *self.state.lock();
+        if state.ahead > 0 && !state.dropped {
+            state.ahead = 0;
+            inner.put_sequence(&state.definition, state.position, Condition::Present)?;
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn check_present(&self) -> Result<(), SequenceError> {
+        match self.dropped {
+            false => Ok(()),
+            true => Err(SequenceError::Unknown(self.definition.name.clone())),
+        }
+    }
+
+    /// How many numbers follow one before the limit.
+    fn room_behind(&self, value: i64) -> u64 {
+        let definition = &self.definition;
+        let limit = match definition.increment > 0 {
+            true => definition.maximum,
+            false => definition.minimum,
+        };
+        limit.abs_diff(value) / definition.increment.unsigned_abs()
+    }
+
+    fn following(&self) -> Result<i64, SequenceError> {
+        let SequencePosition { last, called } = self.position;
+        let definition = &self.definition;
+        if !called {
+            return Ok(last);
+        }
+        if self.room_behind(last) > 0 {
+            return Ok(last + definition.increment);
+        }
+        let (which, limit, first) = match definition.increment > 0 {
+            true => ("maximum", definition.maximum, definition.minimum),
+            false => ("minimum", definition.minimum, definition.maximum),
+        };
+        match definition.cycle {
+            true => Ok(first),
+            false => Err(SequenceError::Exhausted {
+                name: definition.name.clone(),
+                which,
+                limit,
+            }),
+        }
+    }
+}
+
+impl SequenceDefinition {
+    fn check_value(&self, value: i64) -> Result<(), SequenceError> {
+        match (self.minimum..=self.maximum).contains(&value) {
+            true => Ok(()),
+            false => Err(SequenceError::OutOfBounds {
+                name: self.name.clone(),
+                value,
+                minimum: self.minimum,
+                maximum: self.maximum,
+            }),
+        }
+    }
+}
+
+impl std::fmt::Debug for Sequence {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sequence({:?})", self.state.lock().definition.name)
+    }
+}
+
+impl Database {
+    /// Makes a sequence.
+    ///
+    /// # Errors
+    /// There is one of this name; what makes no sense.
+    pub fn create_sequence(
+        &self,
+        definition: SequenceDefinition,
+    ) -> Result<Arc<Sequence>, SequenceError> {
+        definition.check()?;
+        let mut by_name = self.0.sequences.by_name.write();
+        let name = definition.name.clone();
+        if by_name.contains_key(&name) || self.0.read_sequence(&name)?.is_some() {
+            return Err(SequenceError::Exists(name));
+        }
+        let position = definition.first();
+        let sequence = Sequence::new(&self.0, definition.clone(), position);
+        self.0
+            .put_sequence(&definition, position, Condition::Absent)?;
+        by_name.insert(name, Arc::clone(&sequence));
+        Ok(sequence)
+    }
+
+    /// The sequence of this name, if there is one.
+    ///
+    /// # Errors
+    /// The database cannot read it.
+    pub fn sequence(&self, name: &str) -> Result<Option<Arc<Sequence>>, SequenceError> {
+        let sequences = &self.0.sequences;
+        if let Some(found) = sequences.by_name.read().get(name) {
+            return Ok(Some(Arc::clone(found)));
+        }
+        let mut by_name = sequences.by_name.write();
+        if let Some(found) = by_name.get(name) {
+            return Ok(Some(Arc::clone(found)));
+        }
+        let Some((definition, position)) = self.0.read_sequence(name)? else {
+            return Ok(None);
+        };
+        let sequence = Sequence::new(&self.0, definition, position);
+        by_name.insert(name.to_owned(), Arc::clone(&sequence));
+        Ok(Some(sequence))
+    }
+
+    /// All sequences, by name.
+    ///
+    /// # Errors
+    /// The database cannot read them.
+    pub fn sequences(&self) -> Result<Vec<Arc<Sequence>>, SequenceError> {
+        let mut names = Vec::new();
+        let table = self.0.sequences_table()?;
+        let view = self.snapshot();
+        view.snapshot.scan(&table, 0, |document| {
+            names.push(read(&document).map(|(definition, _)| definition.name));
+            true
+        })?;
+        let mut names = names.into_iter().collect::<Result<Vec<_>, _>>()?;
+        names.sort();
+        let found = names.iter().map(|name| self.sequence(name).transpose());
+        found.flatten().collect()
+    }
+
+    /// Drops a sequence; whether there was one.
+    ///
+    /// # Errors
+    /// The database cannot write it down.
+    pub fn drop_sequence(&self, name: &str) -> Result<bool, SequenceError> {
+        let Some(sequence) = self.sequence(name)? else {
+            return Ok(false);
+        };
+        let mut by_name = self.0.sequences.by_name.write();
+        let mut state = sequence.state.lock();
+        if state.dropped {
+            return Ok(false);
+        }
+        self.0
+            .write_sequence(name, Condition::Present, Change::Delete)?;
+        state.dropped = true;
+        by_name.remove(name);
+        Ok(true)
+    }
+}
+
+impl Inner {
+    fn sequences_table(&self) -> Result<Arc<Runtime>, Error> {
+        let found = self.engine.catalog().by_id(SEQUENCES).cloned();
+        found.ok_or_else(|| Error::UnknownCollection("_sequences".to_owned()))
+    }
+
+    fn read_sequence(
+        &self,
+        name: &str,
+    ) -> Result<Option<(SequenceDefinition, SequencePosition)>, Error> {
+        let Ok(key) = Key::from_value(&Value::from(name)) else {
+            return Ok(None);
+        };
+        let table = self.sequences_table()?;
+        let found = self.engine.get(&table, key.as_bytes(), || self.clock.now());
+        found.as_ref().map(read).transpose()
+    }
+
+    fn put_sequence(
+        &self,
+        definition: &SequenceDefinition,
+        position: SequencePosition,
+        condition: Condition,
+    ) -> Result<(), SequenceError> {
+        let text = serde_json::to_string(definition).expect("a definition has only string keys");
+        let fields = BTreeMap::from([
+            ("definition".to_owned(), Value::String(text)),
+            ("last".to_owned(), Value::Int(position.last)),
+            ("called".to_owned(), Value::Bool(position.called)),
+        ]);
+        let fields =
+            Fields::from_map(&fields).map_err(|error| Error::Invalid(error.to_string()))?;
+        let change = Change::Put(Cow::Owned(fields.into_bytes().into_vec()));
+        self.write_sequence(&definition.name, condition, change)
+    }
+
+    fn write_sequence(
+        &self,
+        name: &str,
+        condition: Condition,
+        change: Change<'static>,
+    ) -> Result<(), SequenceError> {
+        let key = Key::from_value(&Value::from(name))
+            .map_err(|error| Error::Invalid(format!("the sequence {name:?}: {error}")))?;
+        let operation = Operation {
+            collection: SEQUENCES,
+            key: Cow::Owned(key.into_bytes().into_vec()),
+            condition,
+            change,
+            expires: Expires::Never,
+        };
+        let write = Write {
+            mode: Mode::Atomic,
+            resolved_at: self.engine.catalog().changed_at(),
+            operations: Cow::Owned(vec![operation]),
+            retry: None,
+        };
+        self.engine
+            .propose(self.clock.now(), &Command::Write(write), None)?;
+        Ok(())
+    }
+
+    /// Writes down where all sequences stand.
+    pub(crate) fn settle_sequences(&self) {
+        for sequence in self.sequences.by_name.read().values() {
+            // Then it goes on behind its block.
+            let _ = sequence.settle(self);
+        }
+    }
+}
+
+fn read(document: &Document) -> Result<(SequenceDefinition, SequencePosition), Error> {
+    let damaged = |what: &str| Error::Damaged(format!("a sequence in _sequences: {what}"));
+    let fields = document.fields();
+    let text = fields.get("definition").and_then(|text| text.as_str());
+    let text = text.ok_or_else(|| damaged("it has no definition"))?;
+    let last = fields.get("last").and_then(|last| last.as_int());
+    let called = fields.get("called").map(|called| called.to_value());
+    Ok((
+        serde_json::from_str(text).map_err(|error| damaged(&error.to_string()))?,
+        SequencePosition {
+            last: last.ok_or_else(|| damaged("it has no number"))?,
+            called: called == Some(Value::Bool(true)),
+        },
+    ))
+}
