@@ -8,6 +8,7 @@
 pub mod keys;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -105,6 +106,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// What is logged.
     pub log_level: String,
+    /// Where the PostgreSQL door is; `None`: it is closed.
+    pub postgres: Option<SocketAddr>,
     /// The server's.
     pub server: ServerConfig,
     /// Each key that has a value, as it was written.

@@ -17,8 +17,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::oneshot;
 use velocitydb::{Database, StorageMode};
+use velocitydb_pg::{Door, DoorError, PgConfig};
 use velocitydb_server::{
-    Reloader, Server, ServerError, flush_logs, init_logging, log_panics, raise_file_limit,
+    Reloader, Server, ServerError, SqlBackend, flush_logs, init_logging, log_panics,
+    raise_file_limit,
 };
 
 use crate::config::{self, Flags, Settings};
@@ -53,6 +55,10 @@ async fn serve(flags: Flags, settings: &Settings) -> Result<(), Failure> {
     let mut config = settings.server.clone();
     config.read_again = reloads.then(|| config::reader(flags, settings.clone()));
     let bound = Server::bind(config).map_err(|error| failed(&error))?;
+    let postgres = settings
+        .postgres
+        .map(|address| bind_postgres(address, settings));
+    let postgres = postgres.transpose()?;
     let options = match settings.mode {
         StorageMode::MemoryOnly => settings.options(),
         _ => settings.options().encryption(settings.keys.read()?),
@@ -64,9 +70,21 @@ async fn serve(flags: Flags, settings: &Settings) -> Result<(), Failure> {
         .map_err(|error| Failure::new(format!("opening the data: {error}")))?
         .map_err(|error| Failure::of(&error, &data))?;
     let server = bound.start(db.clone()).map_err(|error| failed(&error))?;
+    let postgres = match postgres {
+        Some(bound) => Some(bound.start(SqlBackend::new(db.clone())).map_err(closed)?),
+        None => None,
+    };
     signals.reloader = Some(server.reloader());
     let address = server.local_addr();
     greet(settings, address, &db);
+    if let Some(door) = &postgres {
+        let address = door.local_addr();
+        say(&format!(
+            "PostgreSQL: psql -h {} -p {}",
+            address.ip(),
+            address.port()
+        ));
+    }
     let (stop, stopped) = oneshot::channel::<()>();
     // A sender that is gone means stop as well.
     let mut serving = pin!(server.run_until(async { _ = stopped.await }));
@@ -93,6 +111,9 @@ async fn serve(flags: Flags, settings: &Settings) -> Result<(), Failure> {
         "\n{signal}: stopping. Requests in progress end first."
     ));
     drop(stop);
+    if let Some(door) = postgres {
+        door.shutdown().await;
+    }
     tokio::select! {
         stopped = &mut serving => stopped.map_err(|error| failed(&error))?,
         signal = signals.next() => {
@@ -104,6 +125,21 @@ async fn serve(flags: Flags, settings: &Settings) -> Result<(), Failure> {
     }
     farewell(settings, &db);
     Ok(())
+}
+
+fn bind_postgres(
+    address: SocketAddr,
+    settings: &Settings,
+) -> Result<velocitydb_pg::Bound, Failure> {
+    let mut config = PgConfig::default();
+    config.address = address;
+    config.insecure = settings.server.insecure;
+    config.connections_max = settings.server.connections_max;
+    Door::bind(config).map_err(closed)
+}
+
+fn closed(error: DoorError) -> Failure {
+    Failure::new(error.to_string()).help("Choose another address with --postgres.")
 }
 
 fn failed(error: &ServerError) -> Failure {

@@ -23,6 +23,7 @@ mod http;
 mod logging;
 mod lossy;
 mod metrics;
+mod pg;
 mod progress;
 mod reload;
 mod server;
@@ -38,6 +39,7 @@ pub use logging::{
     LogFormat, LoggingError, check_log_filter, flush_logs, init_logging, log_panics, set_log_filter,
 };
 pub use lossy::LossyWriter;
+pub use pg::SqlBackend;
 pub use reload::{Change, ReadConfig, ReloadError, Reloaded, Reloader};
 pub use server::{Bound, Server};
 pub use system::raise_file_limit;

@@ -47,11 +47,13 @@ const ALLOWED: &[Allowed] = &[
     allowed("velocitydb-engine", &["velocitydb-types"], &["velocitydb-sim"]),
     allowed("velocitydb-query", &["velocitydb-types", "velocitydb-engine"], &["velocitydb-sim"]),
     allowed("velocitydb", &["velocitydb-types", "velocitydb-engine", "velocitydb-query"], &["velocitydb-sim"]),
+    allowed("velocitydb-sql", &["velocitydb-types", "velocitydb-engine", "velocitydb-query", "velocitydb"], &[]),
     allowed("velocitydb-import", &["velocitydb-types", "velocitydb"], &[]),
-    allowed("velocitydb-server", &["velocitydb-types", "velocitydb-query", "velocitydb", "velocitydb-import"], &["velocitydb-sim"]),
+    allowed("velocitydb-pg", &[], &[]),
+    allowed("velocitydb-server", &["velocitydb-types", "velocitydb-query", "velocitydb", "velocitydb-import", "velocitydb-sql", "velocitydb-pg"], &["velocitydb-sim"]),
     allowed("velocitydb-shell", &["velocitydb"], &["velocitydb-server"]),
     allowed("velocitydb-bench", &["velocitydb-types", "velocitydb-engine", "velocitydb", "velocitydb-server"], &[]),
-    allowed("velocitydb-cli", &["velocitydb-types", "velocitydb-engine", "velocitydb-query", "velocitydb", "velocitydb-import", "velocitydb-server", "velocitydb-shell", "velocitydb-bench"], &["velocitydb-sim"]),
+    allowed("velocitydb-cli", &["velocitydb-types", "velocitydb-engine", "velocitydb-query", "velocitydb", "velocitydb-import", "velocitydb-server", "velocitydb-pg", "velocitydb-shell", "velocitydb-bench"], &["velocitydb-sim"]),
     allowed("velocitydb-sim", &["velocitydb-types", "velocitydb-engine", "velocitydb-query", "velocitydb"], &[]),
     allowed("velocitydb-log-suite", &["velocitydb-engine", "velocitydb-sim"], &[]),
     allowed("xtask", &[], &[]),
@@ -61,6 +63,7 @@ const ALLOWED: &[Allowed] = &[
 const FENCED: &[(&str, &[&str])] = &[
     ("datafusion", &["velocitydb-sql"]),
     ("arrow", &["velocitydb-sql"]),
+    ("pgwire", &["velocitydb-pg"]),
     ("openraft", &["velocitydb-cluster", "velocitydb-log-suite"]),
 ];
 

@@ -46,6 +46,7 @@ fn every_key_is_read_from_the_file() {
         encryption-previous-key-file: /keys/old
         durability: os
         http: localhost:80
+        postgres: 127.0.0.1:5432
         insecure: true
         host-names: db.example, db2.example
         cors-origins: https://app.example, http://localhost:5173
@@ -82,6 +83,7 @@ fn every_key_is_read_from_the_file() {
     );
     assert_eq!(settings.data, Path::new("/var/lib/velocitydb"));
     assert_eq!(settings.mode, StorageMode::Persistent);
+    assert_eq!(settings.postgres, Some("127.0.0.1:5432".parse().unwrap()));
     let key_files = format!("{:?}", settings.keys);
     assert!(key_files.contains("/keys/new") && key_files.contains("/keys/old"));
     assert_eq!(settings.durability, Some(Durability::Os));

@@ -16,6 +16,7 @@ mod harness;
 mod health;
 mod indexes;
 mod lifecycle;
+mod pg;
 mod problems;
 mod queries;
 mod reload;

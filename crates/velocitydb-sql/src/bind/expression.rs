@@ -1,0 +1,623 @@
+//! Expressions.
+
+use sqlparser::ast::{
+    self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Expr, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, Subscript, TrimWhereField, UnaryOperator,
+};
+use velocitydb_types::{Path, ScalarType, SqlType, Value};
+
+use super::{Binder, sql_type};
+use crate::bound::{Bound, Moment, Typed};
+use crate::casts::CastContext;
+use crate::error::{SqlError, sqlstate};
+use crate::functions::{FunctionError, Resolved, resolve, resolve_quantified};
+use crate::parse::folded;
+
+impl From<FunctionError> for SqlError {
+    fn from(error: FunctionError) -> SqlError {
+        let FunctionError {
+            sqlstate,
+            message,
+            hint,
+        } = error;
+        SqlError {
+            hint: hint.map(Into::into),
+            ..SqlError::new(sqlstate, message)
+        }
+    }
+}
+
+impl Binder<'_> {
+    /// An expression with its type.
+    ///
+    /// # Errors
+    /// Names that are not there, types that do not fit, and what is not supported.
+    pub(crate) fn bind(&mut self, expr: &Expr) -> Result<Typed, SqlError> {
+        match expr {
+            Expr::Nested(inner) => self.bind(inner),
+            Expr::Value(value) => self.literal(&value.value),
+            Expr::Identifier(name) => self.column(None, name),
+            Expr::CompoundIdentifier(names) => match &names[..] {
+                [table, name] => self.column(Some(table), name),
+                [_, table, name] => self.column(Some(table), name),
+                _ => Err(SqlError::unsupported(format!("the name {expr}"))),
+            },
+            Expr::TypedString(typed) => {
+                let sql = sql_type(&typed.data_type)?;
+                let text = typed.value.value.clone().into_string().unwrap_or_default();
+                self.constant(&text, sql)
+            }
+            Expr::Interval(interval) => self.interval(interval),
+            Expr::UnaryOp { op, expr } => self.unary(*op, expr),
+            Expr::BinaryOp { left, op, right } => self.binary(left, op, right),
+            Expr::IsNull(inner) => self.call("is null", [&**inner]),
+            Expr::IsNotNull(inner) => self.call("is not null", [&**inner]),
+            Expr::IsTrue(inner) => self.call("is true", [&**inner]),
+            Expr::IsNotTrue(inner) => self.call("is not true", [&**inner]),
+            Expr::IsFalse(inner) => self.call("is false", [&**inner]),
+            Expr::IsNotFalse(inner) => self.call("is not false", [&**inner]),
+            Expr::IsUnknown(inner) => self.call("is unknown", [&**inner]),
+            Expr::IsNotUnknown(inner) => self.call("is not unknown", [&**inner]),
+            Expr::IsDistinctFrom(a, b) => self.call("is distinct from", [&**a, &**b]),
+            Expr::IsNotDistinctFrom(a, b) => self.call("is not distinct from", [&**a, &**b]),
+            Expr::InList {
+                expr,
+                list,
+                negated,
+            } if matches!(&**expr, Expr::Tuple(_)) => {
+                let equal = list.iter().map(|one| self.rows_equal(expr, one));
+                let equal = equal.collect::<Result<Vec<_>, _>>()?;
+                let any = self.joined("or", equal)?;
+                match negated {
+                    true => self.apply("not", vec![any]),
+                    false => Ok(any),
+                }
+            }
+            Expr::InList {
+                expr,
+                list,
+                negated,
+            } => {
+                let name = if *negated { "not in" } else { "in" };
+                self.call(name, std::iter::once(&**expr).chain(list))
+            }
+            Expr::Between {
+                expr,
+                negated,
+                low,
+                high,
+            } => {
+                let name = if *negated { "not between" } else { "between" };
+                self.call(name, [&**expr, &**low, &**high])
+            }
+            Expr::Like {
+                negated,
+                any: false,
+                expr,
+                pattern,
+                escape_char,
+            } => self.like(
+                if *negated { "!~~" } else { "~~" },
+                expr,
+                pattern,
+                escape_char.as_ref(),
+            ),
+            Expr::ILike {
+                negated,
+                any: false,
+                expr,
+                pattern,
+                escape_char,
+            } => self.like(
+                if *negated { "!~~*" } else { "~~*" },
+                expr,
+                pattern,
+                escape_char.as_ref(),
+            ),
+            Expr::AnyOp {
+                left,
+                compare_op,
+                right,
+                is_some: _,
+            } => self.quantified(left, compare_op, right, false),
+            Expr::AllOp {
+                left,
+                compare_op,
+                right,
+            } => self.quantified(left, compare_op, right, true),
+            Expr::Cast {
+                kind: CastKind::Cast | CastKind::DoubleColon,
+                expr,
+                data_type,
+                array: false,
+                format: None,
+            } => {
+                let to = sql_type(data_type)?;
+                let typed = self.bind(expr)?;
+                let bound = self.cast(typed, to, CastContext::Explicit)?;
+                Ok(Typed::new(bound, to))
+            }
+            Expr::Case {
+                case_token: _,
+                end_token: _,
+                operand,
+                conditions,
+                else_result,
+            } => self.case(operand.as_deref(), conditions, else_result.as_deref()),
+            Expr::AtTimeZone {
+                timestamp,
+                time_zone,
+            } => self.call("timezone", [&**time_zone, &**timestamp]),
+            Expr::Extract { field, expr, .. } => {
+                let field = text(&field.to_string().to_lowercase());
+                let of = self.bind(expr)?;
+                self.apply("extract", vec![field, of])
+            }
+            Expr::Ceil { expr, field } => self.rounded("ceil", expr, field),
+            Expr::Floor { expr, field } => self.rounded("floor", expr, field),
+            Expr::Position { expr, r#in } => self.call("position", [&**r#in, &**expr]),
+            Expr::Substring {
+                expr,
+                substring_from,
+                substring_for,
+                special: _,
+                shorthand: _,
+            } => {
+                let mut arguments = vec![self.bind(expr)?];
+                match (substring_from, substring_for) {
+                    (None, Some(_)) => {
+                        arguments.push(Typed::new(Bound::Constant(1.into()), ScalarType::Int4))
+                    }
+                    (None, None) => return Err(SqlError::unsupported(expr)),
+                    (Some(from), _) => arguments.push(self.bind(from)?),
+                }
+                if let Some(count) = substring_for {
+                    arguments.push(self.bind(count)?);
+                }
+                self.apply("substring", arguments)
+            }
+            Expr::Trim {
+                trim_where,
+                trim_what,
+                expr,
+                trim_characters,
+            } => {
+                let name = match trim_where {
+                    None | Some(TrimWhereField::Both) => "btrim",
+                    Some(TrimWhereField::Leading) => "ltrim",
+                    Some(TrimWhereField::Trailing) => "rtrim",
+                };
+                let what = trim_what.as_deref().into_iter();
+                let what = what.chain(trim_characters.iter().flatten());
+                self.call(name, std::iter::once(&**expr).chain(what))
+            }
+            Expr::Overlay {
+                expr,
+                overlay_what,
+                overlay_from,
+                overlay_for,
+            } => {
+                let given = [&**expr, &**overlay_what, &**overlay_from].into_iter();
+                self.call("overlay", given.chain(overlay_for.as_deref()))
+            }
+            Expr::Array(array) => self.array(&array.elem),
+            Expr::CompoundFieldAccess { root, access_chain } => self.access(root, access_chain),
+            Expr::Function(function) => self.function(function),
+            Expr::Subquery(query) => self.scalar_query(query),
+            Expr::Exists { subquery, negated } => {
+                let exists = self.exists(subquery)?;
+                match negated {
+                    true => self.apply("not", vec![exists]),
+                    false => Ok(exists),
+                }
+            }
+            Expr::InSubquery {
+                expr,
+                subquery,
+                negated,
+            } => self.in_query(expr, subquery, *negated),
+            other => Err(SqlError::unsupported(format!("the expression {other}"))),
+        }
+    }
+
+    fn column(&mut self, table: Option<&Ident>, name: &Ident) -> Result<Typed, SqlError> {
+        let place = self.place(table.unwrap_or(name));
+        let column = folded(name);
+        if let (Some(table), Some(scope)) = (table, self.table)
+            && scope.excluded
+            && folded(table) == "excluded"
+            && let Some(found) = scope.table.column(&column)
+            && let Some(path) = found.path()
+        {
+            let segments = [super::EXCLUDED.to_owned(), path.first().to_owned()];
+            let path = Path::from_segments(segments.into());
+            let path = path.map_err(|error| SqlError::unsupported(error).at(place))?;
+            return Ok(Typed::new(Bound::Column(path), found.sql));
+        }
+        let is_here = match table {
+            None => self
+                .table
+                .is_some_and(|scope| scope.table.column(&column).is_some()),
+            Some(table) => self.table.is_some_and(|scope| scope.alias == folded(table)),
+        };
+        let around = table.map(folded);
+        if !is_here && self.queries.is_around(around.as_deref(), &column) {
+            let what = "a sub-select that refers to the query around it";
+            return Err(SqlError::unsupported(what).at(place));
+        }
+        if let (Some(table), scope) = (table, self.table) {
+            let table = folded(table);
+            if scope.is_none_or(|scope| scope.alias != table) {
+                let message = format!("missing FROM-clause entry for table {table:?}");
+                return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message).at(place));
+            }
+        }
+        let found = self.table.and_then(|scope| scope.table.column(&column));
+        let Some(found) = found else {
+            let message = match table {
+                Some(table) => format!("column {}.{column} does not exist", folded(table)),
+                None => format!("column {column:?} does not exist"),
+            };
+            return Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(place));
+        };
+        Ok(Typed::new(found.bound.clone(), found.sql))
+    }
+
+    /// A text as a value of a type.
+    fn constant(&mut self, text: &str, sql: SqlType) -> Result<Typed, SqlError> {
+        let value = super::cast::literal(text, sql, self.settings)?;
+        Ok(Typed::new(Bound::Constant(value), sql))
+    }
+
+    fn interval(&mut self, interval: &ast::Interval) -> Result<Typed, SqlError> {
+        let ast::Interval {
+            value,
+            leading_field,
+            leading_precision: None,
+            last_field: None,
+            fractional_seconds_precision: None,
+        } = interval
+        else {
+            return Err(SqlError::unsupported(format!("{interval}")));
+        };
+        let Expr::Value(value) = &**value else {
+            return Err(SqlError::unsupported(format!("{interval}")));
+        };
+        let text = value.value.clone().into_string().unwrap_or_default();
+        let text = match leading_field {
+            Some(unit) => format!("{text} {unit}"),
+            None => text,
+        };
+        self.constant(&text, ScalarType::Interval.into())
+    }
+
+    fn unary(&mut self, op: UnaryOperator, expr: &Expr) -> Result<Typed, SqlError> {
+        // The least integers have no positive counterpart.
+        if op == UnaryOperator::Minus
+            && let Expr::Value(value) = expr
+            && let ast::Value::Number(text, _) = &value.value
+        {
+            return super::literals::number(&format!("-{text}"));
+        }
+        let name = match op {
+            UnaryOperator::Not => "not",
+            UnaryOperator::Minus => "-",
+            UnaryOperator::Plus => "+",
+            UnaryOperator::BitwiseNot => "~",
+            UnaryOperator::PGSquareRoot => "|/",
+            UnaryOperator::PGCubeRoot => "||/",
+            UnaryOperator::PGAbs => "@",
+            other => return Err(SqlError::unsupported(format!("the operator {other}"))),
+        };
+        self.call(name, [expr])
+    }
+
+    fn binary(
+        &mut self,
+        left: &Expr,
+        op: &BinaryOperator,
+        right: &Expr,
+    ) -> Result<Typed, SqlError> {
+        if matches!((left, right), (Expr::Tuple(_), Expr::Tuple(_))) {
+            let equal = self.rows_equal(left, right)?;
+            return match op {
+                BinaryOperator::Eq => Ok(equal),
+                BinaryOperator::NotEq => self.apply("not", vec![equal]),
+                _ => Err(SqlError::unsupported(format!("the operator {op} of rows"))),
+            };
+        }
+        self.call(operator(op)?.as_str(), [left, right])
+    }
+
+    /// `(a, b) = (c, d)`.
+    fn rows_equal(&mut self, left: &Expr, right: &Expr) -> Result<Typed, SqlError> {
+        let (Expr::Tuple(left), Expr::Tuple(right)) = (left, right) else {
+            return Err(SqlError::unsupported("comparing a row with something else"));
+        };
+        if left.len() != right.len() {
+            let message = "unequal number of entries in row expressions";
+            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
+        }
+        let pairs = left.iter().zip(right);
+        let equal = pairs.map(|(left, right)| self.call("=", [left, right]));
+        let equal = equal.collect::<Result<Vec<_>, _>>()?;
+        self.joined("and", equal)
+    }
+
+    /// Conditions joined by `and` or `or`.
+    fn joined(&mut self, name: &str, conditions: Vec<Typed>) -> Result<Typed, SqlError> {
+        let joined = conditions
+            .into_iter()
+            .map(Ok)
+            .reduce(|all, next| self.apply(name, vec![all?, next?]));
+        joined.unwrap_or_else(|| Err(SqlError::unsupported("a row of nothing")))
+    }
+
+    fn like(
+        &mut self,
+        name: &str,
+        expr: &Expr,
+        pattern: &Expr,
+        escape: Option<&ast::ValueWithSpan>,
+    ) -> Result<Typed, SqlError> {
+        let of = self.bind(expr)?;
+        let mut pattern = self.bind(pattern)?;
+        if let Some(escape) = escape {
+            let escape = self.literal(&escape.value)?;
+            pattern = self.apply("like_escape", vec![pattern, escape])?;
+        }
+        self.apply(name, vec![of, pattern])
+    }
+
+    fn quantified(
+        &mut self,
+        left: &Expr,
+        op: &BinaryOperator,
+        right: &Expr,
+        is_all: bool,
+    ) -> Result<Typed, SqlError> {
+        if let Expr::Subquery(query) = right {
+            return self.quantified_query(left, &operator(op)?, query, is_all);
+        }
+        let (left, right) = (self.bind(left)?, self.bind(right)?);
+        let types = [left.sql, right.sql];
+        let resolved = resolve_quantified(&operator(op)?, is_all, types, self.settings)?;
+        self.applied(resolved, vec![left, right])
+    }
+
+    fn case(
+        &mut self,
+        operand: Option<&Expr>,
+        conditions: &[ast::CaseWhen],
+        otherwise: Option<&Expr>,
+    ) -> Result<Typed, SqlError> {
+        let mut arguments = Vec::new();
+        for ast::CaseWhen { condition, result } in conditions {
+            arguments.push(match operand {
+                Some(operand) => self.call("=", [operand, condition])?,
+                None => self.bind(condition)?,
+            });
+            arguments.push(self.bind(result)?);
+        }
+        if let Some(otherwise) = otherwise {
+            arguments.push(self.bind(otherwise)?);
+        }
+        self.apply("case", arguments)
+    }
+
+    fn rounded(
+        &mut self,
+        name: &str,
+        expr: &Expr,
+        field: &CeilFloorKind,
+    ) -> Result<Typed, SqlError> {
+        match field {
+            CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) => self.call(name, [expr]),
+            _ => Err(SqlError::unsupported(format!("{name} to a unit"))),
+        }
+    }
+
+    fn array(&mut self, elements: &[Expr]) -> Result<Typed, SqlError> {
+        if elements.is_empty() {
+            // Of which type, a cast around it says.
+            return Ok(Typed {
+                bound: Bound::Constant(Value::String("{}".into())),
+                sql: None,
+            });
+        }
+        self.call("array", elements)
+    }
+
+    fn access(&mut self, root: &Expr, chain: &[AccessExpr]) -> Result<Typed, SqlError> {
+        let mut typed = self.bind(root)?;
+        for access in chain {
+            typed = match access {
+                AccessExpr::Subscript(Subscript::Index { index }) => {
+                    let index = self.bind(index)?;
+                    self.apply("subscript", vec![typed, index])?
+                }
+                other => return Err(SqlError::unsupported(format!("{root}{other}"))),
+            };
+        }
+        Ok(typed)
+    }
+
+    fn function(&mut self, function: &ast::Function) -> Result<Typed, SqlError> {
+        if let Some(aggregate) = self.aggregate(function)? {
+            return Ok(aggregate);
+        }
+        let ast::Function {
+            name,
+            uses_odbc_syntax: false,
+            parameters: FunctionArguments::None,
+            args,
+            filter: None,
+            null_treatment: None,
+            over: None,
+            within_group,
+        } = function
+        else {
+            return Err(SqlError::unsupported(format!("{function}")));
+        };
+        if !within_group.is_empty() {
+            return Err(SqlError::unsupported("WITHIN GROUP"));
+        }
+        let Some(last) = name.0.last().and_then(|part| part.as_ident()) else {
+            return Err(SqlError::unsupported(format!("the function {name}")));
+        };
+        let place = self.place(last);
+        let name = folded(last);
+        if let Some(sequence) = crate::sequences::Function::named(&name) {
+            let bound = self.sequence(sequence, &name, args);
+            return bound.map_err(|error| error.at(place));
+        }
+        let mut arguments = Vec::new();
+        if let FunctionArguments::List(list) = args {
+            if list.duplicate_treatment.is_some() || !list.clauses.is_empty() {
+                return Err(SqlError::unsupported(format!("{function}")));
+            }
+            for argument in &list.args {
+                arguments.push(match argument {
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => (None, self.bind(expr)?),
+                    FunctionArg::Named {
+                        name,
+                        arg: FunctionArgExpr::Expr(expr),
+                        operator: _,
+                    } => (Some(folded(name)), self.bind(expr)?),
+                    other => return Err(SqlError::unsupported(format!("the argument {other}"))),
+                });
+            }
+        } else if let FunctionArguments::Subquery(query) = args {
+            return match name.as_str() {
+                "array" => self.array_query(query),
+                _ => Err(SqlError::unsupported("a sub-select here")),
+            };
+        }
+        self.named(&name, arguments)
+            .map_err(|error| error.at(place))
+    }
+
+    fn named(
+        &mut self,
+        name: &str,
+        arguments: Vec<(Option<String>, Typed)>,
+    ) -> Result<Typed, SqlError> {
+        let moment = |moment, sql| Ok(Typed::new(Bound::Moment(moment), sql));
+        let none = arguments.is_empty();
+        let timestamptz = ScalarType::Timestamptz;
+        match name {
+            "now" | "transaction_timestamp" | "current_timestamp" if none => {
+                return moment(Moment::Transaction, timestamptz);
+            }
+            "statement_timestamp" | "clock_timestamp" if none => {
+                return moment(Moment::Statement, timestamptz);
+            }
+            "current_date" | "localtimestamp" if none => {
+                let to = match name {
+                    "current_date" => ScalarType::Date,
+                    _ => ScalarType::Timestamp,
+                };
+                let now = Typed::new(Bound::Moment(Moment::Transaction), timestamptz);
+                let bound = self.cast(now, to.into(), CastContext::Explicit)?;
+                return Ok(Typed::new(bound, to));
+            }
+            "make_interval" => {
+                let arguments = make_interval(arguments)?;
+                return self.apply(name, arguments);
+            }
+            _ => {}
+        }
+        if let Some((Some(argument), _)) = arguments.iter().find(|(name, _)| name.is_some()) {
+            return Err(SqlError::unsupported(format!(
+                "the named argument {argument} of {name}"
+            )));
+        }
+        let arguments = arguments
+            .into_iter()
+            .map(|(_, argument)| argument)
+            .collect();
+        self.apply(name, arguments)
+    }
+
+    /// A function or operator of expressions.
+    fn call<'e>(
+        &mut self,
+        name: &str,
+        arguments: impl IntoIterator<Item = &'e Expr>,
+    ) -> Result<Typed, SqlError> {
+        let bound = arguments.into_iter().map(|argument| self.bind(argument));
+        let bound = bound.collect::<Result<_, _>>()?;
+        self.apply(name, bound)
+    }
+
+    fn apply(&mut self, name: &str, arguments: Vec<Typed>) -> Result<Typed, SqlError> {
+        let types: Vec<_> = arguments.iter().map(|argument| argument.sql).collect();
+        let resolved = resolve(name, &types, self.settings)?;
+        self.applied(resolved, arguments)
+    }
+
+    pub(super) fn applied(
+        &mut self,
+        resolved: Resolved,
+        arguments: Vec<Typed>,
+    ) -> Result<Typed, SqlError> {
+        let wanted = resolved.arguments.iter();
+        let arguments = arguments.into_iter().zip(wanted);
+        let cast = arguments.map(|(argument, to)| self.cast(argument, *to, CastContext::Implicit));
+        let arguments = cast.collect::<Result<_, _>>()?;
+        let bound = Bound::Apply {
+            function: resolved.function,
+            arguments,
+            types: resolved.arguments.into(),
+            volatile: false,
+        };
+        Ok(Typed::new(bound, resolved.result))
+    }
+}
+
+/// The arguments of `make_interval` in their order, zero where they are not given.
+fn make_interval(given: Vec<(Option<String>, Typed)>) -> Result<Vec<Typed>, SqlError> {
+    let names = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
+    let zero = |name| match name {
+        "secs" => Typed::new(Bound::Constant(Value::Float(0.0)), ScalarType::Float8),
+        _ => Typed::new(Bound::Constant(Value::Int(0)), ScalarType::Int4),
+    };
+    let mut arguments: Vec<_> = names.into_iter().map(zero).collect();
+    for (place, (name, argument)) in given.into_iter().enumerate() {
+        let at = match &name {
+            Some(name) => names.iter().position(|known| known == name),
+            None => Some(place).filter(|place| *place < names.len()),
+        };
+        let Some(at) = at else {
+            let message =
+                "function make_interval has years, months, weeks, days, hours, mins, secs";
+            return Err(SqlError::new(sqlstate::UNDEFINED_FUNCTION, message));
+        };
+        arguments[at] = argument;
+    }
+    Ok(arguments)
+}
+
+fn text(text: &str) -> Typed {
+    Typed::new(Bound::Constant(text.into()), ScalarType::Text)
+}
+
+/// What functions call an operator.
+pub(super) fn operator(op: &BinaryOperator) -> Result<String, SqlError> {
+    Ok(match op {
+        BinaryOperator::And => "and".into(),
+        BinaryOperator::Or => "or".into(),
+        BinaryOperator::NotEq => "<>".into(),
+        BinaryOperator::PGExp => "^".into(),
+        BinaryOperator::PGBitwiseXor => "#".into(),
+        BinaryOperator::PGCustomBinaryOperator(parts) => match &parts[..] {
+            [operator] => operator.clone(),
+            [schema, operator] if schema == "pg_catalog" => operator.clone(),
+            _ => return Err(SqlError::unsupported(format!("the operator {op}"))),
+        },
+        BinaryOperator::Xor | BinaryOperator::Spaceship => {
+            return Err(SqlError::unsupported(format!("the operator {op}")));
+        }
+        other => other.to_string(),
+    })
+}

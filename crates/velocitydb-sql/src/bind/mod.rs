@@ -1,0 +1,167 @@
+//! Names and types: from sqlparser's trees to [`Bound`] expressions.
+//!
+//! Files: `expression`, `aggregate` (calls of aggregates), `query` (sub-selects), `cast`, `literals`
+//! (what stands in the text), `sequence`, `types`. Tests: tests/it.
+
+mod aggregate;
+mod cast;
+mod expression;
+mod literals;
+mod query;
+mod sequence;
+mod types;
+
+use std::sync::Arc;
+
+use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart};
+use velocitydb_types::{ScalarType, SqlType, Value};
+
+pub(crate) use aggregate::Aggregates;
+use cast::Assigned;
+pub(crate) use query::{Around, Queries};
+pub(crate) use types::{serial, sql_type};
+
+use crate::bound::{Bound, Typed};
+use crate::casts::CastContext;
+use crate::error::{SqlError, sqlstate};
+use crate::formats::Settings;
+use crate::parse::{folded, position};
+use crate::sequences::Sequences;
+use crate::table::Table;
+
+/// Types of parameters, as far as they are known.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Parameters(Vec<Option<SqlType>>);
+
+/// More parameters than the protocol can number.
+const PARAMETERS_MAX: usize = 65_535;
+
+impl Parameters {
+    /// Those that the client declares.
+    pub(crate) fn declared(types: Vec<Option<SqlType>>) -> Parameters {
+        Parameters(types)
+    }
+
+    /// All types; one that nothing decided is a text.
+    pub(crate) fn types(&self) -> Vec<SqlType> {
+        let text = SqlType::Scalar(velocitydb_types::ScalarType::Text);
+        self.0.iter().map(|sql| sql.unwrap_or(text)).collect()
+    }
+
+    fn get(&mut self, at: usize) -> Option<SqlType> {
+        if at >= self.0.len() {
+            self.0.resize(at + 1, None);
+        }
+        self.0[at]
+    }
+}
+
+/// What binding an expression needs to know.
+pub(crate) struct Binder<'b> {
+    /// The whole text, for places in it.
+    pub(crate) sql: &'b str,
+    pub(crate) settings: &'b Arc<Settings>,
+    pub(crate) parameters: &'b mut Parameters,
+    pub(crate) sequences: &'b Arc<Sequences>,
+    /// The table whose rows it is asked of, if there is one.
+    pub(crate) table: Option<&'b Scope<'b>>,
+    /// The sub-selects that it has met.
+    pub(crate) queries: Queries<'b>,
+    /// What becomes of aggregates.
+    pub(crate) aggregates: Aggregates,
+}
+
+/// The field under which a row that could not be inserted stands beside another; no column is called
+/// so.
+pub(crate) const EXCLUDED: &str = "_excluded";
+
+/// The tables that columns may be of.
+pub(crate) struct Scope<'b> {
+    pub(crate) table: &'b Table,
+    /// What the statement calls it.
+    pub(crate) alias: String,
+    /// Whether a row that could not be inserted stands beside each, as `excluded`.
+    pub(crate) excluded: bool,
+}
+
+impl Binder<'_> {
+    /// Where a name stands.
+    fn place(&self, ident: &Ident) -> Option<u32> {
+        position(self.sql, ident.span.start)
+    }
+
+    /// A bound expression as a value of a type: by a cast where it is of another.
+    ///
+    /// # Errors
+    /// When there is no such cast in this context; a literal that is no value of the type.
+    pub(crate) fn cast(
+        &mut self,
+        typed: Typed,
+        to: SqlType,
+        context: CastContext,
+    ) -> Result<Bound, SqlError> {
+        let Some(from) = typed.sql else {
+            return match typed.bound {
+                Bound::Constant(Value::String(text)) => {
+                    let value = cast::literal(&text, to, self.settings)?;
+                    Ok(Bound::Constant(value))
+                }
+                Bound::Parameter(at) => {
+                    self.parameters.0[at] = Some(to);
+                    Ok(Bound::Parameter(at))
+                }
+                null => Ok(null),
+            };
+        };
+        match cast::cast(from, to, context, self.settings)? {
+            Assigned::AsItIs => Ok(typed.bound),
+            Assigned::By(function) => Ok(Bound::Apply {
+                function,
+                arguments: vec![typed.bound],
+                types: [from].into(),
+                volatile: false,
+            }),
+        }
+    }
+
+    /// An expression with a type of its own: what nothing has given one is a text.
+    pub(crate) fn bind_output(&mut self, expr: &Expr) -> Result<Typed, SqlError> {
+        let typed = self.bind(expr)?;
+        let sql = typed.sql.unwrap_or(ScalarType::Text.into());
+        let bound = self.assigned(typed, sql)?;
+        Ok(Typed::new(bound, sql))
+    }
+
+    /// The expression for a column that is assigned.
+    pub(crate) fn assigned(&mut self, typed: Typed, to: SqlType) -> Result<Bound, SqlError> {
+        self.cast(typed, to, CastContext::Assignment)
+    }
+
+    /// A condition.
+    ///
+    /// # Errors
+    /// When it is neither true nor false, but of another type.
+    pub(crate) fn condition(
+        &mut self,
+        typed: Typed,
+        place: &'static str,
+    ) -> Result<Bound, SqlError> {
+        let bool = SqlType::Scalar(velocitydb_types::ScalarType::Bool);
+        match typed.sql {
+            None => self.cast(typed, bool, CastContext::Implicit),
+            Some(sql) if sql == bool => Ok(typed.bound),
+            Some(other) => Err(SqlError::new(
+                sqlstate::DATATYPE_MISMATCH,
+                format!("argument of {place} must be type boolean, not type {other}"),
+            )),
+        }
+    }
+}
+
+/// A name of one part.
+pub(crate) fn simple(name: &ObjectName) -> Result<String, SqlError> {
+    match &name.0[..] {
+        [ObjectNamePart::Identifier(ident)] => Ok(folded(ident)),
+        _ => Err(SqlError::unsupported(format!("the qualified name {name}"))),
+    }
+}

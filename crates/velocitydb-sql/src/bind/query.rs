@@ -1,0 +1,144 @@
+//! Sub-selects of expressions: bound as statements of their own, that are run before the one around
+//! them and whose answer is a constant there. None may depend on a row of the query around it.
+
+use sqlparser::ast::{BinaryOperator, Expr, Query};
+use velocitydb::Database;
+use velocitydb_types::{ScalarType, SqlType};
+
+use super::Binder;
+use crate::bound::{Bound, Typed};
+use crate::error::{SqlError, sqlstate};
+use crate::functions::resolve_quantified;
+use crate::statement::Preparing;
+use crate::statement::select::Select;
+use crate::statement::subselect::{SubSelect, Wanted};
+
+/// The names of a query around the one that is being bound.
+#[derive(Debug, Clone)]
+pub(crate) struct Around {
+    pub(crate) alias: String,
+    pub(crate) columns: Vec<String>,
+}
+
+/// The sub-selects that a statement has, and what is needed to bind them.
+#[derive(Default)]
+pub(crate) struct Queries<'b> {
+    /// Where their tables are; `None`: there may be no sub-selects.
+    pub(crate) database: Option<&'b Database>,
+    /// The queries around, the outermost first.
+    pub(crate) around: Vec<Around>,
+    pub(crate) met: Vec<SubSelect>,
+}
+
+impl Queries<'_> {
+    /// Whether a query around has such a column.
+    pub(super) fn is_around(&self, table: Option<&str>, column: &str) -> bool {
+        self.around.iter().any(|around| {
+            table.is_none_or(|table| table == around.alias)
+                && around.columns.iter().any(|name| name == column)
+        })
+    }
+}
+
+impl Binder<'_> {
+    fn sub_select(&mut self, query: &Query) -> Result<Select, SqlError> {
+        let Some(database) = self.queries.database else {
+            return Err(SqlError::unsupported("a sub-select here"));
+        };
+        let mut around = self.queries.around.clone();
+        if let Some(scope) = self.table {
+            let columns = scope.table.columns.iter();
+            around.push(Around {
+                alias: scope.alias.clone(),
+                columns: columns.map(|column| column.name.clone()).collect(),
+            });
+        }
+        let mut preparing = Preparing {
+            database,
+            sql: self.sql,
+            settings: self.settings,
+            sequences: self.sequences,
+            overriding: None,
+            parameters: &mut *self.parameters,
+            outer: around,
+        };
+        preparing.select(query)
+    }
+
+    /// A sub-select of one column, with the column's type.
+    fn of_one_column(&mut self, query: &Query, many: &str) -> Result<(Select, SqlType), SqlError> {
+        let select = self.sub_select(query)?;
+        match &select.outputs.columns[..] {
+            [column] => {
+                let sql = column.sql;
+                Ok((select, sql))
+            }
+            _ => Err(SqlError::new(sqlstate::SYNTAX_ERROR, many)),
+        }
+    }
+
+    fn met(&mut self, select: Select, wanted: Wanted) -> Bound {
+        self.queries.met.push(SubSelect::new(select, wanted));
+        Bound::Query(self.queries.met.len() - 1)
+    }
+
+    /// `(SELECT …)`: the value of its only row, null without one.
+    pub(super) fn scalar_query(&mut self, query: &Query) -> Result<Typed, SqlError> {
+        let (select, sql) = self.of_one_column(query, "subquery must return only one column")?;
+        Ok(Typed::new(self.met(select, Wanted::Value), sql))
+    }
+
+    /// `ARRAY(SELECT …)`: the values of all its rows.
+    pub(super) fn array_query(&mut self, query: &Query) -> Result<Typed, SqlError> {
+        let (select, sql) = self.of_one_column(query, "subquery must return only one column")?;
+        let SqlType::Scalar(element) = sql else {
+            return Err(SqlError::unsupported("an array of several dimensions"));
+        };
+        let bound = self.met(select, Wanted::Values);
+        Ok(Typed::new(bound, SqlType::Array(element)))
+    }
+
+    /// `EXISTS (SELECT …)`.
+    pub(super) fn exists(&mut self, query: &Query) -> Result<Typed, SqlError> {
+        let select = self.sub_select(query)?;
+        Ok(Typed::new(self.met(select, Wanted::Any), ScalarType::Bool))
+    }
+
+    /// `x operator ANY (SELECT …)` and `ALL`.
+    pub(super) fn quantified_query(
+        &mut self,
+        left: &Expr,
+        operator: &str,
+        query: &Query,
+        is_all: bool,
+    ) -> Result<Typed, SqlError> {
+        let left = self.bind(left)?;
+        let (select, sql) = self.of_one_column(query, "subquery has too many columns")?;
+        let SqlType::Scalar(element) = sql else {
+            return Err(SqlError::unsupported("a sub-select of arrays here"));
+        };
+        let right = Typed::new(self.met(select, Wanted::Values), SqlType::Array(element));
+        let types = [left.sql, right.sql];
+        let resolved = resolve_quantified(operator, is_all, types, self.settings)?;
+        self.applied(resolved, vec![left, right])
+    }
+
+    /// `x IN (SELECT …)`, `x NOT IN (SELECT …)`.
+    pub(super) fn in_query(
+        &mut self,
+        left: &Expr,
+        query: &Query,
+        negated: bool,
+    ) -> Result<Typed, SqlError> {
+        let operator = match negated {
+            false => BinaryOperator::Eq,
+            true => BinaryOperator::NotEq,
+        };
+        self.quantified_query(
+            left,
+            &super::expression::operator(&operator)?,
+            query,
+            negated,
+        )
+    }
+}

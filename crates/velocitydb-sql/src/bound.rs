@@ -1,0 +1,152 @@
+//! Expressions whose names and types are known, and how they become what the evaluator runs.
+//!
+//! A prepared statement keeps them; every execution puts its parameters and moments in their
+//! places and makes constants of what depends on nothing else ([`Bound::lower`]). So the planner
+//! below sees `created < '2026-11-22 10:00:00Z'` where the text says `created < now() - $1`.
+
+use std::sync::Arc;
+
+use velocitydb_query::{Expression, Scalar};
+use velocitydb_types::{Path, SqlType, Timestamp, Value};
+
+use crate::error::SqlError;
+
+/// An expression, bound.
+#[derive(Debug, Clone)]
+pub(crate) enum Bound {
+    Constant(Value),
+    /// A parameter, from 0.
+    Parameter(usize),
+    /// What a path leads to in the row at hand.
+    Column(Path),
+    /// The whole document at hand.
+    Document,
+    Moment(Moment),
+    /// What a sub-select of the statement answered, by its number there.
+    Query(usize),
+    /// An aggregate of the SELECT that is being bound, by its number there. Becomes a column of the
+    /// groups before anything is run.
+    Aggregate(usize),
+    Apply {
+        function: Arc<dyn Scalar>,
+        arguments: Vec<Bound>,
+        /// Their types.
+        types: Box<[SqlType]>,
+        /// Whether it gives another value each time it is called.
+        volatile: bool,
+    },
+}
+
+/// A moment that a statement may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// When the transaction began: `now()`.
+    Transaction,
+    /// When the statement began: `statement_timestamp()`.
+    Statement,
+}
+
+/// A bound expression with its type.
+#[derive(Debug, Clone)]
+pub(crate) struct Typed {
+    pub(crate) bound: Bound,
+    /// `None`: a text, a null or a parameter that takes the type that its place asks for.
+    pub(crate) sql: Option<SqlType>,
+}
+
+impl Typed {
+    pub(crate) fn new(bound: Bound, sql: impl Into<SqlType>) -> Typed {
+        Typed {
+            bound,
+            sql: Some(sql.into()),
+        }
+    }
+}
+
+/// What one execution brings.
+#[derive(Debug, Clone)]
+pub(crate) struct Environment<'e> {
+    pub(crate) parameters: &'e [Value],
+    pub(crate) transaction: Timestamp,
+    pub(crate) statement: Timestamp,
+    /// What the sub-selects of the statement answered.
+    pub(crate) queries: &'e [Value],
+}
+
+impl Bound {
+    /// Whether both ask the same of a row.
+    pub(crate) fn is_same(&self, other: &Bound) -> bool {
+        // What two functions have to have in common to be the same, they show.
+        format!("{self:?}") == format!("{other:?}")
+    }
+
+    /// Whether a part of it is an aggregate.
+    pub(crate) fn has_aggregate(&self) -> bool {
+        match self {
+            Bound::Aggregate(_) => true,
+            Bound::Apply { arguments, .. } => arguments.iter().any(Bound::has_aggregate),
+            _ => false,
+        }
+    }
+
+    /// Whether it depends on no row.
+    pub(crate) fn is_constant(&self) -> bool {
+        match self {
+            Bound::Column(_) | Bound::Document | Bound::Aggregate(_) => false,
+            Bound::Constant(_) | Bound::Parameter(_) | Bound::Moment(_) | Bound::Query(_) => true,
+            Bound::Apply {
+                arguments,
+                volatile,
+                ..
+            } => !volatile && arguments.iter().all(Bound::is_constant),
+        }
+    }
+
+    /// The expression for one execution.
+    ///
+    /// # Errors
+    /// When a part that depends on no row has no value.
+    pub(crate) fn lower(&self, environment: &Environment<'_>) -> Result<Expression, SqlError> {
+        Ok(match self {
+            Bound::Constant(value) => Expression::Literal(value.clone()),
+            Bound::Parameter(at) => Expression::Literal(environment.parameters[*at].clone()),
+            Bound::Column(path) => Expression::Field(path.clone()),
+            Bound::Document => Expression::Root,
+            Bound::Query(at) => Expression::Literal(environment.queries[*at].clone()),
+            Bound::Aggregate(_) => unreachable!("a column of the groups since it was bound"),
+            Bound::Moment(moment) => Expression::Literal(Value::Time(match moment {
+                Moment::Transaction => environment.transaction,
+                Moment::Statement => environment.statement,
+            })),
+            Bound::Apply {
+                function,
+                arguments,
+                volatile,
+                ..
+            } => {
+                let arguments = arguments.iter().map(|argument| argument.lower(environment));
+                let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
+                let literal = |part: &Expression| matches!(part, Expression::Literal(_));
+                let folds = !volatile && arguments.iter().all(literal);
+                let expression = Expression::apply(Arc::clone(function), arguments);
+                match folds {
+                    true => Expression::Literal(expression.constant()?),
+                    false => expression,
+                }
+            }
+        })
+    }
+
+    /// The value of an expression that depends on no row.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub(crate) fn value(&self, environment: &Environment<'_>) -> Result<Value, SqlError> {
+        match self {
+            Bound::Constant(value) => Ok(value.clone()),
+            Bound::Parameter(at) => Ok(environment.parameters[*at].clone()),
+            Bound::Query(at) => Ok(environment.queries[*at].clone()),
+            other => Ok(other.lower(environment)?.constant()?),
+        }
+    }
+}

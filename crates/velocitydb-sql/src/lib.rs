@@ -1,0 +1,41 @@
+//! SQL as PostgreSQL speaks it, over collections.
+//!
+//! ```text
+//!   text ──► parse ──────► bind ─────────► statement ──► run, in a transaction
+//!            (sqlparser)   names, types,   what the
+//!                          functions       engine does
+//! ```
+//!
+//! What is not native goes to the session's [`Planner`], if it has one, or is refused.
+//!
+//! - [`formats`] has the texts and bytes in which PostgreSQL's clients send and get values.
+//! - [`casts`] makes values of one type those of another.
+//! - [`functions`] has the functions and operators.
+//!
+//! What is not here: the network, threads.
+
+#![forbid(unsafe_code)]
+
+mod aggregate;
+mod bind;
+mod bound;
+pub mod casts;
+mod conditions;
+mod error;
+pub mod formats;
+pub mod functions;
+mod parse;
+mod planner;
+mod sequences;
+mod session;
+mod settings;
+mod statement;
+mod table;
+mod violations;
+
+pub use error::{SqlError, sqlstate};
+pub use parse::{Parsed, SQL_BYTES_MAX, parse};
+pub use planner::{Execution, NotNative, Planned, Planner};
+pub use session::{Answer, Canceller, Prepared, Session, Status};
+pub use settings::SERVER_VERSION;
+pub use statement::rows::{Column, Rows};

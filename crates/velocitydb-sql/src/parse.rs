@@ -1,0 +1,177 @@
+//! Texts to statements, by sqlparser, and where in a text something stands.
+
+mod own;
+
+use sqlparser::ast::{Ident, ObjectName, Statement};
+use sqlparser::dialect::PostgreSqlDialect;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Location, Token, Tokenizer};
+
+use crate::error::{SqlError, sqlstate};
+
+pub(crate) use own::{Own, ReindexKind, SequenceOption};
+
+/// How deep a statement may nest.
+const DEPTH_MAX: usize = 64;
+
+/// The most bytes of a text of statements.
+pub const SQL_BYTES_MAX: usize = 16 << 20;
+
+/// A statement, taken apart.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    pub(crate) form: Form,
+    /// What an INSERT says of identity columns.
+    pub(crate) overriding: Option<Overriding>,
+}
+
+/// Whose values identity columns get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overriding {
+    /// Those of the statement, where they would be the sequence's.
+    System,
+    /// The sequence's, whatever the statement says.
+    User,
+}
+
+/// By whom it was taken apart.
+#[derive(Debug, Clone)]
+pub(crate) enum Form {
+    /// As sqlparser has it.
+    Tree(Box<Statement>),
+    /// What sqlparser does not know.
+    Own(Box<Own>),
+}
+
+impl Parsed {
+    /// The tree of sqlparser, if it knows the statement.
+    pub fn tree(&self) -> Option<&Statement> {
+        match &self.form {
+            Form::Tree(tree) => Some(tree),
+            Form::Own(_) => None,
+        }
+    }
+}
+
+/// The statements of a text, in their order.
+///
+/// # Errors
+/// A text that is too long, and what is no SQL.
+pub fn parse(sql: &str) -> Result<Vec<Parsed>, SqlError> {
+    if sql.len() > SQL_BYTES_MAX {
+        let message = format!(
+            "a text of {} bytes, at most {SQL_BYTES_MAX} are allowed",
+            sql.len()
+        );
+        return Err(SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, message));
+    }
+    let mut tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
+        .tokenize_with_location()
+        .map_err(|error| wrong(sql, error.into()))?;
+    let overriding = own::overriding(&mut tokens);
+    let parser = Parser::new(&PostgreSqlDialect {}).with_recursion_limit(DEPTH_MAX);
+    let mut parser = parser.with_tokens_with_locations(tokens);
+    statements(&mut parser, overriding).map_err(|error| wrong(sql, error))
+}
+
+fn statements(
+    parser: &mut Parser<'_>,
+    overriding: Vec<(Location, Overriding)>,
+) -> Result<Vec<Parsed>, ParserError> {
+    let mut statements = Vec::new();
+    // In the order of the statements.
+    let mut overriding = overriding.into_iter().peekable();
+    loop {
+        while parser.consume_token(&Token::SemiColon) {}
+        if parser.peek_token_ref().token == Token::EOF {
+            return Ok(statements);
+        }
+        let begins = parser.peek_token_ref().span.start;
+        let said = overriding.next_if(|(place, _)| *place == begins);
+        let form = match Own::parse(parser)? {
+            Some(own) => Form::Own(Box::new(own)),
+            None => Form::Tree(Box::new(parser.parse_statement()?)),
+        };
+        statements.push(Parsed {
+            form,
+            overriding: said.map(|(_, said)| said),
+        });
+        if !matches!(parser.peek_token_ref().token, Token::SemiColon | Token::EOF) {
+            return parser.expected_ref("end of statement", parser.peek_token_ref());
+        }
+    }
+}
+
+/// The name that a text is, as the argument of `nextval` is one.
+pub(crate) fn name_in(text: &str) -> Result<ObjectName, SqlError> {
+    let name = |parser: &mut Parser<'_>| {
+        let name = parser.parse_object_name(false)?;
+        parser.expect_token(&Token::EOF)?;
+        Ok(name)
+    };
+    let parser = Parser::new(&PostgreSqlDialect {}).with_recursion_limit(DEPTH_MAX);
+    let parsed = parser.try_with_sql(text);
+    let parsed = parsed.and_then(|mut parser| name(&mut parser));
+    parsed.map_err(|_| SqlError::new(sqlstate::INVALID_NAME, "invalid name syntax"))
+}
+
+/// The expression that a text is.
+pub(crate) fn expression_in(text: &str) -> Result<sqlparser::ast::Expr, SqlError> {
+    let parser = Parser::new(&PostgreSqlDialect {}).with_recursion_limit(DEPTH_MAX);
+    let parsed = parser.try_with_sql(text);
+    let parsed = parsed.and_then(|mut parser| {
+        let expr = parser.parse_expr()?;
+        parser.expect_token(&Token::EOF)?;
+        Ok(expr)
+    });
+    parsed.map_err(|error| wrong(text, error))
+}
+
+fn wrong(sql: &str, error: ParserError) -> SqlError {
+    let (ParserError::TokenizerError(message) | ParserError::ParserError(message)) = error else {
+        let message = format!("the statement nests more than {DEPTH_MAX} deep");
+        return SqlError::new(sqlstate::STATEMENT_TOO_COMPLEX, message);
+    };
+    // The parser tells the place in its message.
+    let told = message.rsplit_once(" at Line: ");
+    let place = told.and_then(|(_, place)| {
+        let (line, column) = place.split_once(", Column: ")?;
+        let (line, column) = (line.parse().ok()?, column.parse().ok()?);
+        position(sql, Location { line, column })
+    });
+    let message = told.map_or(&*message, |(message, _)| message);
+    SqlError::new(sqlstate::SYNTAX_ERROR, format!("syntax error: {message}")).at(place)
+}
+
+/// Characters up to a place, from 1.
+pub(crate) fn position(sql: &str, place: Location) -> Option<u32> {
+    let before = usize::try_from(place.line).ok()?.checked_sub(1)?;
+    let lines = sql.split_inclusive('\n').take(before);
+    let characters: usize = lines.map(|line| line.chars().count()).sum();
+    let column = usize::try_from(place.column).ok()?;
+    u32::try_from(characters + column).ok()
+}
+
+/// A name as it counts: folded to lower case unless it is quoted.
+pub(crate) fn folded(ident: &Ident) -> String {
+    match ident.quote_style {
+        Some(_) => ident.value.clone(),
+        None => ident.value.to_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_tell_their_place() {
+        let error = parse("select 1;\n\nselect * form t").unwrap_err();
+        assert_eq!(error.sqlstate, "42601");
+        assert_eq!(error.position, Some(26), "{error:?}");
+        assert_eq!(parse("select 'x").unwrap_err().sqlstate, "42601");
+        let deep = format!("select {}1{}", "(".repeat(500), ")".repeat(500));
+        assert_eq!(parse(&deep).unwrap_err().sqlstate, "54001");
+        assert!(parse(" ; -- nothing").unwrap().is_empty());
+    }
+}

@@ -1,0 +1,257 @@
+//! Statements that sqlparser does not know, or not in all of their forms.
+
+use sqlparser::ast::{DataType, ObjectName};
+use sqlparser::keywords::Keyword;
+use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
+
+use super::Overriding;
+
+/// A statement of ours.
+#[derive(Debug, Clone)]
+pub(crate) enum Own {
+    CreateSequence {
+        name: ObjectName,
+        if_not_exists: bool,
+        options: Vec<SequenceOption>,
+    },
+    AlterSequence {
+        name: ObjectName,
+        if_exists: bool,
+        options: Vec<SequenceOption>,
+    },
+    Reindex {
+        kind: ReindexKind,
+        name: Option<ObjectName>,
+    },
+    /// VACUUM, or ANALYZE alone: of tables, or of all.
+    Tend {
+        vacuum: bool,
+        tables: Vec<ObjectName>,
+    },
+}
+
+/// What is built anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReindexKind {
+    Index,
+    Table,
+    /// All tables of a schema, or of the database.
+    All,
+}
+
+/// What is said of a sequence. `None`: what the type says.
+#[derive(Debug, Clone)]
+pub(crate) enum SequenceOption {
+    As(DataType),
+    Increment(i64),
+    Minimum(Option<i64>),
+    Maximum(Option<i64>),
+    Start(i64),
+    Restart(Option<i64>),
+    Cache(i64),
+    Cycle(bool),
+    /// `None`: by nothing.
+    OwnedBy(Option<ObjectName>),
+}
+
+impl Own {
+    /// The statement that begins here, if it is one of ours.
+    pub(super) fn parse(parser: &mut Parser<'_>) -> Result<Option<Own>, ParserError> {
+        use Keyword::{ALTER, ANALYZE, CREATE, EXISTS, IF, NOT, REINDEX, SEQUENCE, VACUUM};
+        if parser.parse_keywords(&[CREATE, SEQUENCE]) {
+            return Ok(Some(Own::CreateSequence {
+                if_not_exists: parser.parse_keywords(&[IF, NOT, EXISTS]),
+                name: parser.parse_object_name(false)?,
+                options: options(parser)?,
+            }));
+        }
+        if parser.parse_keywords(&[ALTER, SEQUENCE]) {
+            return Ok(Some(Own::AlterSequence {
+                if_exists: parser.parse_keywords(&[IF, EXISTS]),
+                name: parser.parse_object_name(false)?,
+                options: options(parser)?,
+            }));
+        }
+        if parser.parse_keyword(REINDEX) {
+            return reindex(parser).map(Some);
+        }
+        if parser.parse_keyword(VACUUM) {
+            return tend(parser, true).map(Some);
+        }
+        if parser.parse_keyword(ANALYZE) {
+            return tend(parser, false).map(Some);
+        }
+        Ok(None)
+    }
+}
+
+fn options(parser: &mut Parser<'_>) -> Result<Vec<SequenceOption>, ParserError> {
+    use Keyword::{
+        AS, BY, CACHE, CYCLE, INCREMENT, MAXVALUE, MINVALUE, NO, NONE, OWNED, RESTART, START, WITH,
+    };
+    let mut options = Vec::new();
+    loop {
+        options.push(if parser.parse_keyword(AS) {
+            SequenceOption::As(parser.parse_data_type()?)
+        } else if parser.parse_keyword(INCREMENT) {
+            let _by = parser.parse_keyword(BY);
+            SequenceOption::Increment(number(parser)?)
+        } else if parser.parse_keywords(&[NO, MINVALUE]) {
+            SequenceOption::Minimum(None)
+        } else if parser.parse_keyword(MINVALUE) {
+            SequenceOption::Minimum(Some(number(parser)?))
+        } else if parser.parse_keywords(&[NO, MAXVALUE]) {
+            SequenceOption::Maximum(None)
+        } else if parser.parse_keyword(MAXVALUE) {
+            SequenceOption::Maximum(Some(number(parser)?))
+        } else if parser.parse_keyword(START) {
+            let _with = parser.parse_keyword(WITH);
+            SequenceOption::Start(number(parser)?)
+        } else if parser.parse_keyword(RESTART) {
+            let with = parser.parse_keyword(WITH);
+            let numeric = matches!(
+                parser.peek_token_ref().token,
+                Token::Number(..) | Token::Minus | Token::Plus
+            );
+            let with = (with || numeric).then(|| number(parser)).transpose()?;
+            SequenceOption::Restart(with)
+        } else if parser.parse_keyword(CACHE) {
+            SequenceOption::Cache(number(parser)?)
+        } else if parser.parse_keywords(&[NO, CYCLE]) {
+            SequenceOption::Cycle(false)
+        } else if parser.parse_keyword(CYCLE) {
+            SequenceOption::Cycle(true)
+        } else if parser.parse_keywords(&[OWNED, BY]) {
+            let owner = match parser.parse_keyword(NONE) {
+                true => None,
+                false => Some(parser.parse_object_name(false)?),
+            };
+            SequenceOption::OwnedBy(owner)
+        } else {
+            return Ok(options);
+        });
+    }
+}
+
+fn number(parser: &mut Parser<'_>) -> Result<i64, ParserError> {
+    let sign = match parser.consume_token(&Token::Minus) {
+        true => "-",
+        false => {
+            let _plus = parser.consume_token(&Token::Plus);
+            ""
+        }
+    };
+    let token = parser.next_token();
+    let number = match &token.token {
+        Token::Number(digits, _) => format!("{sign}{digits}").parse().ok(),
+        _ => None,
+    };
+    match number {
+        Some(number) => Ok(number),
+        None => parser.expected("a whole number of 8 bytes", token),
+    }
+}
+
+fn reindex(parser: &mut Parser<'_>) -> Result<Own, ParserError> {
+    use Keyword::{CONCURRENTLY, DATABASE, INDEX, SCHEMA, SYSTEM, TABLE};
+    let kind = match parser.expect_one_of_keywords(&[INDEX, TABLE, SCHEMA, DATABASE, SYSTEM])? {
+        INDEX => ReindexKind::Index,
+        TABLE => ReindexKind::Table,
+        _ => ReindexKind::All,
+    };
+    // It is always beside readers and writers.
+    let _always = parser.parse_keyword(CONCURRENTLY);
+    let ends = matches!(parser.peek_token_ref().token, Token::SemiColon | Token::EOF);
+    let name = match ends && kind == ReindexKind::All {
+        true => None,
+        false => Some(parser.parse_object_name(false)?),
+    };
+    Ok(Own::Reindex { kind, name })
+}
+
+/// What is said of how, which means nothing here, and the tables.
+fn tend(parser: &mut Parser<'_>, vacuum: bool) -> Result<Own, ParserError> {
+    use Keyword::{ANALYZE, FREEZE, FULL, VERBOSE};
+    parenthesized(parser)?;
+    while parser
+        .parse_one_of_keywords(&[FULL, FREEZE, VERBOSE, ANALYZE])
+        .is_some()
+    {}
+    let mut tables = Vec::new();
+    if !matches!(parser.peek_token_ref().token, Token::SemiColon | Token::EOF) {
+        loop {
+            tables.push(parser.parse_object_name(false)?);
+            parenthesized(parser)?;
+            if !parser.consume_token(&Token::Comma) {
+                break;
+            }
+        }
+    }
+    Ok(Own::Tend { vacuum, tables })
+}
+
+/// Passes over names and values in parentheses, if there are any.
+fn parenthesized(parser: &mut Parser<'_>) -> Result<(), ParserError> {
+    if !parser.consume_token(&Token::LParen) {
+        return Ok(());
+    }
+    loop {
+        let token = parser.next_token();
+        match token.token {
+            Token::RParen => return Ok(()),
+            Token::Word(_) | Token::Number(..) | Token::Comma => {}
+            _ => return parser.expected("a list of options or columns", token),
+        }
+    }
+}
+
+/// Takes `OVERRIDING … VALUE` out of INSERTs; the answer is where the statements begin that say it.
+pub(super) fn overriding(tokens: &mut Vec<TokenWithSpan>) -> Vec<(Location, Overriding)> {
+    let word = |token: &TokenWithSpan, text: &str| match &token.token {
+        Token::Word(word) => word.quote_style.is_none() && word.value.eq_ignore_ascii_case(text),
+        _ => false,
+    };
+    let mut found = Vec::new();
+    let mut taken = Vec::new();
+    let (mut begins, mut depth) = (None, 0_u32);
+    let places: Vec<_> = (0..tokens.len())
+        .filter(|at| !matches!(tokens[*at].token, Token::Whitespace(_)))
+        .collect();
+    for (nth, &at) in places.iter().enumerate() {
+        let token = &tokens[at];
+        match &token.token {
+            Token::SemiColon => (begins, depth) = (None, 0),
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if token.token != Token::SemiColon && begins.is_none() {
+            begins = Some((token.span.start, word(token, "insert")));
+        }
+        let (Some((start, true)), 0, Some(&[_, whose, value])) = (
+            begins,
+            depth,
+            places.get(nth..nth + 3).and_then(|it| it.first_chunk()),
+        ) else {
+            continue;
+        };
+        if !word(token, "overriding") || !word(&tokens[value], "value") {
+            continue;
+        }
+        let said = match &tokens[whose] {
+            whose if word(whose, "system") => Overriding::System,
+            whose if word(whose, "user") => Overriding::User,
+            _ => continue,
+        };
+        found.push((start, said));
+        taken.extend([at, whose, value]);
+    }
+    let mut taken = taken.into_iter().peekable();
+    let mut at = 0;
+    tokens.retain(|_| {
+        at += 1;
+        taken.next_if_eq(&(at - 1)).is_none()
+    });
+    found
+}

@@ -1,0 +1,268 @@
+//! `nextval`, `currval`, `lastval` and `setval`: the functions of sequences, and what a session
+//! remembers of the numbers that it got.
+//!
+//! A name that stands in the statement is looked up when it is bound, so that a mistake is told
+//! then, and again at each call: another sequence may have the name by then. Tests: tests/it/slt.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use velocitydb::{Database, Sequence, SequenceError, SequencePosition};
+use velocitydb_query::{Arguments, Cell, QueryError, Scalar};
+use velocitydb_types::{ScalarType, Value, View};
+
+use crate::error::{SqlError, sqlstate};
+use crate::parse::name_in;
+use crate::statement::collection_name;
+
+/// The sequences of a database, and what one session got of them.
+pub(crate) struct Sequences {
+    database: Database,
+    used: Mutex<Used>,
+}
+
+#[derive(Default)]
+struct Used {
+    /// By [`Sequence::number`].
+    values: HashMap<u64, i64>,
+    /// The one that `nextval` was called for last.
+    last: Option<String>,
+}
+
+/// One of the functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Function {
+    Nextval,
+    Currval,
+    Lastval,
+    Setval,
+}
+
+impl Function {
+    /// The one of this name.
+    pub(crate) fn named(name: &str) -> Option<Function> {
+        Some(match name {
+            "nextval" => Function::Nextval,
+            "currval" => Function::Currval,
+            "lastval" => Function::Lastval,
+            "setval" => Function::Setval,
+            _ => return None,
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Function::Nextval => "nextval",
+            Function::Currval => "currval",
+            Function::Lastval => "lastval",
+            Function::Setval => "setval",
+        }
+    }
+
+    /// Types of its arguments: so many are needed, so many may be.
+    pub(crate) fn arguments(self) -> (usize, &'static [ScalarType]) {
+        const TYPES: &[ScalarType] = &[ScalarType::Text, ScalarType::Int8, ScalarType::Bool];
+        match self {
+            Function::Nextval | Function::Currval => (1, &TYPES[..1]),
+            Function::Lastval => (0, &[]),
+            Function::Setval => (2, TYPES),
+        }
+    }
+}
+
+/// The name that a text is.
+fn named(text: &str) -> Result<String, SqlError> {
+    collection_name(&name_in(text)?)
+}
+
+fn undefined(message: String) -> SqlError {
+    SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
+}
+
+impl Sequences {
+    pub(crate) fn new(database: Database) -> Sequences {
+        Sequences {
+            database,
+            used: Mutex::default(),
+        }
+    }
+
+    /// A call of a function. Its first argument is the name, unless that is known already.
+    ///
+    /// # Errors
+    /// There is no such sequence.
+    pub(crate) fn call(
+        self: &Arc<Sequences>,
+        function: Function,
+        name: Option<&str>,
+    ) -> Result<Arc<dyn Scalar>, SqlError> {
+        let name = name.map(named).transpose()?;
+        if let Some(name) = &name {
+            find(&self.database, name)?;
+        }
+        Ok(Arc::new(Call {
+            function,
+            name,
+            sequences: Arc::clone(self),
+        }))
+    }
+
+    fn run(&self, call: &Call, arguments: &Arguments<'_>) -> Result<Value, SqlError> {
+        let given = match (&call.name, call.function) {
+            (Some(name), _) => (name.clone(), 0),
+            (None, Function::Lastval) => return self.lastval(),
+            (None, _) => match arguments.get(0)?.view() {
+                View::Str(text) => {
+                    let text = String::from_utf8_lossy(text);
+                    (named(&text)?, 1)
+                }
+                _ => return Ok(Value::Null),
+            },
+        };
+        let (name, first) = given;
+        match call.function {
+            Function::Nextval => {
+                let sequence = find(&self.database, &name)?;
+                let value = sequence.next()?;
+                let mut used = self.used();
+                used.values.insert(sequence.number(), value);
+                if used.last.as_ref() != Some(&name) {
+                    used.last = Some(name);
+                }
+                Ok(Value::Int(value))
+            }
+            Function::Currval | Function::Lastval => self.current(&name).and_then(|value| {
+                let message = || {
+                    let what = "is not yet defined in this session";
+                    undefined(format!("currval of sequence {name:?} {what}"))
+                };
+                value.map(Value::Int).ok_or_else(message)
+            }),
+            Function::Setval => {
+                let value = arguments.get(first)?.into_value();
+                let called = match arguments.len() > first + 1 {
+                    true => arguments.get(first + 1)?.into_value(),
+                    false => Value::Bool(true),
+                };
+                let (Value::Int(last), Value::Bool(called)) = (value, called) else {
+                    return Ok(Value::Null);
+                };
+                let sequence = find(&self.database, &name)?;
+                let set = sequence.set(SequencePosition { last, called });
+                set.map_err(|error| match error {
+                    SequenceError::OutOfBounds {
+                        name,
+                        value,
+                        minimum,
+                        maximum,
+                    } => SqlError::new(
+                        sqlstate::NUMERIC_VALUE_OUT_OF_RANGE,
+                        format!(
+                            "setval: value {value} is out of bounds for sequence {name:?} \
+                             ({minimum}..{maximum})"
+                        ),
+                    ),
+                    error => error.into(),
+                })?;
+                if called {
+                    self.used().values.insert(sequence.number(), last);
+                }
+                Ok(Value::Int(last))
+            }
+        }
+    }
+
+    /// Forgets what the session got.
+    pub(crate) fn forget(&self) {
+        *self.used() = Used::default();
+    }
+
+    fn lastval(&self) -> Result<Value, SqlError> {
+        let last = self.used().last.clone();
+        let value = match last {
+            // It may have gone since.
+            Some(name) => self.current(&name).ok().flatten(),
+            None => None,
+        };
+        let message = || undefined("lastval is not yet defined in this session".into());
+        value.map(Value::Int).ok_or_else(message)
+    }
+
+    /// What the session got of a sequence last.
+    fn current(&self, name: &str) -> Result<Option<i64>, SqlError> {
+        let sequence = find(&self.database, name)?;
+        Ok(self.used().values.get(&sequence.number()).copied())
+    }
+
+    fn used(&self) -> std::sync::MutexGuard<'_, Used> {
+        // Whoever panicked while it was held has left it whole.
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The sequence of a name.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn find(database: &Database, name: &str) -> Result<Arc<Sequence>, SqlError> {
+    match database.sequence(name)? {
+        Some(sequence) => Ok(sequence),
+        None if database.collection(name).is_ok() => {
+            let message = format!("{name:?} is not a sequence");
+            Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message))
+        }
+        None => Err(missing(name)),
+    }
+}
+
+fn missing(name: &str) -> SqlError {
+    let message = format!("relation {name:?} does not exist");
+    SqlError::new(sqlstate::UNDEFINED_TABLE, message)
+}
+
+impl From<SequenceError> for SqlError {
+    fn from(error: SequenceError) -> SqlError {
+        match error {
+            SequenceError::Unknown(name) => missing(&name),
+            SequenceError::Exists(name) => {
+                let message = format!("relation {name:?} already exists");
+                SqlError::new(sqlstate::DUPLICATE_TABLE, message)
+            }
+            SequenceError::Exhausted { name, which, limit } => {
+                let message =
+                    format!("nextval: reached {which} value of sequence {name:?} ({limit})");
+                SqlError::new(sqlstate::SEQUENCE_GENERATOR_LIMIT_EXCEEDED, message)
+            }
+            SequenceError::Database(error) => error.into(),
+            error => SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, error.to_string()),
+        }
+    }
+}
+
+struct Call {
+    function: Function,
+    name: Option<String>,
+    sequences: Arc<Sequences>,
+}
+
+impl std::fmt::Debug for Call {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}({:?})", self.function.name(), self.name)
+    }
+}
+
+impl Scalar for Call {
+    fn name(&self) -> &str {
+        self.function.name()
+    }
+
+    fn call<'a>(&self, arguments: &Arguments<'a>) -> Result<Cell<'a>, QueryError> {
+        match self.sequences.run(self, arguments) {
+            Ok(value) => Ok(Cell::Owned(value)),
+            Err(error) => Err(QueryError::Scalar {
+                sqlstate: error.sqlstate,
+                message: error.message.into(),
+            }),
+        }
+    }
+}

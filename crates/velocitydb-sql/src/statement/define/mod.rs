@@ -1,0 +1,240 @@
+//! Definitions: tables, indexes, sequences, schemas, and what is done to them as a whole.
+//!
+//! A definition is looked at when it is run, not when it is prepared: names, types and constraints
+//! are those of that moment, and one definition is made after the other
+//! ([`velocitydb::Database::define_alone`]), so that a name that was free is free still. Everything
+//! that a statement says is done, told by a notice, or refused.
+//!
+//! Files: `table` (CREATE TABLE), `column` and `constraint` (what is said there and in ALTER TABLE),
+//! `condition` (CHECK and WHERE), `default`, `alter`, `index`, `sequence`, `drop` (DROP, TRUNCATE,
+//! schemas), `names`. Tests: tests/it/slt.
+
+mod alter;
+mod column;
+mod condition;
+mod constraint;
+mod default;
+mod drop;
+mod index;
+mod names;
+mod sequence;
+mod table;
+
+use std::sync::Arc;
+
+use sqlparser::ast::{self, ObjectType, Statement as Tree};
+use velocitydb::{Error, Refusal, Transaction};
+
+use super::Preparing;
+use crate::error::{SqlError, sqlstate};
+use crate::parse::{Form, Own, Parsed};
+
+pub(crate) use default::identity;
+
+/// A statement that defines something. See the module.
+#[derive(Debug, Clone)]
+pub(crate) struct Define {
+    statement: Form,
+    tag: &'static str,
+    /// The whole text, for places in it.
+    sql: Arc<str>,
+}
+
+/// What is there already, or is not there, where the statement says that this is no error.
+fn skipped(error: SqlError) -> SqlError {
+    SqlError {
+        message: format!("{}, skipping", error.message).into(),
+        ..error
+    }
+}
+
+/// What is worth knowing.
+fn notice(message: impl Into<Box<str>>) -> SqlError {
+    SqlError::new(sqlstate::SUCCESSFUL_COMPLETION, message)
+}
+
+fn invalid(message: impl Into<Box<str>>) -> SqlError {
+    SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message)
+}
+
+impl Define {
+    /// Of a statement; `None` of another.
+    pub(crate) fn new(statement: &Parsed, sql: &str) -> Option<Define> {
+        let tag = match &statement.form {
+            Form::Own(own) => match **own {
+                Own::CreateSequence { .. } => "CREATE SEQUENCE",
+                Own::AlterSequence { .. } => "ALTER SEQUENCE",
+                Own::Reindex { .. } => "REINDEX",
+                Own::Tend { vacuum: true, .. } => "VACUUM",
+                Own::Tend { .. } => "ANALYZE",
+            },
+            Form::Tree(tree) => match &**tree {
+                Tree::CreateTable(_) => "CREATE TABLE",
+                Tree::CreateIndex(_) => "CREATE INDEX",
+                Tree::CreateSchema { .. } => "CREATE SCHEMA",
+                Tree::AlterTable(_) => "ALTER TABLE",
+                Tree::Comment { .. } => "COMMENT",
+                Tree::Truncate(_) => "TRUNCATE TABLE",
+                Tree::Drop { object_type, .. } => match object_type {
+                    ObjectType::Table => "DROP TABLE",
+                    ObjectType::Index => "DROP INDEX",
+                    ObjectType::Sequence => "DROP SEQUENCE",
+                    ObjectType::Schema => "DROP SCHEMA",
+                    _ => return None,
+                },
+                Tree::Query(query) if hypertable(query) => "SELECT 0",
+                _ => return None,
+            },
+        };
+        Some(Define {
+            statement: statement.form.clone(),
+            tag,
+            sql: sql.into(),
+        })
+    }
+
+    /// The text that it stands in.
+    pub(crate) fn sql(&self) -> &str {
+        &self.sql
+    }
+
+    /// What the command is called in its tag.
+    pub(crate) fn tag(&self) -> &'static str {
+        self.tag
+    }
+
+    /// Does it; the answer is what is worth knowing. Within a transaction block only what can be
+    /// rolled back.
+    ///
+    /// # Errors
+    /// What is there already, or is not there; rows that do not fit; what is not supported.
+    pub(crate) fn run(
+        &self,
+        preparing: &mut Preparing<'_>,
+        block: Option<&mut Transaction>,
+    ) -> Result<Vec<SqlError>, SqlError> {
+        if let Some(transaction) = block {
+            let tree = match &self.statement {
+                Form::Tree(tree) => tree,
+                Form::Own(own) => match &**own {
+                    Own::Tend { vacuum: false, .. } => return preparing.define_own(own),
+                    Own::Tend { .. } => {
+                        let message = "VACUUM cannot run inside a transaction block";
+                        return Err(SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message));
+                    }
+                    _ => return Err(self.outside()),
+                },
+            };
+            return match &**tree {
+                Tree::Truncate(truncate) => preparing.truncate(truncate, Some(transaction)),
+                Tree::Query(_) | Tree::Comment { .. } => preparing.define(tree),
+                _ => Err(self.outside()),
+            };
+        }
+        let database = preparing.database.clone();
+        let _alone = database.define_alone();
+        match &self.statement {
+            Form::Tree(tree) => preparing.define(tree),
+            Form::Own(own) => preparing.define_own(own),
+        }
+    }
+
+    fn outside(&self) -> SqlError {
+        SqlError::unsupported(format!("{} in a transaction block", self.tag))
+    }
+}
+
+/// Whether it is nothing but a call of `create_hypertable`, which is TimescaleDB's.
+fn hypertable(query: &ast::Query) -> bool {
+    let text = query.to_string().to_lowercase();
+    let Some(rest) = text.strip_prefix("select create_hypertable(") else {
+        return false;
+    };
+    let ast::SetExpr::Select(select) = &*query.body else {
+        return false;
+    };
+    rest.ends_with(')') && select.projection.len() == 1 && select.from.is_empty()
+}
+
+impl Preparing<'_> {
+    fn define(&mut self, tree: &Tree) -> Result<Vec<SqlError>, SqlError> {
+        match tree {
+            Tree::CreateTable(create) => self.create_table(create),
+            Tree::CreateIndex(create) => self.create_index(create),
+            Tree::AlterTable(alter) => self.alter_table(alter),
+            Tree::CreateSchema { .. } => drop::create_schema(tree),
+            Tree::Truncate(truncate) => self.truncate(truncate, None),
+            Tree::Drop { .. } => self.drop_objects(tree),
+            Tree::Comment { .. } => Ok(vec![notice("comments are not kept")]),
+            Tree::Query(_) => Ok(vec![notice(
+                "create_hypertable does nothing: make an index over the time column",
+            )]),
+            other => Err(SqlError::unsupported(format!("{other}"))),
+        }
+    }
+
+    fn define_own(&mut self, own: &Own) -> Result<Vec<SqlError>, SqlError> {
+        match own {
+            Own::CreateSequence {
+                name,
+                if_not_exists,
+                options,
+            } => self.create_sequence(name, *if_not_exists, options),
+            Own::AlterSequence {
+                name,
+                if_exists,
+                options,
+            } => self.alter_sequence(name, *if_exists, options),
+            Own::Reindex { kind, name } => self.reindex(*kind, name.as_ref()),
+            // Memory is given back, and figures are kept, without being asked.
+            Own::Tend { vacuum: _, tables } => {
+                tables
+                    .iter()
+                    .try_for_each(|table| self.table(table).map(drop))?;
+                Ok(Vec::new())
+            }
+        }
+    }
+}
+
+/// The error of a definition that the engine refuses.
+fn refused(error: Error, table: &str) -> SqlError {
+    let Error::Refused { refusal, .. } = &error else {
+        return error.into();
+    };
+    let state = match refusal {
+        Refusal::Migration { error, .. } => match &**error {
+            velocitydb_types::MigrationError::Misfit(misfit) => {
+                return misfits(misfit, table).unwrap_or_else(|| of_row(&error.to_string()));
+            }
+            _ => return of_row(&error.to_string()),
+        },
+        Refusal::BadDefinition(_) => sqlstate::INVALID_TABLE_DEFINITION,
+        _ => return error.into(),
+    };
+    SqlError::new(state, error.to_string())
+}
+
+fn of_row(message: &str) -> SqlError {
+    SqlError::new(
+        sqlstate::INVALID_TEXT_REPRESENTATION,
+        format!("a row does not fit: {message}"),
+    )
+}
+
+/// Rows that do not fit, as PostgreSQL tells it.
+fn misfits(error: &velocitydb_types::SchemaError, table: &str) -> Option<SqlError> {
+    use velocitydb_types::SchemaError;
+    let (state, message) = match error {
+        SchemaError::Required { field, .. } => (
+            sqlstate::NOT_NULL_VIOLATION,
+            format!("column {field:?} of relation {table:?} contains null values"),
+        ),
+        SchemaError::Check { check, .. } => (
+            sqlstate::CHECK_VIOLATION,
+            format!("check constraint {check:?} of relation {table:?} is violated by some row"),
+        ),
+        _ => return None,
+    };
+    Some(SqlError::new(state, message))
+}

@@ -1,0 +1,92 @@
+//! Which tables.
+
+use sqlparser::ast::{ObjectName, ObjectNamePart, TableAlias, TableFactor, TableWithJoins};
+
+use super::Preparing;
+use crate::error::{SqlError, sqlstate};
+use crate::parse::{folded, position};
+use crate::table::Table;
+
+/// The name of the collection that a table's name means: those of the schema `public` have it for
+/// their own, those of another begin with its name.
+pub(crate) fn collection_name(name: &ObjectName) -> Result<String, SqlError> {
+    let part = |part: &ObjectNamePart| part.as_ident().map(folded);
+    let parts: Option<Vec<String>> = name.0.iter().map(part).collect();
+    match parts.as_deref() {
+        Some([table]) => Ok(table.clone()),
+        Some([schema, table] | [_, schema, table]) => Ok(match schema.as_str() {
+            "public" => table.clone(),
+            schema => format!("{schema}.{table}"),
+        }),
+        _ => Err(SqlError::unsupported(format!("the name {name}"))),
+    }
+}
+
+impl Preparing<'_> {
+    /// The table of this name, as it is now.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn table(&self, name: &ObjectName) -> Result<Table, SqlError> {
+        let place = name.0.first().and_then(|part| part.as_ident());
+        let place = place.and_then(|ident| position(self.sql, ident.span.start));
+        let collection = collection_name(name)?;
+        match self.database.collection(&collection) {
+            Ok(collection) => Ok(Table::of(collection)?),
+            Err(velocitydb::Error::UnknownCollection(_)) => {
+                let message = format!("relation {collection:?} does not exist");
+                Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message).at(place))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The one table of a FROM, and what the statement calls it.
+    pub(super) fn one_table(&self, from: &[TableWithJoins]) -> Result<(Table, String), SqlError> {
+        let [
+            TableWithJoins {
+                relation,
+                joins: no_joins,
+            },
+        ] = from
+        else {
+            return Err(SqlError::unsupported("a FROM of several tables"));
+        };
+        if !no_joins.is_empty() {
+            return Err(SqlError::unsupported("JOIN"));
+        }
+        let TableFactor::Table {
+            name,
+            alias,
+            args: None,
+            with_hints,
+            version: None,
+            with_ordinality: false,
+            partitions,
+            json_path: None,
+            sample: None,
+            index_hints,
+        } = relation
+        else {
+            return Err(SqlError::unsupported(format!("FROM {relation}")));
+        };
+        if !(with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty()) {
+            return Err(SqlError::unsupported(format!("FROM {relation}")));
+        }
+        let table = self.table(name)?;
+        let alias = match alias {
+            None => match name.0.last().and_then(|part| part.as_ident()) {
+                Some(last) => folded(last),
+                None => table.name().to_owned(),
+            },
+            Some(TableAlias {
+                explicit: _,
+                name,
+                columns,
+                at: None,
+            }) if columns.is_empty() => folded(name),
+            Some(alias) => return Err(SqlError::unsupported(format!("the alias {alias}"))),
+        };
+        Ok((table, alias))
+    }
+}

@@ -1,0 +1,156 @@
+//! Statements: what they ask, bound and checked once, and run as often as wanted.
+//!
+//! A statement is native when the engine does what it asks by itself: one table, its columns,
+//! conditions, an order, a number of rows. Everything of sqlparser's trees is looked at, so that
+//! nothing a statement says is passed over in silence: what is not done is refused.
+//!
+//! Files: `from` (tables), `query` (binding a SELECT), `select`, `group`, `finish` and `order` (its
+//! stages), `subselect`, `insert`, `assign`, `explain`, `modify` (UPDATE and DELETE), `define` (tables and indexes), `row`
+//! and `rows` (answers).
+
+mod assign;
+pub(crate) mod define;
+pub(crate) mod explain;
+mod finish;
+mod from;
+mod group;
+pub(crate) mod insert;
+pub(crate) mod modify;
+pub(crate) mod order;
+mod query;
+pub(crate) mod row;
+pub(crate) mod rows;
+pub(crate) mod select;
+pub(crate) mod subselect;
+
+pub(crate) use from::collection_name;
+
+use std::sync::Arc;
+
+use sqlparser::ast;
+use velocitydb::Database;
+
+use crate::bind::{Aggregates, Around, Binder, Parameters, Queries, Scope};
+use crate::bound::Environment;
+use crate::error::SqlError;
+use crate::formats::Settings;
+use crate::parse::Overriding;
+use crate::planner::Planned;
+use crate::sequences::Sequences;
+use explain::Outline;
+use subselect::SubSelect;
+
+/// What binding a statement needs to know.
+pub(crate) struct Preparing<'p> {
+    pub(crate) database: &'p Database,
+    pub(crate) sql: &'p str,
+    pub(crate) settings: &'p Arc<Settings>,
+    pub(crate) parameters: &'p mut Parameters,
+    /// The queries around, when it is a sub-select.
+    pub(crate) outer: Vec<Around>,
+    pub(crate) sequences: &'p Arc<Sequences>,
+    /// What the statement says of identity columns.
+    pub(crate) overriding: Option<Overriding>,
+}
+
+impl Preparing<'_> {
+    /// Binds expressions over the rows of a table, or of nothing.
+    pub(crate) fn binder<'b>(&'b mut self, table: Option<&'b Scope<'b>>) -> Binder<'b> {
+        Binder {
+            sql: self.sql,
+            settings: self.settings,
+            parameters: self.parameters,
+            sequences: self.sequences,
+            table,
+            queries: Queries {
+                database: Some(self.database),
+                around: self.outer.clone(),
+                met: Vec::new(),
+            },
+            aggregates: Aggregates::Refused("this place"),
+        }
+    }
+}
+
+/// A statement that reads or changes documents.
+#[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "it is boxed as a whole")]
+pub(crate) enum Native {
+    Select(select::Select),
+    Insert(insert::Insert),
+    Modify(modify::Modify),
+    Explain(explain::Explain),
+    /// What is not native, but a planner knows to run.
+    Planned(Arc<dyn Planned>),
+}
+
+impl Native {
+    /// Of a statement that reads or changes documents; `None` of another.
+    ///
+    /// # Errors
+    /// Names that are not there, types that do not fit, and what is not supported.
+    pub(crate) fn new(
+        statement: &ast::Statement,
+        preparing: &mut Preparing<'_>,
+    ) -> Result<Option<Native>, SqlError> {
+        Ok(Some(match statement {
+            ast::Statement::Query(query) => Native::Select(preparing.select(query)?),
+            ast::Statement::Insert(insert) => Native::Insert(preparing.insert(insert)?),
+            ast::Statement::Update(update) => Native::Modify(preparing.update(update)?),
+            ast::Statement::Delete(delete) => Native::Modify(preparing.delete(delete)?),
+            other => match preparing.explain(other)? {
+                Some(explain) => Native::Explain(explain),
+                None => return Ok(None),
+            },
+        }))
+    }
+
+    /// The columns of its answer; none when it answers no rows.
+    pub(crate) fn columns(&self) -> &[rows::Column] {
+        match self {
+            Native::Select(select) => &select.outputs.columns,
+            Native::Insert(insert) => &insert.returning.columns,
+            Native::Modify(modify) => &modify.returning.columns,
+            Native::Explain(explain) => &explain.columns,
+            Native::Planned(planned) => planned.columns(),
+        }
+    }
+
+    /// The key of the only row that it can answer, if it reads one by its key.
+    pub(crate) fn key(&self) -> Option<&crate::bound::Bound> {
+        match self {
+            Native::Select(select) => select.key(),
+            _ => None,
+        }
+    }
+
+    /// Whether it changes documents.
+    pub(crate) fn writes(&self) -> bool {
+        match self {
+            Native::Select(_) => false,
+            Native::Insert(_) | Native::Modify(_) => true,
+            Native::Explain(explain) => explain.analyze && explain.statement.writes(),
+            Native::Planned(planned) => planned.writes(),
+        }
+    }
+
+    /// Its sub-selects.
+    fn queries(&self) -> &[SubSelect] {
+        match self {
+            Native::Select(select) => &select.queries,
+            Native::Insert(insert) => &insert.queries,
+            Native::Modify(modify) => &modify.queries,
+            Native::Explain(_) | Native::Planned(_) => &[],
+        }
+    }
+
+    /// How it is run.
+    fn outline(&self, environment: &Environment<'_>) -> Result<Outline<'_>, SqlError> {
+        match self {
+            Native::Select(select) => select.outline(environment),
+            Native::Insert(insert) => insert.outline(environment),
+            Native::Modify(modify) => modify.outline(environment),
+            Native::Explain(_) | Native::Planned(_) => Err(SqlError::unsupported("EXPLAIN of it")),
+        }
+    }
+}

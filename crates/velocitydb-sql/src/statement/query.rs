@@ -1,0 +1,414 @@
+//! Binding a SELECT or VALUES.
+
+use sqlparser::ast::{
+    self, Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, SelectFlavor, SetExpr,
+};
+use velocitydb_types::{Path, ScalarType, SqlType};
+
+use super::Preparing;
+use super::group::{Grouping, Regroup};
+use super::order::{Order, output};
+use super::rows::{Column, Outputs, column_type};
+use super::select::{Select, value_column};
+use crate::bind::{Aggregates, Binder, Scope};
+use crate::bound::{Bound, Typed};
+use crate::casts::CastContext;
+use crate::conditions::Conditions;
+use crate::error::{SqlError, sqlstate};
+use crate::functions::{common_type, type_name};
+use crate::parse::folded;
+
+impl Preparing<'_> {
+    /// A SELECT or VALUES.
+    ///
+    /// # Errors
+    /// Names that are not there, types that do not fit, and what is not supported.
+    pub(crate) fn select(&mut self, query: &Query) -> Result<Select, SqlError> {
+        self.select_into(query, &[])
+    }
+
+    /// The same; outputs of no type of their own are of these.
+    pub(super) fn select_into(
+        &mut self,
+        query: &Query,
+        targets: &[SqlType],
+    ) -> Result<Select, SqlError> {
+        let Query {
+            with,
+            body,
+            order_by,
+            limit_clause,
+            fetch,
+            locks,
+            for_clause: None,
+            settings: None,
+            format_clause: None,
+            pipe_operators,
+        } = query
+        else {
+            return Err(SqlError::unsupported("this form of SELECT"));
+        };
+        if with.is_some() {
+            return Err(SqlError::unsupported("WITH"));
+        }
+        if !locks.is_empty() || !pipe_operators.is_empty() {
+            return Err(SqlError::unsupported("FOR UPDATE and FOR SHARE"));
+        }
+        let is_bare = order_by.is_none() && limit_clause.is_none() && fetch.is_none();
+        let select = match &**body {
+            SetExpr::Select(select) => Some(&**select),
+            SetExpr::Values(_) => None,
+            SetExpr::Query(inner) if is_bare => return self.select_into(inner, targets),
+            SetExpr::Query(_) => return Err(SqlError::unsupported("nested SELECT")),
+            SetExpr::SetOperation { op, .. } => return Err(SqlError::unsupported(op)),
+            other => return Err(SqlError::unsupported(format!("{other}"))),
+        };
+        let table = match select {
+            Some(select) if !select.from.is_empty() => Some(self.one_table(&select.from)?),
+            _ => None,
+        };
+        let scope = table.as_ref().map(|(table, alias)| Scope {
+            table,
+            alias: alias.clone(),
+            excluded: false,
+        });
+        let mut binder = self.binder(scope.as_ref());
+        binder.aggregates = Aggregates::Noted(Vec::new());
+        let mut parts = match (select, &**body) {
+            (Some(select), _) => parts(select, targets, &mut binder)?,
+            (None, SetExpr::Values(values)) => values_parts(values, &mut binder)?,
+            (None, _) => unreachable!("looked at above"),
+        };
+        let mut order = match order_by {
+            None => Vec::new(),
+            Some(ast::OrderBy {
+                kind: OrderByKind::Expressions(keys),
+                interpolate: None,
+            }) => {
+                let keys = keys.iter();
+                let keys = keys.map(|key| Order::of_outputs(key, &parts.outputs, &mut binder));
+                keys.collect::<Result<_, _>>()?
+            }
+            Some(other) => return Err(SqlError::unsupported(format!("{other}"))),
+        };
+        check_distinct(&parts, &order)?;
+        let (limit, offset) = limits(limit_clause.as_ref(), fetch.as_ref(), &mut binder)?;
+        let grouping = group(&mut parts, &mut order, &mut binder)?;
+        let queries = std::mem::take(&mut binder.queries.met);
+        let table = table.map(|(table, _)| table);
+        let columns = |path: &Path| column_type(table.as_ref()?, path);
+        Ok(Select {
+            conditions: Conditions::new(parts.condition, &columns),
+            values: parts.values,
+            grouping,
+            distinct: parts.distinct.map(|(_, keys)| keys),
+            outputs: parts.outputs,
+            order,
+            limit,
+            offset,
+            queries,
+            table,
+        })
+    }
+}
+
+/// What stands between SELECT and ORDER BY.
+struct Parts {
+    values: Vec<Vec<Bound>>,
+    outputs: Outputs,
+    condition: Option<Bound>,
+    group_by: Vec<Bound>,
+    having: Option<Bound>,
+    /// Whether of outputs, or ON what is named.
+    distinct: Option<(Of, Vec<Bound>)>,
+}
+
+#[derive(PartialEq, Eq)]
+enum Of {
+    Outputs,
+    Named,
+}
+
+fn parts(
+    select: &ast::Select,
+    targets: &[SqlType],
+    binder: &mut Binder<'_>,
+) -> Result<Parts, SqlError> {
+    let ast::Select {
+        select_token: _,
+        optimizer_hints,
+        distinct,
+        select_modifiers: None,
+        top: None,
+        top_before_distinct: _,
+        projection,
+        exclude: None,
+        into,
+        from: _,
+        lateral_views,
+        prewhere: None,
+        selection,
+        connect_by,
+        group_by: GroupByExpr::Expressions(group_by, modifiers),
+        cluster_by,
+        distribute_by,
+        sort_by,
+        having,
+        named_window,
+        qualify: None,
+        window_before_qualify: _,
+        value_table_mode: None,
+        flavor: SelectFlavor::Standard,
+    } = select
+    else {
+        return Err(SqlError::unsupported("this form of SELECT"));
+    };
+    if into.is_some() {
+        return Err(SqlError::unsupported("SELECT INTO"));
+    }
+    if !modifiers.is_empty() {
+        return Err(SqlError::unsupported("GROUP BY … WITH"));
+    }
+    if !named_window.is_empty() {
+        return Err(SqlError::unsupported("WINDOW"));
+    }
+    let plain = optimizer_hints.is_empty()
+        && lateral_views.is_empty()
+        && connect_by.is_empty()
+        && cluster_by.is_empty()
+        && distribute_by.is_empty()
+        && sort_by.is_empty();
+    if !plain {
+        return Err(SqlError::unsupported("this form of SELECT"));
+    }
+    let outputs = Outputs::new(projection, targets, binder)?;
+    let condition = match selection {
+        None => None,
+        Some(condition) => Some(binder.without_aggregates("WHERE", |binder| {
+            let typed = binder.bind(condition)?;
+            binder.condition(typed, "WHERE")
+        })?),
+    };
+    let group_by = binder.without_aggregates("GROUP BY", |binder| {
+        let keys = group_by.iter().map(|key| group_key(key, &outputs, binder));
+        keys.collect::<Result<Vec<_>, _>>()
+    })?;
+    let having = match having {
+        None => None,
+        Some(having) => {
+            let typed = binder.bind(having)?;
+            Some(binder.condition(typed, "HAVING")?)
+        }
+    };
+    let distinct = match distinct {
+        None | Some(Distinct::All) => None,
+        Some(Distinct::Distinct) => Some((Of::Outputs, outputs.bound.clone())),
+        Some(Distinct::On(keys)) => {
+            let mut on = Vec::new();
+            for key in keys {
+                on.push(match output(key, &outputs, "DISTINCT ON")? {
+                    Some(at) => outputs.bound[at].clone(),
+                    None => named_or_bound(key, &outputs, binder)?,
+                });
+            }
+            Some((Of::Named, on))
+        }
+    };
+    Ok(Parts {
+        values: vec![Vec::new()],
+        outputs,
+        condition,
+        group_by,
+        having,
+        distinct,
+    })
+}
+
+/// What a name means that is an output's or else a column's.
+fn named_or_bound(
+    expr: &Expr,
+    outputs: &Outputs,
+    binder: &mut Binder<'_>,
+) -> Result<Bound, SqlError> {
+    if let Expr::Identifier(name) = expr
+        && let Some(at) = outputs.named(&folded(name))
+    {
+        return Ok(outputs.bound[at].clone());
+    }
+    Ok(binder.bind_output(expr)?.bound)
+}
+
+/// A key of GROUP BY: the number of an output, a column, the name of an output, an expression.
+fn group_key(key: &Expr, outputs: &Outputs, binder: &mut Binder<'_>) -> Result<Bound, SqlError> {
+    if let Some(at) = output(key, outputs, "GROUP BY")? {
+        let bound = outputs.bound[at].clone();
+        if bound.has_aggregate() {
+            let message = "aggregate functions are not allowed in GROUP BY";
+            return Err(SqlError::new(sqlstate::GROUPING_ERROR, message));
+        }
+        return Ok(bound);
+    }
+    match key {
+        Expr::Identifier(name)
+            if binder
+                .table
+                .is_none_or(|scope| scope.table.column(&folded(name)).is_none()) =>
+        {
+            let bound = named_or_bound(key, outputs, binder)?;
+            if bound.has_aggregate() {
+                let message = "aggregate functions are not allowed in GROUP BY";
+                return Err(SqlError::new(sqlstate::GROUPING_ERROR, message));
+            }
+            Ok(bound)
+        }
+        Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_) => {
+            Err(SqlError::unsupported("GROUPING SETS, ROLLUP and CUBE"))
+        }
+        key => Ok(binder.bind_output(key)?.bound),
+    }
+}
+
+fn values_parts(values: &ast::Values, binder: &mut Binder<'_>) -> Result<Parts, SqlError> {
+    let width = values.rows.first().map_or(0, |row| row.content.len());
+    let mut rows: Vec<Vec<Typed>> = Vec::new();
+    for row in &values.rows {
+        if row.content.len() != width {
+            let message = "VALUES lists must all be the same length";
+            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
+        }
+        let row = row.content.iter();
+        rows.push(binder.without_aggregates("VALUES", |binder| {
+            row.map(|expr| binder.bind(expr)).collect()
+        })?);
+    }
+    let mut outputs = Outputs::default();
+    for at in 0..width {
+        let types: Vec<_> = rows.iter().map(|row| row[at].sql).collect();
+        let sql = common_type(&types).map_err(|(one, other)| {
+            let (one, other) = (type_name(Some(one)), type_name(Some(other)));
+            let message = format!("VALUES types {one} and {other} cannot be matched");
+            SqlError::new(sqlstate::DATATYPE_MISMATCH, message)
+        })?;
+        let name = value_column(at);
+        outputs.bound.push(Bound::Column(Path::field(name.clone())));
+        outputs.columns.push(Column { name, sql });
+    }
+    let mut values = Vec::with_capacity(rows.len());
+    for row in rows {
+        let row = row.into_iter().zip(&outputs.columns);
+        let row = row.map(|(typed, column)| binder.cast(typed, column.sql, CastContext::Implicit));
+        values.push(row.collect::<Result<_, _>>()?);
+    }
+    Ok(Parts {
+        values,
+        outputs,
+        condition: None,
+        group_by: Vec::new(),
+        having: None,
+        distinct: None,
+    })
+}
+
+/// Refuses an order that DISTINCT leaves no room for.
+fn check_distinct(parts: &Parts, order: &[Order]) -> Result<(), SqlError> {
+    let Some((of, keys)) = &parts.distinct else {
+        return Ok(());
+    };
+    let is_key = |order: &Order| keys.iter().any(|key| key.is_same(&order.by));
+    let (fits, message) = match of {
+        Of::Outputs => (
+            order.iter().all(is_key),
+            "for SELECT DISTINCT, ORDER BY expressions must appear in select list",
+        ),
+        Of::Named => {
+            let first = order.iter().position(|order| !is_key(order));
+            let begin = &order[..first.unwrap_or(order.len())];
+            let all = keys
+                .iter()
+                .all(|key| begin.iter().any(|order| order.by.is_same(key)));
+            (
+                all || first.is_none(),
+                "SELECT DISTINCT ON expressions must match initial ORDER BY expressions",
+            )
+        }
+    };
+    match fits {
+        true => Ok(()),
+        false => Err(SqlError::new(sqlstate::INVALID_COLUMN_REFERENCE, message)),
+    }
+}
+
+/// How many rows, and from which on.
+fn limits(
+    clause: Option<&LimitClause>,
+    fetch: Option<&ast::Fetch>,
+    binder: &mut Binder<'_>,
+) -> Result<(Option<Bound>, Option<Bound>), SqlError> {
+    let (limit, offset) = match clause {
+        None => (None, None),
+        Some(LimitClause::LimitOffset {
+            limit,
+            offset,
+            limit_by,
+        }) if limit_by.is_empty() => (limit.as_ref(), offset.as_ref().map(|offset| &offset.value)),
+        Some(other) => return Err(SqlError::unsupported(format!("{other}"))),
+    };
+    binder.without_aggregates("LIMIT", |binder| {
+        let mut count = |expr: Option<&Expr>| {
+            let count = |expr| {
+                let typed = binder.bind(expr)?;
+                if !typed.bound.is_constant() {
+                    let message = "argument of LIMIT must not contain variables";
+                    return Err(SqlError::new(sqlstate::INVALID_COLUMN_REFERENCE, message));
+                }
+                binder.cast(typed, ScalarType::Int8.into(), CastContext::Assignment)
+            };
+            expr.map(count).transpose()
+        };
+        let (mut limit, offset) = (count(limit)?, count(offset)?);
+        match fetch {
+            None => {}
+            Some(ast::Fetch {
+                with_ties: false,
+                percent: false,
+                quantity,
+            }) if limit.is_none() => {
+                let one = Bound::Constant(1.into());
+                limit = count(quantity.as_ref())?.or(Some(one));
+            }
+            Some(other) => return Err(SqlError::unsupported(format!("{other}"))),
+        }
+        Ok((limit, offset))
+    })
+}
+
+/// The grouping, if there is one: then outputs, order and all else are of its rows.
+fn group(
+    parts: &mut Parts,
+    order: &mut [Order],
+    binder: &mut Binder<'_>,
+) -> Result<Option<Grouping>, SqlError> {
+    let aggregates = binder.aggregates.noted().to_vec();
+    if aggregates.is_empty() && parts.group_by.is_empty() && parts.having.is_none() {
+        return Ok(None);
+    }
+    let keys = std::mem::take(&mut parts.group_by);
+    let named = keys.len();
+    let mut regroup = Regroup::new(keys, binder.table);
+    let distinct = parts.distinct.iter_mut().flat_map(|(_, keys)| keys);
+    let orders = order.iter_mut().map(|order| &mut order.by);
+    let outputs = parts.outputs.bound.iter_mut();
+    for bound in outputs
+        .chain(&mut parts.having)
+        .chain(distinct)
+        .chain(orders)
+    {
+        *bound = regroup.over_groups(bound)?;
+    }
+    Ok(Some(Grouping {
+        keys: regroup.keys,
+        named,
+        aggregates,
+        having: parts.having.take(),
+    }))
+}

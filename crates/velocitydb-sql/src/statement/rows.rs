@@ -1,0 +1,293 @@
+//! Answers: columns, and rows that are made when they are asked for.
+
+use sqlparser::ast::{
+    Expr, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, WildcardAdditionalOptions,
+};
+use velocitydb::Document;
+use velocitydb_query::{Cell, Expression, Kept, value_bytes};
+use velocitydb_types::{ScalarType, SqlType, Value};
+
+use super::row::Row;
+use crate::bind::Binder;
+use crate::bound::{Bound, Environment, Typed};
+use crate::error::SqlError;
+use crate::parse::folded;
+use crate::table::Table;
+
+/// A column of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub sql: SqlType,
+}
+
+/// What an answer has of each row.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Outputs {
+    pub(crate) columns: Vec<Column>,
+    pub(crate) bound: Vec<Bound>,
+}
+
+impl Outputs {
+    /// Of the items behind SELECT or RETURNING.
+    ///
+    /// # Errors
+    /// What binding them refuses.
+    /// Outputs of no type of their own are of the one in `targets`, or texts.
+    pub(super) fn new(
+        items: &[SelectItem],
+        targets: &[SqlType],
+        binder: &mut Binder<'_>,
+    ) -> Result<Outputs, SqlError> {
+        let mut outputs = Outputs::default();
+        for item in items {
+            match item {
+                SelectItem::UnnamedExpr(expr) => {
+                    let typed = binder.bind(expr)?;
+                    outputs.push(name_of(expr), typed, targets, binder)?;
+                }
+                SelectItem::ExprWithAlias { expr, alias } => {
+                    let typed = binder.bind(expr)?;
+                    outputs.push(folded(alias), typed, targets, binder)?;
+                }
+                SelectItem::Wildcard(options) if is_plain(options) => outputs.all(binder)?,
+                SelectItem::QualifiedWildcard(
+                    SelectItemQualifiedWildcardKind::ObjectName(table),
+                    options,
+                ) if is_plain(options) => {
+                    let table = table.0.last().and_then(|part| part.as_ident()).map(folded);
+                    let table = table.unwrap_or_default();
+                    if binder.table.is_none_or(|scope| scope.alias != table) {
+                        let message = format!("missing FROM-clause entry for table {table:?}");
+                        return Err(SqlError::new(crate::sqlstate::UNDEFINED_TABLE, message));
+                    }
+                    outputs.all(binder)?;
+                }
+                other => return Err(SqlError::unsupported(format!("the output {other}"))),
+            }
+        }
+        Ok(outputs)
+    }
+
+    fn push(
+        &mut self,
+        name: String,
+        typed: Typed,
+        targets: &[SqlType],
+        binder: &mut Binder<'_>,
+    ) -> Result<(), SqlError> {
+        let target = targets.get(self.columns.len()).copied();
+        let untyped = target.unwrap_or(ScalarType::Text.into());
+        let sql = typed.sql.unwrap_or(untyped);
+        let bound = binder.assigned(typed, sql)?;
+        self.columns.push(Column { name, sql });
+        self.bound.push(bound);
+        Ok(())
+    }
+
+    fn all(&mut self, binder: &Binder<'_>) -> Result<(), SqlError> {
+        let Some(scope) = binder.table else {
+            let message = "SELECT * with no tables specified is not valid";
+            return Err(SqlError::new(crate::sqlstate::SYNTAX_ERROR, message));
+        };
+        for column in &scope.table.columns {
+            self.columns.push(Column {
+                name: column.name.clone(),
+                sql: column.sql,
+            });
+            self.bound.push(column.bound.clone());
+        }
+        Ok(())
+    }
+
+    /// The output of this name.
+    pub(super) fn named(&self, name: &str) -> Option<usize> {
+        let mut columns = self.columns.iter();
+        columns.position(|column| column.name == name)
+    }
+
+    /// For one execution.
+    pub(super) fn lower(&self, environment: &Environment<'_>) -> Result<Vec<Expression>, SqlError> {
+        let lowered = self.bound.iter().map(|bound| bound.lower(environment));
+        lowered.collect()
+    }
+}
+
+fn is_plain(options: &WildcardAdditionalOptions) -> bool {
+    let WildcardAdditionalOptions {
+        wildcard_token: _,
+        opt_ilike: None,
+        opt_exclude: None,
+        opt_except: None,
+        opt_replace: None,
+        opt_rename: None,
+        opt_alias: None,
+    } = options
+    else {
+        return false;
+    };
+    true
+}
+
+/// What PostgreSQL calls an output without a name.
+fn name_of(expr: &Expr) -> String {
+    match expr {
+        Expr::Identifier(name) => folded(name),
+        Expr::CompoundIdentifier(names) => names.last().map(folded).unwrap_or_default(),
+        Expr::Nested(inner) => name_of(inner),
+        Expr::Function(function) => match function.name.0.last().and_then(|part| part.as_ident()) {
+            Some(name) => folded(name),
+            None => "?column?".into(),
+        },
+        Expr::Cast {
+            expr, data_type, ..
+        } => match &**expr {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Function(_) => name_of(expr),
+            _ => match crate::bind::sql_type(data_type) {
+                Ok(SqlType::Scalar(scalar) | SqlType::Array(scalar)) => scalar.row().name.into(),
+                Err(_) => "?column?".into(),
+            },
+        },
+        Expr::Case { .. } => "case".into(),
+        Expr::Array(_) => "array".into(),
+        Expr::Exists { .. } => "exists".into(),
+        Expr::Subquery(query) => match &*query.body {
+            SetExpr::Select(select) => match &select.projection[..] {
+                [SelectItem::UnnamedExpr(expr)] => name_of(expr),
+                [SelectItem::ExprWithAlias { alias, .. }] => folded(alias),
+                _ => "?column?".into(),
+            },
+            _ => "?column?".into(),
+        },
+        Expr::Extract { .. } => "extract".into(),
+        Expr::Substring { .. } => "substring".into(),
+        Expr::Position { .. } => "position".into(),
+        Expr::Trim { .. } => "btrim".into(),
+        Expr::Ceil { .. } => "ceil".into(),
+        Expr::Floor { .. } => "floor".into(),
+        Expr::AtTimeZone { .. } => "timezone".into(),
+        Expr::Value(value) if matches!(value.value, sqlparser::ast::Value::Boolean(_)) => {
+            "bool".into()
+        }
+        _ => "?column?".into(),
+    }
+}
+
+/// The rows of an answer. They hold documents, not the state that these were read from.
+#[derive(Debug)]
+pub struct Rows {
+    source: Source,
+    next: usize,
+    /// What they take of the memory of all queries.
+    _kept: Option<Kept>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Fields of documents, which cannot fail.
+    Documents(Vec<Document>, Vec<Expression>),
+    Values(Vec<Vec<Value>>),
+}
+
+impl Rows {
+    /// Rows of values.
+    pub fn values(values: Vec<Vec<Value>>) -> Rows {
+        Rows {
+            source: Source::Values(values),
+            next: 0,
+            _kept: None,
+        }
+    }
+
+    /// One text.
+    pub(crate) fn one(text: String) -> Rows {
+        Rows::values(vec![vec![text.into()]])
+    }
+
+    /// What `outputs` are of rows; computed at once where they may fail, since clients expect errors
+    /// before the first row.
+    pub(super) fn of(
+        rows: Vec<Row>,
+        outputs: Vec<Expression>,
+        mut kept: Kept,
+    ) -> Result<Rows, SqlError> {
+        let is_simple =
+            |output: &Expression| matches!(output, Expression::Field(_) | Expression::Literal(_));
+        let is_document = |row: &Row| matches!(row, Row::Document(_));
+        let source = if outputs.iter().all(is_simple) && rows.iter().all(is_document) {
+            let documents = rows.into_iter().filter_map(|row| match row {
+                Row::Document(document) => Some(document),
+                Row::Made(_) => None,
+            });
+            Source::Documents(documents.collect(), outputs)
+        } else {
+            let mut all = Vec::with_capacity(rows.len());
+            for row in rows {
+                let values = row.values(&outputs)?;
+                kept.resize(0, values.iter().map(value_bytes).sum())?;
+                all.push(values);
+            }
+            Source::Values(all)
+        };
+        Ok(Rows {
+            source,
+            next: 0,
+            _kept: Some(kept),
+        })
+    }
+
+    /// How many there are, those given already included.
+    pub fn len(&self) -> usize {
+        match &self.source {
+            Source::Documents(documents, _) => documents.len(),
+            Source::Values(rows) => rows.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Calls `visit` with the columns of the next row, in order; whether there was one.
+    pub fn next<E>(
+        &mut self,
+        mut visit: impl FnMut(usize, &Cell<'_>) -> Result<(), E>,
+    ) -> Result<bool, E>
+    where
+        E: From<SqlError>,
+    {
+        let at = self.next;
+        match &self.source {
+            Source::Documents(documents, outputs) => {
+                let Some(document) = documents.get(at) else {
+                    return Ok(false);
+                };
+                for (column, output) in outputs.iter().enumerate() {
+                    let cell = output.for_document(document).map_err(SqlError::from)?;
+                    visit(column, &cell)?;
+                }
+            }
+            Source::Values(rows) => {
+                let Some(row) = rows.get(at) else {
+                    return Ok(false);
+                };
+                for (column, value) in row.iter().enumerate() {
+                    visit(column, &Cell::Ref(value))?;
+                }
+            }
+        }
+        self.next += 1;
+        Ok(true)
+    }
+}
+
+/// The type of a table's column, by path.
+pub(super) fn column_type(table: &Table, path: &velocitydb_types::Path) -> Option<SqlType> {
+    match path.rest() {
+        [] => table.column(path.first()).map(|column| column.sql),
+        _ => None,
+    }
+}

@@ -1,0 +1,306 @@
+//! SELECT of one table, of VALUES, or of nothing.
+//!
+//! ```text
+//!   table, VALUES ─► WHERE ─► groups, HAVING ─► DISTINCT ─► ORDER BY, LIMIT ─► outputs
+//! ```
+//!
+//! The planner below does as much of it as it can: conditions, and order and limit when no stage
+//! stands between. Memory: what a stage keeps is on the account of all queries.
+//! Binding is in `query`, stages in `group` and `order`.
+
+use velocitydb::Transaction;
+use velocitydb_query::{Aggregated, Allowance, Direction, Expression, Find, Kept, Limits, Nulls};
+use velocitydb_types::{Path, Value};
+
+use super::explain::Outline;
+use super::finish::Finish;
+use super::group::Grouping;
+use super::order::Order;
+use super::row::Row;
+use super::rows::{Outputs, Rows};
+use super::subselect::{self, SubSelect};
+use crate::bound::{Bound, Environment};
+use crate::conditions::{Conditions, UNLIMITED};
+use crate::error::{SqlError, sqlstate};
+use crate::table::Table;
+
+/// A SELECT.
+#[derive(Debug, Clone)]
+pub(crate) struct Select {
+    pub(crate) table: Option<Table>,
+    /// Rows that stand in the statement, without a table; a SELECT of nothing has one of no columns.
+    pub(super) values: Vec<Vec<Bound>>,
+    pub(crate) conditions: Conditions,
+    pub(super) grouping: Option<Grouping>,
+    pub(crate) outputs: Outputs,
+    /// What no two rows have the same of.
+    pub(super) distinct: Option<Vec<Bound>>,
+    pub(super) order: Vec<Order>,
+    pub(super) limit: Option<Bound>,
+    pub(super) offset: Option<Bound>,
+    pub(super) queries: Vec<SubSelect>,
+}
+
+/// An order that the engine gives.
+struct EngineOrder {
+    by: Vec<(Path, Direction)>,
+    nulls: Nulls,
+}
+
+impl EngineOrder {
+    /// The question, with its answers in the order.
+    fn of(self, mut find: Find) -> Find {
+        (find.sort, find.nulls) = (self.by, self.nulls);
+        find
+    }
+}
+
+/// The name of a column of VALUES, from 0.
+pub(super) fn value_column(at: usize) -> String {
+    format!("column{}", at + 1)
+}
+
+/// A number of rows; `None`: all.
+fn count(
+    bound: Option<&Bound>,
+    environment: &Environment<'_>,
+    (state, name): (&'static str, &str),
+) -> Result<Option<usize>, SqlError> {
+    let Some(bound) = bound else {
+        return Ok(None);
+    };
+    match bound.value(environment)? {
+        Value::Int(count) => match usize::try_from(count) {
+            Ok(count) => Ok(Some(count)),
+            Err(_) => Err(SqlError::new(state, format!("{name} must not be negative"))),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// The account of a statement: bounded by the memory of all queries alone.
+pub(super) fn account(transaction: &Transaction) -> Kept {
+    Kept::new(Allowance {
+        limits: UNLIMITED,
+        memory: Some(transaction.query_memory()),
+    })
+}
+
+impl Select {
+    /// Its rows, in a transaction.
+    ///
+    /// # Errors
+    /// What an expression has no value for, and the bounds of a query.
+    pub(crate) fn run(
+        &self,
+        transaction: &mut Transaction,
+        environment: &Environment<'_>,
+    ) -> Result<Rows, SqlError> {
+        let answers = subselect::answers(&self.queries, transaction, environment)?;
+        let environment = &Environment {
+            queries: &answers,
+            ..environment.clone()
+        };
+        let (limit, offset) = self.part(environment)?;
+        let outputs = self.outputs.lower(environment)?;
+        let mut kept = account(transaction);
+        if let (Some(table), Some(order)) = (&self.table, self.engine_order()) {
+            let mut find = order.of(self.conditions.find(environment)?);
+            (find.offset, find.limit) = (offset, limit);
+            let (mut rows, mut outcome) = (Vec::new(), Ok(()));
+            transaction.find_each(table.name(), &find, |document| {
+                outcome = kept.resize(0, size_of::<Row>());
+                rows.push(Row::Document(document));
+                outcome.is_ok()
+            })?;
+            outcome?;
+            return Rows::of(rows, outputs, kept);
+        }
+        let mut finish = Finish::new(self, environment, limit, offset)?;
+        match &self.grouping {
+            None => {
+                self.source(transaction, environment, |row| finish.add(row, &mut kept))?;
+            }
+            Some(grouping) => {
+                self.groups(grouping, transaction, environment, &mut finish, &mut kept)?;
+            }
+        }
+        Rows::of(finish.rows(&mut kept)?, outputs, kept)
+    }
+
+    /// The order, when the engine gives it, with OFFSET and LIMIT behind it: no stage of SQL stands
+    /// between.
+    fn engine_order(&self) -> Option<EngineOrder> {
+        if self.grouping.is_some() || self.distinct.is_some() {
+            return None;
+        }
+        let by = self.order.iter().map(Order::column);
+        let by = by.collect::<Option<Vec<_>>>()?;
+        let nulls = match &self.order[..] {
+            order if order.iter().all(|key| key.has_nulls(Nulls::Smallest)) => Nulls::Smallest,
+            order if order.iter().all(|key| key.has_nulls(Nulls::Greatest)) => Nulls::Greatest,
+            _ => return None,
+        };
+        Some(EngineOrder { by, nulls })
+    }
+
+    /// How many rows at most, and how many are left out.
+    fn part(&self, environment: &Environment<'_>) -> Result<(Option<usize>, usize), SqlError> {
+        let limit = (sqlstate::INVALID_ROW_COUNT_IN_LIMIT, "LIMIT");
+        let limit = count(self.limit.as_ref(), environment, limit)?;
+        let offset = (sqlstate::INVALID_ROW_COUNT_IN_OFFSET, "OFFSET");
+        let offset = count(self.offset.as_ref(), environment, offset)?;
+        Ok((limit, offset.unwrap_or(0)))
+    }
+
+    /// How it is run.
+    pub(super) fn outline(&self, environment: &Environment<'_>) -> Result<Outline<'_>, SqlError> {
+        let (limit, offset) = self.part(environment)?;
+        let mut find = self.conditions.find(environment)?;
+        let mut stages = Vec::new();
+        match (&self.table, self.engine_order()) {
+            (Some(_), Some(order)) => {
+                find = order.of(find);
+                find.offset = offset;
+                find.limit = limit;
+            }
+            _ => {
+                let limit = limit.map(|limit| format!("limit {limit}"));
+                let offset = (offset > 0).then(|| format!("offset {offset}"));
+                let parts: Vec<_> = limit.into_iter().chain(offset).collect();
+                if !parts.is_empty() {
+                    stages.push(("limit", parts.join(", ")));
+                }
+                if !self.order.is_empty() {
+                    stages.push(("sort", format!("sort by {} keys", self.order.len())));
+                }
+                if self.distinct.is_some() {
+                    stages.push(("distinct", "distinct".into()));
+                }
+                if let Some(grouping) = &self.grouping {
+                    stages.push(("group", grouping.to_string()));
+                }
+                if self.table.is_none() {
+                    stages.push(("values", format!("values, {} rows", self.values.len())));
+                }
+            }
+        }
+        Ok(Outline {
+            stages,
+            question: self.table.as_ref().map(|table| (table.name(), find)),
+            others: self.queries.iter().collect(),
+        })
+    }
+
+    fn groups(
+        &self,
+        grouping: &Grouping,
+        transaction: &mut Transaction,
+        environment: &Environment<'_>,
+        finish: &mut Finish<'_>,
+        kept: &mut Kept,
+    ) -> Result<(), SqlError> {
+        if let Some(table) = &self.table
+            && grouping.is_count()
+            && grouping.having.is_none()
+            && self.conditions.is_none()
+        {
+            let count = transaction.count(table.name())?;
+            return finish.add(grouping.counted(count), kept).map(|_| ());
+        }
+        let mut groups = grouping.groups(environment)?;
+        self.source(transaction, environment, |row| {
+            groups.add(&row, kept).map(|()| true)
+        })?;
+        groups.finish(kept, |row, kept| finish.add(row, kept))
+    }
+
+    /// Calls `visit` with each row that meets the conditions, until it answers `false`.
+    fn source(
+        &self,
+        transaction: &mut Transaction,
+        environment: &Environment<'_>,
+        mut visit: impl FnMut(Row) -> Result<bool, SqlError>,
+    ) -> Result<(), SqlError> {
+        let find = self.conditions.find(environment)?;
+        let mut outcome = Ok(());
+        if let Some(table) = &self.table {
+            transaction.find_each(table.name(), &find, |document| {
+                let visited = visit(Row::Document(document));
+                visited.unwrap_or_else(|error| {
+                    outcome = Err(error);
+                    false
+                })
+            })?;
+            return outcome;
+        }
+        if let Some(condition) = &find.condition
+            && condition.constant()? != Value::Bool(true)
+        {
+            return Ok(());
+        }
+        for values in &self.values {
+            let values = values.iter().map(|value| value.value(environment));
+            let row = values.enumerate();
+            let row = row.map(|(at, value)| Ok((value_column(at), value?)));
+            if !visit(Row::Made(row.collect::<Result<Aggregated, SqlError>>()?))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for its first row alone.
+    pub(super) fn first_only(&mut self) {
+        if self.limit.is_none() {
+            self.limit = Some(Bound::Constant(Value::Int(1)));
+        }
+    }
+
+    /// Keys of its order for one execution.
+    pub(super) fn order_keys(
+        &self,
+        environment: &Environment<'_>,
+    ) -> Result<Vec<Expression>, SqlError> {
+        let keys = self.order.iter().map(|order| order.by.lower(environment));
+        keys.collect()
+    }
+
+    /// The parameter or constant that is the key of its only row, if it asks for that alone.
+    pub(crate) fn key(&self) -> Option<&Bound> {
+        let primary = self
+            .table
+            .as_ref()?
+            .definition
+            .primary_key
+            .as_ref()?
+            .only()?;
+        let alone = self.conditions.is_only_key()
+            && self.limit.is_none()
+            && self.offset.is_none()
+            && self.grouping.is_none();
+        self.conditions.key(primary).filter(|_| alone)
+    }
+
+    /// The row of a key.
+    ///
+    /// # Errors
+    /// What an expression has no value for.
+    pub(crate) fn by_key(
+        &self,
+        key: &Bound,
+        environment: &Environment<'_>,
+    ) -> Result<Rows, SqlError> {
+        let collection = self
+            .table
+            .as_ref()
+            .and_then(|table| table.collection.as_ref());
+        let outputs = self.outputs.lower(environment)?;
+        let found = match (collection, key.value(environment)?) {
+            (None, _) | (_, Value::Null) => None,
+            (Some(collection), value) => collection.get(value)?,
+        };
+        let found = found.into_iter().map(Row::Document).collect();
+        Rows::of(found, outputs, Kept::new(Limits::default()))
+    }
+}

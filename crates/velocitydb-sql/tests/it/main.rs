@@ -1,0 +1,16 @@
+//! What statements do, as the scripts in `slt` say it; functions, as PostgreSQL has them.
+
+// A test that cannot go on has failed.
+#![allow(clippy::unwrap_used)]
+
+mod binder;
+mod define;
+mod explain;
+mod golden;
+mod memory;
+mod planner;
+mod random;
+mod resolution;
+mod slt;
+mod types;
+mod violations;

@@ -1,0 +1,58 @@
+//! What a statement keeps is bounded by the memory of all queries; what it need not keep is not.
+
+use velocitydb::{Database, Options};
+use velocitydb_sql::{Session, SqlError};
+
+fn count(session: &mut Session, sql: &str) -> Result<usize, SqlError> {
+    let prepared = session.prepare(sql, &[])?;
+    let answer = session.run(&prepared, &[])?;
+    Ok(answer.rows.map_or(0, |rows| rows.len()))
+}
+
+#[test]
+fn a_statement_that_keeps_too_much_ends() {
+    let options = Options::in_memory().query_memory(1 << 20);
+    let database = Database::open(options).unwrap();
+    let mut session = Session::new(database.clone());
+    count(&mut session, "CREATE TABLE t (id int PRIMARY KEY, a text)").unwrap();
+    let insert = session
+        .prepare("INSERT INTO t VALUES ($1, $2)", &[])
+        .unwrap();
+    count(&mut session, "BEGIN").unwrap();
+    for n in 0..8000_i64 {
+        let row = [n.into(), format!("{n:0>200}").into()];
+        session.run(&insert, &row).unwrap();
+    }
+    count(&mut session, "COMMIT").unwrap();
+    for refused in [
+        "SELECT id FROM t ORDER BY a || 'x'",
+        "SELECT DISTINCT a FROM t",
+        "SELECT DISTINCT ON (a) id FROM t ORDER BY a",
+        "SELECT count(*) FROM t GROUP BY a",
+        "SELECT count(DISTINCT a) FROM t",
+        "SELECT string_agg(a, ',') FROM t",
+        "SELECT array_agg(a ORDER BY id) FROM t",
+        "SELECT upper(a) FROM t",
+        "SELECT 1 WHERE 'x' IN (SELECT lower(a) FROM t)",
+    ] {
+        let error = count(&mut session, refused).expect_err(refused);
+        assert_eq!(error.sqlstate, "53200", "{refused}: {error}");
+        assert_eq!(
+            database.query_memory().used(),
+            0,
+            "all of it is given back: {refused}"
+        );
+    }
+    for (answered, rows) in [
+        ("SELECT id FROM t ORDER BY a || 'x' DESC LIMIT 10", 10),
+        ("SELECT DISTINCT a FROM t LIMIT 10", 10),
+        (
+            "SELECT length(a), count(*), min(a), max(a) FROM t GROUP BY length(a)",
+            1,
+        ),
+        ("SELECT upper(a) FROM t LIMIT 10", 10),
+        ("SELECT a FROM t", 8000),
+    ] {
+        assert_eq!(count(&mut session, answered).unwrap(), rows, "{answered}");
+    }
+}
