@@ -73,7 +73,7 @@ impl<'a> Builder<'a> {
         while let Some(row) = from {
             let mut step = Vec::with_capacity(STEP);
             from = old.table.scan(row, u64::MAX, |document| {
-                step.push(document);
+                step.push(document.clone());
                 step.len() < STEP
             });
             for document in step {

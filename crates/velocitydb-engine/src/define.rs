@@ -145,7 +145,7 @@ impl State {
                     let found = Key::from_value(&value).ok().and_then(find);
                     let kept = check_found(&document, (path, &value), name, found, time);
                     if let Err(refusal) = kept {
-                        worst = Some((document, refusal));
+                        worst = Some((document.clone(), refusal));
                     }
                 }
                 true

@@ -137,7 +137,7 @@ impl Snapshot {
         &self,
         collection: &Collection,
         from: u32,
-        mut visit: impl FnMut(Document) -> bool,
+        mut visit: impl FnMut(&Document) -> bool,
     ) -> Result<Option<u32>, Error> {
         let mut error = None;
         let index = self.index_of(collection);
@@ -161,7 +161,7 @@ impl Snapshot {
         collection: &Collection,
         index: &FieldIndex,
         key: &[u8],
-        mut visit: impl FnMut(Document) -> bool,
+        mut visit: impl FnMut(&Document) -> bool,
     ) -> Result<(), Error> {
         let at = self.index_of(collection);
         collection.table.visit_equal(index, key, at, |document| {
@@ -180,7 +180,7 @@ impl Snapshot {
         index: &FieldIndex,
         range: &KeyRange,
         order: Order,
-        visit: impl FnMut(&[u8], Document) -> bool,
+        visit: impl FnMut(&[u8], &Document) -> bool,
     ) -> Result<(), Error> {
         self.visit_wanted(collection, index, range, order, |_| true, visit)
     }
@@ -194,7 +194,7 @@ impl Snapshot {
         range: &KeyRange,
         order: Order,
         wanted: impl FnMut(&[u8]) -> bool,
-        mut visit: impl FnMut(&[u8], Document) -> bool,
+        mut visit: impl FnMut(&[u8], &Document) -> bool,
     ) -> Result<(), Error> {
         let (table, at) = (&collection.table, self.index_of(collection));
         table.visit_range(index, range, order, at, wanted, |entry, document| {
@@ -215,7 +215,7 @@ impl Snapshot {
         index: &FieldIndex,
         query: &crate::text::TermQuery,
         may: &mut dyn FnMut(usize) -> bool,
-        mut visit: impl FnMut(f64, Document) -> bool,
+        mut visit: impl FnMut(f64, &Document) -> bool,
     ) -> Result<(), Error> {
         let at = self.index_of(collection);
         let may = &mut |bytes| !self.0.given_up.load(Ordering::Acquire) && may(bytes);
@@ -237,7 +237,7 @@ impl Snapshot {
         index: &FieldIndex,
         words: &[crate::text::Part],
         goes_on: &mut dyn FnMut() -> bool,
-        mut visit: impl FnMut(Document) -> bool,
+        mut visit: impl FnMut(&Document) -> bool,
     ) -> Result<(), Error> {
         let (table, at) = (&collection.table, self.index_of(collection));
         let goes_on = &mut || !self.0.given_up.load(Ordering::Acquire) && goes_on();

@@ -212,7 +212,7 @@ impl Transaction {
     pub fn scan(
         &mut self,
         collection: &Collection,
-        mut visit: impl FnMut(Document) -> bool,
+        mut visit: impl FnMut(&Document) -> bool,
     ) -> Result<(), Error> {
         self.check(collection)?;
         self.note_scan(collection)?;
@@ -224,7 +224,7 @@ impl Transaction {
             going
         })?;
         if going {
-            self.own(collection.id).into_iter().all(visit);
+            self.own(collection.id).iter().all(visit);
         }
         Ok(())
     }

@@ -175,7 +175,7 @@ impl Find {
     /// offset + limit, is beyond [`Limits`].
     pub fn run<E: From<QueryError>>(
         &self,
-        scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
+        scan: impl FnOnce(&mut dyn FnMut(&Document) -> bool) -> Result<(), E>,
     ) -> Result<Vec<Document>, E> {
         self.check()?;
         let (mut found, mut kept) = (Vec::new(), Kept::new(self.limits));
@@ -185,7 +185,7 @@ impl Find {
         self.stream(arrival, meter, self.limits.into(), scan, |document| {
             outcome = kept.add(size_of::<Document>());
             if outcome.is_ok() {
-                found.push(document);
+                found.push(document.clone());
             }
             outcome.is_ok()
         })?;
@@ -203,7 +203,7 @@ impl Find {
         &self,
         path: impl IntoPath,
         memory: Option<&Arc<QueryMemory>>,
-        scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
+        scan: impl FnOnce(&mut dyn FnMut(&Document) -> bool) -> Result<(), E>,
     ) -> Result<Vec<Value>, E> {
         self.check()?;
         let path = path.into_path()?;
@@ -215,8 +215,8 @@ impl Find {
         });
         let mut outcome = Ok(());
         scan(&mut |document| {
-            let matched = self.filter.matches(&document);
-            let holds = matched.then(|| self.holds(RowRef::document(&document)));
+            let matched = self.filter.matches(document);
+            let holds = matched.then(|| self.holds(RowRef::document(document)));
             if let Some(Err(error)) = holds {
                 outcome = Err(error);
             } else if let Some(Ok(true)) = holds {
@@ -227,7 +227,7 @@ impl Find {
                         false => kept.add(bytes),
                     }
                 };
-                outcome = match RowRef::document(&document).value(&path).into_value() {
+                outcome = match RowRef::document(document).value(&path).into_value() {
                     Value::Array(elements) => elements.into_iter().try_for_each(take),
                     value => take(value),
                 };
@@ -245,8 +245,8 @@ impl Find {
         arrival: Arrival,
         meter: &mut Meter,
         allowed: Allowance<'_>,
-        scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
-        mut emit: impl FnMut(Document) -> bool,
+        scan: impl FnOnce(&mut dyn FnMut(&Document) -> bool) -> Result<(), E>,
+        mut emit: impl FnMut(&Document) -> bool,
     ) -> Result<(), E> {
         let after = self
             .after
@@ -257,7 +257,7 @@ impl Find {
             return Ok(());
         }
         let (mut left_out, mut answered) = (0, 0);
-        let mut hand_on = |document| {
+        let mut hand_on = |document: &Document| {
             if left_out < self.offset {
                 left_out += 1;
                 return true;
@@ -282,7 +282,7 @@ impl Find {
         scan(&mut |document| {
             meter.reached += 1;
             // Parsed only for those who look into it.
-            let row = || RowRef::document(&document);
+            let row = || RowRef::document(document);
             if filtered {
                 let since = clock();
                 let holds = self.filter.holds(row());
@@ -316,7 +316,7 @@ impl Find {
             }
             let since = clock();
             if run.ends_before(row()) {
-                going = sorted.take().all(&mut hand_on);
+                going = sorted.take().all(|document| hand_on(&document));
             }
             if going {
                 let keep = || (size_of::<Document>(), document.clone());
@@ -328,7 +328,7 @@ impl Find {
         outcome?;
         if going {
             let since = clock();
-            sorted.take().all(&mut hand_on);
+            sorted.take().all(|document| hand_on(&document));
             meter.sort_ns += spent(since);
         }
         meter.answered += answered as u64;
@@ -539,7 +539,7 @@ mod tests {
         let found = find.run::<QueryError>(|visit| {
             for document in &documents {
                 scanned += 1;
-                if !visit(document.clone()) {
+                if !visit(document) {
                     break;
                 }
             }
@@ -602,7 +602,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_before_the_scan() {
-        let unused = |_: &mut dyn FnMut(Document) -> bool| unreachable!("nothing is scanned");
+        let unused = |_: &mut dyn FnMut(&Document) -> bool| unreachable!("nothing is scanned");
         let run = |find: Find| find.run::<QueryError>(unused).map(|found| found.len());
         let path = |text: &str, source| QueryError::Path {
             text: text.into(),

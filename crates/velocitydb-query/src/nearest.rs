@@ -206,17 +206,17 @@ impl<'n> Found<'n> {
     }
 
     /// Offers a document; whether it counts. `None` once more are kept than may be.
-    fn offer(&mut self, document: Document) -> Option<bool> {
+    fn offer(&mut self, document: &Document) -> Option<bool> {
         let value = document.fields().get_path(&self.near.path);
         let Some(point) = value.and_then(RawValue::as_point) else {
             return Some(false);
         };
         let distance = geo::distance_m(point, self.near.place);
-        if distance > self.near.distance_max_m || !self.near.filter.matches(&document) {
+        if distance > self.near.distance_max_m || !self.near.filter.matches(document) {
             return Some(false);
         }
         let before = self.nearest.len();
-        self.nearest.offer(distance, Candidate(document));
+        self.nearest.offer(distance, Candidate(document.clone()));
         if self.nearest.len() > before {
             self.outcome = self.kept.add(size_of::<(f64, Candidate)>());
         }

@@ -181,7 +181,7 @@ impl Projector<'_> {
     /// The row of a document. Of the encoded document only what is wanted is decoded.
     pub fn row(&self, document: &Document) -> Aggregated {
         match self.projection {
-            Projection::All => Row::Document(document.clone()).into_map(),
+            Projection::All => Row::from(document).into_map(),
             Projection::Include(_) => {
                 let fields = document.fields();
                 let named = self.root.inside.iter().filter_map(|(name, node)| {
@@ -193,7 +193,7 @@ impl Projector<'_> {
                 });
                 named.collect()
             }
-            Projection::Exclude(_) => self.map(Row::Document(document.clone()).into_map()),
+            Projection::Exclude(_) => self.map(Row::from(document).into_map()),
         }
     }
 
@@ -271,6 +271,6 @@ mod tests {
             assert_eq!(row, Value::from_json(expected).unwrap(), "{projection:?}");
         }
         let all = Projection::All.projector().row(&document);
-        assert_eq!(all, Row::Document(document).into_map());
+        assert_eq!(all, Row::from(&document).into_map());
     }
 }

@@ -450,7 +450,7 @@ proptest! {
         for document in documents {
             let expected = plainly_matches(&filter, &decoded(&document));
             prop_assert_eq!(filter.matches(&document), expected);
-            let map = Row::Document(document).into_map();
+            let map = Row::from(&document).into_map();
             prop_assert_eq!(filter.holds(RowRef::Map(&map)), expected);
         }
     }

@@ -23,7 +23,7 @@ pub type Aggregated = BTreeMap<String, Value>;
 /// A row on its way. Whoever keeps it makes it owned.
 #[derive(Debug, Clone)]
 pub(crate) enum Row<'a> {
-    Document(Document),
+    Document(Cow<'a, Document>),
     Map(Cow<'a, Aggregated>),
 }
 
@@ -139,7 +139,7 @@ impl Row<'_> {
     /// The row, for one of several readers.
     pub(crate) fn lend(&self) -> Row<'_> {
         match self {
-            Row::Document(document) => Row::Document(document.clone()),
+            Row::Document(document) => Row::Document(Cow::Borrowed(document)),
             Row::Map(map) => Row::Map(Cow::Borrowed(map)),
         }
     }
@@ -147,7 +147,7 @@ impl Row<'_> {
     /// The row, to keep.
     pub(crate) fn into_owned(self) -> Row<'static> {
         match self {
-            Row::Document(document) => Row::Document(document),
+            Row::Document(document) => Row::Document(Cow::Owned(document.into_owned())),
             Row::Map(map) => Row::Map(Cow::Owned(map.into_owned())),
         }
     }
@@ -158,6 +158,12 @@ impl Row<'_> {
             Row::Document(_) => size_of::<Row<'_>>(),
             Row::Map(map) => size_of::<Row<'_>>() + limits::map_bytes(map),
         }
+    }
+}
+
+impl<'a> From<&'a Document> for Row<'a> {
+    fn from(document: &'a Document) -> Self {
+        Row::Document(Cow::Borrowed(document))
     }
 }
 
@@ -205,7 +211,7 @@ impl<'a> RowRef<'a> {
     /// The row as a map, with metadata where it is a document.
     pub(crate) fn to_map(self) -> Aggregated {
         match self {
-            RowRef::Document(document, _) => Row::Document(document.clone()).into_map(),
+            RowRef::Document(document, _) => Row::from(document).into_map(),
             RowRef::Map(map) => map.clone(),
             RowRef::Element(_) => Aggregated::new(),
         }
@@ -328,7 +334,7 @@ mod tests {
     #[test]
     fn a_document_and_its_row_read_the_same() {
         let document = documents(&[r#"{"a":1,"b":{"c":[10,{"d":null}]},"s":"x"}"#]).swap_remove(0);
-        let row = Row::Document(document.clone());
+        let row = Row::from(&document);
         let map = Row::Map(Cow::Owned(row.clone().into_map()));
         for path in [
             "a",

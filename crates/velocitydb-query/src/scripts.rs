@@ -130,12 +130,12 @@ impl Collections for Scripts {
         &self,
         collection: &str,
         filter: &Filter,
-        visit: &mut dyn FnMut(Document) -> bool,
+        visit: &mut dyn FnMut(&Document) -> bool,
     ) -> Result<(), QueryError> {
         let documents = self.documents(collection)?.into_iter();
         documents
             .filter(|document| filter.matches(document))
-            .all(visit);
+            .all(|document| visit(&document));
         Ok(())
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn documents_of(rows: impl IntoIterator<Item = (Value, Fields)>) -> V
     let mut documents = Vec::new();
     let snapshot = engine.snapshot(Timestamp(3), Timestamp(i64::MAX));
     let next = snapshot.scan(collection, 0, |document| {
-        documents.push(document);
+        documents.push(document.clone());
         true
     });
     assert_eq!(next.unwrap(), None);
@@ -66,9 +66,9 @@ pub(crate) fn documents_of(rows: impl IntoIterator<Item = (Value, Fields)>) -> V
 /// A scan over documents, as a query takes it.
 pub(crate) fn scan(
     documents: &[Document],
-) -> impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), QueryError> {
+) -> impl FnOnce(&mut dyn FnMut(&Document) -> bool) -> Result<(), QueryError> {
     |visit| {
-        documents.iter().all(|document| visit(document.clone()));
+        documents.iter().all(visit);
         Ok(())
     }
 }

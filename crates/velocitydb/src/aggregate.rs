@@ -163,7 +163,7 @@ impl Others<'_> {
         &self,
         collection: &str,
         filter: &Filter,
-        visit: &mut dyn FnMut(Document) -> bool,
+        visit: &mut dyn FnMut(&Document) -> bool,
     ) -> Result<(), Error> {
         let other = self.named(collection)?;
         match filter {
@@ -172,7 +172,7 @@ impl Others<'_> {
                 if let Ok(key) = Key::from_shown(id)
                     && let Some(document) = other.get(&key)?
                 {
-                    visit(document);
+                    visit(&document);
                 }
                 Ok(())
             }
@@ -200,7 +200,7 @@ impl Collections for Others<'_> {
         &self,
         collection: &str,
         filter: &Filter,
-        visit: &mut dyn FnMut(Document) -> bool,
+        visit: &mut dyn FnMut(&Document) -> bool,
     ) -> Result<(), QueryError> {
         let visited = self.visit(collection, filter, visit);
         visited.map_err(|error| self.fail(collection, error))

@@ -204,13 +204,13 @@ impl Database {
     /// The schemas that were loaded, by name.
     pub fn schemas(&self) -> Result<Vec<LoadedSchema>, Error> {
         let view = self.snapshot();
-        let mut documents = Vec::new();
+        let mut schemas = Vec::new();
         let table = self.schemas_table()?;
         view.snapshot.scan(&table, 0, |document| {
-            documents.push(document);
+            schemas.push(read(document));
             true
         })?;
-        let mut schemas: Vec<_> = documents.iter().map(read).collect::<Result<_, _>>()?;
+        let mut schemas = schemas.into_iter().collect::<Result<Vec<_>, _>>()?;
         schemas.sort_by(|a, b| a.schema.name.cmp(&b.schema.name));
         Ok(schemas)
     }

@@ -198,7 +198,7 @@ impl CollectionView {
                 return false;
             }
             found.push(Found {
-                document,
+                document: document.clone(),
                 score,
                 highlights,
             });

@@ -79,7 +79,7 @@ impl Transaction {
     pub fn scan(
         &mut self,
         collection: &str,
-        visit: impl FnMut(Document) -> bool,
+        visit: impl FnMut(&Document) -> bool,
     ) -> Result<(), Error> {
         let runtime = self.runtime(collection)?;
         self.transaction.scan(&runtime, visit)
@@ -92,7 +92,7 @@ impl Transaction {
         &mut self,
         collection: &str,
         find: &Find,
-        visit: impl FnMut(Document) -> bool,
+        visit: impl FnMut(&Document) -> bool,
     ) -> Result<(), Error> {
         let view = self.view_of(collection)?;
         self.transaction.note_scan(&view.runtime)?;

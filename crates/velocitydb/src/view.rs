@@ -147,7 +147,7 @@ impl CollectionView {
 
     /// Calls `visit` with each document, about in the order of insertion, until it answers
     /// `false`.
-    pub fn scan(&self, visit: impl FnMut(Document) -> bool) -> Result<(), Error> {
+    pub fn scan(&self, visit: impl FnMut(&Document) -> bool) -> Result<(), Error> {
         self.view.snapshot.scan(&self.runtime, 0, visit).map(|_| ())
     }
 
@@ -160,7 +160,7 @@ impl CollectionView {
             self.view
                 .snapshot
                 .scan(&self.runtime, request.after.unwrap_or(0), |document| {
-                    documents.push(document);
+                    documents.push(document.clone());
                     documents.len() < request.limit
                 })?
         };
@@ -178,7 +178,7 @@ impl CollectionView {
         self.find_each(find, |document| {
             outcome = kept.add(size_of::<Document>());
             if outcome.is_ok() {
-                found.push(document);
+                found.push(document.clone());
             }
             outcome.is_ok()
         })?;
@@ -188,7 +188,11 @@ impl CollectionView {
 
     /// Calls `visit` with the documents that `find` describes, in order, until it answers
     /// `false`. Keeps only what has to be sorted.
-    pub fn find_each(&self, find: &Find, visit: impl FnMut(Document) -> bool) -> Result<(), Error> {
+    pub fn find_each(
+        &self,
+        find: &Find,
+        visit: impl FnMut(&Document) -> bool,
+    ) -> Result<(), Error> {
         self.run(find, &mut Meter::default(), visit).map(|_| ())
     }
 
@@ -196,7 +200,7 @@ impl CollectionView {
         &self,
         find: &Find,
         meter: &mut Meter,
-        visit: impl FnMut(Document) -> bool,
+        visit: impl FnMut(&Document) -> bool,
     ) -> Result<Plan, Error> {
         self.answer(find, meter, visit).map_err(Error::from)
     }
@@ -206,10 +210,10 @@ impl CollectionView {
         &self,
         find: &Find,
         meter: &mut Meter,
-        visit: impl FnMut(Document) -> bool,
+        visit: impl FnMut(&Document) -> bool,
     ) -> Result<Plan, Failure> {
         let plan = self.plan(find)?;
-        let reach = |visit: &mut dyn FnMut(Document) -> bool| {
+        let reach = |visit: &mut dyn FnMut(&Document) -> bool| {
             self.reach(find, &plan, visit).map_err(Failure::Engine)
         };
         find.answer::<Failure>(&plan, meter, Some(&self.view.memory), reach, visit)?;
@@ -221,16 +225,16 @@ impl CollectionView {
         &self,
         transaction: &Transaction,
         find: &Find,
-        visit: impl FnMut(Document) -> bool,
+        visit: impl FnMut(&Document) -> bool,
     ) -> Result<(), Error> {
         let id = self.runtime.id;
         if !transaction.writes_to(id) {
             return self.find_each(find, visit);
         }
         let plan = self.plan(find).map_err(Failure::Query)?.among_others(find);
-        let reach = |visit: &mut dyn FnMut(Document) -> bool| {
+        let reach = |visit: &mut dyn FnMut(&Document) -> bool| {
             let mut going = true;
-            let unwritten = &mut |document: Document| {
+            let unwritten = &mut |document: &Document| {
                 if transaction.written(id, document.key_bytes()).is_none() {
                     going = visit(document);
                 }
@@ -239,7 +243,7 @@ impl CollectionView {
             self.reach(find, &plan, unwritten)
                 .map_err(Failure::Engine)?;
             if going {
-                transaction.own(id).into_iter().all(visit);
+                transaction.own(id).iter().all(visit);
             }
             Ok(())
         };
@@ -262,12 +266,12 @@ impl CollectionView {
         &self,
         find: &Find,
         plan: &Plan,
-        visit: &mut dyn FnMut(Document) -> bool,
+        visit: &mut dyn FnMut(&Document) -> bool,
     ) -> Result<(), Error> {
         let gate = RefCell::new(Gate::new(self.interrupt.as_ref(), &find.filter));
         if gate.borrow_mut().asks() {
             let goes_on = &mut || gate.borrow_mut().asks();
-            let visit = &mut |document| gate.borrow_mut().passes() && visit(document);
+            let visit = &mut |document: &Document| gate.borrow_mut().passes() && visit(document);
             plan.visit(&self.view.snapshot, &self.runtime, goes_on, visit)?;
         }
         gate.into_inner().outcome

@@ -91,7 +91,7 @@ pub(super) fn people(count: usize) -> Result<Connection, BenchError> {
 pub(super) fn flights(flights: &Collection) -> Result<Connection, BenchError> {
     let mut all: Vec<Document> = Vec::new();
     flights.view()?.scan(|document| {
-        all.push(document);
+        all.push(document.clone());
         true
     })?;
     let mut columns: BTreeMap<String, &str> = BTreeMap::new();

@@ -104,8 +104,8 @@ impl State {
             let Ok(collection) = db.collection(name) else {
                 return;
             };
-            let visit = |document: Document| {
-                take(document.id().to_string(), &document);
+            let visit = |document: &Document| {
+                take(document.id().to_string(), document);
                 true
             };
             collection.view().unwrap().scan(visit).unwrap();

@@ -494,6 +494,15 @@ impl Borrowed<'_> {
     }
 }
 
+impl Clone for Borrowed<'_> {
+    #[inline]
+    fn clone(&self) -> Self {
+        // SAFETY: neither of the two is ever dropped, nor the handle in them given away.
+        let handle = unsafe { std::ptr::read(&raw const self.0) };
+        Borrowed(handle, std::marker::PhantomData)
+    }
+}
+
 impl std::ops::Deref for Borrowed<'_> {
     type Target = Document;
     fn deref(&self) -> &Document {

@@ -117,6 +117,10 @@ impl TableBytes {
     }
 }
 
+/// Rows that a scan asks the memory for before it is at them: a tenth of a group by over documents
+/// that do not fit the caches.
+const AHEAD: RowId = 8;
+
 impl Table {
     /// An empty table. `seed` keeps outsiders from choosing keys that collide.
     pub(crate) fn new(seed: u64, memory: Arc<Memory>) -> Table {
@@ -248,7 +252,7 @@ impl Table {
                 (!head.is_tombstone()).then(|| head.to_owned())
             }
             At::Latest => Self::seen_latest(head, visible, guard),
-            At::Index(index) => Self::newest_until(&head, index, guard).flatten(),
+            At::Index(index) => Self::seen_at(head, index, guard).map(|seen| seen.to_owned()),
         }
     }
 
@@ -256,8 +260,8 @@ impl Table {
     fn seen_latest(head: Borrowed<'_>, visible: &Visible, guard: &Guard) -> Option<Document> {
         loop {
             let index = visible.index();
-            if let Some(found) = Self::newest_until(&head, index, guard) {
-                return found;
+            if let Some(found) = Self::newest_until(head.clone(), index, guard) {
+                return (!found.is_tombstone()).then(|| found.to_owned());
             }
             // Nothing that old: either the document came later, or its older version was cut
             // out because a newer one became visible meanwhile. Only then has the index moved.
@@ -267,17 +271,20 @@ impl Table {
         }
     }
 
-    /// The newest version at or before `index`: `Some(None)` when it is a tombstone.
-    fn newest_until(head: &Borrowed<'_>, index: u64, guard: &Guard) -> Option<Option<Document>> {
-        let owned = |version: &Borrowed<'_>| (!version.is_tombstone()).then(|| version.to_owned());
-        if head.index() <= index {
-            return Some(owned(head));
-        }
-        let mut version = Rows::previous(head, guard)?;
+    /// The newest version at or before `index`, which may be a tombstone.
+    #[inline]
+    fn newest_until<'g>(head: Borrowed<'g>, index: u64, guard: &'g Guard) -> Option<Borrowed<'g>> {
+        let mut version = head;
         while version.index() > index {
             version = Rows::previous(&version, guard)?;
         }
-        Some(owned(&version))
+        Some(version)
+    }
+
+    /// The document of the state at `index`.
+    #[inline]
+    fn seen_at<'g>(head: Borrowed<'g>, index: u64, guard: &'g Guard) -> Option<Borrowed<'g>> {
+        Self::newest_until(head, index, guard).filter(|version| !version.is_tombstone())
     }
 
     /// Calls `visit` with every document that the state at `index` holds, in row order (about
@@ -287,7 +294,7 @@ impl Table {
         &self,
         from: RowId,
         index: u64,
-        mut visit: impl FnMut(Document) -> bool,
+        mut visit: impl FnMut(&Document) -> bool,
     ) -> Option<RowId> {
         let end = self.rows.end();
         let mut row = from;
@@ -296,10 +303,11 @@ impl Table {
             let guard = &pin();
             for _ in 0..64.min(end - row) {
                 let head = self.rows.head(row, guard);
+                self.rows.prefetch(row + AHEAD, guard);
                 row += 1;
-                let seen = head.and_then(|head| Self::newest_until(&head, index, guard).flatten());
+                let seen = head.and_then(|head| Self::seen_at(head, index, guard));
                 if let Some(document) = seen
-                    && !visit(document)
+                    && !visit(&document)
                 {
                     return Some(row);
                 }

@@ -150,7 +150,7 @@ mod tests {
         let equal = Expression::call(crate::Function::Eq, [twice(field("a")), field("b")]);
         let found = |find: &Find| {
             find.run(|visit| {
-                all.iter().cloned().all(visit);
+                all.iter().all(visit);
                 Ok::<_, QueryError>(())
             })
         };

@@ -47,7 +47,7 @@ impl Pipeline {
     pub fn run_planned<E: From<QueryError>>(
         &self,
         collections: &dyn Collections,
-        answer: impl FnOnce(&Find, &mut dyn FnMut(Document) -> bool) -> Result<(), E>,
+        answer: impl FnOnce(&Find, &mut dyn FnMut(&Document) -> bool) -> Result<(), E>,
     ) -> Result<Vec<Aggregated>, E> {
         self.check()?;
         let (find, stages) = self.beginning();

@@ -49,7 +49,7 @@ pub trait Collections {
         &self,
         collection: &str,
         filter: &Filter,
-        visit: &mut dyn FnMut(Document) -> bool,
+        visit: &mut dyn FnMut(&Document) -> bool,
     ) -> Result<(), QueryError>;
 }
 
@@ -62,7 +62,7 @@ impl Collections for NoCollections {
         &self,
         collection: &str,
         _: &Filter,
-        _: &mut dyn FnMut(Document) -> bool,
+        _: &mut dyn FnMut(&Document) -> bool,
     ) -> Result<(), QueryError> {
         Err(QueryError::Collection {
             name: collection.to_owned(),
@@ -127,12 +127,12 @@ impl<'p> LookupRows<'p> {
         let mut known = Known::default();
         let (kept, foreign) = (&mut self.kept, &self.lookup.foreign);
         let mut outcome = Ok(());
-        let visit = &mut |document: Document| {
+        let visit = &mut |document: &Document| {
             let key = kept.scratch();
-            encode_value_key(RowRef::document(&document).value(foreign).view(), key);
+            encode_value_key(RowRef::document(document).value(foreign).view(), key);
             let key: Box<[u8]> = key.as_slice().into();
             outcome = kept.add(key.len() + size_of::<(Box<[u8]>, Vec<Document>, Document)>());
-            known.entry(key).or_default().push(document);
+            known.entry(key).or_default().push(document.clone());
             outcome.is_ok()
         };
         self.collections
@@ -146,7 +146,7 @@ impl<'p> LookupRows<'p> {
         let wanted = row.value(&self.lookup.local);
         let (mut found, mut bytes, mut outcome) = (Vec::new(), 0, Ok(()));
         let mut take = |kept: &Kept, document: &Document| {
-            let map = Row::Document(document.clone()).into_map();
+            let map = Row::from(document).into_map();
             bytes += map_bytes(&map);
             found.push(Value::Map(map));
             kept.pass(bytes)
@@ -154,8 +154,8 @@ impl<'p> LookupRows<'p> {
         if self.indexed {
             let filter = Filter::Eq(self.lookup.foreign.clone(), wanted.into_value());
             let kept = &self.kept;
-            let visit = &mut |document: Document| {
-                outcome = take(kept, &document);
+            let visit = &mut |document: &Document| {
+                outcome = take(kept, document);
                 outcome.is_ok()
             };
             self.collections.find(&self.lookup.from, &filter, visit)?;

@@ -355,7 +355,7 @@ impl Pipeline {
     /// [`QueryError::Stage`]), or the answer, is beyond [`Limits`].
     pub fn run<E: From<QueryError>>(
         &self,
-        scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
+        scan: impl FnOnce(&mut dyn FnMut(&Document) -> bool) -> Result<(), E>,
     ) -> Result<Vec<Aggregated>, E> {
         self.run_with(&NoCollections, scan)
     }
@@ -367,7 +367,7 @@ impl Pipeline {
     pub fn run_with<E: From<QueryError>>(
         &self,
         collections: &dyn Collections,
-        scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
+        scan: impl FnOnce(&mut dyn FnMut(&Document) -> bool) -> Result<(), E>,
     ) -> Result<Vec<Aggregated>, E> {
         self.check()?;
         self.run_stages(&self.stages, collections, scan)
@@ -377,7 +377,7 @@ impl Pipeline {
         &self,
         stages: &[Stage],
         collections: &dyn Collections,
-        scan: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
+        scan: impl FnOnce(&mut dyn FnMut(&Document) -> bool) -> Result<(), E>,
     ) -> Result<Vec<Aggregated>, E> {
         let allowed = Allowance {
             limits: self.limits,
@@ -386,7 +386,7 @@ impl Pipeline {
         let mut sink = sink::chain(stages, allowed, collections, Kept::new(allowed));
         let mut outcome = Ok(Flow::More);
         scan(&mut |document| {
-            outcome = sink.push(Row::Document(document));
+            outcome = sink.push(Row::from(document));
             matches!(outcome, Ok(Flow::More))
         })?;
         outcome?;

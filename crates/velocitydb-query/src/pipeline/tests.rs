@@ -356,7 +356,7 @@ fn a_full_limit_ends_the_scan() {
         let answer = pipeline.run::<QueryError>(|visit| {
             documents.into_iter().all(|document| {
                 scanned += 1;
-                visit(document)
+                visit(&document)
             });
             Ok(())
         });
@@ -498,7 +498,7 @@ fn what_is_wrong_is_told_before_the_scan() {
             twice("x"),
         ),
     ] {
-        let unused = |_: &mut dyn FnMut(Document) -> bool| unreachable!("nothing is scanned");
+        let unused = |_: &mut dyn FnMut(&Document) -> bool| unreachable!("nothing is scanned");
         assert_eq!(
             pipeline.run::<QueryError>(unused),
             Err(error),

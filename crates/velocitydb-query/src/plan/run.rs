@@ -26,8 +26,8 @@ impl Find {
         plan: &Plan,
         meter: &mut Meter,
         memory: Option<&Arc<QueryMemory>>,
-        reach: impl FnOnce(&mut dyn FnMut(Document) -> bool) -> Result<(), E>,
-        emit: impl FnMut(Document) -> bool,
+        reach: impl FnOnce(&mut dyn FnMut(&Document) -> bool) -> Result<(), E>,
+        emit: impl FnMut(&Document) -> bool,
     ) -> Result<(), E> {
         let since = meter.timed.then(std::time::Instant::now);
         let allowed = Allowance {
@@ -49,7 +49,7 @@ impl Plan {
         collection: &Collection,
         #[cfg_attr(not(feature = "full-text"), allow(unused_variables))]
         goes_on: &mut dyn FnMut() -> bool,
-        visit: &mut dyn FnMut(Document) -> bool,
+        visit: &mut dyn FnMut(&Document) -> bool,
     ) -> Result<(), Error> {
         let mut going = true;
         match &self.access {
@@ -61,7 +61,7 @@ impl Plan {
             Access::Ids { ids } => {
                 for id in ids {
                     if let Some(document) = snapshot.get(collection, id.as_bytes())?
-                        && !visit(document)
+                        && !visit(&document)
                     {
                         break;
                     }
@@ -72,7 +72,7 @@ impl Plan {
                 let mut once = Once::new(has_elements(index));
                 for key in keys {
                     snapshot.visit_equal(collection, index, key, |document| {
-                        going = !once.is_new(&document) || visit(document);
+                        going = !once.is_new(document) || visit(document);
                         going
                     })?;
                     if !going {
@@ -89,7 +89,7 @@ impl Plan {
                 let mut once = Once::new(has_elements(index));
                 let mut each = |range| {
                     snapshot.visit_range(collection, index, range, *order, |_, document| {
-                        going = !once.is_new(&document) || visit(document);
+                        going = !once.is_new(document) || visit(document);
                         going
                     })?;
                     Ok::<_, Error>(going)

@@ -237,20 +237,20 @@ fn page(
     let (mut written, mut last, mut more, mut full) = (0, None, false, Ok(()));
     view.find_each(&find, |document| {
         more = written == limit
-            || (written > 0 && body.len() + json::bytes_about(&document) > bytes_max);
+            || (written > 0 && body.len() + json::bytes_about(document) > bytes_max);
         if more {
             return false;
         }
-        full = slot.room(body.len() + json::bytes_about(&document));
+        full = slot.room(body.len() + json::bytes_about(document));
         if full.is_err() {
             return false;
         }
         if written > 0 {
             body.push(b',');
         }
-        writer.write(&document, &mut body);
+        writer.write(document, &mut body);
         written += 1;
-        last = Some(document);
+        last = Some(document.clone());
         true
     })?;
     full?;
@@ -294,7 +294,7 @@ fn produce(view: CollectionView, asked: &Asked, made: &SyncSender<Made>) {
     let writer = Writer::of(&find);
     let mut piece = Vec::new();
     let outcome = view.find_each(&find, |document| {
-        writer.write(&document, &mut piece);
+        writer.write(document, &mut piece);
         piece.push(b'\n');
         piece.len() < PIECE_BYTES || send(mem::take(&mut piece))
     });

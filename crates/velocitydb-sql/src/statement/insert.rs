@@ -577,7 +577,7 @@ impl Run<'_, '_> {
         let mut holder = None;
         let find = Find::new(Filter::And(equal)).limit(1);
         transaction.find_each(table.name(), &find, |document| {
-            holder = Some((named.clone(), document));
+            holder = Some((named.clone(), document.clone()));
             false
         })?;
         Ok(holder)

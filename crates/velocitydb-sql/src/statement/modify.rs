@@ -182,7 +182,7 @@ impl Modify {
         let (mut found, mut outcome) = (Vec::new(), Ok(()));
         transaction.find_each(self.table.name(), &find, |document| {
             outcome = kept.resize(0, size_of::<Row>());
-            found.push(document);
+            found.push(document.clone());
             outcome.is_ok()
         })?;
         outcome?;

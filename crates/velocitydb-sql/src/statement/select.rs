@@ -110,7 +110,7 @@ impl Select {
             let (mut rows, mut outcome) = (Vec::new(), Ok(()));
             transaction.find_each(table.name(), &find, |document| {
                 outcome = kept.resize(0, size_of::<Row>());
-                rows.push(Row::Document(document));
+                rows.push(Row::Document(document.clone()));
                 outcome.is_ok()
             })?;
             outcome?;
@@ -226,7 +226,7 @@ impl Select {
         let mut outcome = Ok(());
         if let Some(table) = &self.table {
             transaction.find_each(table.name(), &find, |document| {
-                let visited = visit(Row::Document(document));
+                let visited = visit(Row::Document(document.clone()));
                 visited.unwrap_or_else(|error| {
                     outcome = Err(error);
                     false

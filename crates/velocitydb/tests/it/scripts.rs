@@ -186,8 +186,8 @@ impl Scripts {
             return Ok(shown(id, found.as_ref()));
         }
         let mut documents = Vec::new();
-        let visit = |document| {
-            documents.push(document);
+        let visit = |document: &Document| {
+            documents.push(document.clone());
             true
         };
         match self.transactions.get_mut(session) {

@@ -322,7 +322,7 @@ impl Table {
                     .as_ref()
                     .is_none_or(|(worst, _)| id < worst.key_bytes())
             {
-                worst = Some((document, too_long));
+                worst = Some((document.clone(), too_long));
             }
             true
         });

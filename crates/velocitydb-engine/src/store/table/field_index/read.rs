@@ -281,25 +281,19 @@ impl Table {
         index: &FieldIndex,
         key: &[u8],
         at: u64,
-        mut visit: impl FnMut(Document) -> bool,
+        mut visit: impl FnMut(&Document) -> bool,
     ) {
         let hash = self.hash(key);
         let mut spare = Vec::with_capacity(key.len());
-        let mut seen = |row: RowId, guard: &Guard| {
-            let head = self.rows.head(row, guard)?;
-            let version = Table::newest_until(&head, at, guard).flatten()?;
-            index.has(&version, key, &mut spare).then_some(version)
+        let mut offer = |row: RowId, guard: &Guard| {
+            let head = self.rows.head(row, guard);
+            let seen = head.and_then(|head| Table::seen_at(head, at, guard));
+            seen.is_none_or(|version| !index.has(&version, key, &mut spare) || visit(&version))
         };
         let entries = match &index.entries {
             Entries::Unique(entries) => {
                 let guard = &pin();
-                let mut going = true;
-                entries.find(hash, guard, |row| {
-                    if let Some(document) = seen(row, guard) {
-                        going = visit(document);
-                    }
-                    (!going).then_some(())
-                });
+                entries.find(hash, guard, |row| (!offer(row, guard)).then_some(()));
                 return;
             }
             Entries::Hashed(entries) | Entries::Ordered(entries) => entries,
@@ -328,12 +322,8 @@ impl Table {
                 rows.len() < step
             });
             step = STEP.min(2 * step);
-            for &row in &rows {
-                if let Some(document) = seen(row, guard)
-                    && !visit(document)
-                {
-                    return;
-                }
+            if !rows.iter().all(|row| offer(*row, guard)) {
+                return;
             }
             let Some(last) = rows.last().filter(|_| !ended) else {
                 return;
@@ -354,7 +344,7 @@ impl Table {
         order: Order,
         at: u64,
         mut wanted: impl FnMut(&[u8]) -> bool,
-        mut visit: impl FnMut(&[u8], Document) -> bool,
+        mut visit: impl FnMut(&[u8], &Document) -> bool,
     ) {
         let Entries::Ordered(entries) = &index.entries else {
             return;
@@ -397,10 +387,10 @@ impl Table {
                 let seen = self
                     .rows
                     .head(row, guard)
-                    .and_then(|head: Borrowed<'_>| Table::newest_until(&head, at, guard).flatten());
+                    .and_then(|head: Borrowed<'_>| Table::seen_at(head, at, guard));
                 if let Some(document) = seen
                     && index.is_of(entry, &document, row, &mut spare)
-                    && !visit(entry, document)
+                    && !visit(entry, &document)
                 {
                     return;
                 }
@@ -423,7 +413,7 @@ impl Table {
         query: &crate::text::TermQuery,
         at: u64,
         may: super::text::May<'_>,
-        mut visit: impl FnMut(f64, Document) -> bool,
+        mut visit: impl FnMut(f64, &Document) -> bool,
     ) {
         let Entries::Text(texts) = &index.entries else {
             return;
@@ -435,11 +425,11 @@ impl Table {
         while let Some(Ranked(hit)) = hits.pop() {
             let guard = &pin();
             let head = self.rows.head(hit.row, guard);
-            let seen = head.and_then(|head| Table::newest_until(&head, at, guard).flatten());
+            let seen = head.and_then(|head| Table::seen_at(head, at, guard));
             if let Some(document) = seen
                 && index.definition.admits(document.fields())
                 && texts.fingerprint(document.fields()) == Some(hit.fingerprint)
-                && !visit(hit.score, document)
+                && !visit(hit.score, &document)
             {
                 return;
             }
@@ -465,7 +455,7 @@ impl Table {
         words: &[crate::text::Part],
         at: u64,
         goes_on: &mut dyn FnMut() -> bool,
-        mut visit: impl FnMut(Document) -> bool,
+        mut visit: impl FnMut(&Document) -> bool,
     ) {
         let Entries::Text(texts) = &index.entries else {
             return;
@@ -480,7 +470,7 @@ impl Table {
             }
             let guard = &pin();
             let head = self.rows.head(row, guard);
-            let seen = head.and_then(|head| Table::newest_until(&head, at, guard).flatten());
+            let seen = head.and_then(|head| Table::seen_at(head, at, guard));
             let Some(document) = seen.filter(|document| {
                 index.definition.admits(document.fields())
                     && texts.fingerprint(document.fields()) == Some(fingerprint)
@@ -490,7 +480,7 @@ impl Table {
             if !once {
                 *given.entry(bits).or_default() |= bit;
             }
-            visit(document)
+            visit(&document)
         });
     }
 }
