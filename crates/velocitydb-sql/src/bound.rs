@@ -105,8 +105,17 @@ impl Bound {
     /// The expression for one execution.
     ///
     /// # Errors
-    /// When a part that depends on no row has no value.
+    /// When a part that depends on no row has no value; but a part that `CASE` and its like may not
+    /// ask for stays as it is, to be asked for then.
     pub(crate) fn lower(&self, environment: &Environment<'_>) -> Result<Expression, SqlError> {
+        self.expression(environment, true)
+    }
+
+    fn expression(
+        &self,
+        environment: &Environment<'_>,
+        folds: bool,
+    ) -> Result<Expression, SqlError> {
         Ok(match self {
             Bound::Constant(value) => Expression::Literal(value.clone()),
             Bound::Parameter(at) => Expression::Literal(environment.parameters[*at].clone()),
@@ -124,10 +133,17 @@ impl Bound {
                 volatile,
                 ..
             } => {
-                let arguments = arguments.iter().map(|argument| argument.lower(environment));
+                let is_lazy = function.is_lazy();
+                let arguments = arguments.iter().map(|argument| {
+                    let folded = argument.expression(environment, folds);
+                    match folded {
+                        Err(_) if is_lazy => argument.expression(environment, false),
+                        folded => folded,
+                    }
+                });
                 let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
                 let literal = |part: &Expression| matches!(part, Expression::Literal(_));
-                let folds = !volatile && arguments.iter().all(literal);
+                let folds = folds && !volatile && arguments.iter().all(literal);
                 let expression = Expression::apply(Arc::clone(function), arguments);
                 match folds {
                     true => Expression::Literal(expression.constant()?),

@@ -23,6 +23,12 @@ pub trait Scalar: fmt::Debug + Send + Sync {
     /// # Errors
     /// Those of the arguments, and its own ([`QueryError::Scalar`]).
     fn call<'a>(&self, arguments: &Arguments<'a>) -> Result<Cell<'a>, QueryError>;
+
+    /// Whether it may have a value without asking for all of its arguments, so that one that has
+    /// none does no harm: `CASE`, `AND`.
+    fn is_lazy(&self) -> bool {
+        false
+    }
 }
 
 /// A [`Scalar`] in an expression. Two are equal when they show the same.

@@ -351,6 +351,10 @@ impl Scalar for Bound {
             }
         }
     }
+
+    fn is_lazy(&self) -> bool {
+        matches!(self.row.body, Body::Lazy(_))
+    }
 }
 
 /// Why a function has no value.
