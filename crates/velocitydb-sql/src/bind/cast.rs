@@ -5,7 +5,7 @@ use std::sync::Arc;
 use velocitydb_query::Scalar;
 use velocitydb_types::{ScalarType, SqlType, Value};
 
-use crate::casts::CastContext;
+use crate::casts::{self, CastContext};
 use crate::error::{SqlError, sqlstate};
 use crate::formats::{FormatError, Settings, read_text};
 use crate::functions::{self, Conversion};
@@ -25,8 +25,30 @@ impl From<FormatError> for SqlError {
 }
 
 /// The value of a literal whose place asks for a type.
-pub(super) fn literal(text: &str, to: SqlType, settings: &Settings) -> Result<Value, SqlError> {
+pub(super) fn literal(
+    text: &str,
+    to: SqlType,
+    context: CastContext,
+    settings: &Settings,
+) -> Result<Value, SqlError> {
+    if context == CastContext::Explicit && to.modifier() != -1 {
+        let whole = of_any_length(to);
+        let value = read_text(text, whole, settings)?;
+        return Ok(casts::cast(value, whole, to, context, settings)?);
+    }
     Ok(read_text(text, to, settings)?)
+}
+
+/// What a literal or a parameter is read as before a cast that was asked for makes it fit.
+pub(super) fn of_any_length(to: SqlType) -> SqlType {
+    let of = |scalar| match scalar {
+        ScalarType::Char(_) => ScalarType::Text,
+        other => other.row().scalar,
+    };
+    match to {
+        SqlType::Scalar(scalar) => of(scalar).into(),
+        SqlType::Array(element) => SqlType::Array(of(element)),
+    }
 }
 
 /// How values of a type become those of another.

@@ -265,7 +265,7 @@ impl Binder<'_> {
 
     /// A text as a value of a type.
     fn constant(&mut self, text: &str, sql: SqlType) -> Result<Typed, SqlError> {
-        let value = super::cast::literal(text, sql, self.settings)?;
+        let value = super::cast::literal(text, sql, CastContext::Explicit, self.settings)?;
         Ok(Typed::new(Bound::Constant(value), sql))
     }
 

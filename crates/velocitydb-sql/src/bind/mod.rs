@@ -103,12 +103,17 @@ impl Binder<'_> {
         let Some(from) = typed.sql else {
             return match typed.bound {
                 Bound::Constant(Value::String(text)) => {
-                    let value = cast::literal(&text, to, self.settings)?;
+                    let value = cast::literal(&text, to, context, self.settings)?;
                     Ok(Bound::Constant(value))
                 }
                 Bound::Parameter(at) => {
-                    self.parameters.0[at] = Some(to);
-                    Ok(Bound::Parameter(at))
+                    let given = match context {
+                        CastContext::Explicit => cast::of_any_length(to),
+                        _ => to,
+                    };
+                    self.parameters.0[at] = Some(given);
+                    let parameter = Typed::new(Bound::Parameter(at), given);
+                    self.cast(parameter, to, context)
                 }
                 null => Ok(null),
             };

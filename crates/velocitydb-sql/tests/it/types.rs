@@ -1,8 +1,8 @@
 //! Names and types of the columns of answers, as PostgreSQL 15 describes them (`\gdesc`).
 
 use velocitydb::Database;
-use velocitydb_sql::Session;
 use velocitydb_sql::functions::type_name;
+use velocitydb_sql::{Session, SqlError};
 
 fn described(session: &Session, sql: &str) -> String {
     let prepared = session.prepare(sql, &[]).expect(sql);
@@ -112,4 +112,27 @@ fn parameters_take_the_types_of_their_places() {
         let types: Vec<_> = types.map(|sql| type_name(Some(*sql))).collect();
         assert_eq!(types.join(" "), expected, "{sql}");
     }
+}
+
+/// `$1::varchar(2)` takes any text and cuts it; where a column takes it, it has to fit.
+#[test]
+fn a_cast_that_is_asked_for_makes_a_parameter_fit() {
+    let mut session = Session::new(Database::in_memory().unwrap());
+    let parameters = ["abc".into(), "def".into()];
+    let cast = "SELECT $1::varchar(2) || $2::char(1)";
+    let prepared = session.prepare(cast, &[]).unwrap();
+    let mut rows = session.run(&prepared, &parameters).unwrap().rows.unwrap();
+    let mut cut = Vec::new();
+    rows.next(|_, cell| {
+        cut.push(cell.clone().into_value());
+        Ok::<_, SqlError>(())
+    })
+    .unwrap();
+    assert_eq!(cut, ["abd".into()]);
+    drop(rows);
+    let create = session.prepare("CREATE TABLE s (v varchar(2))", &[]);
+    session.run(&create.unwrap(), &[]).unwrap();
+    let insert = session.prepare("INSERT INTO s VALUES ($1)", &[]).unwrap();
+    let error = session.run(&insert, &parameters[..1]).err().unwrap();
+    assert_eq!(error.sqlstate, "22001");
 }
