@@ -7,10 +7,10 @@ use sqlparser::ast::{
 use velocitydb_types::{Path, ScalarType, SqlType, Value};
 
 use super::{Binder, sql_type};
-use crate::bound::{Bound, Moment, Typed};
+use crate::bound::{Bound, Typed};
 use crate::casts::CastContext;
 use crate::error::{SqlError, sqlstate};
-use crate::functions::{FunctionError, Resolved, resolve, resolve_quantified};
+use crate::functions::{FunctionError, Resolved, resolve, resolve_quantified, type_name};
 use crate::parse::folded;
 
 impl From<FunctionError> for SqlError {
@@ -92,39 +92,49 @@ impl Binder<'_> {
             }
             Expr::Like {
                 negated,
-                any: false,
+                any,
                 expr,
                 pattern,
                 escape_char,
-            } => self.like(
-                if *negated { "!~~" } else { "~~" },
-                expr,
-                pattern,
-                escape_char.as_ref(),
-            ),
+            } => {
+                let name = if *negated { "!~~" } else { "~~" };
+                self.like(name, *any, expr, pattern, escape_char.as_ref())
+            }
             Expr::ILike {
                 negated,
-                any: false,
+                any,
                 expr,
                 pattern,
                 escape_char,
-            } => self.like(
-                if *negated { "!~~*" } else { "~~*" },
+            } => {
+                let name = if *negated { "!~~*" } else { "~~*" };
+                self.like(name, *any, expr, pattern, escape_char.as_ref())
+            }
+            Expr::SimilarTo {
+                negated,
                 expr,
                 pattern,
-                escape_char.as_ref(),
-            ),
+                escape_char,
+            } => {
+                let of = self.bind(expr)?;
+                let mut pattern = vec![self.bind(pattern)?];
+                if let Some(escape) = escape_char {
+                    pattern.push(self.literal(&escape.value)?);
+                }
+                let pattern = self.apply("similar_to_escape", pattern)?;
+                self.apply(if *negated { "!~" } else { "~" }, vec![of, pattern])
+            }
             Expr::AnyOp {
                 left,
                 compare_op,
                 right,
                 is_some: _,
-            } => self.quantified(left, compare_op, right, false),
+            } => self.quantified(left, &operator(compare_op)?, right, false),
             Expr::AllOp {
                 left,
                 compare_op,
                 right,
-            } => self.quantified(left, compare_op, right, true),
+            } => self.quantified(left, &operator(compare_op)?, right, true),
             Expr::Cast {
                 kind: CastKind::Cast | CastKind::DoubleColon,
                 expr,
@@ -149,7 +159,11 @@ impl Binder<'_> {
                 time_zone,
             } => self.call("timezone", [&**time_zone, &**timestamp]),
             Expr::Extract { field, expr, .. } => {
-                let field = text(&field.to_string().to_lowercase());
+                let field = match field {
+                    ast::DateTimeField::Custom(quoted) => quoted.value.clone(),
+                    field => field.to_string(),
+                };
+                let field = text(&field.to_lowercase());
                 let of = self.bind(expr)?;
                 self.apply("extract", vec![field, of])
             }
@@ -161,20 +175,21 @@ impl Binder<'_> {
                 substring_from,
                 substring_for,
                 special: _,
-                shorthand: _,
+                shorthand,
             } => {
+                let name = if *shorthand { "substr" } else { "substring" };
                 let mut arguments = vec![self.bind(expr)?];
                 match (substring_from, substring_for) {
                     (None, Some(_)) => {
                         arguments.push(Typed::new(Bound::Constant(1.into()), ScalarType::Int4))
                     }
-                    (None, None) => return Err(SqlError::unsupported(expr)),
+                    (None, None) => {}
                     (Some(from), _) => arguments.push(self.bind(from)?),
                 }
                 if let Some(count) = substring_for {
                     arguments.push(self.bind(count)?);
                 }
-                self.apply("substring", arguments)
+                self.apply(name, arguments)
             }
             Expr::Trim {
                 trim_where,
@@ -356,10 +371,24 @@ impl Binder<'_> {
     fn like(
         &mut self,
         name: &str,
+        is_any: bool,
         expr: &Expr,
         pattern: &Expr,
         escape: Option<&ast::ValueWithSpan>,
     ) -> Result<Typed, SqlError> {
+        let patterns = match pattern {
+            pattern if is_any => Some((pattern, false)),
+            pattern => all_or_some(pattern),
+        };
+        match (patterns, escape) {
+            (Some((patterns, is_all)), None) => {
+                return self.quantified(expr, name, patterns, is_all);
+            }
+            (Some(_), Some(_)) => {
+                return Err(SqlError::unsupported("ESCAPE of several patterns"));
+            }
+            (None, _) => {}
+        }
         let of = self.bind(expr)?;
         let mut pattern = self.bind(pattern)?;
         if let Some(escape) = escape {
@@ -372,16 +401,16 @@ impl Binder<'_> {
     fn quantified(
         &mut self,
         left: &Expr,
-        op: &BinaryOperator,
+        operator: &str,
         right: &Expr,
         is_all: bool,
     ) -> Result<Typed, SqlError> {
         if let Expr::Subquery(query) = right {
-            return self.quantified_query(left, &operator(op)?, query, is_all);
+            return self.quantified_query(left, operator, query, is_all);
         }
         let (left, right) = (self.bind(left)?, self.bind(right)?);
         let types = [left.sql, right.sql];
-        let resolved = resolve_quantified(&operator(op)?, is_all, types, self.settings)?;
+        let resolved = resolve_quantified(operator, is_all, types, self.settings)?;
         self.applied(resolved, vec![left, right])
     }
 
@@ -430,113 +459,44 @@ impl Binder<'_> {
 
     fn access(&mut self, root: &Expr, chain: &[AccessExpr]) -> Result<Typed, SqlError> {
         let mut typed = self.bind(root)?;
+        let jsonb = SqlType::Scalar(ScalarType::Jsonb);
+        if !matches!(typed.sql, Some(SqlType::Array(_))) && typed.sql != Some(jsonb) {
+            let name = type_name(typed.sql);
+            let message =
+                format!("cannot subscript type {name} because it does not support subscripting");
+            return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message));
+        }
         for access in chain {
             typed = match access {
                 AccessExpr::Subscript(Subscript::Index { index }) => {
                     let index = self.bind(index)?;
                     self.apply("subscript", vec![typed, index])?
                 }
+                AccessExpr::Subscript(Subscript::Slice {
+                    lower_bound,
+                    upper_bound,
+                    stride: None,
+                }) if chain.len() == 1 => {
+                    if typed.sql == Some(jsonb) {
+                        let message = "jsonb subscript does not support slices";
+                        return Err(SqlError::new(sqlstate::DATATYPE_MISMATCH, message));
+                    }
+                    let name = match (lower_bound, upper_bound) {
+                        (Some(_), Some(_)) => "slice",
+                        (Some(_), None) => "slice from",
+                        (None, Some(_)) => "slice to",
+                        (None, None) => "slice all",
+                    };
+                    let mut arguments = vec![typed];
+                    for bound in [lower_bound, upper_bound].into_iter().flatten() {
+                        arguments.push(self.bind(bound)?);
+                    }
+                    self.apply(name, arguments)?
+                }
                 other => return Err(SqlError::unsupported(format!("{root}{other}"))),
             };
         }
         Ok(typed)
-    }
-
-    fn function(&mut self, function: &ast::Function) -> Result<Typed, SqlError> {
-        if let Some(aggregate) = self.aggregate(function)? {
-            return Ok(aggregate);
-        }
-        let ast::Function {
-            name,
-            uses_odbc_syntax: false,
-            parameters: FunctionArguments::None,
-            args,
-            filter: None,
-            null_treatment: None,
-            over: None,
-            within_group,
-        } = function
-        else {
-            return Err(SqlError::unsupported(format!("{function}")));
-        };
-        if !within_group.is_empty() {
-            return Err(SqlError::unsupported("WITHIN GROUP"));
-        }
-        let Some(last) = name.0.last().and_then(|part| part.as_ident()) else {
-            return Err(SqlError::unsupported(format!("the function {name}")));
-        };
-        let place = self.place(last);
-        let name = folded(last);
-        if let Some(sequence) = crate::sequences::Function::named(&name) {
-            let bound = self.sequence(sequence, &name, args);
-            return bound.map_err(|error| error.at(place));
-        }
-        let mut arguments = Vec::new();
-        if let FunctionArguments::List(list) = args {
-            if list.duplicate_treatment.is_some() || !list.clauses.is_empty() {
-                return Err(SqlError::unsupported(format!("{function}")));
-            }
-            for argument in &list.args {
-                arguments.push(match argument {
-                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => (None, self.bind(expr)?),
-                    FunctionArg::Named {
-                        name,
-                        arg: FunctionArgExpr::Expr(expr),
-                        operator: _,
-                    } => (Some(folded(name)), self.bind(expr)?),
-                    other => return Err(SqlError::unsupported(format!("the argument {other}"))),
-                });
-            }
-        } else if let FunctionArguments::Subquery(query) = args {
-            return match name.as_str() {
-                "array" => self.array_query(query),
-                _ => Err(SqlError::unsupported("a sub-select here")),
-            };
-        }
-        self.named(&name, arguments)
-            .map_err(|error| error.at(place))
-    }
-
-    fn named(
-        &mut self,
-        name: &str,
-        arguments: Vec<(Option<String>, Typed)>,
-    ) -> Result<Typed, SqlError> {
-        let moment = |moment, sql| Ok(Typed::new(Bound::Moment(moment), sql));
-        let none = arguments.is_empty();
-        let timestamptz = ScalarType::Timestamptz;
-        match name {
-            "now" | "transaction_timestamp" | "current_timestamp" if none => {
-                return moment(Moment::Transaction, timestamptz);
-            }
-            "statement_timestamp" | "clock_timestamp" if none => {
-                return moment(Moment::Statement, timestamptz);
-            }
-            "current_date" | "localtimestamp" if none => {
-                let to = match name {
-                    "current_date" => ScalarType::Date,
-                    _ => ScalarType::Timestamp,
-                };
-                let now = Typed::new(Bound::Moment(Moment::Transaction), timestamptz);
-                let bound = self.cast(now, to.into(), CastContext::Explicit)?;
-                return Ok(Typed::new(bound, to));
-            }
-            "make_interval" => {
-                let arguments = make_interval(arguments)?;
-                return self.apply(name, arguments);
-            }
-            _ => {}
-        }
-        if let Some((Some(argument), _)) = arguments.iter().find(|(name, _)| name.is_some()) {
-            return Err(SqlError::unsupported(format!(
-                "the named argument {argument} of {name}"
-            )));
-        }
-        let arguments = arguments
-            .into_iter()
-            .map(|(_, argument)| argument)
-            .collect();
-        self.apply(name, arguments)
     }
 
     /// A function or operator of expressions.
@@ -550,7 +510,7 @@ impl Binder<'_> {
         self.apply(name, bound)
     }
 
-    fn apply(&mut self, name: &str, arguments: Vec<Typed>) -> Result<Typed, SqlError> {
+    pub(super) fn apply(&mut self, name: &str, arguments: Vec<Typed>) -> Result<Typed, SqlError> {
         let types: Vec<_> = arguments.iter().map(|argument| argument.sql).collect();
         let resolved = resolve(name, &types, self.settings)?;
         self.applied(resolved, arguments)
@@ -575,27 +535,27 @@ impl Binder<'_> {
     }
 }
 
-/// The arguments of `make_interval` in their order, zero where they are not given.
-fn make_interval(given: Vec<(Option<String>, Typed)>) -> Result<Vec<Typed>, SqlError> {
-    let names = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
-    let zero = |name| match name {
-        "secs" => Typed::new(Bound::Constant(Value::Float(0.0)), ScalarType::Float8),
-        _ => Typed::new(Bound::Constant(Value::Int(0)), ScalarType::Int4),
+/// The patterns of `LIKE ALL (…)` and `LIKE SOME (…)`, which the parser takes for functions; and
+/// whether it is all.
+fn all_or_some(pattern: &Expr) -> Option<(&Expr, bool)> {
+    let Expr::Function(function) = pattern else {
+        return None;
     };
-    let mut arguments: Vec<_> = names.into_iter().map(zero).collect();
-    for (place, (name, argument)) in given.into_iter().enumerate() {
-        let at = match &name {
-            Some(name) => names.iter().position(|known| known == name),
-            None => Some(place).filter(|place| *place < names.len()),
-        };
-        let Some(at) = at else {
-            let message =
-                "function make_interval has years, months, weeks, days, hours, mins, secs";
-            return Err(SqlError::new(sqlstate::UNDEFINED_FUNCTION, message));
-        };
-        arguments[at] = argument;
+    let [ast::ObjectNamePart::Identifier(name)] = &function.name.0[..] else {
+        return None;
+    };
+    let is_all = match (name.quote_style, folded(name).as_str()) {
+        (None, "all") => true,
+        (None, "some") => false,
+        _ => return None,
+    };
+    match &function.args {
+        FunctionArguments::List(list) => match &list.args[..] {
+            [FunctionArg::Unnamed(FunctionArgExpr::Expr(patterns))] => Some((patterns, is_all)),
+            _ => None,
+        },
+        _ => None,
     }
-    Ok(arguments)
 }
 
 fn text(text: &str) -> Typed {

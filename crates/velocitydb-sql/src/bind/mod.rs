@@ -1,11 +1,12 @@
 //! Names and types: from sqlparser's trees to [`Bound`] expressions.
 //!
-//! Files: `expression`, `aggregate` (calls of aggregates), `query` (sub-selects), `cast`, `literals`
+//! Files: `expression`, `function` and `aggregate` (calls), `query` (sub-selects), `cast`, `literals`
 //! (what stands in the text), `sequence`, `types`. Tests: tests/it.
 
 mod aggregate;
 mod cast;
 mod expression;
+mod function;
 mod literals;
 mod query;
 mod sequence;

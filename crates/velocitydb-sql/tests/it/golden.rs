@@ -2,32 +2,39 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use velocitydb_query::Zone;
-use velocitydb_sql::formats::{Settings, write_text};
-use velocitydb_types::{Timestamp, Value};
+use velocitydb::Database;
+use velocitydb_sql::formats::write_text;
+use velocitydb_sql::functions::type_name;
+use velocitydb_sql::{Session, SqlError};
+use velocitydb_types::{SqlType, Value};
 
-use crate::binder::{Problem, evaluate};
-
-fn settings() -> Arc<Settings> {
-    Arc::new(Settings {
-        zone: Zone::named("Europe/Berlin").unwrap(),
-        ..Settings::new(Timestamp(0))
-    })
+/// The type and the value of an expression, as a client that selects it gets them.
+fn selected(expression: &str, session: &mut Session) -> Result<(SqlType, Value), SqlError> {
+    let prepared = session.prepare(&format!("SELECT {expression}"), &[])?;
+    let mut rows = session.run(&prepared, &[])?.rows.expect("of a SELECT");
+    let mut values = Vec::new();
+    rows.next(|_, cell| {
+        values.push(cell.clone().into_value());
+        Ok::<_, SqlError>(())
+    })?;
+    match (prepared.columns(), values.pop()) {
+        ([column], Some(value)) => Ok((column.sql, value)),
+        _ => panic!("{expression} is not one value"),
+    }
 }
 
 /// Type and value as the golden files have them, or `ERROR` and what is wrong.
-fn answer(expression: &str, settings: &Arc<Settings>) -> String {
-    match evaluate(expression, settings) {
+fn answer(expression: &str, session: &mut Session) -> String {
+    match selected(expression, session) {
         Ok((sql, value)) => {
-            let name = velocitydb_sql::functions::type_name(Some(sql));
+            let name = type_name(Some(sql));
             let shown = match &value {
                 Value::Null => "NULL".to_owned(),
                 Value::Bool(bool) => bool.to_string(),
                 value => {
                     let mut out = Vec::new();
-                    match write_text(value, sql, settings, &mut out) {
+                    match write_text(value, sql, session.settings(), &mut out) {
                         Ok(()) => String::from_utf8(out).unwrap(),
                         Err(error) => format!("{error:?}"),
                     }
@@ -36,9 +43,11 @@ fn answer(expression: &str, settings: &Arc<Settings>) -> String {
             let shown = shown.replace('\\', r"\\").replace('\n', r"\n");
             format!("{name}\t{shown}")
         }
-        Err(Problem { sqlstate, message }) => {
-            format!("ERROR\t{sqlstate} {}", message.replace('\n', r"\n"))
-        }
+        Err(error) => format!(
+            "ERROR\t{} {}",
+            error.sqlstate,
+            error.message.replace('\n', r"\n")
+        ),
     }
 }
 
@@ -65,7 +74,8 @@ fn is_same(ours: &str, wanted: &str) -> bool {
 }
 
 fn check(name: &str) {
-    let settings = settings();
+    let mut session = Session::new(Database::in_memory().unwrap());
+    session.set("TimeZone", "Europe/Berlin").unwrap();
     let directory = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").unwrap());
     let path = directory.join("tests/it/golden").join(name);
     let lines = std::fs::read_to_string(path).unwrap();
@@ -75,7 +85,7 @@ fn check(name: &str) {
             continue;
         }
         let (expression, wanted) = line.split_once('\t').expect("golden.sh was run");
-        let ours = answer(expression, &settings);
+        let ours = answer(expression, &mut session);
         if !is_same(&ours, wanted) {
             writeln!(
                 wrong,

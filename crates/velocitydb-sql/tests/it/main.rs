@@ -3,7 +3,6 @@
 // A test that cannot go on has failed.
 #![allow(clippy::unwrap_used)]
 
-mod binder;
 mod define;
 mod explain;
 mod golden;
