@@ -108,14 +108,3 @@ fn names_mean_what_they_mean_to_postgresql() {
     }
     assert!(wrong.is_empty(), "{}\n{}", wrong.len(), wrong.join("\n"));
 }
-
-/// The names that `resolution.sh` asks for.
-#[test]
-#[ignore = "it is how resolution.sh learns the names"]
-fn names() {
-    let mut names: Vec<&str> = rows().iter().map(|row| row.name).collect();
-    names.dedup();
-    for name in names {
-        println!("NAME {name}");
-    }
-}
