@@ -32,6 +32,7 @@ use velocitydb_query::Zone;
 use velocitydb_types::{SqlType, Timestamp, Value, View};
 
 pub use error::FormatError;
+pub(crate) use text::{read_escaped, read_hex};
 
 /// What of a session texts depend on.
 #[derive(Debug, Clone)]

@@ -182,9 +182,15 @@ pub(super) fn read_string(text: &str, scalar: ScalarType) -> Result<Value, Forma
 }
 
 fn read_bytea(text: &str) -> Result<Value, FormatError> {
-    let Some(hex) = text.strip_prefix("\\x") else {
-        return read_escaped(text.as_bytes());
+    let bytes = match text.strip_prefix("\\x") {
+        Some(hex) => read_hex(hex)?,
+        None => read_escaped(text)?,
     };
+    Ok(Value::Bytes(bytes))
+}
+
+/// Two digits for each byte, with blanks between bytes.
+pub(crate) fn read_hex(hex: &str) -> Result<Vec<u8>, FormatError> {
     let mut bytes = Vec::with_capacity(hex.len() / 2);
     let mut rest = hex.chars();
     let value = |digit: char| {
@@ -204,15 +210,16 @@ fn read_bytea(text: &str) -> Result<Value, FormatError> {
         })?;
         bytes.push(high << 4 | value(second)?);
     }
-    Ok(Value::Bytes(bytes))
+    Ok(bytes)
 }
 
 /// The old form of bytes: `\\` is one backslash, `\ooo` any byte, the rest stands for itself.
-fn read_escaped(mut text: &[u8]) -> Result<Value, FormatError> {
+pub(crate) fn read_escaped(text: &str) -> Result<Vec<u8>, FormatError> {
+    let mut text = text.as_bytes();
     let mut bytes = Vec::with_capacity(text.len());
     loop {
         text = match text {
-            [] => return Ok(Value::Bytes(bytes)),
+            [] => return Ok(bytes),
             [b'\\', b'\\', rest @ ..] => {
                 bytes.push(b'\\');
                 rest

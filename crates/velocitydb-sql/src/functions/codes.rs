@@ -7,8 +7,10 @@ use velocitydb_query::QueryError;
 use velocitydb_types::Value;
 
 use super::call::Call;
+use super::convert::of_format;
 use super::kinds::*;
 use super::{Answer, Row, f, fault};
+use crate::formats::{read_escaped, read_hex};
 
 #[rustfmt::skip]
 pub(super) const ROWS: &[Row] = &[
@@ -74,7 +76,7 @@ fn encode(bytes: &[u8], name: &str) -> Answer {
 
 fn decode(text: &str, name: &str) -> Answer {
     Ok(Value::Bytes(match form(name)?.as_str() {
-        "hex" => decode_hex(text)?,
+        "hex" => read_hex(text).map_err(of_format)?,
         "base64" => {
             let text: String = text
                 .chars()
@@ -82,34 +84,8 @@ fn decode(text: &str, name: &str) -> Answer {
                 .collect();
             decode_base64(&text)?
         }
-        _ => decode_escape(text)?,
+        _ => read_escaped(text).map_err(of_format)?,
     }))
-}
-
-fn decode_hex(text: &str) -> Result<Vec<u8>, QueryError> {
-    let mut digits = Vec::new();
-    for character in text
-        .chars()
-        .filter(|c| !matches!(c, ' ' | '\t' | '\n' | '\r'))
-    {
-        let digit = character.to_digit(16);
-        digits.push(digit.ok_or_else(|| {
-            fault(
-                "22023",
-                format!("invalid hexadecimal digit: \"{character}\""),
-            )
-        })? as u8);
-    }
-    match digits.len() % 2 {
-        0 => Ok(digits
-            .chunks(2)
-            .map(|pair| pair[0] << 4 | pair[1])
-            .collect()),
-        _ => Err(fault(
-            "22023",
-            "invalid hexadecimal data: odd number of digits",
-        )),
-    }
 }
 
 fn decode_base64(text: &str) -> Result<Vec<u8>, QueryError> {
@@ -126,34 +102,6 @@ fn decode_base64(text: &str) -> Result<Vec<u8>, QueryError> {
             "unexpected \"=\" while decoding base64 sequence",
         )),
         Err(_) => Err(fault("22023", "invalid base64 end sequence")),
-    }
-}
-
-fn decode_escape(text: &str) -> Result<Vec<u8>, QueryError> {
-    let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
-    loop {
-        rest = match rest {
-            [] => return Ok(bytes),
-            [b'\\', b'\\', after @ ..] => {
-                bytes.push(b'\\');
-                after
-            }
-            [
-                b'\\',
-                a @ b'0'..=b'3',
-                b @ b'0'..=b'7',
-                c @ b'0'..=b'7',
-                after @ ..,
-            ] => {
-                bytes.push((a - b'0') << 6 | (b - b'0') << 3 | (c - b'0'));
-                after
-            }
-            [b'\\', ..] => return Err(fault("22P02", "invalid input syntax for type bytea")),
-            [plain, after @ ..] => {
-                bytes.push(*plain);
-                after
-            }
-        };
     }
 }
 
