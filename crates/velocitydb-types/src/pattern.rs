@@ -41,6 +41,30 @@ impl PatternError {
     }
 }
 
+/// The regular expression that a pattern of SQL's `like` is, under the flag `s`; none when nothing
+/// follows a `\` at its end.
+pub fn of_sql_like(pattern: &str) -> Option<String> {
+    let mut regular = String::from(r"\A");
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        let literal = match character {
+            '%' => {
+                regular.push_str(".*");
+                continue;
+            }
+            '_' => {
+                regular.push('.');
+                continue;
+            }
+            '\\' => characters.next()?,
+            other => other,
+        };
+        regular.push_str(&regex::escape(literal.encode_utf8(&mut [0; 4])));
+    }
+    regular.push_str(r"\z");
+    Some(regular)
+}
+
 impl Pattern {
     /// Compiles a regular expression.
     ///
@@ -55,28 +79,11 @@ impl Pattern {
     /// # Errors
     /// A `\` at the end, or a pattern that takes more than [`COMPILED_BYTES_MAX`].
     pub fn like(text: &str) -> Result<Self, PatternError> {
-        let mut regular = String::from(r"(?s)\A");
-        let mut characters = text.chars();
-        while let Some(character) = characters.next() {
-            let literal = match character {
-                '%' => {
-                    regular.push_str(".*");
-                    continue;
-                }
-                '_' => {
-                    regular.push('.');
-                    continue;
-                }
-                '\\' => characters.next().ok_or_else(|| PatternError {
-                    reason: r"nothing follows the \ at its end".to_owned(),
-                    class: ErrorClass::Invalid,
-                })?,
-                other => other,
-            };
-            regular.push_str(&regex::escape(literal.encode_utf8(&mut [0; 4])));
-        }
-        regular.push_str(r"\z");
-        Self::compile(text, &regular)
+        let regular = of_sql_like(text).ok_or_else(|| PatternError {
+            reason: r"nothing follows the \ at its end".to_owned(),
+            class: ErrorClass::Invalid,
+        })?;
+        Self::compile(text, &format!("(?s){regular}"))
     }
 
     fn compile(text: &str, regular: &str) -> Result<Self, PatternError> {

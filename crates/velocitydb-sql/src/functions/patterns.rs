@@ -10,7 +10,7 @@ use std::sync::Arc;
 use regex::{Regex, RegexBuilder};
 use velocitydb_query::QueryError;
 use velocitydb_types::Value;
-use velocitydb_types::pattern::COMPILED_BYTES_MAX;
+use velocitydb_types::pattern::{COMPILED_BYTES_MAX, of_sql_like};
 
 use super::call::{Call, Compiled};
 use super::kinds::*;
@@ -107,27 +107,8 @@ fn compiled(
 
 /// A pattern of `LIKE` as a regular expression.
 fn of_like(pattern: &str) -> Result<String, QueryError> {
-    let mut regular = String::from(r"\A");
-    let mut characters = pattern.chars();
-    while let Some(character) = characters.next() {
-        let literal = match character {
-            '%' => {
-                regular.push_str(".*");
-                continue;
-            }
-            '_' => {
-                regular.push('.');
-                continue;
-            }
-            '\\' => characters
-                .next()
-                .ok_or_else(|| fault("22025", "LIKE pattern must not end with escape character"))?,
-            other => other,
-        };
-        regular.push_str(&regex::escape(literal.encode_utf8(&mut [0; 4])));
-    }
-    regular.push_str(r"\z");
-    Ok(regular)
+    of_sql_like(pattern)
+        .ok_or_else(|| fault("22025", "LIKE pattern must not end with escape character"))
 }
 
 fn like(call: &Call<'_, '_>, flags: &str, wanted: bool) -> Answer {
