@@ -105,14 +105,7 @@ impl Interval {
     /// # Errors
     /// When a part is out of range.
     pub fn checked_add(self, other: Self) -> Result<Self, IntervalError> {
-        let sum = || {
-            Some(Self {
-                months: self.months.checked_add(other.months)?,
-                days: self.days.checked_add(other.days)?,
-                micros: self.micros.checked_add(other.micros)?,
-            })
-        };
-        sum().ok_or(IntervalError::Range)
+        self.by_parts(other, i32::checked_add, i64::checked_add)
     }
 
     /// The difference, each part by itself.
@@ -120,14 +113,23 @@ impl Interval {
     /// # Errors
     /// When a part is out of range.
     pub fn checked_sub(self, other: Self) -> Result<Self, IntervalError> {
-        let difference = || {
+        self.by_parts(other, i32::checked_sub, i64::checked_sub)
+    }
+
+    fn by_parts(
+        self,
+        other: Self,
+        of_days: fn(i32, i32) -> Option<i32>,
+        of_micros: fn(i64, i64) -> Option<i64>,
+    ) -> Result<Self, IntervalError> {
+        let parts = || {
             Some(Self {
-                months: self.months.checked_sub(other.months)?,
-                days: self.days.checked_sub(other.days)?,
-                micros: self.micros.checked_sub(other.micros)?,
+                months: of_days(self.months, other.months)?,
+                days: of_days(self.days, other.days)?,
+                micros: of_micros(self.micros, other.micros)?,
             })
         };
-        difference().ok_or(IntervalError::Range)
+        parts().ok_or(IntervalError::Range)
     }
 
     /// Each part with the other sign.
