@@ -90,24 +90,26 @@ impl Binder<'_> {
                 let name = if *negated { "not between" } else { "between" };
                 self.call(name, [&**expr, &**low, &**high])
             }
-            Expr::Like {
+            like @ (Expr::Like {
                 negated,
                 any,
                 expr,
                 pattern,
                 escape_char,
-            } => {
-                let name = if *negated { "!~~" } else { "~~" };
-                self.like(name, *any, expr, pattern, escape_char.as_ref())
             }
-            Expr::ILike {
+            | Expr::ILike {
                 negated,
                 any,
                 expr,
                 pattern,
                 escape_char,
-            } => {
-                let name = if *negated { "!~~*" } else { "~~*" };
+            }) => {
+                let name = match (matches!(like, Expr::Like { .. }), negated) {
+                    (true, false) => "~~",
+                    (true, true) => "!~~",
+                    (false, false) => "~~*",
+                    (false, true) => "!~~*",
+                };
                 self.like(name, *any, expr, pattern, escape_char.as_ref())
             }
             Expr::SimilarTo {
