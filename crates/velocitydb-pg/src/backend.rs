@@ -127,7 +127,8 @@ pub trait Session: Send + 'static {
     fn bind(&mut self, bind: Bind<'_>) -> impl Future<Output = Result<(), PgError>> + Send;
 
     /// Writes the portal's next rows, `rows_max` at most (`0`: all), in its formats and without
-    /// their description.
+    /// their description. What is executed up to the next [`Session::sync`] is one implicit
+    /// transaction.
     ///
     /// # Errors
     /// No such portal (34000), and those of the statement.
@@ -194,6 +195,10 @@ pub trait Client: Send {
     /// # Errors
     /// The client is gone: the statement is to be ended with this error.
     fn drain(&mut self) -> impl Future<Output = Result<(), PgError>> + Send;
+
+    /// Whether the request is known to end behind the statement that runs: its Sync has arrived.
+    /// What runs in it is then a transaction of its own.
+    fn ends_here(&self) -> bool;
 
     /// Asks the client for the data of COPY … FROM STDIN: `columns` have one `format` each.
     /// [`Client::copy_chunk`] follows, until the end or an error.

@@ -218,6 +218,10 @@ impl Client for Link {
         self.flush().await
     }
 
+    fn ends_here(&self) -> bool {
+        self.copy_left == 0 && self.input.first() == Some(&b'S')
+    }
+
     async fn copy_in(&mut self, format: Format, columns: usize) -> Result<(), PgError> {
         self.out.copy_in(format, columns);
         self.flush().await?;

@@ -1,7 +1,7 @@
 //! What clients send, read out of their bytes without copying.
 //!
 //! A message is its type, four bytes of length (which count themselves), and its body; those before
-//! a session begins have no type. [`frame`] finds where one ends, [`parse`] reads it.
+//! a session begins have no type. [`head`] finds where one ends, [`parse`] reads it.
 //!
 //! Invariants: nothing that a client sends makes this panic or reserve memory; a body is read to
 //! its end and not beyond it; text is UTF-8 or an error. Does no I/O. Tests: below, and

@@ -1,7 +1,8 @@
 //! What is behind the PostgreSQL door: sessions of SQL, their statements and portals.
 //!
 //! The door brings messages, `velocitydb-sql` knows statements; here is what a client has named
-//! of them. Tests: tests/it/pg.rs.
+//! of them ([`Named`]: bounded). A request of several statements is one transaction; one of a single
+//! statement is run again when another was faster. Tests: tests/it/pg.rs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -39,8 +40,8 @@ impl Backend for SqlBackend {
         }
         Ok(SqlSession {
             session,
-            statements: HashMap::new(),
-            portals: HashMap::new(),
+            statements: Named::new("prepared statements", 10_000),
+            portals: Named::new("portals", 1_000),
         })
     }
 }
@@ -48,8 +49,75 @@ impl Backend for SqlBackend {
 /// One client's session.
 pub struct SqlSession {
     session: Session,
-    statements: HashMap<String, Arc<Statement>>,
-    portals: HashMap<String, Portal>,
+    statements: Named<Arc<Statement>>,
+    portals: Named<Portal>,
+}
+
+/// Bytes of texts and values of all that a client has named, of each kind: what is made of them takes
+/// several times as much.
+const NAMED_BYTES_MAX: usize = 16 << 20;
+
+/// What a client has named and not closed yet: so many, and so many bytes, at most. The one without a
+/// name is replaced by the next, and does not count.
+struct Named<T> {
+    what: &'static str,
+    count_max: usize,
+    bytes: usize,
+    items: HashMap<String, (usize, T)>,
+}
+
+impl<T> Named<T> {
+    fn new(what: &'static str, count_max: usize) -> Named<T> {
+        Named {
+            what,
+            count_max,
+            bytes: 0,
+            items: HashMap::new(),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&T> {
+        self.items.get(name).map(|(_, item)| item)
+    }
+
+    fn get_mut(&mut self, name: &str) -> Option<&mut T> {
+        self.items.get_mut(name).map(|(_, item)| item)
+    }
+
+    /// `bytes` is what it was made of. The name is free, or empty.
+    fn insert(&mut self, name: &str, bytes: usize, item: T) -> Result<(), PgError> {
+        let bytes = match name {
+            "" => 0,
+            name => bytes + name.len(),
+        };
+        let (what, count_max) = (self.what, self.count_max);
+        let count = self.items.len() - usize::from(self.items.contains_key(""));
+        let full = count >= count_max || self.bytes + bytes > NAMED_BYTES_MAX;
+        if full && !name.is_empty() {
+            let message = format!(
+                "a session keeps {count_max} {what} at most, made of {NAMED_BYTES_MAX} bytes at most"
+            );
+            let hint = "Close those that are not needed any more, or use the one without a name.";
+            return Err(PgError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, message).hint(hint));
+        }
+        self.bytes += bytes;
+        self.items.insert(name.to_owned(), (bytes, item));
+        Ok(())
+    }
+
+    fn remove(&mut self, name: &str) -> Option<T> {
+        let (bytes, item) = self.items.remove(name)?;
+        self.bytes -= bytes;
+        Some(item)
+    }
+
+    fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        self.items.retain(|_, (bytes, item)| {
+            let kept = keep(item);
+            self.bytes -= if kept { 0 } else { *bytes };
+            kept
+        });
+    }
 }
 
 /// A prepared statement as the door describes it.
@@ -68,9 +136,19 @@ struct Portal {
 
 enum Progress {
     Ready,
-    /// With the rows that are left.
-    Running(Rows),
-    Done,
+    /// With the rows that are left, and how it ends.
+    Running(Rows, Ending),
+    /// Run, and without rows; or it runs.
+    Spent,
+}
+
+/// How a portal's last part ends.
+#[derive(Clone, Copy)]
+enum Ending {
+    /// A query: with the rows of this part.
+    Query,
+    /// A statement that was run whole at once.
+    Whole(Tag),
 }
 
 fn of_sql(error: SqlError) -> PgError {
@@ -160,7 +238,16 @@ impl SqlSession {
         }
     }
 
-    /// Writes rows, at most so many; whether that were all.
+    /// The end of a request. To commit may take its time.
+    fn end_implicit(&mut self) -> Result<(), PgError> {
+        let ended = match self.session.is_implicit() {
+            true => tokio::task::block_in_place(|| self.session.end_implicit()),
+            false => self.session.end_implicit(),
+        };
+        ended.map_err(of_sql)
+    }
+
+    /// Writes rows, at most so many: how many there were.
     async fn write_rows<C: Client>(
         &self,
         rows: &mut Rows,
@@ -168,10 +255,10 @@ impl SqlSession {
         formats: &[Format],
         rows_max: usize,
         client: &mut C,
-    ) -> Result<u64, PgError> {
+    ) -> Result<usize, PgError> {
         let settings = self.session.settings();
         let mut count = 0;
-        while (count as usize) < rows_max {
+        while count < rows_max {
             let mut row = client.out().row(columns.len());
             let written = rows.next(|at, cell| {
                 if cell.is_null() {
@@ -252,9 +339,13 @@ impl velocitydb_pg::Session for SqlSession {
     async fn simple<C: Client>(&mut self, sql: &str, client: &mut C) -> Result<(), PgError> {
         let trees = parse(sql).map_err(of_sql)?;
         if trees.is_empty() {
+            self.end_implicit()?;
             client.out().empty_query();
         }
-        for tree in &trees {
+        if trees.len() > 1 {
+            self.session.begin_implicit();
+        }
+        for (at, tree) in trees.iter().enumerate() {
             let prepared = self.session.prepare_tree(sql, tree, &[]).map_err(of_sql)?;
             let statement = Statement::new(prepared);
             let mut answer = self.run(&statement.prepared, &[])?;
@@ -269,6 +360,9 @@ impl velocitydb_pg::Session for SqlSession {
                 self.write_rows(&mut rows, columns, &[], usize::MAX, client)
                     .await?;
             }
+            if at + 1 == trees.len() {
+                self.end_implicit()?; // it is told that the last one is done when it is
+            }
             client.out().complete(tag);
         }
         Ok(())
@@ -280,7 +374,7 @@ impl velocitydb_pg::Session for SqlSession {
         sql: &str,
         parameter_types: &[Oid],
     ) -> Result<(), PgError> {
-        if !name.is_empty() && self.statements.contains_key(name) {
+        if !name.is_empty() && self.statements.get(name).is_some() {
             let message = format!("prepared statement {name:?} already exists");
             return Err(PgError::new(
                 sqlstate::DUPLICATE_PREPARED_STATEMENT,
@@ -297,8 +391,7 @@ impl velocitydb_pg::Session for SqlSession {
         let types = types.collect::<Result<Vec<_>, _>>()?;
         let prepared = self.session.prepare(sql, &types).map_err(of_sql)?;
         let statement = Arc::new(Statement::new(prepared));
-        self.statements.insert(name.to_owned(), statement);
-        Ok(())
+        self.statements.insert(name, sql.len(), statement)
     }
 
     fn describe_statement(&self, name: &str) -> Result<StatementDescription<'_>, PgError> {
@@ -324,12 +417,22 @@ impl velocitydb_pg::Session for SqlSession {
                 bind.statement,
                 types.len()
             );
-            return Err(PgError::protocol(message));
+            return Err(PgError::new("08P01", message));
         }
-        if !bind.portal.is_empty() && self.portals.contains_key(bind.portal) {
+        let (formats, columns) = (bind.result_formats.len(), statement.columns.len());
+        if formats > 1 && formats != columns {
+            let message = format!(
+                "bind message has {formats} result formats but query has {columns} columns"
+            );
+            return Err(PgError::new("08P01", message));
+        }
+        if !bind.portal.is_empty() && self.portals.get(bind.portal).is_some() {
             let message = format!("cursor {:?} already exists", bind.portal);
             return Err(PgError::new("42P03", message));
         }
+        let bytes =
+            |parameter: &velocitydb_pg::Parameter<'_>| parameter.value.map_or(0, <[u8]>::len);
+        let bytes = bind.parameters.iter().map(bytes).sum();
         let values = bind.parameters.iter().zip(types);
         let values = values.map(|(parameter, sql)| self.value(*parameter, *sql));
         let portal = Portal {
@@ -338,8 +441,7 @@ impl velocitydb_pg::Session for SqlSession {
             progress: Progress::Ready,
             statement,
         };
-        self.portals.insert(bind.portal.to_owned(), portal);
-        Ok(())
+        self.portals.insert(bind.portal, bytes, portal)
     }
 
     async fn execute<C: Client>(
@@ -348,54 +450,70 @@ impl velocitydb_pg::Session for SqlSession {
         rows_max: u32,
         client: &mut C,
     ) -> Result<Execution, PgError> {
-        // Out of the map while it runs; an error ends it.
-        let mut portal = self.portals.remove(name).ok_or_else(|| no_portal(name))?;
-        let prepared = &portal.statement.prepared;
+        let portal = self.portals.get_mut(name);
+        let portal = portal.ok_or_else(|| no_portal(name))?;
+        let statement = Arc::clone(&portal.statement);
+        let prepared = &statement.prepared;
         if prepared.is_empty() {
             return Ok(Execution::Empty);
         }
-        let mut command = None;
-        if let Progress::Ready = portal.progress {
-            let mut answer = self.run(prepared, &portal.parameters)?;
-            tell(&mut answer, client);
-            for (name, value) in self.session.take_changes() {
-                client.out().parameter_status(name, &value);
-            }
-            command = Some(tag(&answer));
-            portal.progress = match answer.rows {
-                Some(rows) => Progress::Running(rows),
-                None => Progress::Done,
-            };
-        }
-        let execution = match &mut portal.progress {
-            Progress::Running(rows) => {
-                let most = match rows_max {
-                    0 => usize::MAX,
-                    most => most as usize,
+        let progress = std::mem::replace(&mut portal.progress, Progress::Spent);
+        let formats = portal.formats.clone();
+        let (mut rows, ending) = match progress {
+            Progress::Ready => {
+                let parameters = std::mem::take(&mut portal.parameters);
+                if !client.ends_here() {
+                    self.session.begin_implicit();
+                }
+                let mut answer = self.run(prepared, &parameters)?;
+                tell(&mut answer, client);
+                for (name, value) in self.session.take_changes() {
+                    client.out().parameter_status(name, &value);
+                }
+                let tag = tag(&answer);
+                let ending = match answer.command {
+                    "SELECT" => Ending::Query,
+                    _ => Ending::Whole(tag),
                 };
-                let columns = prepared.columns();
-                let count = self
-                    .write_rows(rows, columns, &portal.formats, most, client)
-                    .await?;
-                if (count as usize) < most {
-                    portal.progress = Progress::Done;
-                    Execution::Complete(command.unwrap_or(Tag::with_rows("SELECT", count)))
-                } else {
-                    Execution::Suspended
+                match answer.rows {
+                    Some(rows) => (rows, ending),
+                    None => return Ok(Execution::Complete(tag)),
                 }
             }
-            Progress::Done | Progress::Ready => {
-                Execution::Complete(command.unwrap_or(Tag::with_rows("SELECT", 0)))
+            Progress::Running(rows, ending) => (rows, ending),
+            Progress::Spent => {
+                let message = format!("portal {name:?} cannot be run");
+                let state = sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE;
+                return Err(PgError::new(state, message));
             }
         };
-        self.portals.insert(name.to_owned(), portal);
+        let most = match rows_max {
+            0 => usize::MAX,
+            most => most as usize,
+        };
+        let columns = prepared.columns();
+        let count = self
+            .write_rows(&mut rows, columns, &formats, most, client)
+            .await?;
+        let execution = if count == most {
+            Execution::Suspended
+        } else {
+            rows = Rows::values(Vec::new()); // their memory is given back
+            Execution::Complete(match ending {
+                Ending::Query => Tag::with_rows("SELECT", count as u64),
+                Ending::Whole(tag) => tag,
+            })
+        };
+        if let Some(portal) = self.portals.get_mut(name) {
+            portal.progress = Progress::Running(rows, ending);
+        }
         Ok(execution)
     }
 
     fn close_statement(&mut self, name: &str) {
         if let Some(closed) = self.statements.remove(name) {
-            self.portals
-                .retain(|_, portal| !Arc::ptr_eq(&portal.statement, &closed));
+            let other = |portal: &Portal| !Arc::ptr_eq(&portal.statement, &closed);
+            self.portals.retain(other);
         }
     }
 
@@ -404,15 +522,16 @@ impl velocitydb_pg::Session for SqlSession {
     }
 
     async fn sync(&mut self) -> Result<(), PgError> {
+        self.end_implicit()?;
         if self.session.status() == Status::Idle {
-            self.portals.clear();
+            self.portals.retain(|_| false);
         }
         Ok(())
     }
 
     async fn failed(&mut self) {
         self.session.fail();
-        self.portals.clear();
+        self.portals.retain(|_| false);
     }
 
     async fn event(&mut self) -> Event {

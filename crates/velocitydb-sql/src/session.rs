@@ -1,14 +1,22 @@
 //! A session: settings, prepared statements, and the transaction that is open.
+//!
+//! A statement outside of a transaction block is a transaction of its own, and run again when
+//! another was faster. Several of one request are one transaction ([`Session::begin_implicit`]):
+//! BEGIN among them makes it a transaction block, COMMIT and ROLLBACK end it, and those behind begin
+//! another. A definition that cannot be rolled back commits what came before it.
 
+mod block;
 mod control;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlparser::ast::Statement as Tree;
-use velocitydb::{Database, Isolation, Savepoint, Transaction};
-use velocitydb_types::{SqlType, Timestamp, Value};
+use velocitydb::{Database, Isolation, Transaction};
+use velocitydb_types::{SqlType, Value};
 
+pub use block::Canceller;
+
+use self::block::{Block, no_block};
 use crate::bind::Parameters;
 use crate::bound::Environment;
 use crate::error::{SqlError, sqlstate};
@@ -129,15 +137,6 @@ impl Prepared {
     }
 }
 
-/// The transaction block that is open.
-struct Block {
-    transaction: Transaction,
-    began: Timestamp,
-    /// By name, the newest last.
-    savepoints: Vec<(String, Savepoint)>,
-    failed: bool,
-}
-
 /// See the module.
 pub struct Session {
     database: Database,
@@ -147,31 +146,11 @@ pub struct Session {
     changed: bool,
     isolation: Isolation,
     block: Option<Block>,
+    /// What is run outside of transaction blocks is one transaction.
+    implicit: bool,
     sequences: Arc<Sequences>,
     planner: Option<Arc<dyn Planner>>,
     canceller: Canceller,
-}
-
-/// Interrupts the statement that a session runs, from another thread.
-#[derive(Debug, Clone, Default)]
-pub struct Canceller(Arc<AtomicBool>);
-
-impl Canceller {
-    /// Lets the statement that runs, if there is one, fail.
-    pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// What queries ask while they run.
-    fn check(&self) -> Result<(), velocitydb::Error> {
-        match self.0.load(Ordering::Relaxed) {
-            false => Ok(()),
-            true => Err(velocitydb::Error::Expression {
-                sqlstate: sqlstate::QUERY_CANCELED,
-                message: "canceling statement due to user request".into(),
-            }),
-        }
-    }
 }
 
 impl Session {
@@ -185,6 +164,7 @@ impl Session {
             canceller: Canceller::default(),
             isolation: Isolation::ReadCommitted,
             block: None,
+            implicit: false,
             planner: None,
             sequences: Arc::new(Sequences::new(database.clone())),
             database,
@@ -240,7 +220,7 @@ impl Session {
     /// Where it stands in transactions.
     pub fn status(&self) -> Status {
         match &self.block {
-            None => Status::Idle,
+            None | Some(Block { implicit: true, .. }) => Status::Idle,
             Some(block) if block.failed => Status::Failed,
             Some(_) => Status::Open,
         }
@@ -346,28 +326,37 @@ impl Session {
     }
 
     /// Runs a statement with values for its parameters. Outside of a transaction block it is a
-    /// transaction of its own.
+    /// transaction of its own, unless [`Session::begin_implicit`] says otherwise.
     ///
     /// # Errors
     /// Whatever the statement cannot do; a transaction block has failed with it.
     pub fn run(&mut self, prepared: &Prepared, parameters: &[Value]) -> Result<Answer, SqlError> {
+        if parameters.len() < prepared.parameters.len() {
+            let message = format!("there is no parameter ${}", parameters.len() + 1);
+            self.fail();
+            return Err(SqlError::new(sqlstate::UNDEFINED_PARAMETER, message));
+        }
         if self.status() == Status::Failed && !prepared.ends() && !prepared.is_empty() {
             let message = "current transaction is aborted, commands ignored until end of \
                            transaction block";
             return Err(SqlError::new(sqlstate::IN_FAILED_SQL_TRANSACTION, message));
         }
-        let answer = self.run_kind(&prepared.kind, parameters);
+        let heard = match self.implicit {
+            true => self.canceller.check(),
+            // What was cancelled before does not concern this one.
+            false => {
+                self.canceller.forget();
+                Ok(())
+            }
+        };
+        let answer = match heard {
+            Ok(()) => self.run_kind(&prepared.kind, parameters),
+            Err(error) => Err(error.into()),
+        };
         if answer.is_err() {
             self.fail();
         }
         answer
-    }
-
-    /// Notes that a statement failed.
-    pub fn fail(&mut self) {
-        if let Some(block) = &mut self.block {
-            block.failed = true;
-        }
     }
 
     fn run_kind(&mut self, kind: &Kind, parameters: &[Value]) -> Result<Answer, SqlError> {
@@ -381,10 +370,11 @@ impl Session {
                     ..Answer::done(define.tag())
                 })
             }
-            Kind::Begin(isolation) => Ok(self.begin(*isolation)),
+            Kind::Begin(isolation) => self.begin(*isolation),
             Kind::Commit => self.commit(),
             Kind::Rollback => {
-                let notice = self.block.take().is_none().then(no_block);
+                let ended = self.block.take();
+                let notice = ended.is_none_or(|block| block.implicit).then(no_block);
                 Ok(Answer {
                     notices: notice.into_iter().collect(),
                     ..Answer::done("ROLLBACK")
@@ -430,52 +420,9 @@ impl Session {
         }
     }
 
-    fn begin(&mut self, isolation: Isolation) -> Answer {
-        let notice = match &self.block {
-            Some(_) => Some(SqlError::new(
-                sqlstate::ACTIVE_SQL_TRANSACTION,
-                "there is already a transaction in progress",
-            )),
-            None => {
-                self.block = Some(Block {
-                    transaction: self.database.begin(isolation),
-                    began: self.database.now(),
-                    savepoints: Vec::new(),
-                    failed: false,
-                });
-                None
-            }
-        };
-        Answer {
-            notices: notice.into_iter().collect(),
-            ..Answer::done("BEGIN")
-        }
-    }
-
-    fn commit(&mut self) -> Result<Answer, SqlError> {
-        match self.block.take() {
-            None => Ok(Answer {
-                notices: vec![no_block()],
-                ..Answer::done("COMMIT")
-            }),
-            Some(block) if block.failed => Ok(Answer::done("ROLLBACK")),
-            Some(block) => {
-                block.transaction.commit()?;
-                Ok(Answer::done("COMMIT"))
-            }
-        }
-    }
-
-    fn open_block(&mut self, what: &str) -> Result<&mut Block, SqlError> {
-        self.block.as_mut().ok_or_else(|| {
-            let message = format!("{what} can only be used in transaction blocks");
-            SqlError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message)
-        })
-    }
-
     fn run_native(&mut self, native: &Native, parameters: &[Value]) -> Result<Answer, SqlError> {
         let now = self.database.now();
-        if let Some(block) = &mut self.block {
+        if let Some(block) = self.block() {
             block.transaction.refresh();
             let environment = Environment {
                 parameters,
@@ -505,11 +452,8 @@ impl Session {
                 ..Answer::done("SELECT")
             });
         }
-        self.canceller.0.store(false, Ordering::Relaxed);
         for attempt in 1.. {
-            let mut transaction = self.database.begin(Isolation::ReadCommitted);
-            let canceller = self.canceller.clone();
-            transaction.interrupted_by(move || canceller.check());
+            let mut transaction = self.transaction(Isolation::ReadCommitted);
             let answer = native.run(&mut transaction, &environment);
             let committed = answer.and_then(|answer| {
                 if native.writes() {
@@ -526,6 +470,10 @@ impl Session {
     }
 
     fn run_define(&mut self, define: &Define) -> Result<Vec<SqlError>, SqlError> {
+        match define.is_alone() {
+            true => self.commit_implicit()?,
+            false => drop(self.block()),
+        }
         let mut preparing = Preparing {
             database: &self.database,
             sql: define.sql(),
@@ -559,29 +507,11 @@ impl Session {
     }
 }
 
-impl Block {
-    fn position(&self, savepoint: &str) -> Result<usize, SqlError> {
-        let found = self
-            .savepoints
-            .iter()
-            .rposition(|(name, _)| name == savepoint);
-        found.ok_or_else(|| {
-            let message = format!("savepoint {savepoint:?} does not exist");
-            SqlError::new(sqlstate::INVALID_SAVEPOINT, message)
-        })
-    }
-}
-
 /// That a statement is none of those that are known here.
 fn unknown(tree: &Tree) -> SqlError {
     let text = tree.to_string();
     let words = text.split_whitespace().take(2).collect::<Vec<_>>();
     SqlError::unsupported(words.join(" "))
-}
-
-fn no_block() -> SqlError {
-    let message = "there is no transaction in progress";
-    SqlError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message)
 }
 
 impl Native {

@@ -1,4 +1,9 @@
-//! The PostgreSQL door with SQL behind it, asked by an ordinary driver.
+//! The PostgreSQL door with SQL behind it, asked by an ordinary driver; what it does not send, by
+//! hand.
+
+#[path = "../../../velocitydb-pg/tests/it/raw.rs"]
+#[allow(dead_code)] // the tests of the door use all of it
+mod raw;
 
 use std::net::SocketAddr;
 
@@ -8,6 +13,8 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use velocitydb::{Database, Definition};
 use velocitydb_pg::{Door, PgConfig};
 use velocitydb_server::SqlBackend;
+
+use raw::{Answer, Raw, extended, field, kinds, message, query, sync};
 
 fn open(database: &Database) -> Door {
     let mut config = PgConfig::default();
@@ -155,4 +162,174 @@ async fn documents_are_rows_too() {
         _ => None,
     });
     assert_eq!(rows.collect::<Vec<_>>(), [("n1", "hello")]);
+}
+
+async fn count(client: &Client) -> i64 {
+    let row = client.query_one("SELECT count(*) FROM tasks", &[]).await;
+    row.unwrap().get(0)
+}
+
+/// The SQLSTATE of the only error among the answers.
+fn state(answers: &[Answer]) -> String {
+    let mut errors = answers.iter().filter(|(kind, _)| *kind == b'E');
+    let (_, body) = errors.next().expect("an error");
+    assert!(errors.next().is_none(), "one error");
+    field(body, b'C').unwrap()
+}
+
+const FIRST: &str = "INSERT INTO tasks VALUES (1, 'new', 1)";
+const SECOND: &str = "INSERT INTO tasks VALUES (2, 'new', 1)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_simple_query_of_several_statements_is_one_transaction() {
+    let (_database, _door, client) = with_tasks().await;
+    for bad in [FIRST, "SELECT 1 / 0", "SELECT nothing FROM tasks"] {
+        let failed = client.batch_execute(&format!("{FIRST}; {bad}")).await;
+        failed.unwrap_err();
+        assert_eq!(count(&client).await, 0, "{bad}");
+    }
+    let both = format!("{FIRST}; {SECOND}");
+    client.batch_execute(&both).await.unwrap();
+    assert_eq!(count(&client).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn begin_and_commit_within_a_simple_query_are_as_those_of_postgresql() {
+    let (_database, door, client) = with_tasks().await;
+    let mut raw = Raw::connect(door.local_addr()).await;
+    // BEGIN takes what came before it into the block.
+    raw.send(&query(&format!("{FIRST}; BEGIN; {SECOND}"))).await;
+    let answers = raw.until_ready().await;
+    assert_eq!(kinds(&answers), "CCCZ");
+    assert_eq!(answers[3].1, b"T");
+    assert_eq!(count(&client).await, 0);
+    raw.send(&query("ROLLBACK")).await;
+    raw.until_ready().await;
+    assert_eq!(count(&client).await, 0);
+    // COMMIT keeps what came before it, with a warning where no BEGIN was.
+    let sql = format!("{FIRST}; COMMIT; {SECOND}; SELECT 1 / 0");
+    raw.send(&query(&sql)).await;
+    let answers = raw.until_ready().await;
+    assert_eq!(kinds(&answers), "CNCCEZ");
+    assert_eq!(field(&answers[1].1, b'C').unwrap(), "25P01");
+    assert_eq!(count(&client).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_up_to_its_sync_is_one_transaction() {
+    let (_database, door, client) = with_tasks().await;
+    let mut raw = Raw::connect(door.local_addr()).await;
+    for bad in [FIRST, "SELECT nothing FROM tasks"] {
+        raw.send(&[extended(FIRST), extended(bad), sync()].concat())
+            .await;
+        let answers = raw.until_ready().await;
+        state(&answers);
+        assert_eq!(answers.last().unwrap().1, b"I");
+        assert_eq!(count(&client).await, 0, "{bad}");
+    }
+    let flush = message(b'H', b"");
+    raw.send(&[extended(FIRST), extended(SECOND), flush].concat())
+        .await;
+    for kind in *b"12C12C" {
+        assert_eq!(raw.receive().await.unwrap().0, kind);
+    }
+    assert_eq!(count(&client).await, 0, "before its end nobody sees it");
+    raw.send(&sync()).await;
+    assert_eq!(kinds(&raw.until_ready().await), "Z");
+    assert_eq!(count(&client).await, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_before_its_sync_leaves_nothing() {
+    let (_database, door, client) = with_tasks().await;
+    let mut raw = Raw::connect(door.local_addr()).await;
+    raw.send(&[extended(FIRST), message(b'H', b"")].concat())
+        .await;
+    for kind in *b"12C" {
+        assert_eq!(raw.receive().await.unwrap().0, kind);
+    }
+    drop(raw);
+    // It waits for the lock of the key, and gets it.
+    client.batch_execute(FIRST).await.unwrap();
+    assert_eq!(count(&client).await, 1);
+}
+
+fn named(kind: u8, name: &str, rest: &str) -> Vec<u8> {
+    message(kind, format!("{name}\0{rest}").as_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prepared_statements_and_portals_are_bounded() {
+    let (_database, door, _client) = with_tasks().await;
+    let mut raw = Raw::connect(door.local_addr()).await;
+    // One without a name does not count, and can still be had.
+    let mut all = extended("SELECT 1");
+    let parse = |n: usize, sql: &str| named(b'P', &format!("s{n}"), &format!("{sql}\0\0\0"));
+    all.extend((0..10_000).flat_map(|n| parse(n, "SELECT 1")));
+    all.extend(extended("SELECT 1"));
+    raw.send(&[all, sync()].concat()).await;
+    let answers = raw.until_ready().await;
+    assert_eq!(
+        answers.iter().filter(|(kind, _)| *kind == b'1').count(),
+        10_002
+    );
+    raw.send(&[parse(10_000, "SELECT 1"), sync()].concat())
+        .await;
+    assert_eq!(state(&raw.until_ready().await), "54000");
+    raw.send(&[named(b'C', "Ss7", ""), parse(10_000, "SELECT 1"), sync()].concat())
+        .await;
+    assert_eq!(kinds(&raw.until_ready().await), "31Z");
+
+    let bind = |n: usize| named(b'B', &format!("p{n}"), "s0\0\0\0\0\0\0\0");
+    let all: Vec<u8> = (0..1_000).flat_map(bind).collect();
+    raw.send(&[all, bind(1_000), sync()].concat()).await;
+    let answers = raw.until_ready().await;
+    assert_eq!(answers.len(), 1_002);
+    assert_eq!(state(&answers), "54000");
+
+    // So many bytes, too.
+    let mut raw = Raw::connect(door.local_addr()).await;
+    let long = format!("SELECT 1 -- {}", "x".repeat(1 << 20));
+    for n in 0..15 {
+        raw.send(&[parse(n, &long), sync()].concat()).await;
+        assert_eq!(kinds(&raw.until_ready().await), "1Z");
+    }
+    raw.send(&[parse(15, &long), sync()].concat()).await;
+    assert_eq!(state(&raw.until_ready().await), "54000");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_that_comes_while_nothing_runs_ends_nothing() {
+    let (_database, _door, mut client) = with_tasks().await;
+    let token = client.cancel_token();
+    // The door closes the cancelling connection when it has done what was asked.
+    token.cancel_query(NoTls).await.unwrap();
+    assert_eq!(count(&client).await, 0);
+    let transaction = client.transaction().await.unwrap();
+    transaction.execute(FIRST, &[]).await.unwrap();
+    token.cancel_query(NoTls).await.unwrap();
+    transaction.query("SELECT * FROM tasks", &[]).await.unwrap();
+    transaction.commit().await.unwrap();
+    token.cancel_query(NoTls).await.unwrap();
+    client
+        .batch_execute("SELECT 1; SELECT count(*) FROM tasks")
+        .await
+        .unwrap();
+}
+
+/// A statement without rows is run once by each portal.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_portal_that_was_run_is_not_run_again() {
+    let (_database, door, client) = with_tasks().await;
+    let mut raw = Raw::connect(door.local_addr()).await;
+    let again = message(b'E', b"\0\0\0\0\0");
+    raw.send(&[extended(FIRST), again.clone(), sync()].concat())
+        .await;
+    assert_eq!(state(&raw.until_ready().await), "55000");
+    assert_eq!(count(&client).await, 0);
+    raw.send(&[extended("SELECT 1"), again, sync()].concat())
+        .await;
+    let answers = raw.until_ready().await;
+    assert_eq!(kinds(&answers), "12DCCZ");
+    assert_eq!(answers[4].1, b"SELECT 0\0");
 }

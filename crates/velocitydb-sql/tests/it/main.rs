@@ -9,6 +9,7 @@ mod golden;
 mod memory;
 mod planner;
 mod random;
+mod requests;
 mod resolution;
 mod slt;
 mod types;

@@ -114,21 +114,15 @@ impl Define {
         block: Option<&mut Transaction>,
     ) -> Result<Vec<SqlError>, SqlError> {
         if let Some(transaction) = block {
-            let tree = match &self.statement {
-                Form::Tree(tree) => tree,
-                Form::Own(own) => match &**own {
-                    Own::Tend { vacuum: false, .. } => return preparing.define_own(own),
-                    Own::Tend { .. } => {
-                        let message = "VACUUM cannot run inside a transaction block";
-                        return Err(SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message));
-                    }
-                    _ => return Err(self.outside()),
+            if self.is_alone() {
+                return Err(self.outside());
+            }
+            return match &self.statement {
+                Form::Tree(tree) => match &**tree {
+                    Tree::Truncate(truncate) => preparing.truncate(truncate, Some(transaction)),
+                    _ => preparing.define(tree),
                 },
-            };
-            return match &**tree {
-                Tree::Truncate(truncate) => preparing.truncate(truncate, Some(transaction)),
-                Tree::Query(_) | Tree::Comment { .. } => preparing.define(tree),
-                _ => Err(self.outside()),
+                Form::Own(own) => preparing.define_own(own),
             };
         }
         let database = preparing.database.clone();
@@ -139,8 +133,25 @@ impl Define {
         }
     }
 
+    /// Whether it cannot be rolled back, and is run outside of transaction blocks.
+    pub(crate) fn is_alone(&self) -> bool {
+        match &self.statement {
+            Form::Tree(tree) => !matches!(
+                **tree,
+                Tree::Truncate(_) | Tree::Query(_) | Tree::Comment { .. }
+            ),
+            Form::Own(own) => !matches!(**own, Own::Tend { vacuum: false, .. }),
+        }
+    }
+
     fn outside(&self) -> SqlError {
-        SqlError::unsupported(format!("{} in a transaction block", self.tag))
+        match self.tag {
+            "VACUUM" => {
+                let message = "VACUUM cannot run inside a transaction block";
+                SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message)
+            }
+            tag => SqlError::unsupported(format!("{tag} in a transaction block")),
+        }
     }
 }
 
