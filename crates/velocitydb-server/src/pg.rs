@@ -12,7 +12,7 @@ use velocitydb_pg::{
     Backend, Bind, Cancel, Client, Column, Columns, Event, Execution, Format, Oid, Output, PgError,
     Severity, Startup, StatementDescription, Tag, TransactionStatus, format_of,
 };
-use velocitydb_sql::formats::{read_binary, read_text, write_binary, write_text};
+use velocitydb_sql::formats::{read_binary, write_binary, write_text};
 use velocitydb_sql::{
     Answer, Canceller, Prepared, Rows, Session, SqlError, Status, parse, sqlstate,
 };
@@ -293,16 +293,16 @@ impl SqlSession {
             return Ok(Value::Null);
         };
         let value = match parameter.format {
-            Format::Binary => read_binary(bytes, sql),
+            Format::Binary => read_binary(bytes, sql).map_err(SqlError::from),
             Format::Text => {
                 let text = std::str::from_utf8(bytes).map_err(|_| {
                     let message = "invalid byte sequence for encoding \"UTF8\"";
                     PgError::new("22021", message)
                 })?;
-                read_text(text, sql, self.session.settings())
+                self.session.read_text(text, sql)
             }
         };
-        value.map_err(|error| of_sql(error.into()))
+        value.map_err(of_sql)
     }
 }
 

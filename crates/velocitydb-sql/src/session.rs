@@ -20,7 +20,7 @@ use self::block::{Block, no_block};
 use crate::bind::Parameters;
 use crate::bound::Environment;
 use crate::error::{SqlError, sqlstate};
-use crate::formats::Settings;
+use crate::formats::{Settings, read_text};
 use crate::parse::{Parsed, parse};
 use crate::planner::{Execution, NotNative, Planner};
 use crate::sequences::Sequences;
@@ -190,6 +190,24 @@ impl Session {
         self.canceller.clone()
     }
 
+    /// The value of a text that a client sends for a parameter.
+    ///
+    /// # Errors
+    /// It is none of the type.
+    pub fn read_text(&self, text: &str, sql: SqlType) -> Result<Value, SqlError> {
+        self.set_now();
+        Ok(read_text(text, sql, &self.settings)?)
+    }
+
+    /// What texts mean by `now`: when the transaction began, or begins.
+    fn set_now(&self) {
+        let now = match &self.block {
+            Some(block) => block.began,
+            None => self.database.now(),
+        };
+        self.settings.now.set(now);
+    }
+
     /// Changes a setting.
     ///
     /// # Errors
@@ -257,6 +275,7 @@ impl Session {
         statement: &Parsed,
         types: &[Option<SqlType>],
     ) -> Result<Prepared, SqlError> {
+        self.set_now();
         let mut parameters = Parameters::declared(types.to_vec());
         let mut preparing = Preparing {
             database: &self.database,
@@ -421,12 +440,15 @@ impl Session {
     }
 
     fn run_native(&mut self, native: &Native, parameters: &[Value]) -> Result<Answer, SqlError> {
+        let began = self.block().map(|block| block.began);
         let now = self.database.now();
-        if let Some(block) = self.block() {
+        let began = began.unwrap_or(now);
+        self.settings.now.set(began);
+        if let Some(block) = &mut self.block {
             block.transaction.refresh();
             let environment = Environment {
                 parameters,
-                transaction: block.began,
+                transaction: began,
                 statement: now,
                 queries: &[],
             };
@@ -440,7 +462,7 @@ impl Session {
         }
         let environment = Environment {
             parameters,
-            transaction: now,
+            transaction: began,
             statement: now,
             queries: &[],
         };

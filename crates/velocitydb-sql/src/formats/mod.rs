@@ -28,6 +28,9 @@ pub(crate) mod numbers;
 mod tests;
 mod text;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use velocitydb_query::Zone;
 use velocitydb_types::{SqlType, Timestamp, Value, View};
 
@@ -43,8 +46,30 @@ pub struct Settings {
     pub date_order: DateOrder,
     /// How intervals are shown.
     pub interval_style: IntervalStyle,
-    /// What `now` means: when the transaction began.
-    pub now: Timestamp,
+    /// What `now` means.
+    pub now: Now,
+}
+
+/// What `now` means in texts: when the transaction began. Clones share it, so that what was made
+/// ready earlier reads texts as of the statement that runs it.
+#[derive(Debug, Clone)]
+pub struct Now(Arc<AtomicI64>);
+
+impl Now {
+    /// Means this from now on.
+    pub fn set(&self, now: Timestamp) {
+        self.0.store(now.0, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::Relaxed))
+    }
+}
+
+impl From<Timestamp> for Now {
+    fn from(now: Timestamp) -> Now {
+        Now(Arc::new(AtomicI64::new(now.0)))
+    }
 }
 
 impl Settings {
@@ -54,7 +79,7 @@ impl Settings {
             zone: Zone::utc(),
             date_order: DateOrder::default(),
             interval_style: IntervalStyle::default(),
-            now,
+            now: now.into(),
         }
     }
 }

@@ -119,7 +119,7 @@ pub(super) fn read_date(text: &str, settings: &Settings) -> Result<Value, Format
     let days = match read.at {
         At::Now | At::Epoch => {
             let moment = if read.at == At::Now {
-                settings.now
+                settings.now.get()
             } else {
                 Timestamp(0)
             };
@@ -152,8 +152,8 @@ pub(super) fn read_timestamp(
     let out_of_range = || FormatError::new("22008", format!("timestamp out of range: \"{text}\""));
     let moment = || {
         let days = match read.at {
-            At::Now if has_zone => return Some(settings.now),
-            At::Now => return settings.zone.to_local(settings.now),
+            At::Now if has_zone => return Some(settings.now.get()),
+            At::Now => return settings.zone.to_local(settings.now.get()),
             At::Epoch => return Some(Timestamp(0)),
             At::Day(days) => days,
         };

@@ -123,7 +123,7 @@ fn texts_and_bytes_are_postgresqls() {
 #[test]
 fn now_and_its_neighbours() {
     let settings = Settings {
-        now: "2026-11-30T23:30:00Z".parse().unwrap(),
+        now: "2026-11-30T23:30:00Z".parse::<Timestamp>().unwrap().into(),
         ..in_zone("Europe/Berlin")
     };
     for (sql, text, shown) in [

@@ -7,6 +7,7 @@ mod define;
 mod explain;
 mod golden;
 mod memory;
+mod now;
 mod planner;
 mod random;
 mod requests;

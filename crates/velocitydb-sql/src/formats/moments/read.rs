@@ -290,7 +290,10 @@ impl Parts<'_> {
             }
             "today" | "tomorrow" | "yesterday" => {
                 let settings = self.settings;
-                let today = settings.zone.to_local(settings.now).ok_or(Failure::Field)?;
+                let today = settings
+                    .zone
+                    .to_local(settings.now.get())
+                    .ok_or(Failure::Field)?;
                 let days = i64::from(today.date().0);
                 let days = match text {
                     "today" => days,
