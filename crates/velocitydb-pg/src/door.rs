@@ -122,6 +122,24 @@ const SPARE: usize = 64;
 /// How long to wait after the system could not give a connection (it is out of files, say).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// The next connection of a listener. What the system could not give is told in the log, and waited
+/// for; what ended before it was accepted is its client's matter. Dropped early, it has lost nothing.
+pub async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => match error.kind() {
+                ConnectionAborted | ConnectionRefused | ConnectionReset => {}
+                _ => {
+                    error!(%error, "no connection can be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+}
+
 impl Door {
     /// Checks the configuration and takes the address.
     ///
@@ -215,10 +233,7 @@ impl<B: Backend> Accepting<B> {
     async fn run(mut self, mut stopped: watch::Receiver<bool>) {
         loop {
             tokio::select! {
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, address)) => self.accept(stream, address),
-                    Err(error) => pause_after(&error).await,
-                },
+                (stream, address) = accept(&self.listener) => self.accept(stream, address),
                 Some(ended) = self.connections.join_next() => {
                     if let Err(error) = ended {
                         error!(%error, "a connection ended by a defect of the server");
@@ -378,16 +393,4 @@ async fn enter<B: Backend>(
     link.out.ready(session.status());
     link.message_bytes_max = shared.config.message_bytes_max;
     Ok(session)
-}
-
-async fn pause_after(error: &io::Error) {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    if matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset
-    ) {
-        return; // that connection's own matter
-    }
-    error!(%error, "no connection can be accepted");
-    tokio::time::sleep(ACCEPT_PAUSE).await;
 }

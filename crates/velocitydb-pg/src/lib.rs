@@ -31,7 +31,7 @@ pub use backend::{
     Backend, Bind, Cancel, Client, Column, Columns, Event, Execution, Format, Oid, Parameter,
     Session, Startup, StatementDescription, TransactionStatus, format_of,
 };
-pub use door::{Bound, Door, DoorError, PgConfig};
+pub use door::{Bound, Door, DoorError, PgConfig, accept};
 pub use error::{Fields, PgError, Severity};
 pub use output::{FULL_BYTES, Output, Row, Tag};
 pub use tokio_rustls::{TlsAcceptor, rustls};

@@ -8,7 +8,6 @@
 //! HTTP/1.1 only: without TLS no browser speaks HTTP/2, and a connection whose first bytes do
 //! not say which it is would have no time limit. Tests: tests/it/lifecycle.rs.
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -274,17 +273,13 @@ struct Accepting {
     stopped: watch::Receiver<bool>,
 }
 
-/// How long to wait after the system could not give a connection (it is out of files, say).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
 impl Accepting {
     async fn run(mut self, mut stopped: watch::Receiver<bool>) {
         loop {
             tokio::select! {
-                accepted = self.listener.accept() => match accepted {
-                    Ok((stream, client)) => self.accept(stream, client),
-                    Err(error) => pause_after(&error).await,
-                },
+                (stream, client) = velocitydb_pg::accept(&self.listener) => {
+                    self.accept(stream, client);
+                }
                 Some(_) = self.connections.join_next() => {}
                 // An error says that the server was dropped.
                 changed = stopped.changed() => {
@@ -393,16 +388,4 @@ async fn refuse(mut stream: TcpStream, bound: Duration) {
     };
     // Whether the answer arrives is up to the client.
     let _ = tokio::time::timeout(bound, answer).await;
-}
-
-async fn pause_after(error: &io::Error) {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    if matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset
-    ) {
-        return; // that connection's own matter
-    }
-    error!(%error, "no connection can be accepted");
-    tokio::time::sleep(ACCEPT_PAUSE).await;
 }
