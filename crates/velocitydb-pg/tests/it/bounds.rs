@@ -78,7 +78,7 @@ async fn a_thousand_connections_opened_and_dropped_leave_nothing() {
 }
 
 #[tokio::test]
-#[ignore = "keeps ten thousand ports of the system for a minute"]
+#[ignore = "keeps ten thousand ports of the system for a minute: cargo test -p velocitydb-pg -- --ignored"]
 async fn ten_thousand_connections_opened_and_dropped_leave_nothing() {
     open_and_drop(10_000).await;
 }
