@@ -78,6 +78,8 @@ pub struct Transaction {
     snapshot: Snapshot,
     isolation: Isolation,
     began: Timestamp,
+    /// When the catalog last changed by which everything that is written was resolved.
+    resolved_at: u64,
     /// By collection and encoded id.
     writes: HashMap<CollectionId, HashMap<Box<[u8]>, Pending>>,
     /// How many documents that is.
@@ -101,6 +103,7 @@ impl Transaction {
         let snapshot = engine.snapshot(now, deadline);
         Transaction {
             engine,
+            resolved_at: snapshot.catalog().changed_at(),
             snapshot,
             isolation,
             began: now,
@@ -119,10 +122,22 @@ impl Transaction {
     }
 
     /// Under [`Isolation::ReadCommitted`]: goes on with the visible state of now, until `deadline`.
+    /// When a collection that it has written to was defined anew, the commit is refused, as under
+    /// the others.
     pub fn refresh(&mut self, now: Timestamp, deadline: Timestamp) {
-        if self.isolation == Isolation::ReadCommitted {
-            self.snapshot = self.engine.snapshot(now, deadline);
-            self.began = now;
+        if self.isolation != Isolation::ReadCommitted {
+            return;
+        }
+        self.snapshot = self.engine.snapshot(now, deadline);
+        self.began = now;
+        let catalog = self.snapshot.catalog();
+        let mut written = self.writes.keys().filter(|id| self.writes_to(**id));
+        let fits = |id| {
+            let found = catalog.by_id(id);
+            found.is_none_or(|found| found.defined_at <= self.resolved_at)
+        };
+        if written.all(|id| fits(*id)) {
+            self.resolved_at = catalog.changed_at();
         }
     }
 
@@ -438,10 +453,9 @@ impl Transaction {
         }
         // The entry is the same however the maps are ordered; a deletion stays before its put.
         operations.sort_by(|a, b| (a.collection, &a.key).cmp(&(b.collection, &b.key)));
-        let resolved_at = self.snapshot.catalog().changed_at();
         let write = Write {
             mode: Mode::Atomic,
-            resolved_at,
+            resolved_at: self.resolved_at,
             operations: operations.into(),
             retry,
         };

@@ -137,12 +137,18 @@ impl Scripts {
             "begin" => {
                 let isolation = match words.positional.pop() {
                     Some("serializable") => Isolation::Serializable,
+                    Some("read_committed") => Isolation::ReadCommitted,
                     _ => Isolation::Snapshot,
                 };
                 let transaction = self.db.begin(isolation);
                 let said = format!("begun @ {}", transaction.index());
                 self.transactions.insert(session.to_owned(), transaction);
                 Ok(said)
+            }
+            "refresh" => {
+                let own = own.expect("a transaction");
+                own.refresh();
+                Ok(format!("reads @ {}", own.index()))
             }
             "snapshot" => {
                 let view = self.db.snapshot();
@@ -312,6 +318,7 @@ scripts! {
     definitions_change_under_a_transaction,
     delete_and_insert_again,
     insert_the_same_id_twice,
+    read_committed,
     read_your_own_writes,
     refused_insert_is_a_read,
     savepoints,
