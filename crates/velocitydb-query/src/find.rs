@@ -361,8 +361,11 @@ impl Find {
 
     /// A number for the filter and the order.
     fn fingerprint(&self) -> u32 {
-        let mut text = format!("{:?} {:?} {:?}", self.filter, self.sort, self.condition);
+        let mut text = format!("{:?} {:?}", self.filter, self.sort);
         // Left out where it is as it always was: cursors stay good.
+        if let Some(condition) = &self.condition {
+            text += &format!(" {condition:?}");
+        }
         if self.nulls == Nulls::Greatest {
             text += " nulls greatest";
         }

@@ -67,3 +67,23 @@ fn nulls_are_read_on_the_side_where_they_are_wanted() {
         }
     }
 }
+
+/// Clients keep cursors across an upgrade: that of a plain question is made of what it always was.
+#[test]
+fn a_cursor_stays_good_in_later_versions() {
+    let db = Database::open(Options::in_memory()).unwrap();
+    let docs = db.create_collection(Definition::new("docs")).unwrap().value;
+    for id in 0..4_i64 {
+        docs.upsert(id, [("n", Value::from(id))]).unwrap();
+    }
+    let view = docs.view().unwrap();
+    let find = Find::new(Filter::ge("n", 1)).sort([("n", DESC)]).limit(1);
+    let first = view.find(&find).unwrap();
+    let cursor = find.cursor_at(&first[0]);
+    assert_eq!(
+        cursor.to_string(),
+        "0d2f2fff0000000ae73ff7fffffffffffffe80e73ff7fffffffffffffe"
+    );
+    let second = view.find(&find.clone().page(Some(cursor))).unwrap();
+    assert_eq!(ids(&second), ["2"]);
+}
