@@ -15,7 +15,7 @@
 
 mod checks;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use velocitydb_types::{RawMap, Timestamp};
@@ -81,7 +81,7 @@ pub struct Transaction {
     /// When the catalog last changed by which everything that is written was resolved.
     resolved_at: u64,
     /// By collection and encoded id.
-    writes: HashMap<CollectionId, HashMap<Box<[u8]>, Pending>>,
+    writes: HashMap<CollectionId, BTreeMap<Box<[u8]>, Pending>>,
     /// How many documents that is.
     written: usize,
     /// Serializable only: what was read and at which index.
@@ -149,14 +149,9 @@ impl Transaction {
     }
 
     /// The documents of a collection that the transaction has written, in the order of their ids.
-    pub fn own(&self, collection: CollectionId) -> Vec<Document> {
+    pub fn own(&self, collection: CollectionId) -> impl Iterator<Item = &Document> {
         let own = self.writes.get(&collection).into_iter().flatten();
-        let mut own: Vec<_> = own
-            .filter_map(|(_, pending)| pending.document.clone())
-            .collect();
-        // The same order however the map is ordered.
-        own.sort_unstable_by(|a, b| a.key_bytes().cmp(b.key_bytes()));
-        own
+        own.filter_map(|(_, pending)| pending.document.as_ref())
     }
 
     /// Whether it has written to a collection.
@@ -239,7 +234,7 @@ impl Transaction {
             going
         })?;
         if going {
-            self.own(collection.id).iter().all(visit);
+            self.own(collection.id).all(visit);
         }
         Ok(())
     }

@@ -8,9 +8,9 @@ use velocitydb_engine::command::Refusal;
 use velocitydb_engine::store::{IndexStats, Partition};
 use velocitydb_engine::transaction::Transaction;
 use velocitydb_engine::{Document, Error};
-use velocitydb_query::plan::{Explained, Meter};
+use velocitydb_query::plan::{Access, Explained, Meter};
 use velocitydb_query::{self as query, Filter, Find, Kept, Pipeline, Plan, QueryError};
-use velocitydb_types::{ErrorClass, FieldType, Path, Value};
+use velocitydb_types::{ErrorClass, FieldType, Key, Path, Value};
 
 use crate::database::View;
 use crate::input::Id;
@@ -242,8 +242,15 @@ impl CollectionView {
             };
             self.reach(find, &plan, unwritten)
                 .map_err(Failure::Engine)?;
-            if going {
-                transaction.own(id).iter().all(visit);
+            match &plan.access {
+                _ if !going => {}
+                Access::Ids { ids } => {
+                    let own = |key: &Key| transaction.written(id, key.as_bytes()).flatten();
+                    ids.iter().filter_map(own).all(visit);
+                }
+                _ => {
+                    transaction.own(id).all(visit);
+                }
             }
             Ok(())
         };

@@ -211,7 +211,7 @@ impl Transaction {
             for own in self.own(child.id) {
                 let refers = index.key_of(own.fields());
                 if let Some(key) = refers.filter(|key| keys.contains(&key[..])) {
-                    found.push((own, key.into()));
+                    found.push((own.clone(), key.into()));
                 }
             }
         }

@@ -25,6 +25,7 @@ mod memory;
 mod merges;
 mod options;
 mod orders;
+mod own_writes;
 mod places;
 mod primary_keys;
 mod queries;
