@@ -242,17 +242,21 @@ impl CollectionView {
             };
             self.reach(find, &plan, unwritten)
                 .map_err(Failure::Engine)?;
+            if !going {
+                return Ok(());
+            }
+            let mut gate = Gate::new(self.interrupt.as_ref(), &find.filter);
+            let mut visit = |document: &Document| gate.passes() && visit(document);
             match &plan.access {
-                _ if !going => {}
                 Access::Ids { ids } => {
                     let own = |key: &Key| transaction.written(id, key.as_bytes()).flatten();
-                    ids.iter().filter_map(own).all(visit);
+                    ids.iter().filter_map(own).all(&mut visit);
                 }
                 _ => {
-                    transaction.own(id).all(visit);
+                    transaction.own(id).all(&mut visit);
                 }
             }
-            Ok(())
+            gate.outcome.map_err(Failure::Engine)
         };
         let meter = &mut Meter::default();
         find.answer::<Failure>(&plan, meter, Some(&self.view.memory), reach, visit)?;

@@ -1,7 +1,10 @@
 //! Queries in a transaction find what it has written, by whichever way they go.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use velocitydb::query::{Direction, Filter, Find, Hint};
-use velocitydb::{Definition, IndexDefinition, Isolation, Path, Transaction, Update, Value};
+use velocitydb::{Definition, Error, IndexDefinition, Isolation, Path, Transaction, Update, Value};
 
 use crate::orders::ids;
 use crate::support::in_memory;
@@ -52,4 +55,30 @@ fn queries_see_own_writes_over_what_is_committed() {
         let first = &expected[..expected.len().min(1)];
         assert_eq!(found(&mut own, &find.clone().limit(1)), first, "{find:?}");
     }
+}
+
+/// A statement over all that its transaction has written can be cancelled.
+#[test]
+fn a_query_ends_among_own_writes_when_it_is_told_to() {
+    let db = in_memory();
+    db.create_collection(Definition::new("docs")).unwrap();
+    let mut own = db.begin(Isolation::ReadCommitted);
+    for id in 0..1_000_i64 {
+        own.insert_with_id("docs", id, [("n", Value::from(id))])
+            .unwrap();
+    }
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&cancelled);
+    own.interrupted_by(move || match asked.load(Ordering::SeqCst) {
+        true => Err(Error::Invalid("cancelled".into())),
+        false => Ok(()),
+    });
+    let mut visited = 0;
+    let outcome = own.find_each("docs", &Find::new(Filter::All), |_| {
+        visited += 1;
+        cancelled.store(true, Ordering::SeqCst);
+        true
+    });
+    assert_eq!(outcome.unwrap_err().to_string(), "cancelled");
+    assert!(visited < 1_000, "{visited}");
 }
