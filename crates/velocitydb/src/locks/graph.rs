@@ -7,7 +7,8 @@
 //! and waits that are given up, happen under the graph's mutex, while the search goes from lock to
 //! lock; releases and grants go on beside it. What it finds is nevertheless a cycle, and it
 //! misses none: whoever leads back to the new waiter, which does nothing meanwhile, is stuck since
-//! before the search began. Time is linear in the waiters reached.
+//! before the search began. Time is linear in the waiters reached, but where all holders of the lock
+//! run: then only these are looked at.
 //!
 //! Order of mutexes: the graph, then one shard. Tests: `locks/tests.rs` and `locks/model.rs`.
 
@@ -95,6 +96,9 @@ impl Graph {
 
     /// The cycle that the wait of `start` closes. `start` has begun to wait, and holds something.
     pub(super) fn cycle(&self, shards: &Shards, start: OwnerId) -> Option<Cycle> {
+        if self.is_last_behind_running(shards, start) {
+            return None;
+        }
         let mut seen: HashMap<Place, Option<Seen>> = HashMap::new();
         // Each owner reached, with the one that waits for it.
         let mut reached: HashMap<OwnerId, OwnerId> = HashMap::new();
@@ -121,6 +125,22 @@ impl Graph {
             }
         }
         None
+    }
+
+    /// Whether `start` is the last at a lock whose holders all run, as at a row that many write: then
+    /// there is no cycle. Whoever waits for the same lock waits for its holders and for others in
+    /// its queue alone, so that no way leads out of it, and none of them waits for `start`.
+    fn is_last_behind_running(&self, shards: &Shards, start: OwnerId) -> bool {
+        let Some(place) = self.waits.get(&start) else {
+            return false;
+        };
+        let table = shards.lock(place.shard);
+        let entry = table.entry(place.slot);
+        entry.is_some_and(|entry| {
+            let mut holders = entry.holders().iter().map(|holder| holder.owner);
+            // `start` waits: when it has something of the lock, and others wait for that, it is found.
+            holders.all(|owner| !self.waits.contains_key(&owner))
+        })
     }
 
     /// The cycle from `start` to `last`, which waits for `start`.
