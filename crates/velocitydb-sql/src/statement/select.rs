@@ -278,6 +278,7 @@ impl Select {
         let alone = self.conditions.is_only_key()
             && self.limit.is_none()
             && self.offset.is_none()
+            && self.queries.is_empty()
             && self.grouping.is_none();
         self.conditions.key(primary).filter(|_| alone)
     }
