@@ -76,8 +76,42 @@ pub(crate) struct Environment<'e> {
 impl Bound {
     /// Whether both ask the same of a row.
     pub(crate) fn is_same(&self, other: &Bound) -> bool {
-        // What two functions have to have in common to be the same, they show.
-        format!("{self:?}") == format!("{other:?}")
+        match (self, other) {
+            (Bound::Column(one), Bound::Column(other)) => one == other,
+            (Bound::Document, Bound::Document) => true,
+            (Bound::Parameter(one), Bound::Parameter(other))
+            | (Bound::Query(one), Bound::Query(other))
+            | (Bound::Aggregate(one), Bound::Aggregate(other)) => one == other,
+            (Bound::Moment(one), Bound::Moment(other)) => one == other,
+            // Equal values may be written in several ways.
+            (Bound::Constant(one), Bound::Constant(other)) => {
+                format!("{one:?}") == format!("{other:?}")
+            }
+            (
+                Bound::Apply {
+                    function,
+                    arguments,
+                    types,
+                    volatile,
+                },
+                Bound::Apply {
+                    function: f,
+                    arguments: a,
+                    types: t,
+                    volatile: v,
+                },
+            ) => {
+                let all = |(one, other): (&Bound, &Bound)| one.is_same(other);
+                volatile == v
+                    && types == t
+                    && arguments.len() == a.len()
+                    && function.name() == f.name()
+                    && arguments.iter().zip(a).all(all)
+                    // What two functions have to have in common to be the same, they show.
+                    && format!("{function:?}") == format!("{f:?}")
+            }
+            _ => false,
+        }
     }
 
     /// Whether a part of it is an aggregate.
@@ -85,6 +119,18 @@ impl Bound {
         match self {
             Bound::Aggregate(_) => true,
             Bound::Apply { arguments, .. } => arguments.iter().any(Bound::has_aggregate),
+            _ => false,
+        }
+    }
+
+    /// Whether a part of it gives another value each time.
+    pub(crate) fn is_volatile(&self) -> bool {
+        match self {
+            Bound::Apply {
+                arguments,
+                volatile,
+                ..
+            } => *volatile || arguments.iter().any(Bound::is_volatile),
             _ => false,
         }
     }

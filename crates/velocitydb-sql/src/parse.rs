@@ -1,14 +1,16 @@
 //! Texts to statements, by sqlparser, and where in a text something stands.
 
+mod depth;
+mod dialect;
 mod own;
 
 use sqlparser::ast::{Ident, ObjectName, Statement};
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, Tokenizer};
 
 use crate::error::{SqlError, sqlstate};
 
+pub(crate) use dialect::Postgres;
 pub(crate) use own::{Own, ReindexKind, SequenceOption};
 
 /// How deep a statement may nest.
@@ -65,11 +67,12 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, SqlError> {
         );
         return Err(SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, message));
     }
-    let mut tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
+    let mut tokens = Tokenizer::new(&Postgres, sql)
         .tokenize_with_location()
         .map_err(|error| wrong(sql, error.into()))?;
+    depth::check(&tokens).map_err(|error| wrong(sql, error))?;
     let overriding = own::overriding(&mut tokens);
-    let parser = Parser::new(&PostgreSqlDialect {}).with_recursion_limit(DEPTH_MAX);
+    let parser = Parser::new(&Postgres).with_recursion_limit(DEPTH_MAX);
     let mut parser = parser.with_tokens_with_locations(tokens);
     statements(&mut parser, overriding).map_err(|error| wrong(sql, error))
 }
@@ -109,7 +112,7 @@ pub(crate) fn name_in(text: &str) -> Result<ObjectName, SqlError> {
         parser.expect_token(&Token::EOF)?;
         Ok(name)
     };
-    let parser = Parser::new(&PostgreSqlDialect {}).with_recursion_limit(DEPTH_MAX);
+    let parser = Parser::new(&Postgres).with_recursion_limit(DEPTH_MAX);
     let parsed = parser.try_with_sql(text);
     let parsed = parsed.and_then(|mut parser| name(&mut parser));
     parsed.map_err(|_| SqlError::new(sqlstate::INVALID_NAME, "invalid name syntax"))
@@ -117,7 +120,7 @@ pub(crate) fn name_in(text: &str) -> Result<ObjectName, SqlError> {
 
 /// The expression that a text is.
 pub(crate) fn expression_in(text: &str) -> Result<sqlparser::ast::Expr, SqlError> {
-    let parser = Parser::new(&PostgreSqlDialect {}).with_recursion_limit(DEPTH_MAX);
+    let parser = Parser::new(&Postgres).with_recursion_limit(DEPTH_MAX);
     let parsed = parser.try_with_sql(text);
     let parsed = parsed.and_then(|mut parser| {
         let expr = parser.parse_expr()?;
@@ -127,10 +130,18 @@ pub(crate) fn expression_in(text: &str) -> Result<sqlparser::ast::Expr, SqlError
     parsed.map_err(|error| wrong(text, error))
 }
 
+/// That a statement would need too deep a stack, or too much time before it is run.
+pub(crate) fn too_complex() -> SqlError {
+    let message = "the statement is too complex: it nests too deep, or chains too many operators";
+    SqlError::new(sqlstate::STATEMENT_TOO_COMPLEX, message).hint(
+        "Lists are not bounded: x IN (a, b, …) rather than x = a OR x = b OR …, or an array as \
+         one parameter: x = ANY ($1).",
+    )
+}
+
 fn wrong(sql: &str, error: ParserError) -> SqlError {
     let (ParserError::TokenizerError(message) | ParserError::ParserError(message)) = error else {
-        let message = format!("the statement nests more than {DEPTH_MAX} deep");
-        return SqlError::new(sqlstate::STATEMENT_TOO_COMPLEX, message);
+        return too_complex();
     };
     // The parser tells the place in its message.
     let told = message.rsplit_once(" at Line: ");

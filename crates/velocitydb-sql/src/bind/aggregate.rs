@@ -61,10 +61,9 @@ impl Binder<'_> {
         if !is_aggregate(&name) || function.over.is_some() {
             return Ok(None);
         }
-        let place = self.place(last);
         self.aggregate_named(&name, function)
             .map(Some)
-            .map_err(|error| error.at(place))
+            .map_err(|error| error.at(self.place(last)))
     }
 
     fn aggregate_named(&mut self, name: &str, function: &ast::Function) -> Result<Typed, SqlError> {

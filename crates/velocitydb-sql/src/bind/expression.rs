@@ -34,8 +34,15 @@ impl Binder<'_> {
     /// Names that are not there, types that do not fit, and what is not supported.
     pub(crate) fn bind(&mut self, expr: &Expr) -> Result<Typed, SqlError> {
         match expr {
-            Expr::Nested(inner) => self.bind(inner),
             Expr::Value(value) => self.literal(&value.value),
+            Expr::Nested(inner) => self.bind(inner),
+            // Two, since binding takes more of the stack than all that is done with what is bound.
+            expr => self.deeper(2, |binder| binder.compound(expr)),
+        }
+    }
+
+    fn compound(&mut self, expr: &Expr) -> Result<Typed, SqlError> {
+        match expr {
             Expr::Identifier(name) => self.column(None, name),
             Expr::CompoundIdentifier(names) => match &names[..] {
                 [table, name] => self.column(Some(table), name),
@@ -238,7 +245,12 @@ impl Binder<'_> {
     }
 
     fn column(&mut self, table: Option<&Ident>, name: &Ident) -> Result<Typed, SqlError> {
-        let place = self.place(table.unwrap_or(name));
+        // Looked up for an error alone: it takes time to count the characters up to there.
+        self.column_of(table, name)
+            .map_err(|error| error.at(self.place(table.unwrap_or(name))))
+    }
+
+    fn column_of(&mut self, table: Option<&Ident>, name: &Ident) -> Result<Typed, SqlError> {
         let column = folded(name);
         if let (Some(table), Some(scope)) = (table, self.table)
             && scope.excluded
@@ -248,7 +260,7 @@ impl Binder<'_> {
         {
             let segments = [super::EXCLUDED.to_owned(), path.first().to_owned()];
             let path = Path::from_segments(segments.into());
-            let path = path.map_err(|error| SqlError::unsupported(error).at(place))?;
+            let path = path.map_err(|error| SqlError::unsupported(error))?;
             return Ok(Typed::new(Bound::Column(path), found.sql));
         }
         let is_here = match table {
@@ -260,13 +272,13 @@ impl Binder<'_> {
         let around = table.map(folded);
         if !is_here && self.queries.is_around(around.as_deref(), &column) {
             let what = "a sub-select that refers to the query around it";
-            return Err(SqlError::unsupported(what).at(place));
+            return Err(SqlError::unsupported(what));
         }
         if let (Some(table), scope) = (table, self.table) {
             let table = folded(table);
             if scope.is_none_or(|scope| scope.alias != table) {
                 let message = format!("missing FROM-clause entry for table {table:?}");
-                return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message).at(place));
+                return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message));
             }
         }
         let found = self.table.and_then(|scope| scope.table.column(&column));
@@ -275,7 +287,7 @@ impl Binder<'_> {
                 Some(table) => format!("column {}.{column} does not exist", folded(table)),
                 None => format!("column {column:?} does not exist"),
             };
-            return Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message).at(place));
+            return Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message));
         };
         Ok(Typed::new(found.bound.clone(), found.sql))
     }
@@ -329,7 +341,51 @@ impl Binder<'_> {
         self.call(name, [expr])
     }
 
-    fn binary(
+    /// `a + b - c`: a tree that grows to the left, as deep as it is long.
+    fn binary<'e>(
+        &mut self,
+        mut left: &'e Expr,
+        op: &'e BinaryOperator,
+        right: &'e Expr,
+    ) -> Result<Typed, SqlError> {
+        let mut chain = vec![(op, right)];
+        while let Expr::BinaryOp {
+            left: further,
+            op,
+            right,
+        } = left
+        {
+            chain.push((op, &**right));
+            left = further;
+        }
+        // Conditions that are joined alike stand beside each other.
+        let joined = |op: &BinaryOperator| matches!(op, BinaryOperator::And | BinaryOperator::Or);
+        let alike = chain.chunk_by(|(one, _), (other, _)| one == other && joined(one));
+        self.deeper(alike.count() - 1, |binder| {
+            let Some((op, right)) = chain.pop() else {
+                return binder.bind(left);
+            };
+            let mut typed = match joined(op) {
+                true => {
+                    chain.push((op, right));
+                    binder.bind(left)?
+                }
+                false => binder.of_two(left, op, right)?,
+            };
+            while let Some((op, right)) = chain.pop() {
+                let mut operands = vec![typed, binder.bind(right)?];
+                while joined(op)
+                    && let Some((_, right)) = chain.pop_if(|(next, _)| *next == op)
+                {
+                    operands.push(binder.bind(right)?);
+                }
+                typed = binder.apply(operator(op)?.as_str(), operands)?;
+            }
+            Ok(typed)
+        })
+    }
+
+    fn of_two(
         &mut self,
         left: &Expr,
         op: &BinaryOperator,
@@ -363,11 +419,11 @@ impl Binder<'_> {
 
     /// Conditions joined by `and` or `or`.
     fn joined(&mut self, name: &str, conditions: Vec<Typed>) -> Result<Typed, SqlError> {
-        let joined = conditions
-            .into_iter()
-            .map(Ok)
-            .reduce(|all, next| self.apply(name, vec![all?, next?]));
-        joined.unwrap_or_else(|| Err(SqlError::unsupported("a row of nothing")))
+        match <[Typed; 1]>::try_from(conditions) {
+            Ok([one]) => Ok(one),
+            Err(none) if none.is_empty() => Err(SqlError::unsupported("a row of nothing")),
+            Err(several) => self.apply(name, several),
+        }
     }
 
     fn like(
@@ -425,7 +481,16 @@ impl Binder<'_> {
         let mut arguments = Vec::new();
         for ast::CaseWhen { condition, result } in conditions {
             arguments.push(match operand {
-                Some(operand) => self.call("=", [operand, condition])?,
+                Some(operand) => {
+                    let of = self.bind(operand)?;
+                    if conditions.len() > 1 && of.bound.is_volatile() {
+                        // It stands in each of the conditions.
+                        let what = "the operand of a CASE that is another each time";
+                        return Err(SqlError::unsupported(what));
+                    }
+                    let with = self.bind(condition)?;
+                    self.apply("=", vec![of, with])?
+                }
                 None => self.bind(condition)?,
             });
             arguments.push(self.bind(result)?);

@@ -38,11 +38,10 @@ impl Binder<'_> {
         let Some(last) = name.0.last().and_then(|part| part.as_ident()) else {
             return Err(SqlError::unsupported(format!("the function {name}")));
         };
-        let place = self.place(last);
         let name = folded(last);
         if let Some(sequence) = crate::sequences::Function::named(&name) {
             let bound = self.sequence(sequence, &name, args);
-            return bound.map_err(|error| error.at(place));
+            return bound.map_err(|error| error.at(self.place(last)));
         }
         let mut arguments = Vec::new();
         if let FunctionArguments::List(list) = args {
@@ -80,7 +79,7 @@ impl Binder<'_> {
             };
         }
         self.named(&name, arguments)
-            .map_err(|error| error.at(place))
+            .map_err(|error| error.at(self.place(last)))
     }
 
     fn named(

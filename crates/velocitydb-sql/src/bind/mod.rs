@@ -26,13 +26,27 @@ use crate::bound::{Bound, Typed};
 use crate::casts::CastContext;
 use crate::error::{SqlError, sqlstate};
 use crate::formats::Settings;
-use crate::parse::{folded, position};
+use crate::parse::{folded, position, too_complex};
 use crate::sequences::Sequences;
 use crate::table::Table;
 
-/// Types of parameters, as far as they are known.
+/// What is learned of a statement while it is bound, its sub-selects included.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Parameters(Vec<Option<SqlType>>);
+pub(crate) struct Parameters {
+    /// Their types, as far as they are known.
+    types: Vec<Option<SqlType>>,
+    /// How deep the expression that is being bound stands in others.
+    depth: usize,
+    /// How many expressions were bound.
+    parts: usize,
+}
+
+/// How deep expressions may stand in each other; all who walk them need a stack as deep.
+const DEPTH_MAX: usize = 200;
+
+/// How many more expressions than bytes of the text may be bound: the operand of a CASE is bound
+/// for each of its WHENs.
+const PARTS_BEYOND_TEXT: usize = 100_000;
 
 /// More parameters than the protocol can number.
 const PARAMETERS_MAX: usize = 65_535;
@@ -40,20 +54,23 @@ const PARAMETERS_MAX: usize = 65_535;
 impl Parameters {
     /// Those that the client declares.
     pub(crate) fn declared(types: Vec<Option<SqlType>>) -> Parameters {
-        Parameters(types)
+        Parameters {
+            types,
+            ..Parameters::default()
+        }
     }
 
     /// All types; one that nothing decided is a text.
     pub(crate) fn types(&self) -> Vec<SqlType> {
         let text = SqlType::Scalar(velocitydb_types::ScalarType::Text);
-        self.0.iter().map(|sql| sql.unwrap_or(text)).collect()
+        self.types.iter().map(|sql| sql.unwrap_or(text)).collect()
     }
 
     fn get(&mut self, at: usize) -> Option<SqlType> {
-        if at >= self.0.len() {
-            self.0.resize(at + 1, None);
+        if at >= self.types.len() {
+            self.types.resize(at + 1, None);
         }
-        self.0[at]
+        self.types[at]
     }
 }
 
@@ -86,6 +103,27 @@ pub(crate) struct Scope<'b> {
 }
 
 impl Binder<'_> {
+    /// What `bind` answers, so many levels deeper in the expression.
+    ///
+    /// # Errors
+    /// That is too deep, or the statement has too many parts.
+    fn deeper<T>(
+        &mut self,
+        levels: usize,
+        bind: impl FnOnce(&mut Self) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        self.parameters.depth += levels;
+        self.parameters.parts += 1;
+        let too_much = self.parameters.depth > DEPTH_MAX
+            || self.parameters.parts > self.sql.len() + PARTS_BEYOND_TEXT;
+        let bound = match too_much {
+            true => Err(too_complex()),
+            false => bind(self),
+        };
+        self.parameters.depth -= levels;
+        bound
+    }
+
     /// Where a name stands.
     fn place(&self, ident: &Ident) -> Option<u32> {
         position(self.sql, ident.span.start)
@@ -112,7 +150,7 @@ impl Binder<'_> {
                         CastContext::Explicit => cast::of_any_length(to),
                         _ => to,
                     };
-                    self.parameters.0[at] = Some(given);
+                    self.parameters.types[at] = Some(given);
                     let parameter = Typed::new(Bound::Parameter(at), given);
                     self.cast(parameter, to, context)
                 }

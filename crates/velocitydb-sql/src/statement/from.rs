@@ -28,12 +28,12 @@ impl Preparing<'_> {
     /// # Errors
     /// There is none.
     pub(crate) fn table(&self, name: &ObjectName) -> Result<Table, SqlError> {
-        let place = name.0.first().and_then(|part| part.as_ident());
-        let place = place.and_then(|ident| position(self.sql, ident.span.start));
         let collection = collection_name(name)?;
         match self.database.collection(&collection) {
             Ok(collection) => Ok(Table::of(collection)?),
             Err(velocitydb::Error::UnknownCollection(_)) => {
+                let place = name.0.first().and_then(|part| part.as_ident());
+                let place = place.and_then(|ident| position(self.sql, ident.span.start));
                 let message = format!("relation {collection:?} does not exist");
                 Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message).at(place))
             }

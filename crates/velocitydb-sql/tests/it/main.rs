@@ -6,6 +6,7 @@
 mod define;
 mod explain;
 mod golden;
+mod limits;
 mod memory;
 mod now;
 mod planner;

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use sqlparser::ast::{
     self, AlterColumnOperation, AlterTableOperation as Operation, DataType, Expr, GeneratedAs,
 };
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Token, Tokenizer, Word};
 use velocitydb::{
     Alteration, Collection, DefaultValue, Error, FieldType, IndexDefinition, Path, Refusal, Value,
@@ -21,7 +20,7 @@ use super::{invalid, notice, refused, skipped};
 use crate::bind::sql_type;
 use crate::bound::{Bound, Typed};
 use crate::error::{SqlError, sqlstate};
-use crate::parse::folded;
+use crate::parse::{Postgres, folded};
 use crate::statement::{Preparing, collection_name};
 
 /// A table on its way to what it shall be.
@@ -495,7 +494,7 @@ impl Altered<'_> {
 /// A kept condition in which a column has another name.
 fn renamed(expression: &Expression, old: &str, new: &str) -> Result<Expression, SqlError> {
     let failed = || SqlError::unsupported(format!("renaming a column in {expression}"));
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, expression.text()).tokenize();
+    let tokens = Tokenizer::new(&Postgres, expression.text()).tokenize();
     let tokens = tokens.map_err(|_| failed())?;
     let mut text = String::new();
     for (at, token) in tokens.iter().enumerate() {

@@ -1,14 +1,13 @@
 //! Defaults: what a table keeps of them, and what INSERT makes of those that are SQL.
 
 use sqlparser::ast::{Expr, Function};
-use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Token, Tokenizer};
 use velocitydb::{DefaultValue, FieldType};
 use velocitydb_types::{Identity, ScalarType, SqlDefault, SqlType};
 
 use crate::bound::{Bound, Environment, Moment};
 use crate::error::SqlError;
-use crate::parse::{expression_in, name_in};
+use crate::parse::{Postgres, expression_in, name_in};
 use crate::statement::{Preparing, collection_name};
 use crate::table::Column;
 
@@ -32,7 +31,7 @@ pub(crate) fn identity(column: &Column) -> Option<Identity> {
 
 /// The sequences that a default takes numbers from.
 pub(super) fn sequences_of(default: &SqlDefault) -> Vec<String> {
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, &default.text).tokenize();
+    let tokens = Tokenizer::new(&Postgres, &default.text).tokenize();
     let mut names = Vec::new();
     let mut calls = false;
     for token in tokens.unwrap_or_default() {
