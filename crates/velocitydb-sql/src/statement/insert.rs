@@ -5,6 +5,7 @@
 //! statement says so, left out or made an update of the other one. References are judged when all
 //! rows are there.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -67,7 +68,7 @@ struct DoUpdate {
     constraint: String,
     assignments: Vec<Assigned>,
     condition: Option<Bound>,
-    /// Defaults of columns that get no value: `excluded` has them.
+    /// Defaults of columns that get no value in some row: `excluded` has them there.
     defaults: Vec<Assigned>,
 }
 
@@ -177,10 +178,18 @@ impl Preparing<'_> {
                 Source::Values(rows.collect::<Result<_, _>>()?)
             }
         };
+        // Those that have a value in every row.
+        let is_given = |nth: usize| match &source {
+            Source::Values(rows) => rows.iter().all(|row| matches!(row.get(nth), Some(Some(_)))),
+            Source::Select(select) => nth < select.outputs.columns.len(),
+        };
+        let given = places.iter().enumerate();
+        let given = given.filter_map(|(nth, at)| is_given(nth).then_some(*at));
+        let given: Vec<_> = given.collect();
         binder.table = Some(&with_excluded);
         let conflict = match on {
             None => Conflict::Refuse,
-            Some(OnInsert::OnConflict(on)) => conflict(on, &table, &places, &mut binder)?,
+            Some(OnInsert::OnConflict(on)) => conflict(on, &table, &given, &mut binder)?,
             Some(other) => return Err(SqlError::unsupported(format!("{other}"))),
         };
         binder.table = Some(&scope);
@@ -277,7 +286,7 @@ fn cast_outputs(
 fn conflict(
     on: &OnConflict,
     table: &Table,
-    places: &[usize],
+    given: &[usize],
     binder: &mut Binder<'_>,
 ) -> Result<Conflict, SqlError> {
     let constraint = match &on.conflict_target {
@@ -333,7 +342,7 @@ fn conflict(
     for (at, column) in table.columns.iter().enumerate() {
         // Those of SQL are values of the row already.
         let of_engine = !matches!(column.default, None | Some(DefaultValue::Sql(_)));
-        if !places.contains(&at) && of_engine {
+        if !given.contains(&at) && of_engine {
             defaults.push((at, default(column, binder)?));
         }
     }
@@ -613,7 +622,9 @@ impl Run<'_, '_> {
         }
         for (at, default) in &lowered.update.defaults {
             let name = table.columns[*at].name.clone();
-            proposed.insert(name, default.value(self.environment)?);
+            if let Entry::Vacant(vacant) = proposed.entry(name) {
+                vacant.insert(default.value(self.environment)?);
+            }
         }
         let mut both = holder.fields().to_map();
         both.insert("_id".into(), id.to_value());
