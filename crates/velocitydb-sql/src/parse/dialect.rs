@@ -1,15 +1,21 @@
 //! The language as sqlparser has it for PostgreSQL, without what makes it parse a part twice: parts
-//! of parts it would parse four times, and so on.
+//! of parts it would parse four times, and so on; and
+//! with the precedence of signs.
 
 use std::any::TypeId;
 
+use sqlparser::ast::{Expr, UnaryOperator};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
+use sqlparser::tokenizer::Token;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Postgres;
+
+/// Above `COLLATE`, below `[`, as [`PostgreSqlDialect`] numbers them.
+const SIGN_PRECEDENCE: u8 = 121;
 
 const BASE: PostgreSqlDialect = PostgreSqlDialect {};
 
@@ -36,6 +42,21 @@ impl Dialect for Postgres {
     fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
         use Keyword::{ARRAY, CASE, CAST, NOT};
         matches!(keyword, ARRAY | CASE | CAST | NOT) || BASE.is_reserved_for_identifier(keyword)
+    }
+
+    /// Signs bind closer than all operators but subscripts and casts.
+    fn parse_prefix(&self, parser: &mut Parser<'_>) -> Option<Result<Expr, ParserError>> {
+        let op = match parser.peek_token_ref().token {
+            Token::Minus => UnaryOperator::Minus,
+            Token::Plus => UnaryOperator::Plus,
+            _ => return None,
+        };
+        parser.advance_token();
+        let of = parser.parse_subexpr(SIGN_PRECEDENCE);
+        Some(of.map(|expr| Expr::UnaryOp {
+            op,
+            expr: Box::new(expr),
+        }))
     }
 
     // All others of the trait that `PostgreSqlDialect` has.

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use sqlparser::ast::{self, Expr, OrderByOptions};
+use sqlparser::ast::{self, Expr, OrderByOptions, UnaryOperator};
 use velocitydb_query::{Direction, Kept, Nulls, value_bytes};
 use velocitydb_types::{Path, Value};
 
@@ -33,7 +33,7 @@ impl Order {
         let by = match output(&key.expr, outputs, "ORDER BY")? {
             Some(at) => outputs.bound[at].clone(),
             None => match &key.expr {
-                Expr::Identifier(name) => match outputs.named(&folded(name)) {
+                Expr::Identifier(name) => match outputs.named(&folded(name), "ORDER BY")? {
                     Some(at) => outputs.bound[at].clone(),
                     None => binder.bind_output(&key.expr)?.bound,
                 },
@@ -110,8 +110,16 @@ pub(super) fn output(
     outputs: &Outputs,
     clause: &str,
 ) -> Result<Option<usize>, SqlError> {
-    let Expr::Value(value) = expr else {
-        return Ok(None);
+    let value = match expr {
+        Expr::Value(value) => value,
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr: inner,
+        } if matches!(&**inner, Expr::Value(_)) => {
+            let message = format!("{clause} position {expr} is not in select list");
+            return Err(SqlError::new(sqlstate::INVALID_COLUMN_REFERENCE, message));
+        }
+        _ => return Ok(None),
     };
     let text = match &value.value {
         ast::Value::Number(text, _) => text,

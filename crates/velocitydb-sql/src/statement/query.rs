@@ -208,7 +208,7 @@ fn parts(
             for key in keys {
                 on.push(match output(key, &outputs, "DISTINCT ON")? {
                     Some(at) => outputs.bound[at].clone(),
-                    None => named_or_bound(key, &outputs, binder)?,
+                    None => named_or_bound(key, "DISTINCT ON", &outputs, binder)?,
                 });
             }
             Some((Of::Named, on))
@@ -227,11 +227,12 @@ fn parts(
 /// What a name means that is an output's or else a column's.
 fn named_or_bound(
     expr: &Expr,
+    clause: &str,
     outputs: &Outputs,
     binder: &mut Binder<'_>,
 ) -> Result<Bound, SqlError> {
     if let Expr::Identifier(name) = expr
-        && let Some(at) = outputs.named(&folded(name))
+        && let Some(at) = outputs.named(&folded(name), clause)?
     {
         return Ok(outputs.bound[at].clone());
     }
@@ -254,7 +255,7 @@ fn group_key(key: &Expr, outputs: &Outputs, binder: &mut Binder<'_>) -> Result<B
                 .table
                 .is_none_or(|scope| scope.table.column(&folded(name)).is_none()) =>
         {
-            let bound = named_or_bound(key, outputs, binder)?;
+            let bound = named_or_bound(key, "GROUP BY", outputs, binder)?;
             if bound.has_aggregate() {
                 let message = "aggregate functions are not allowed in GROUP BY";
                 return Err(SqlError::new(sqlstate::GROUPING_ERROR, message));

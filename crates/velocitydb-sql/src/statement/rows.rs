@@ -102,10 +102,20 @@ impl Outputs {
         Ok(())
     }
 
-    /// The output of this name.
-    pub(super) fn named(&self, name: &str) -> Option<usize> {
-        let mut columns = self.columns.iter();
-        columns.position(|column| column.name == name)
+    /// The output of this name, if there is one.
+    ///
+    /// # Errors
+    /// There are several, and they are not the same; `clause` is where the name stands.
+    pub(super) fn named(&self, name: &str, clause: &str) -> Result<Option<usize>, SqlError> {
+        let mut named = (0..self.columns.len()).filter(|at| self.columns[*at].name == name);
+        let first = named.next();
+        match first {
+            Some(first) if !named.all(|at| self.bound[at].is_same(&self.bound[first])) => {
+                let message = format!("{clause} {name:?} is ambiguous");
+                Err(SqlError::new(crate::sqlstate::AMBIGUOUS_COLUMN, message))
+            }
+            first => Ok(first),
+        }
     }
 
     /// For one execution.
