@@ -260,7 +260,7 @@ impl Binder<'_> {
         {
             let segments = [super::EXCLUDED.to_owned(), path.first().to_owned()];
             let path = Path::from_segments(segments.into());
-            let path = path.map_err(|error| SqlError::unsupported(error))?;
+            let path = path.map_err(SqlError::unsupported)?;
             return Ok(Typed::new(Bound::Column(path), found.sql));
         }
         let is_here = match table {

@@ -1,7 +1,8 @@
 //! Answers: columns, and rows that are made when they are asked for.
 
 use sqlparser::ast::{
-    Expr, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, WildcardAdditionalOptions,
+    Expr, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TrimWhereField,
+    WildcardAdditionalOptions,
 };
 use velocitydb::Document;
 use velocitydb_query::{Cell, Expression, Kept, value_bytes};
@@ -143,45 +144,69 @@ fn is_plain(options: &WildcardAdditionalOptions) -> bool {
 
 /// What PostgreSQL calls an output without a name.
 fn name_of(expr: &Expr) -> String {
+    let (Named::Well(name) | Named::Weakly(name)) = named(expr);
+    name
+}
+
+/// The name that an expression has: a cast around it, or a CASE, leaves only a good one.
+enum Named {
+    Well(String),
+    Weakly(String),
+}
+
+fn named(expr: &Expr) -> Named {
+    let well = |name: &str| Named::Well(name.into());
+    let of_type = |data_type| match crate::bind::sql_type(data_type) {
+        Ok(SqlType::Scalar(scalar) | SqlType::Array(scalar)) => scalar.row().name,
+        Err(_) => "?column?",
+    };
+    let within = |expr, otherwise: &str| match named(expr) {
+        Named::Weakly(_) => Named::Weakly(otherwise.into()),
+        well => well,
+    };
     match expr {
-        Expr::Identifier(name) => folded(name),
-        Expr::CompoundIdentifier(names) => names.last().map(folded).unwrap_or_default(),
-        Expr::Nested(inner) => name_of(inner),
+        Expr::Identifier(name) => Named::Well(folded(name)),
+        Expr::CompoundIdentifier(names) => {
+            Named::Well(names.last().map(folded).unwrap_or_default())
+        }
+        Expr::Nested(inner) => named(inner),
+        Expr::CompoundFieldAccess { root, .. } => named(root),
         Expr::Function(function) => match function.name.0.last().and_then(|part| part.as_ident()) {
-            Some(name) => folded(name),
-            None => "?column?".into(),
+            Some(name) => Named::Well(folded(name)),
+            None => Named::Weakly("?column?".into()),
         },
         Expr::Cast {
             expr, data_type, ..
-        } => match &**expr {
-            Expr::Identifier(_) | Expr::CompoundIdentifier(_) | Expr::Function(_) => name_of(expr),
-            _ => match crate::bind::sql_type(data_type) {
-                Ok(SqlType::Scalar(scalar) | SqlType::Array(scalar)) => scalar.row().name.into(),
-                Err(_) => "?column?".into(),
-            },
+        } => within(expr, of_type(data_type)),
+        Expr::TypedString(typed) => Named::Weakly(of_type(&typed.data_type).into()),
+        Expr::Interval(_) => Named::Weakly("interval".into()),
+        Expr::Case { else_result, .. } => match else_result {
+            Some(otherwise) => within(otherwise, "case"),
+            None => Named::Weakly("case".into()),
         },
-        Expr::Case { .. } => "case".into(),
-        Expr::Array(_) => "array".into(),
-        Expr::Exists { .. } => "exists".into(),
+        Expr::Array(_) => well("array"),
+        Expr::Exists { .. } => well("exists"),
         Expr::Subquery(query) => match &*query.body {
             SetExpr::Select(select) => match &select.projection[..] {
-                [SelectItem::UnnamedExpr(expr)] => name_of(expr),
-                [SelectItem::ExprWithAlias { alias, .. }] => folded(alias),
-                _ => "?column?".into(),
+                [SelectItem::UnnamedExpr(expr)] => named(expr),
+                [SelectItem::ExprWithAlias { alias, .. }] => Named::Well(folded(alias)),
+                _ => Named::Weakly("?column?".into()),
             },
-            _ => "?column?".into(),
+            _ => Named::Weakly("?column?".into()),
         },
-        Expr::Extract { .. } => "extract".into(),
-        Expr::Substring { .. } => "substring".into(),
-        Expr::Position { .. } => "position".into(),
-        Expr::Trim { .. } => "btrim".into(),
-        Expr::Ceil { .. } => "ceil".into(),
-        Expr::Floor { .. } => "floor".into(),
-        Expr::AtTimeZone { .. } => "timezone".into(),
-        Expr::Value(value) if matches!(value.value, sqlparser::ast::Value::Boolean(_)) => {
-            "bool".into()
-        }
-        _ => "?column?".into(),
+        Expr::Extract { .. } => well("extract"),
+        Expr::Substring { .. } => well("substring"),
+        Expr::Position { .. } => well("position"),
+        Expr::Overlay { .. } => well("overlay"),
+        Expr::Trim { trim_where, .. } => well(match trim_where {
+            None | Some(TrimWhereField::Both) => "btrim",
+            Some(TrimWhereField::Leading) => "ltrim",
+            Some(TrimWhereField::Trailing) => "rtrim",
+        }),
+        Expr::Ceil { .. } => well("ceil"),
+        Expr::Floor { .. } => well("floor"),
+        Expr::AtTimeZone { .. } => well("timezone"),
+        _ => Named::Weakly("?column?".into()),
     }
 }
 

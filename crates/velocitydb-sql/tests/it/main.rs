@@ -8,6 +8,7 @@ mod explain;
 mod golden;
 mod limits;
 mod memory;
+mod names;
 mod now;
 mod planner;
 mod random;
