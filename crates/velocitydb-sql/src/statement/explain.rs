@@ -182,7 +182,7 @@ impl Explain {
         transaction: &mut Transaction,
         environment: &Environment<'_>,
     ) -> Result<Explanation, SqlError> {
-        let answers = subselect::answers(statement.queries(), transaction, environment)?;
+        let (answers, _kept) = subselect::answers(statement.queries(), transaction, environment)?;
         let environment = &Environment {
             queries: &answers,
             ..environment.clone()

@@ -98,12 +98,18 @@ impl Preparing<'_> {
             settings: None,
             format_clause: None,
             multi_table_insert_type: None,
-            ..
+            multi_table_into_clauses,
+            multi_table_when_clauses,
+            multi_table_else_clause: None,
         } = insert
         else {
             return Err(SqlError::unsupported("this form of INSERT"));
         };
-        if !no_assignments.is_empty() || !after_columns.is_empty() {
+        let plain = no_assignments.is_empty()
+            && after_columns.is_empty()
+            && multi_table_into_clauses.is_empty()
+            && multi_table_when_clauses.is_empty();
+        if !plain {
             return Err(SqlError::unsupported("this form of INSERT"));
         }
         let table = self.table(name)?;
@@ -216,11 +222,22 @@ impl Preparing<'_> {
 
 /// Whether a VALUES stands alone.
 fn is_bare(query: &ast::Query) -> bool {
-    query.with.is_none()
-        && query.order_by.is_none()
-        && query.limit_clause.is_none()
-        && query.fetch.is_none()
-        && query.locks.is_empty()
+    let ast::Query {
+        with: None,
+        body: _,
+        order_by: None,
+        limit_clause: None,
+        fetch: None,
+        locks,
+        for_clause: None,
+        settings: None,
+        format_clause: None,
+        pipe_operators,
+    } = query
+    else {
+        return false;
+    };
+    locks.is_empty() && pipe_operators.is_empty()
 }
 
 fn check_width(given: usize, columns: usize, named: bool) -> Result<(), SqlError> {
@@ -416,7 +433,7 @@ impl Insert {
         transaction: &mut Transaction,
         environment: &Environment<'_>,
     ) -> Result<(u64, Rows), SqlError> {
-        let answers = subselect::answers(&self.queries, transaction, environment)?;
+        let (answers, _kept) = subselect::answers(&self.queries, transaction, environment)?;
         let environment = &Environment {
             queries: &answers,
             ..environment.clone()

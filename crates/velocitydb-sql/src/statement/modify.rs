@@ -171,7 +171,7 @@ impl Modify {
         transaction: &mut Transaction,
         environment: &Environment<'_>,
     ) -> Result<(u64, Rows), SqlError> {
-        let answers = subselect::answers(&self.queries, transaction, environment)?;
+        let (answers, _kept) = subselect::answers(&self.queries, transaction, environment)?;
         let environment = &Environment {
             queries: &answers,
             ..environment.clone()

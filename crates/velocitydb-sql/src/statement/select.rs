@@ -96,7 +96,7 @@ impl Select {
         transaction: &mut Transaction,
         environment: &Environment<'_>,
     ) -> Result<Rows, SqlError> {
-        let answers = subselect::answers(&self.queries, transaction, environment)?;
+        let (answers, _kept) = subselect::answers(&self.queries, transaction, environment)?;
         let environment = &Environment {
             queries: &answers,
             ..environment.clone()

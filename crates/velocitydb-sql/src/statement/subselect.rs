@@ -2,10 +2,10 @@
 //! there.
 
 use velocitydb::Transaction;
-use velocitydb_query::Cell;
+use velocitydb_query::{Cell, Kept, value_bytes};
 use velocitydb_types::Value;
 
-use super::select::Select;
+use super::select::{Select, account};
 use crate::bound::Environment;
 use crate::error::{SqlError, sqlstate};
 
@@ -46,6 +46,7 @@ impl SubSelect {
         &self,
         transaction: &mut Transaction,
         environment: &Environment<'_>,
+        kept: &mut Kept,
     ) -> Result<Value, SqlError> {
         let mut rows = self.select.run(transaction, environment)?;
         if self.wanted == Wanted::Any {
@@ -57,7 +58,9 @@ impl SubSelect {
         }
         let mut values = Vec::with_capacity(rows.len());
         while rows.next(|_, cell: &Cell<'_>| {
-            values.push(cell.clone().into_value());
+            let value = cell.clone().into_value();
+            kept.resize(0, value_bytes(&value))?;
+            values.push(value);
             Ok::<_, SqlError>(())
         })? {}
         Ok(match self.wanted {
@@ -67,7 +70,7 @@ impl SubSelect {
     }
 }
 
-/// What the sub-selects of a statement answer.
+/// What the sub-selects of a statement answer, and the account of it, to be held as long.
 ///
 /// # Errors
 /// Those of running them.
@@ -75,9 +78,10 @@ pub(crate) fn answers(
     queries: &[SubSelect],
     transaction: &mut Transaction,
     environment: &Environment<'_>,
-) -> Result<Vec<Value>, SqlError> {
+) -> Result<(Vec<Value>, Kept), SqlError> {
+    let mut kept = account(transaction);
     let answers = queries.iter();
-    answers
-        .map(|query| query.answer(transaction, environment))
-        .collect()
+    let answers = answers.map(|query| query.answer(transaction, environment, &mut kept));
+    let answers = answers.collect::<Result<_, _>>()?;
+    Ok((answers, kept))
 }

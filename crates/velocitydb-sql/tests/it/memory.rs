@@ -34,6 +34,7 @@ fn a_statement_that_keeps_too_much_ends() {
         "SELECT array_agg(a ORDER BY id) FROM t",
         "SELECT upper(a) FROM t",
         "SELECT 1 WHERE 'x' IN (SELECT lower(a) FROM t)",
+        "SELECT 1 WHERE 'x' IN (SELECT a FROM t)",
     ] {
         let error = count(&mut session, refused).expect_err(refused);
         assert_eq!(error.sqlstate, "53200", "{refused}: {error}");
