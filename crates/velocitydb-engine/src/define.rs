@@ -143,7 +143,7 @@ impl State {
                     && worst.as_ref().is_none_or(smaller)
                 {
                     let found = Key::from_value(&value).ok().and_then(find);
-                    let kept = check_found(&document, (path, &value), name, found, time);
+                    let kept = check_found(document, (path, &value), name, found, time);
                     if let Err(refusal) = kept {
                         worst = Some((document.clone(), refusal));
                     }

@@ -14,6 +14,7 @@
 //! `tests/it/testscripts`, and against a model in its `random`.
 
 mod checks;
+mod needs;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use crate::stage::{changed_fields, check_condition};
 use crate::store::{Document, Link, Meta};
 
 pub use checks::Gone;
+pub use needs::Need;
 
 /// What a transaction is protected from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -90,6 +92,8 @@ pub struct Transaction {
     /// What each write replaced in `writes`, oldest first.
     undo: Vec<(DocumentKey, Option<Pending>)>,
     claims: checks::Claims,
+    /// What the present statement needs besides its writes, when that is asked for.
+    notes: Option<Vec<needs::Note>>,
 }
 
 impl Transaction {
@@ -113,12 +117,18 @@ impl Transaction {
             scans: HashMap::new(),
             undo: Vec::new(),
             claims: checks::Claims::new(),
+            notes: None,
         }
     }
 
     /// What it reads, without its own writes.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// What it is protected from.
+    pub fn isolation(&self) -> Isolation {
+        self.isolation
     }
 
     /// Under [`Isolation::ReadCommitted`]: goes on with the visible state of now, until `deadline`.
@@ -297,7 +307,12 @@ impl Transaction {
             operation: 0,
             refusal,
         };
-        check_condition(condition, live.as_ref()).map_err(refused)?;
+        if let Err(refusal) = check_condition(condition, live.as_ref()) {
+            if let Some(live) = &live {
+                self.note_hindered(collection.id, live);
+            }
+            return Err(refused(refusal));
+        }
         let fields = changed_fields(collection, key, live.as_ref(), change).map_err(refused)?;
         let old = live.as_ref().map(Document::meta);
         let outcome = match (change, fields) {
@@ -379,6 +394,12 @@ impl Transaction {
     /// A position that [`Transaction::roll_back_to`] returns to.
     pub fn savepoint(&self) -> Savepoint {
         Savepoint(self.undo.len())
+    }
+
+    /// Keeps what is written for good: none of the savepoints may be returned to. What they need is
+    /// forgotten, a copy of each document for each time that it was written.
+    pub fn forget_savepoints(&mut self) {
+        self.undo.clear();
     }
 
     /// Undoes what was written after `savepoint`; reads stay noted.

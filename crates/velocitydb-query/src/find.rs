@@ -335,6 +335,15 @@ impl Find {
         Ok(())
     }
 
+    /// Whether a document is one of those that it asks for, wherever it stands among them.
+    ///
+    /// # Errors
+    /// The condition has no value.
+    pub fn admits(&self, document: &Document) -> Result<bool, QueryError> {
+        let row = RowRef::document(document);
+        Ok(self.filter.holds(row) && self.holds(row)?)
+    }
+
     /// Whether the condition is true of a row.
     fn holds(&self, row: RowRef<'_>) -> Result<bool, QueryError> {
         let condition = self.condition.as_ref();

@@ -6,15 +6,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use velocitydb::Database;
+use velocitydb::locks::{LockError, Waiting};
 use velocitydb_pg::{
     Backend, Bind, Cancel, Client, Column, Columns, Event, Execution, Format, Oid, Output, PgError,
     Severity, Startup, StatementDescription, Tag, TransactionStatus, format_of,
 };
 use velocitydb_sql::formats::{read_binary, write_binary, write_text};
 use velocitydb_sql::{
-    Answer, Canceller, Prepared, Rows, Session, SqlError, Status, parse, sqlstate,
+    Answer, Canceller, Prepared, Rows, Runtime, Session, SqlError, Status, parse, sqlstate,
 };
 use velocitydb_types::{SqlType, Value};
 
@@ -43,6 +45,26 @@ impl Backend for SqlBackend {
             statements: Named::new("prepared statements", 10_000),
             portals: Named::new("portals", 1_000),
         })
+    }
+}
+
+/// A statement stays on its thread, which has nothing else to do while it takes its time; one that
+/// waits takes no thread.
+struct Tokio;
+
+impl Runtime for Tokio {
+    fn work<R>(&self, work: impl FnOnce() -> R) -> R {
+        tokio::task::block_in_place(work)
+    }
+
+    async fn wait(&self, mut waiting: Waiting, limit: Option<Duration>) -> Result<(), LockError> {
+        let Some(limit) = limit else {
+            return waiting.await;
+        };
+        match tokio::time::timeout(limit, &mut waiting).await {
+            Ok(waited) => waited,
+            Err(_) => waiting.time_out(),
+        }
     }
 }
 
@@ -228,14 +250,9 @@ impl SqlSession {
         self.portals.get(name).ok_or_else(|| no_portal(name))
     }
 
-    /// Runs a statement; on this thread, but one that may take its time has it to itself.
-    fn run(&mut self, prepared: &Prepared, parameters: &[Value]) -> Result<Answer, PgError> {
-        let session = &mut self.session;
-        let mut run = || session.run(prepared, parameters).map_err(of_sql);
-        match prepared.is_quick() {
-            true => run(),
-            false => tokio::task::block_in_place(run),
-        }
+    async fn run(&mut self, prepared: &Prepared, parameters: &[Value]) -> Result<Answer, PgError> {
+        let answer = self.session.run_on(&Tokio, prepared, parameters).await;
+        answer.map_err(of_sql)
     }
 
     /// The end of a request. To commit may take its time.
@@ -348,7 +365,7 @@ impl velocitydb_pg::Session for SqlSession {
         for (at, tree) in trees.iter().enumerate() {
             let prepared = self.session.prepare_tree(sql, tree, &[]).map_err(of_sql)?;
             let statement = Statement::new(prepared);
-            let mut answer = self.run(&statement.prepared, &[])?;
+            let mut answer = self.run(&statement.prepared, &[]).await?;
             tell(&mut answer, client);
             for (name, value) in self.session.take_changes() {
                 client.out().parameter_status(name, &value);
@@ -465,7 +482,7 @@ impl velocitydb_pg::Session for SqlSession {
                 if !client.ends_here() {
                     self.session.begin_implicit();
                 }
-                let mut answer = self.run(prepared, &parameters)?;
+                let mut answer = self.run(prepared, &parameters).await?;
                 tell(&mut answer, client);
                 for (name, value) in self.session.take_changes() {
                     client.out().parameter_status(name, &value);

@@ -287,7 +287,7 @@ pub(crate) fn transaction_step(
         TransactionStep::Scan { collection } => {
             let mut all = BTreeMap::new();
             let scanned = transaction.scan(collection, |document| {
-                all.insert(document.id(), seen(&document));
+                all.insert(document.id(), seen(document));
                 true
             });
             scanned.map(|()| Seen::Documents(all))

@@ -1,6 +1,7 @@
 //! Why a statement cannot be run, as PostgreSQL tells it.
 
 use velocitydb::Refusal;
+use velocitydb::locks::{LockError, Name};
 use velocitydb_query::QueryError;
 use velocitydb_types::ErrorClass;
 
@@ -189,11 +190,36 @@ impl From<velocitydb::Error> for SqlError {
     }
 }
 
+impl From<LockError> for SqlError {
+    fn from(error: LockError) -> SqlError {
+        let message = match &error {
+            LockError::NotAvailable { name, .. } => match name.name() {
+                Name::Row { .. } => "could not obtain lock on row".to_owned(),
+                _ => error.to_string(),
+            },
+            LockError::Deadlock(cycle) => {
+                return SqlError::new(error.sqlstate(), "deadlock detected")
+                    .detail(cycle.to_string())
+                    .hint("Run the transaction again.");
+            }
+            LockError::Timeout { .. } => "canceling statement due to lock timeout".to_owned(),
+            LockError::Interrupted { .. } => "canceling statement due to user request".to_owned(),
+            error => error.to_string(),
+        };
+        SqlError::new(error.sqlstate(), message)
+    }
+}
+
+/// That another was faster.
+pub(crate) fn concurrent_update() -> SqlError {
+    let message = "could not serialize access due to concurrent update";
+    SqlError::new(sqlstate::SERIALIZATION_FAILURE, message)
+}
+
 fn refused(refusal: &Refusal, error: &velocitydb::Error) -> SqlError {
     let sqlstate = match refusal {
         Refusal::Conflict | Refusal::DefinitionChanged => {
-            let message = "could not serialize access due to concurrent update";
-            return SqlError::new(sqlstate::SERIALIZATION_FAILURE, message);
+            return concurrent_update();
         }
         Refusal::Unique { index, .. } => return SqlError::taken(index),
         Refusal::AlreadyExists(_) | Refusal::Duplicate { .. } => sqlstate::UNIQUE_VIOLATION,

@@ -36,6 +36,6 @@ mod violations;
 pub use error::{SqlError, sqlstate};
 pub use parse::{Parsed, SQL_BYTES_MAX, parse};
 pub use planner::{Execution, NotNative, Planned, Planner};
-pub use session::{Answer, Canceller, Prepared, Session, Status};
+pub use session::{Answer, Canceller, Prepared, Runtime, Session, Status, Threads};
 pub use settings::SERVER_VERSION;
 pub use statement::rows::{Column, Rows};

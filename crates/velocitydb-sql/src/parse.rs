@@ -71,6 +71,7 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, SqlError> {
         .tokenize_with_location()
         .map_err(|error| wrong(sql, error.into()))?;
     depth::check(&tokens).map_err(|error| wrong(sql, error))?;
+    own::key_locks(&mut tokens);
     let overriding = own::overriding(&mut tokens);
     let parser = Parser::new(&Postgres).with_recursion_limit(DEPTH_MAX);
     let mut parser = parser.with_tokens_with_locations(tokens);

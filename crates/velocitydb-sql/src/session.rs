@@ -7,30 +7,29 @@
 
 mod block;
 mod control;
+mod run;
 
 use std::sync::Arc;
 
 use sqlparser::ast::Statement as Tree;
-use velocitydb::{Database, Isolation, Transaction};
+use velocitydb::locks::OwnerId;
+use velocitydb::{Database, Isolation};
 use velocitydb_types::{SqlType, Value};
 
 pub use block::Canceller;
+pub use run::{Runtime, Threads};
 
-use self::block::{Block, no_block};
+use self::block::{Block, SessionLocks};
 use crate::bind::Parameters;
-use crate::bound::Environment;
 use crate::error::{SqlError, sqlstate};
 use crate::formats::{Settings, read_text};
 use crate::parse::{Parsed, parse};
-use crate::planner::{Execution, NotNative, Planner};
+use crate::planner::{NotNative, Planner};
 use crate::sequences::Sequences;
 use crate::settings::{self, Named};
 use crate::statement::define::Define;
 use crate::statement::rows::{Column, Rows};
 use crate::statement::{Native, Preparing};
-
-/// How often a statement that commits by itself is run again when another was faster.
-const ATTEMPTS_MAX: u32 = 100;
 
 /// Where a session stands in transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +88,12 @@ enum Kind {
     Empty,
     Native(Box<Native>),
     Define(Box<Define>),
+    Control(Control),
+}
+
+/// A statement about transactions and settings.
+#[derive(Debug, Clone)]
+enum Control {
     Begin(Isolation),
     Commit,
     Rollback,
@@ -118,21 +123,11 @@ impl Prepared {
         matches!(self.kind, Kind::Empty)
     }
 
-    /// Whether it takes no time worth speaking of: a row by its key, the beginning or end of a
-    /// transaction that wrote nothing.
-    pub fn is_quick(&self) -> bool {
-        match &self.kind {
-            Kind::Native(native) => native.key().is_some(),
-            Kind::Commit | Kind::Define(_) => false,
-            _ => true,
-        }
-    }
-
     /// Whether it ends the transaction block that it is run in.
     fn ends(&self) -> bool {
         matches!(
             self.kind,
-            Kind::Commit | Kind::Rollback | Kind::RollbackTo(_)
+            Kind::Control(Control::Commit | Control::Rollback | Control::RollbackTo(_))
         )
     }
 }
@@ -151,17 +146,20 @@ pub struct Session {
     sequences: Arc<Sequences>,
     planner: Option<Arc<dyn Planner>>,
     canceller: Canceller,
+    locks: SessionLocks,
 }
 
 impl Session {
     /// A session of its own.
     pub fn new(database: Database) -> Session {
         let now = database.now();
+        let locks = SessionLocks::new(&database);
         Session {
+            canceller: Canceller::new(locks.owner().clone()),
+            locks,
             settings: Arc::new(Settings::new(now)),
             named: Named::default(),
             changed: false,
-            canceller: Canceller::default(),
             isolation: Isolation::ReadCommitted,
             block: None,
             implicit: false,
@@ -183,6 +181,11 @@ impl Session {
     /// How texts are shown and read.
     pub fn settings(&self) -> &Arc<Settings> {
         &self.settings
+    }
+
+    /// Its number among those who hold locks ([`Database::locks`]).
+    pub fn owner(&self) -> OwnerId {
+        self.locks.owner().id()
     }
 
     /// What interrupts its statements.
@@ -289,7 +292,7 @@ impl Session {
         let kind = match (Define::new(statement, sql), statement.tree()) {
             (Some(define), _) => Kind::Define(Box::new(define)),
             (None, Some(tree)) => match control::control(tree, self.isolation)? {
-                Some(kind) => kind,
+                Some(control) => Kind::Control(control),
                 None => match self.native(tree, &mut preparing, types)? {
                     Some(native) => Kind::Native(Box::new(native)),
                     None => return Err(unknown(tree)),
@@ -299,7 +302,7 @@ impl Session {
         };
         let columns = match &kind {
             Kind::Native(native) => native.columns().to_vec(),
-            Kind::Show(name) => vec![Column {
+            Kind::Control(Control::Show(name)) => vec![Column {
                 name: name.clone(),
                 sql: velocitydb_types::ScalarType::Text.into(),
             }],
@@ -344,179 +347,6 @@ impl Session {
         }
     }
 
-    /// Runs a statement with values for its parameters. Outside of a transaction block it is a
-    /// transaction of its own, unless [`Session::begin_implicit`] says otherwise.
-    ///
-    /// # Errors
-    /// Whatever the statement cannot do; a transaction block has failed with it.
-    pub fn run(&mut self, prepared: &Prepared, parameters: &[Value]) -> Result<Answer, SqlError> {
-        if parameters.len() < prepared.parameters.len() {
-            let message = format!("there is no parameter ${}", parameters.len() + 1);
-            self.fail();
-            return Err(SqlError::new(sqlstate::UNDEFINED_PARAMETER, message));
-        }
-        if self.status() == Status::Failed && !prepared.ends() && !prepared.is_empty() {
-            let message = "current transaction is aborted, commands ignored until end of \
-                           transaction block";
-            return Err(SqlError::new(sqlstate::IN_FAILED_SQL_TRANSACTION, message));
-        }
-        let heard = match self.implicit {
-            true => self.canceller.check(),
-            // What was cancelled before does not concern this one.
-            false => {
-                self.canceller.forget();
-                Ok(())
-            }
-        };
-        let answer = match heard {
-            Ok(()) => self.run_kind(&prepared.kind, parameters),
-            Err(error) => Err(error.into()),
-        };
-        if answer.is_err() {
-            self.fail();
-        }
-        answer
-    }
-
-    fn run_kind(&mut self, kind: &Kind, parameters: &[Value]) -> Result<Answer, SqlError> {
-        match kind {
-            Kind::Empty => Ok(Answer::done("")),
-            Kind::Native(native) => self.run_native(native, parameters),
-            Kind::Define(define) => {
-                let notices = self.run_define(define)?;
-                Ok(Answer {
-                    notices,
-                    ..Answer::done(define.tag())
-                })
-            }
-            Kind::Begin(isolation) => self.begin(*isolation),
-            Kind::Commit => self.commit(),
-            Kind::Rollback => {
-                let ended = self.block.take();
-                let notice = ended.is_none_or(|block| block.implicit).then(no_block);
-                Ok(Answer {
-                    notices: notice.into_iter().collect(),
-                    ..Answer::done("ROLLBACK")
-                })
-            }
-            Kind::Savepoint(name) => {
-                let block = self.open_block("SAVEPOINT")?;
-                let savepoint = block.transaction.savepoint();
-                block.savepoints.push((name.clone(), savepoint));
-                Ok(Answer::done("SAVEPOINT"))
-            }
-            Kind::RollbackTo(name) => {
-                let block = self.open_block("ROLLBACK TO SAVEPOINT")?;
-                let at = block.position(name)?;
-                let savepoint = block.savepoints[at].1;
-                block.transaction.roll_back_to(savepoint)?;
-                block.savepoints.truncate(at + 1);
-                block.failed = false;
-                Ok(Answer::done("ROLLBACK"))
-            }
-            Kind::Release(name) => {
-                let block = self.open_block("RELEASE SAVEPOINT")?;
-                let at = block.position(name)?;
-                block.savepoints.truncate(at);
-                Ok(Answer::done("RELEASE"))
-            }
-            Kind::Show(name) => Ok(Answer {
-                rows: Some(Rows::one(self.show(name)?)),
-                ..Answer::done("SHOW")
-            }),
-            Kind::Set(all) => {
-                for (name, value) in all {
-                    self.set(name, value)?;
-                }
-                Ok(Answer::done("SET"))
-            }
-            Kind::Ignored(tag) => {
-                if matches!(*tag, "DISCARD ALL" | "DISCARD SEQUENCES") {
-                    self.sequences.forget();
-                }
-                Ok(Answer::done(tag))
-            }
-        }
-    }
-
-    fn run_native(&mut self, native: &Native, parameters: &[Value]) -> Result<Answer, SqlError> {
-        let began = self.block().map(|block| block.began);
-        let now = self.database.now();
-        let began = began.unwrap_or(now);
-        self.settings.now.set(began);
-        if let Some(block) = &mut self.block {
-            block.transaction.refresh();
-            let environment = Environment {
-                parameters,
-                transaction: began,
-                statement: now,
-                queries: &[],
-            };
-            // A statement that fails halfway has done nothing.
-            let before = block.transaction.savepoint();
-            let answer = native.run(&mut block.transaction, &environment);
-            if answer.is_err() {
-                block.transaction.roll_back_to(before)?;
-            }
-            return answer;
-        }
-        let environment = Environment {
-            parameters,
-            transaction: began,
-            statement: now,
-            queries: &[],
-        };
-        if let (Native::Select(select), Some(key)) = (native, native.key()) {
-            let rows = select.by_key(key, &environment)?;
-            return Ok(Answer {
-                count: Some(rows.len() as u64),
-                rows: Some(rows),
-                ..Answer::done("SELECT")
-            });
-        }
-        for attempt in 1.. {
-            let mut transaction = self.transaction(Isolation::ReadCommitted);
-            let answer = native.run(&mut transaction, &environment);
-            let committed = answer.and_then(|answer| {
-                if native.writes() {
-                    transaction.commit()?;
-                }
-                Ok(answer)
-            });
-            match committed {
-                Err(error) if error.is_retryable() && attempt < ATTEMPTS_MAX => {}
-                answer => return answer,
-            }
-        }
-        unreachable!("the last attempt returns")
-    }
-
-    fn run_define(&mut self, define: &Define) -> Result<Vec<SqlError>, SqlError> {
-        match define.is_alone() {
-            true => self.commit_implicit()?,
-            false => drop(self.block()),
-        }
-        let mut preparing = Preparing {
-            database: &self.database,
-            sql: define.sql(),
-            settings: &self.settings,
-            parameters: &mut Parameters::default(),
-            outer: Vec::new(),
-            sequences: &self.sequences,
-            overriding: None,
-        };
-        let Some(block) = &mut self.block else {
-            return define.run(&mut preparing, None);
-        };
-        block.transaction.refresh();
-        let before = block.transaction.savepoint();
-        let notices = define.run(&mut preparing, Some(&mut block.transaction));
-        if notices.is_err() {
-            block.transaction.roll_back_to(before)?;
-        }
-        notices
-    }
-
     fn show(&self, name: &str) -> Result<String, SqlError> {
         Ok(match name {
             "transaction_isolation" | "default_transaction_isolation" => match self.isolation {
@@ -543,45 +373,5 @@ impl Native {
             Native::Planned(planned) => planned.parameters().to_vec(),
             _ => found.types(),
         }
-    }
-
-    pub(crate) fn run(
-        &self,
-        transaction: &mut Transaction,
-        environment: &Environment<'_>,
-    ) -> Result<Answer, SqlError> {
-        let (command, count, rows) = match self {
-            Native::Select(select) => {
-                let rows = select.run(transaction, environment)?;
-                ("SELECT", rows.len() as u64, rows)
-            }
-            Native::Insert(insert) => {
-                let (count, rows) = insert.run(transaction, environment)?;
-                ("INSERT 0", count, rows)
-            }
-            Native::Modify(modify) => {
-                let (count, rows) = modify.run(transaction, environment)?;
-                (modify.command(), count, rows)
-            }
-            Native::Explain(explain) => {
-                return Ok(Answer {
-                    rows: Some(explain.run(transaction, environment)?),
-                    ..Answer::done("EXPLAIN")
-                });
-            }
-            Native::Planned(planned) => {
-                let execution = Execution {
-                    parameters: environment.parameters,
-                    transaction: environment.transaction,
-                    statement: environment.statement,
-                };
-                return planned.run(transaction, execution);
-            }
-        };
-        Ok(Answer {
-            count: Some(count),
-            rows: (!self.columns().is_empty()).then_some(rows),
-            ..Answer::done(command)
-        })
     }
 }

@@ -1,5 +1,7 @@
 //! What SET and SHOW know.
 
+use std::time::Duration;
+
 use velocitydb_query::Zone;
 
 use crate::error::{SqlError, sqlstate};
@@ -25,17 +27,27 @@ pub(crate) struct Named {
     application_name: String,
     extra_float_digits: String,
     search_path: String,
-    statement_timeout: String,
     client_min_messages: String,
+    /// The longest that a statement may take.
+    pub(crate) statement_timeout: Option<Duration>,
+    /// The longest that it may wait for a lock.
+    pub(crate) lock_timeout: Option<Duration>,
 }
 
 impl Named {
+    fn timeout(&mut self, name: &str) -> Option<&mut Option<Duration>> {
+        match name {
+            "statement_timeout" => Some(&mut self.statement_timeout),
+            "lock_timeout" => Some(&mut self.lock_timeout),
+            _ => None,
+        }
+    }
+
     fn of(&mut self, name: &str) -> Option<&mut String> {
         Some(match name {
             "application_name" => &mut self.application_name,
             "extra_float_digits" => &mut self.extra_float_digits,
             "search_path" => &mut self.search_path,
-            "statement_timeout" => &mut self.statement_timeout,
             "client_min_messages" => &mut self.client_min_messages,
             _ => return None,
         })
@@ -50,6 +62,41 @@ fn unknown(name: &str) -> SqlError {
 fn invalid(name: &str, value: &str) -> SqlError {
     let message = format!("invalid value for parameter {name:?}: {value:?}");
     SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
+}
+
+/// Units of time, as PostgreSQL's settings have them, in milliseconds.
+const UNITS: [(&str, u64); 5] = [
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("min", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
+
+/// A number, of milliseconds where it has no unit; 0 is no limit.
+fn read_timeout(text: &str) -> Option<Option<Duration>> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit());
+    let (number, unit) = text.split_at(digits.unwrap_or(text.len()));
+    let unit_ms = match unit.trim() {
+        "" => 1,
+        unit => UNITS.iter().find(|(name, _)| *name == unit)?.1,
+    };
+    let timeout_ms = number.parse::<u64>().ok()?.checked_mul(unit_ms)?;
+    let is_known = timeout_ms <= i32::MAX as u64;
+    is_known.then(|| (timeout_ms > 0).then(|| Duration::from_millis(timeout_ms)))
+}
+
+fn shown_timeout(timeout: Option<Duration>) -> String {
+    let Some(timeout) = timeout else {
+        return "0".into();
+    };
+    let timeout_ms = timeout.as_millis() as u64;
+    let mut units = UNITS.iter();
+    let unit = units.find(|(_, unit_ms)| timeout_ms.is_multiple_of(*unit_ms));
+    unit.map_or_else(String::new, |(name, unit_ms)| {
+        format!("{}{name}", timeout_ms / unit_ms)
+    })
 }
 
 /// Sets one.
@@ -85,10 +132,13 @@ pub(crate) fn set(
             };
         }
         "client_encoding" | "standard_conforming_strings" | "bytea_output" => {}
-        other => match named.of(other) {
-            Some(held) => *held = value.to_owned(),
-            None => return Err(unknown(name)),
-        },
+        other => {
+            if let Some(timeout) = named.timeout(other) {
+                *timeout = read_timeout(value).ok_or_else(|| invalid(other, value))?;
+            } else {
+                *named.of(other).ok_or_else(|| unknown(name))? = value.to_owned();
+            }
+        }
     }
     Ok(())
 }
@@ -119,9 +169,12 @@ pub(crate) fn show(settings: &Settings, named: &Named, name: &str) -> Result<Str
         "bytea_output" => "hex".into(),
         "session_authorization" => "postgres".into(),
         "max_identifier_length" => "255".into(),
-        other => match named.clone().of(other) {
-            Some(held) => held.clone(),
-            None => return Err(unknown(name)),
-        },
+        other => {
+            let mut named = named.clone();
+            match named.timeout(other) {
+                Some(timeout) => shown_timeout(*timeout),
+                None => named.of(other).ok_or_else(|| unknown(name))?.clone(),
+            }
+        }
     })
 }

@@ -38,7 +38,7 @@ fn row(key: &Key) -> Name<'_> {
     Name::row(CollectionId(16), key)
 }
 
-fn take(owner: &mut Owner, key: &Key) -> Result<(), LockError> {
+fn take(owner: &Owner, key: &Key) -> Result<(), LockError> {
     match owner.lock(row(key), Mode::NoKeyUpdate, Wait::Block)? {
         Locked::Granted | Locked::Skipped => Ok(()),
         Locked::Waiting(waiting) => waiting.block(None, || false),
@@ -47,12 +47,12 @@ fn take(owner: &mut Owner, key: &Key) -> Result<(), LockError> {
 
 /// An `UPDATE` of a million rows.
 fn many_by_one(locks: &Locks, keys: &[Key]) -> Result<(), Box<dyn std::error::Error>> {
-    let mut owner = locks.owner();
+    let owner = locks.owner();
     let (mut took, mut gave) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         let before = resident_bytes()?;
         let start = Instant::now();
-        keys.iter().try_for_each(|key| take(&mut owner, key))?;
+        keys.iter().try_for_each(|key| take(&owner, key))?;
         took.push(start.elapsed());
         if round == 0 {
             let bytes = resident_bytes()?.saturating_sub(before);
@@ -82,10 +82,10 @@ fn one_at_a_time(locks: &Locks, keys: &[Key], threads: usize) -> Result<(), Lock
                 .map(|thread| {
                     let keys = &keys[thread * share..(thread + 1) * share];
                     scope.spawn(move || {
-                        let mut owner = locks.owner();
+                        let owner = locks.owner();
                         for _ in 0..MILLION / share {
                             for key in keys {
-                                take(&mut owner, key)?;
+                                take(&owner, key)?;
                                 owner.release_transaction();
                             }
                         }
@@ -113,9 +113,9 @@ fn handed_over(locks: &Locks, keys: &[Key]) -> Result<(), LockError> {
         let threads: Vec<_> = (0..2)
             .map(|_| {
                 scope.spawn(|| {
-                    let mut owner = locks.owner();
+                    let owner = locks.owner();
                     for _ in 0..times {
-                        take(&mut owner, &keys[0])?;
+                        take(&owner, &keys[0])?;
                         owner.release_transaction();
                     }
                     Ok::<_, LockError>(())
@@ -132,8 +132,8 @@ fn handed_over(locks: &Locks, keys: &[Key]) -> Result<(), LockError> {
 
 /// Owners that hold a row each and wait for one: each wait looks for a deadlock among all of them.
 fn a_long_queue(locks: &Locks, keys: &[Key]) -> Result<(), LockError> {
-    let mut holder = locks.owner();
-    take(&mut holder, &keys[0])?;
+    let holder = locks.owner();
+    take(&holder, &keys[0])?;
     let mut owners: Vec<Owner> = (0..1_000).map(|_| locks.owner()).collect();
     for (owner, key) in owners.iter_mut().zip(&keys[1..]) {
         take(owner, key)?;
@@ -141,7 +141,7 @@ fn a_long_queue(locks: &Locks, keys: &[Key]) -> Result<(), LockError> {
     let start = Instant::now();
     let queue = owners.iter_mut();
     let queue = queue.map(|owner| owner.lock(row(&keys[0]), Mode::NoKeyUpdate, Wait::Block));
-    let queue: Vec<Locked<'_>> = queue.collect::<Result<_, _>>()?;
+    let queue: Vec<Locked> = queue.collect::<Result<_, _>>()?;
     let each = nanoseconds(vec![start.elapsed()], queue.len());
     println!("a wait that begins in a queue of up to 1000: {each:.0} ns");
     Ok(())

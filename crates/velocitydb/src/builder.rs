@@ -222,7 +222,7 @@ impl Query {
     pub fn stream(&self, mut visit: impl FnMut(Aggregated) -> bool) -> Result<(), Error> {
         let (view, find) = self.begin()?;
         let projector = find.projector();
-        view.find_each(&find, |document| visit(projector.row(&document)))
+        view.find_each(&find, |document| visit(projector.row(document)))
     }
 
     /// A page of [`Query::limit`] rows (100 unless set), behind the one that `after` is the

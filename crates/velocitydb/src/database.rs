@@ -24,6 +24,7 @@ use crate::changes::ChangesRequest;
 use crate::clock::Clock;
 use crate::collection::Collection;
 use crate::ids::Random;
+use crate::locks::{LockOptions, Locks};
 use crate::options::{Background, Call, Consistency, Options};
 
 /// A database. Cheap to clone: all clones are the same one, closed when the last goes.
@@ -44,6 +45,7 @@ pub(crate) struct Inner {
     /// Held while a schema is loaded.
     pub(crate) loading: parking_lot::Mutex<()>,
     pub(crate) sequences: crate::sequences::Sequences,
+    pub(crate) locks: Locks,
     // Last: the threads end before what they use goes.
     workers: parking_lot::Mutex<Option<Workers>>,
 }
@@ -155,6 +157,7 @@ impl Database {
             clock: Arc::clone(&options.clock),
             random,
             query_memory: QueryMemory::new(options.query_memory_bytes()),
+            locks: Locks::new(&LockOptions::default(), Arc::clone(&options.clock)),
             options,
             alarm,
             recovery,
@@ -271,6 +274,11 @@ impl Database {
     /// As [`Database::batch`], with options.
     pub fn batch_with(&self, batch: Batch, call: &Call) -> Result<Answer<BatchAnswer>, Error> {
         batch.execute(&self.0, call)
+    }
+
+    /// The locks of those who want to wait for each other ([`crate::Transaction::lock_as`]).
+    pub fn locks(&self) -> &Locks {
+        &self.0.locks
     }
 
     /// Begins a transaction. It holds no locks; see [`Isolation`].

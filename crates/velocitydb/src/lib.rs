@@ -67,7 +67,7 @@ pub use schemas::{
 #[cfg(feature = "full-text")]
 pub use search::{Found, Search, languages};
 pub use sequences::{Sequence, SequenceDefinition, SequenceError, SequenceOwner, SequencePosition};
-pub use transaction::Transaction;
+pub use transaction::{FreeRows, Freed, Settled, Settling, Transaction};
 pub use view::{CollectionView, Page, PageRequest};
 
 pub use velocitydb_engine::catalog::{

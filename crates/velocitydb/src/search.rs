@@ -172,7 +172,7 @@ impl CollectionView {
             if !work.gate.passes() {
                 return false;
             }
-            if !search.filter.matches(&document) {
+            if !search.filter.matches(document) {
                 return true;
             }
             if left_out < search.offset {

@@ -429,7 +429,7 @@ impl Database {
         let table = self.0.sequences_table()?;
         let view = self.snapshot();
         view.snapshot.scan(&table, 0, |document| {
-            names.push(read(&document).map(|(definition, _)| definition.name));
+            names.push(read(document).map(|(definition, _)| definition.name));
             true
         })?;
         let mut names = names.into_iter().collect::<Result<Vec<_>, _>>()?;

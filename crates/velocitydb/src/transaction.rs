@@ -1,12 +1,12 @@
 //! Interactive transactions over collections by name.
 
+mod settle;
+
 use std::sync::Arc;
 
 use velocitydb_engine::catalog::Collection as Runtime;
 use velocitydb_engine::command::{Condition, Outcome};
-#[cfg(doc)]
-use velocitydb_engine::transaction::Isolation;
-use velocitydb_engine::transaction::{Gone, Savepoint};
+use velocitydb_engine::transaction::{Gone, Isolation, Savepoint};
 use velocitydb_engine::{Document, Error};
 use velocitydb_query::plan::Explained;
 use velocitydb_query::{Find, QueryMemory};
@@ -18,6 +18,8 @@ use crate::input::{Expected, Id, Input, Update};
 use crate::options::{Call, Expiry};
 use crate::view::{CollectionView, Interrupt};
 
+pub use settle::{FreeRows, Freed, Settled, Settling};
+
 /// Reads one state, keeps its writes to itself until [`Transaction::commit`]. Dropped without
 /// it, nothing happened. From [`crate::Database::begin`] or, with retries,
 /// [`crate::Database::transact`].
@@ -26,6 +28,7 @@ pub struct Transaction {
     transaction: velocitydb_engine::transaction::Transaction,
     expires: Expiry,
     interrupt: Option<Interrupt>,
+    locking: Option<settle::Locking>,
 }
 
 impl Transaction {
@@ -39,6 +42,7 @@ impl Transaction {
             transaction,
             expires,
             interrupt: None,
+            locking: None,
         }
     }
 
@@ -142,6 +146,11 @@ impl Transaction {
         &self.inner.query_memory
     }
 
+    /// What it is protected from.
+    pub fn isolation(&self) -> Isolation {
+        self.transaction.isolation()
+    }
+
     /// The document of this id as a write finds it: own writes included, and under
     /// [`Isolation::ReadCommitted`] the newest version, which may be newer than what queries see.
     pub fn newest(&mut self, collection: &str, key: &Key) -> Result<Option<Document>, Error> {
@@ -169,8 +178,7 @@ impl Transaction {
         })
     }
 
-    /// Under [`Isolation::ReadCommitted`]: goes on with the state of now. Its handles do not see
-    /// definitions that were changed since.
+    /// Under [`Isolation::ReadCommitted`]: goes on with the state of now, of definitions too.
     pub fn refresh(&mut self) {
         let now = self.inner.clock.now();
         let deadline = self.inner.snapshot_deadline(now);
@@ -296,6 +304,12 @@ impl Transaction {
     /// A position to roll back to.
     pub fn savepoint(&self) -> Savepoint {
         self.transaction.savepoint()
+    }
+
+    /// Keeps what is written until the end: none of the savepoints is returned to. Saves what they
+    /// take, which grows with each write.
+    pub fn forget_savepoints(&mut self) {
+        self.transaction.forget_savepoints();
     }
 
     /// Undoes what was written after `savepoint`.

@@ -33,7 +33,7 @@ pub(super) fn read_all(
     Ok(count)
 }
 
-fn filled<'d>(
+fn filled(
     table: &str,
     columns: &[(&str, &str)],
     documents: impl Iterator<Item = velocitydb::Fields>,

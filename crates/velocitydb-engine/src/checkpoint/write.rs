@@ -158,7 +158,7 @@ pub(super) fn write(
         }
         let (id, mut error) = (collection.id.0, None);
         source.snapshot.scan(collection, 0, |document| {
-            error = writer.add(id, &document).err();
+            error = writer.add(id, document).err();
             error.is_none()
         })?;
         error

@@ -9,12 +9,13 @@ use std::collections::HashSet;
 
 use velocitydb_types::{FieldOperation, Key, OnDelete, Value};
 
+use super::needs::Note;
 use super::{Isolation, Transaction};
 use crate::catalog::{Collection, CollectionId, Referrer};
 use crate::command::{Change, Condition, Expires, ReferenceError, Refusal};
 use crate::error::Error;
 use crate::stage::check_found;
-use crate::store::Document;
+use crate::store::{Document, FieldIndex};
 
 /// Which documents of a transaction were found to have a key of a unique index (named by its
 /// position). Some may no longer.
@@ -55,18 +56,20 @@ impl Transaction {
             return Some((None, newest));
         }
         let table = &collection.table;
+        let before = match self.notes {
+            Some(_) => self.engine.get(collection, key, || self.began),
+            None => None,
+        };
         let mut free = Vec::new();
         for (position, unique) in table.indexes().iter().enumerate() {
             let Some(claim) = unique.claim_of(&version) else {
                 continue;
             };
             let name = || unique.definition().name.clone();
-            let guard = crossbeam_epoch::pin();
-            let hash = table.hash(&claim);
-            let holder = table.unique_holder(unique, (&claim, hash), self.began, &guard, |_| false);
-            let holder =
-                holder.filter(|holder| self.written(collection.id, holder.key_bytes()).is_none());
-            if let Some(holder) = holder {
+            let had = before.as_ref().and_then(|before| unique.claim_of(before));
+            let is_new = had.as_ref() != Some(&claim);
+            if let Some(holder) = self.holder(collection, unique, &claim) {
+                self.note_hindered(collection.id, &holder);
                 return Some((Some(name()), holder));
             }
             let place = (collection.id, position, claim);
@@ -79,15 +82,31 @@ impl Transaction {
                     return Some((Some(name()), other.clone()));
                 }
             }
-            free.push(place);
+            free.push((place, is_new));
         }
-        for place in free {
+        for (place, is_new) in free {
+            if is_new {
+                self.note(|| Note::Claimed(place.0, place.1, place.2.clone()));
+            }
             let claimants = self.claims.entry(place).or_default();
             if !claimants.iter().any(|claimant| **claimant == *key) {
                 claimants.push(key.into());
             }
         }
         None
+    }
+
+    /// Who has a key of a unique index in the newest state and is not written by the transaction.
+    pub(super) fn holder(
+        &self,
+        collection: &Collection,
+        unique: &FieldIndex,
+        claim: &[u8],
+    ) -> Option<Document> {
+        let (table, guard) = (&collection.table, crossbeam_epoch::pin());
+        let named = (claim, table.hash(claim));
+        let holder = table.unique_holder(unique, named, self.began, &guard, |_| false);
+        holder.filter(|holder| self.written(collection.id, holder.key_bytes()).is_none())
     }
 
     /// Refuses that a document which the transaction has written refers to one that is not there.
@@ -106,7 +125,10 @@ impl Transaction {
             let value = value.to_value();
             let to = self.snapshot.catalog().get(parent).cloned();
             let found = match Key::from_value(&value).ok().zip(to) {
-                Some((key, to)) => self.newest(&to, key.as_bytes())?,
+                Some((key, to)) => {
+                    self.note(|| Note::Referred(to.id, key.as_bytes().into()));
+                    self.newest(&to, key.as_bytes())?
+                }
                 None => None,
             };
             check_found(&document, (path, &value), parent, found, self.began).map_err(refused)?;
@@ -152,6 +174,7 @@ impl Transaction {
                             self.follow_one(child, &holder, &change)?;
                         }
                         _ => {
+                            self.note_hindered(child.id, &holder);
                             return Err(refused(ReferenceError::Referenced {
                                 collection: name.clone(),
                                 id: Key::trusted(&parent[..]).to_string(),

@@ -88,7 +88,7 @@ fn compare_view(view: &View, name: &str, expected: &ModelCollection) {
     let collection = view.collection(name).expect("the oracle has it");
     let mut found = BTreeMap::new();
     let scanned = collection.scan(|document| {
-        let twice = found.insert(document.id(), ask::document(&document));
+        let twice = found.insert(document.id(), ask::document(document));
         assert!(
             twice.is_none(),
             "{} of {name} is scanned twice",

@@ -206,12 +206,41 @@ fn parenthesized(parser: &mut Parser<'_>) -> Result<(), ParserError> {
     }
 }
 
-/// Takes `OVERRIDING … VALUE` out of INSERTs; the answer is where the statements begin that say it.
-pub(super) fn overriding(tokens: &mut Vec<TokenWithSpan>) -> Vec<(Location, Overriding)> {
-    let word = |token: &TokenWithSpan, text: &str| match &token.token {
+fn is_word(token: &TokenWithSpan, text: &str) -> bool {
+    match &token.token {
         Token::Word(word) => word.quote_style.is_none() && word.value.eq_ignore_ascii_case(text),
         _ => false,
-    };
+    }
+}
+
+/// Makes `FOR NO KEY UPDATE` and `FOR KEY SHARE` what is next stronger, `FOR UPDATE` and `FOR SHARE`.
+pub(super) fn key_locks(tokens: &mut Vec<TokenWithSpan>) {
+    const WORDS: [&[&str]; 2] = [&["for", "no", "key", "update"], &["for", "key", "share"]];
+    let mut at = 0;
+    while at < tokens.len() {
+        if is_word(&tokens[at], "for") {
+            let rest = tokens[at..].iter().enumerate();
+            let mut words = rest.filter(|(_, token)| !matches!(token.token, Token::Whitespace(_)));
+            let four: Vec<_> = words.by_ref().take(4).collect();
+            let clause = WORDS.into_iter().find(|clause| {
+                four.len() >= clause.len()
+                    && clause
+                        .iter()
+                        .zip(&four)
+                        .all(|(word, (_, token))| is_word(token, word))
+            });
+            if let Some(clause) = clause {
+                let last = four[clause.len() - 1].0;
+                tokens.drain(at + 1..at + last);
+            }
+        }
+        at += 1;
+    }
+}
+
+/// Takes `OVERRIDING … VALUE` out of INSERTs; the answer is where the statements begin that say it.
+pub(super) fn overriding(tokens: &mut Vec<TokenWithSpan>) -> Vec<(Location, Overriding)> {
+    let word = is_word;
     let mut found = Vec::new();
     let mut taken = Vec::new();
     let (mut begins, mut depth) = (None, 0_u32);

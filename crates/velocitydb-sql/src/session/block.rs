@@ -2,9 +2,11 @@
 //! interrupts its statements.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use velocitydb::{Isolation, Savepoint, Transaction};
+use velocitydb::locks::{Mark, Owner};
+use velocitydb::{Database, Isolation, Savepoint, Transaction};
 use velocitydb_types::Timestamp;
 
 use super::{Answer, Session};
@@ -16,34 +18,119 @@ pub(super) struct Block {
     /// No BEGIN has begun it: it ends with the request.
     pub(super) implicit: bool,
     pub(super) began: Timestamp,
-    /// By name, the newest last.
-    pub(super) savepoints: Vec<(String, Savepoint)>,
+    /// The newest last.
+    pub(super) savepoints: Vec<Named>,
     pub(super) failed: bool,
+    // Behind the transaction: they are given back when it has ended.
+    pub(super) locks: TransactionLocks,
+}
+
+/// A savepoint.
+pub(super) struct Named {
+    pub(super) name: String,
+    pub(super) savepoint: Savepoint,
+    pub(super) locks: Mark,
+}
+
+/// The locks of a session. Dropped, they are given back.
+pub(super) struct SessionLocks(Owner);
+
+impl SessionLocks {
+    pub(super) fn new(database: &Database) -> SessionLocks {
+        SessionLocks(database.locks().owner())
+    }
+
+    pub(super) fn owner(&self) -> &Owner {
+        &self.0
+    }
+}
+
+impl Drop for SessionLocks {
+    fn drop(&mut self) {
+        self.0.release_all();
+    }
+}
+
+/// The locks of a session's transaction. Dropped, they are given back.
+pub(super) struct TransactionLocks(Owner);
+
+impl TransactionLocks {
+    pub(super) fn of(locks: &SessionLocks) -> TransactionLocks {
+        TransactionLocks(locks.0.clone())
+    }
+
+    pub(super) fn owner(&self) -> &Owner {
+        &self.0
+    }
+}
+
+impl Drop for TransactionLocks {
+    fn drop(&mut self) {
+        self.0.release_transaction();
+    }
 }
 
 /// Interrupts the statement that a session runs, from another thread.
-#[derive(Debug, Clone, Default)]
-pub struct Canceller(Arc<AtomicBool>);
+#[derive(Debug, Clone)]
+pub struct Canceller(Arc<Cancelling>);
+
+#[derive(Debug)]
+struct Cancelling {
+    cancelled: AtomicBool,
+    /// Milliseconds from `since` when the statement has to end; 0: it need not.
+    until_ms: AtomicU64,
+    since: Instant,
+    /// Who may wait.
+    owner: Owner,
+}
 
 impl Canceller {
+    pub(super) fn new(owner: Owner) -> Canceller {
+        Canceller(Arc::new(Cancelling {
+            cancelled: AtomicBool::new(false),
+            until_ms: AtomicU64::new(0),
+            since: Instant::now(),
+            owner,
+        }))
+    }
+
     /// Lets the statement that runs, if there is one, fail.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.cancelled.store(true, Ordering::SeqCst);
+        self.0.owner.interrupt();
     }
 
     pub(super) fn forget(&self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.0.cancelled.store(false, Ordering::Relaxed);
+    }
+
+    /// So long may the statement that begins now take.
+    pub(super) fn allow(&self, timeout: Option<Duration>) {
+        let until = timeout.map_or(0, |timeout| (self.0.since.elapsed() + timeout).as_millis());
+        let until_ms = u64::try_from(until).unwrap_or(u64::MAX);
+        self.0.until_ms.store(until_ms, Ordering::Relaxed);
+    }
+
+    /// How much of that is left.
+    pub(super) fn left(&self) -> Option<Duration> {
+        let until_ms = self.0.until_ms.load(Ordering::Relaxed);
+        let until = (until_ms > 0).then(|| Duration::from_millis(until_ms));
+        until.map(|until| until.saturating_sub(self.0.since.elapsed()))
     }
 
     /// What queries ask while they run.
     pub(super) fn check(&self) -> Result<(), velocitydb::Error> {
-        match self.0.load(Ordering::Relaxed) {
-            false => Ok(()),
-            true => Err(velocitydb::Error::Expression {
-                sqlstate: sqlstate::QUERY_CANCELED,
-                message: "canceling statement due to user request".into(),
-            }),
-        }
+        let cause = if self.0.cancelled.load(Ordering::SeqCst) {
+            "user request"
+        } else if self.left().is_some_and(|left| left.is_zero()) {
+            "statement timeout"
+        } else {
+            return Ok(());
+        };
+        Err(velocitydb::Error::Expression {
+            sqlstate: sqlstate::QUERY_CANCELED,
+            message: format!("canceling statement due to {cause}"),
+        })
     }
 }
 
@@ -53,7 +140,14 @@ impl Session {
     pub fn fail(&mut self) {
         self.implicit = false;
         match &mut self.block {
-            Some(block) if !block.implicit => block.failed = true,
+            Some(block) if !block.implicit => {
+                block.failed = true;
+                // What was locked since is not needed any more.
+                match block.savepoints.last() {
+                    Some(last) => block.locks.owner().release_after(last.locks),
+                    None => block.locks.owner().release_transaction(),
+                }
+            }
             _ => self.block = None,
         }
     }
@@ -82,10 +176,10 @@ impl Session {
     }
 
     pub(super) fn commit_implicit(&mut self) -> Result<(), SqlError> {
-        if let Some(block) = self.block.take_if(|block| block.implicit) {
-            block.transaction.commit()?;
+        match self.block.take_if(|block| block.implicit) {
+            Some(block) => block.commit(),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// The transaction that a statement is run in; `None`: one of its own.
@@ -103,6 +197,7 @@ impl Session {
             began: self.database.now(),
             savepoints: Vec::new(),
             failed: false,
+            locks: TransactionLocks::of(&self.locks),
         }
     }
 
@@ -111,6 +206,7 @@ impl Session {
         let mut transaction = self.database.begin(isolation);
         let canceller = self.canceller.clone();
         transaction.interrupted_by(move || canceller.check());
+        transaction.lock_as(self.locks.owner().clone());
         transaction
     }
 
@@ -145,7 +241,7 @@ impl Session {
             Some(block) if block.failed => return Ok(Answer::done("ROLLBACK")),
             Some(block) => {
                 let notice = block.implicit.then(no_block);
-                block.transaction.commit()?;
+                block.commit()?;
                 notice
             }
         };
@@ -165,11 +261,22 @@ impl Session {
 }
 
 impl Block {
+    /// Commits, and gives the locks back after that.
+    fn commit(self) -> Result<(), SqlError> {
+        let Block {
+            transaction, locks, ..
+        } = self;
+        let committed = transaction.commit();
+        drop(locks);
+        committed?;
+        Ok(())
+    }
+
     pub(super) fn position(&self, savepoint: &str) -> Result<usize, SqlError> {
         let found = self
             .savepoints
             .iter()
-            .rposition(|(name, _)| name == savepoint);
+            .rposition(|named| named.name == savepoint);
         found.ok_or_else(|| {
             let message = format!("savepoint {savepoint:?} does not exist");
             SqlError::new(sqlstate::INVALID_SAVEPOINT, message)

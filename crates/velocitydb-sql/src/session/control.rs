@@ -3,12 +3,12 @@
 use sqlparser::ast::{self, Statement as Tree, TransactionIsolationLevel, TransactionMode};
 use velocitydb::Isolation;
 
-use super::Kind;
+use super::Control;
 use crate::error::SqlError;
 use crate::parse::folded;
 
 /// Statements about transactions and settings; `None`: it is another.
-pub(super) fn control(tree: &Tree, isolation: Isolation) -> Result<Option<Kind>, SqlError> {
+pub(super) fn control(tree: &Tree, isolation: Isolation) -> Result<Option<Control>, SqlError> {
     Ok(Some(match tree {
         Tree::StartTransaction {
             modes,
@@ -18,30 +18,30 @@ pub(super) fn control(tree: &Tree, isolation: Isolation) -> Result<Option<Kind>,
             statements,
             exception: None,
             has_end_keyword: false,
-        } if statements.is_empty() => Kind::Begin(isolation_of(modes, isolation)?),
+        } if statements.is_empty() => Control::Begin(isolation_of(modes, isolation)?),
         Tree::Commit {
             chain: false,
             end: _,
             modifier: None,
-        } => Kind::Commit,
+        } => Control::Commit,
         Tree::Rollback {
             chain: false,
             savepoint,
         } => match savepoint {
-            None => Kind::Rollback,
-            Some(name) => Kind::RollbackTo(folded(name)),
+            None => Control::Rollback,
+            Some(name) => Control::RollbackTo(folded(name)),
         },
-        Tree::Savepoint { name } => Kind::Savepoint(folded(name)),
-        Tree::ReleaseSavepoint { name } => Kind::Release(folded(name)),
+        Tree::Savepoint { name } => Control::Savepoint(folded(name)),
+        Tree::ReleaseSavepoint { name } => Control::Release(folded(name)),
         Tree::ShowVariable { variable } => {
             let words: Vec<_> = variable.iter().map(folded).collect();
-            Kind::Show(match &*words.join(" ") {
+            Control::Show(match &*words.join(" ") {
                 "transaction isolation level" => "transaction_isolation".into(),
                 name => name.to_owned(),
             })
         }
-        Tree::Set(set) => Kind::Set(settings_of(set)?),
-        Tree::Discard { object_type } => Kind::Ignored(match object_type {
+        Tree::Set(set) => Control::Set(settings_of(set)?),
+        Tree::Discard { object_type } => Control::Ignored(match object_type {
             ast::DiscardObject::ALL => "DISCARD ALL",
             ast::DiscardObject::PLANS => "DISCARD PLANS",
             ast::DiscardObject::SEQUENCES => "DISCARD SEQUENCES",

@@ -25,7 +25,7 @@ use super::select::{Select, account};
 use super::subselect::{self, SubSelect};
 use crate::bind::{Binder, EXCLUDED, Scope, simple};
 use crate::bound::{Bound, Environment, Typed};
-use crate::error::{SqlError, sqlstate};
+use crate::error::{SqlError, concurrent_update, sqlstate};
 use crate::formats::Settings;
 use crate::parse::{Overriding, folded};
 use crate::table::Table;
@@ -371,11 +371,6 @@ fn conflict(
     })))
 }
 
-fn concurrent_update() -> SqlError {
-    let message = "could not serialize access due to concurrent update";
-    SqlError::new(sqlstate::SERIALIZATION_FAILURE, message)
-}
-
 pub(super) fn no_column(table: &Table, column: &str) -> SqlError {
     let message = format!(
         "column {column:?} of relation {:?} does not exist",
@@ -404,6 +399,15 @@ struct Lowered<'r> {
 }
 
 impl Insert {
+    /// Whether it brings its rows, and not many.
+    pub(super) fn is_quick(&self) -> bool {
+        let rows = match &self.source {
+            Source::Values(rows) => rows.len(),
+            Source::Select(_) => return false,
+        };
+        rows <= 10 && self.queries.is_empty()
+    }
+
     /// How it is run.
     pub(super) fn outline(&self, environment: &Environment<'_>) -> Result<Outline<'_>, SqlError> {
         let stage = ("insert", format!("insert into {}", self.table.name()));

@@ -124,6 +124,17 @@ impl Native {
         }
     }
 
+    /// Whether it takes no time worth speaking of: one document by its key, or few new ones. To
+    /// commit it takes its time all the same.
+    pub(crate) fn is_quick(&self) -> bool {
+        match self {
+            Native::Select(select) => select.key().is_some(),
+            Native::Insert(insert) => insert.is_quick(),
+            Native::Modify(modify) => modify.is_quick(),
+            Native::Explain(_) | Native::Planned(_) => false,
+        }
+    }
+
     /// Whether it changes documents.
     pub(crate) fn writes(&self) -> bool {
         match self {

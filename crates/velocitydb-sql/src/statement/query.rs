@@ -3,13 +3,15 @@
 use sqlparser::ast::{
     self, Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, SelectFlavor, SetExpr,
 };
+use velocitydb::locks::{Mode, Wait};
 use velocitydb_types::{Path, ScalarType, SqlType};
 
 use super::Preparing;
+use super::from::collection_name;
 use super::group::{Grouping, Regroup};
 use super::order::{Order, output};
 use super::rows::{Column, Outputs, column_type};
-use super::select::{Select, value_column};
+use super::select::{RowLocks, Select, value_column};
 use crate::bind::{Aggregates, Binder, Scope};
 use crate::bound::{Bound, Typed};
 use crate::casts::CastContext;
@@ -51,10 +53,11 @@ impl Preparing<'_> {
         if with.is_some() {
             return Err(SqlError::unsupported("WITH"));
         }
-        if !locks.is_empty() || !pipe_operators.is_empty() {
-            return Err(SqlError::unsupported("FOR UPDATE and FOR SHARE"));
+        if !pipe_operators.is_empty() {
+            return Err(SqlError::unsupported("this form of SELECT"));
         }
-        let is_bare = order_by.is_none() && limit_clause.is_none() && fetch.is_none();
+        let is_bare =
+            locks.is_empty() && order_by.is_none() && limit_clause.is_none() && fetch.is_none();
         let select = match &**body {
             SetExpr::Select(select) => Some(&**select),
             SetExpr::Values(_) => None,
@@ -94,6 +97,7 @@ impl Preparing<'_> {
         check_distinct(&parts, &order)?;
         let (limit, offset) = limits(limit_clause.as_ref(), fetch.as_ref(), &mut binder)?;
         let grouping = group(&mut parts, &mut order, &mut binder)?;
+        let locks = row_locks(locks, scope.as_ref(), &parts, grouping.is_some())?;
         let queries = std::mem::take(&mut binder.queries.met);
         let table = table.map(|(table, _)| table);
         let columns = |path: &Path| column_type(table.as_ref()?, path);
@@ -108,8 +112,64 @@ impl Preparing<'_> {
             offset,
             queries,
             table,
+            locks,
         })
     }
+}
+
+/// How the rows of a query are locked: of several clauses by the strongest, and by the most impatient.
+fn row_locks(
+    locks: &[ast::LockClause],
+    scope: Option<&Scope<'_>>,
+    parts: &Parts,
+    grouped: bool,
+) -> Result<Option<RowLocks>, SqlError> {
+    let mut all: Option<RowLocks> = None;
+    for lock in locks {
+        let ast::LockClause {
+            lock_type,
+            of,
+            nonblock,
+        } = lock;
+        let mode = match lock_type {
+            ast::LockType::Update => Mode::Update,
+            ast::LockType::Share => Mode::Share,
+        };
+        let with = match parts.distinct {
+            Some(_) => Some("DISTINCT clause"),
+            None if grouped => Some("GROUP BY, HAVING or aggregate functions"),
+            None => None,
+        };
+        if let Some(with) = with {
+            let message = format!("FOR {mode} is not allowed with {with}");
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+        }
+        if let Some(of) = of {
+            let name = collection_name(of)?;
+            if scope.is_none_or(|scope| scope.alias != name) {
+                let message =
+                    format!("relation {name:?} in FOR {mode} clause not found in FROM clause");
+                return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message));
+            }
+        }
+        let wait = match nonblock {
+            None => Wait::Block,
+            Some(ast::NonBlock::SkipLocked) => Wait::SkipLocked,
+            Some(ast::NonBlock::Nowait) => Wait::NoWait,
+        };
+        all = Some(match all {
+            None => RowLocks { mode, wait },
+            Some(before) => RowLocks {
+                mode: mode.max(before.mode),
+                wait: match (before.wait, wait) {
+                    (Wait::NoWait, _) | (_, Wait::NoWait) => Wait::NoWait,
+                    (Wait::SkipLocked, _) | (_, Wait::SkipLocked) => Wait::SkipLocked,
+                    _ => Wait::Block,
+                },
+            },
+        });
+    }
+    Ok(all)
 }
 
 /// What stands between SELECT and ORDER BY.

@@ -8,7 +8,8 @@
 //! stands between. Memory: what a stage keeps is on the account of all queries.
 //! Binding is in `query`, stages in `group` and `order`.
 
-use velocitydb::Transaction;
+use velocitydb::locks::{Mode, Wait};
+use velocitydb::{Document, Freed, Isolation, Transaction};
 use velocitydb_query::{Aggregated, Allowance, Direction, Expression, Find, Kept, Limits, Nulls};
 use velocitydb_types::{Path, Value};
 
@@ -21,7 +22,7 @@ use super::rows::{Outputs, Rows};
 use super::subselect::{self, SubSelect};
 use crate::bound::{Bound, Environment};
 use crate::conditions::{Conditions, UNLIMITED};
-use crate::error::{SqlError, sqlstate};
+use crate::error::{SqlError, concurrent_update, sqlstate};
 use crate::table::Table;
 
 /// A SELECT.
@@ -39,6 +40,15 @@ pub(crate) struct Select {
     pub(super) limit: Option<Bound>,
     pub(super) offset: Option<Bound>,
     pub(super) queries: Vec<SubSelect>,
+    /// How its rows are locked.
+    pub(super) locks: Option<RowLocks>,
+}
+
+/// FOR UPDATE and FOR SHARE.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowLocks {
+    pub(super) mode: Mode,
+    pub(super) wait: Wait,
 }
 
 /// An order that the engine gives.
@@ -104,6 +114,11 @@ impl Select {
         let (limit, offset) = self.part(environment)?;
         let outputs = self.outputs.lower(environment)?;
         let mut kept = account(transaction);
+        if let (Some(table), Some(locks)) = (&self.table, self.locks) {
+            let rows = self.locked(table, locks, transaction, environment)?;
+            kept.resize(0, rows.len() * size_of::<Row>())?;
+            return Rows::of(rows, outputs, kept);
+        }
         if let (Some(table), Some(order)) = (&self.table, self.engine_order()) {
             let mut find = order.of(self.conditions.find(environment)?);
             (find.offset, find.limit) = (offset, limit);
@@ -126,6 +141,80 @@ impl Select {
             }
         }
         Rows::of(finish.rows(&mut kept)?, outputs, kept)
+    }
+
+    /// Its rows, when they are locked: in their order, and no more than it answers.
+    fn locked(
+        &self,
+        table: &Table,
+        locks: RowLocks,
+        transaction: &mut Transaction,
+        environment: &Environment<'_>,
+    ) -> Result<Vec<Row>, SqlError> {
+        let (limit, offset) = self.part(environment)?;
+        let wanted = limit.unwrap_or(usize::MAX).saturating_add(offset);
+        if limit == Some(0) {
+            return Ok(Vec::new());
+        }
+        let question = self.conditions.find(environment)?;
+        let isolation = transaction.isolation();
+        let free = match locks.wait {
+            Wait::SkipLocked => transaction.free_rows(table.name(), locks.mode)?,
+            Wait::Block | Wait::NoWait => None,
+        };
+        // The document as it is to be answered, unless another has it.
+        let lock = |document: &Document| match &free {
+            None => Ok(Some(document.clone())),
+            Some(free) => match free.take(document)? {
+                Freed::Skipped | Freed::Changed(None) => Ok(None),
+                Freed::Kept => Ok(Some(document.clone())),
+                Freed::Changed(Some(newest)) => {
+                    if isolation != Isolation::ReadCommitted {
+                        return Err(concurrent_update());
+                    }
+                    Ok(question.admits(&newest)?.then_some(newest))
+                }
+            },
+        };
+        let mut kept = account(transaction);
+        let mut found = Vec::new();
+        let mut each = |document: &Document| {
+            if let Some(document) = lock(document)? {
+                kept.resize(0, size_of::<Row>())?;
+                found.push(document);
+            }
+            Ok::<_, SqlError>(found.len() < wanted)
+        };
+        if let Some(order) = self.engine_order() {
+            let mut find = order.of(question.clone());
+            // Those that others have do not count.
+            find.limit = limit.filter(|_| free.is_none()).map(|_| wanted);
+            let mut outcome = Ok(());
+            transaction.find_each(table.name(), &find, |document| {
+                each(document).unwrap_or_else(|error| {
+                    outcome = Err(error);
+                    false
+                })
+            })?;
+            outcome?;
+        } else {
+            let mut kept = account(transaction);
+            let mut sorted = Finish::new(self, environment, None, 0)?;
+            self.source(transaction, environment, |row| sorted.add(row, &mut kept))?;
+            for row in sorted.rows(&mut kept)? {
+                if let Row::Document(document) = &row
+                    && !each(document)?
+                {
+                    break;
+                }
+            }
+        }
+        if free.is_none() {
+            for document in &found {
+                transaction.lock_row(table.name(), document, locks.mode, locks.wait)?;
+            }
+        }
+        Ok(found.into_iter().skip(offset).map(Row::Document).collect())
     }
 
     /// The order, when the engine gives it, with OFFSET and LIMIT behind it: no stage of SQL stands
@@ -278,6 +367,7 @@ impl Select {
         let alone = self.conditions.is_only_key()
             && self.limit.is_none()
             && self.offset.is_none()
+            && self.locks.is_none()
             && self.queries.is_empty()
             && self.grouping.is_none();
         self.conditions.key(primary).filter(|_| alone)

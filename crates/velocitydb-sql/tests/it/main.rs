@@ -14,6 +14,7 @@ mod planner;
 mod random;
 mod requests;
 mod resolution;
+mod sessions;
 mod slt;
 mod types;
 mod violations;

@@ -49,12 +49,12 @@ enum Became {
     Refused(LockError),
 }
 
-fn became(locked: Result<Locked<'_>, LockError>) -> Became {
+fn became(locked: Result<Locked, LockError>) -> Became {
     match locked {
         Ok(Locked::Granted) => Became::Granted,
         Ok(Locked::Skipped) => Became::Skipped,
-        Ok(Locked::Waiting(waiting)) => {
-            std::mem::forget(waiting);
+        Ok(Locked::Waiting(mut waiting)) => {
+            waiting.stays = true;
             Became::Waiting
         }
         Err(error) => Became::Refused(error),

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use velocitydb_types::Timestamp;
 
 use super::table::{Outcome, Request, Scope, Tried, Wakers};
@@ -36,13 +37,20 @@ pub enum Wait {
 /// What became of a wish for a lock.
 #[derive(Debug)]
 #[must_use]
-pub enum Locked<'a> {
+pub enum Locked {
     /// The owner has it.
     Granted,
     /// Another has it: only with [`Wait::SkipLocked`].
     Skipped,
     /// The owner is in the queue: only with [`Wait::Block`].
-    Waiting(Waiting<'a>),
+    Waiting(Waiting),
+}
+
+/// [`Locked`], as the owner knows it.
+enum Begun {
+    Granted,
+    Skipped,
+    Waiting,
 }
 
 /// A position among the locks of a transaction, for a savepoint.
@@ -83,8 +91,11 @@ struct Pending {
     since: Timestamp,
 }
 
-/// One who holds locks. Dropped, it gives back all of them.
-pub struct Owner {
+/// One who holds locks. Clones are the same one; with the last of them all locks are given back.
+#[derive(Clone)]
+pub struct Owner(Arc<Mutex<State>>);
+
+struct State {
     inner: Arc<Inner>,
     id: OwnerId,
     taken: Vec<Taken>,
@@ -97,18 +108,18 @@ const TAKEN_KEPT: usize = 1_024;
 
 impl Owner {
     pub(super) fn new(inner: Arc<Inner>, id: OwnerId) -> Owner {
-        Owner {
+        Owner(Arc::new(Mutex::new(State {
             inner,
             id,
             taken: Vec::new(),
             session: HashMap::new(),
             pending: None,
-        }
+        })))
     }
 
     /// Its number, never used again: the process of `pg_locks`, and of a deadlock's detail.
     pub fn id(&self) -> OwnerId {
-        self.id
+        self.0.lock().id
     }
 
     /// Locks until the transaction ends. An owner that has the lock gets it again, and stronger
@@ -117,12 +128,7 @@ impl Owner {
     /// # Errors
     /// [`LockError::NotAvailable`] with [`Wait::NoWait`], [`LockError::Deadlock`] with
     /// [`Wait::Block`], [`LockError::TooMany`].
-    pub fn lock(
-        &mut self,
-        name: Name<'_>,
-        mode: Mode,
-        wait: Wait,
-    ) -> Result<Locked<'_>, LockError> {
+    pub fn lock(&self, name: Name<'_>, mode: Mode, wait: Wait) -> Result<Locked, LockError> {
         self.lock_in(Scope::Transaction, name, mode, wait)
     }
 
@@ -131,16 +137,89 @@ impl Owner {
     /// # Errors
     /// As [`Owner::lock`].
     pub fn lock_session(
-        &mut self,
+        &self,
         name: Name<'_>,
         mode: Mode,
         wait: Wait,
-    ) -> Result<Locked<'_>, LockError> {
+    ) -> Result<Locked, LockError> {
         self.lock_in(Scope::Session, name, mode, wait)
     }
 
     /// Takes back one [`Owner::lock_session`]; false when there was none in this mode.
-    pub fn unlock_session(&mut self, name: Name<'_>, mode: Mode) -> bool {
+    pub fn unlock_session(&self, name: Name<'_>, mode: Mode) -> bool {
+        self.0.lock().unlock_session(name, mode)
+    }
+
+    /// Takes back all of [`Owner::lock_session`].
+    pub fn release_session(&self) {
+        self.0.lock().release_session()
+    }
+
+    /// The present position among the transaction's locks.
+    pub fn mark(&self) -> Mark {
+        self.0.lock().mark()
+    }
+
+    /// Gives back what the transaction took after the mark; what it strengthened gets as it was.
+    pub fn release_after(&self, mark: Mark) {
+        self.0.lock().release_after(mark)
+    }
+
+    /// Gives back all that the transaction took, at its end.
+    pub fn release_transaction(&self) {
+        self.0.lock().release_transaction()
+    }
+
+    /// Gives back everything.
+    pub fn release_all(&self) {
+        self.0.lock().release_all()
+    }
+
+    /// What the owner has of a lock, in the stronger scope.
+    pub fn held(&self, name: Name<'_>) -> Option<Mode> {
+        self.0.lock().held(name)
+    }
+
+    /// Ends the present wait, if there is one, with [`LockError::Interrupted`].
+    pub fn interrupt(&self) {
+        let state = self.0.lock();
+        state.inner.interrupt(state.id);
+    }
+
+    pub(super) fn poll_wait(&self, waker: &Waker) -> Poll<Result<(), LockError>> {
+        self.0.lock().poll_wait(waker)
+    }
+
+    pub(super) fn withdraw(&self) {
+        self.0.lock().withdraw();
+    }
+
+    pub(super) fn time_out(&self) -> Result<(), LockError> {
+        self.0.lock().time_out()
+    }
+
+    fn lock_in(
+        &self,
+        scope: Scope,
+        name: Name<'_>,
+        mode: Mode,
+        wait: Wait,
+    ) -> Result<Locked, LockError> {
+        let tried = self.0.lock().lock_in(scope, name, mode, wait)?;
+        Ok(match tried {
+            Begun::Granted => Locked::Granted,
+            Begun::Skipped => Locked::Skipped,
+            Begun::Waiting => Locked::Waiting(Waiting {
+                owner: self.clone(),
+                #[cfg(test)]
+                stays: false,
+            }),
+        })
+    }
+}
+
+impl State {
+    fn unlock_session(&mut self, name: Name<'_>, mode: Mode) -> bool {
         self.withdraw();
         let name = LockName::from(name);
         let Some(lock) = self.session.get_mut(&name) else {
@@ -161,21 +240,18 @@ impl Owner {
         true
     }
 
-    /// Takes back all of [`Owner::lock_session`].
-    pub fn release_session(&mut self) {
+    fn release_session(&mut self) {
         self.withdraw();
         for lock in std::mem::take(&mut self.session).into_values() {
             self.weaken(lock.place, Scope::Session, None);
         }
     }
 
-    /// The present position among the transaction's locks.
-    pub fn mark(&self) -> Mark {
+    fn mark(&self) -> Mark {
         Mark(self.taken.len())
     }
 
-    /// Gives back what the transaction took after the mark; what it strengthened gets as it was.
-    pub fn release_after(&mut self, mark: Mark) {
+    fn release_after(&mut self, mark: Mark) {
         self.withdraw();
         while self.taken.len() > mark.0 {
             if let Some(taken) = self.taken.pop() {
@@ -184,8 +260,7 @@ impl Owner {
         }
     }
 
-    /// Gives back all that the transaction took, at its end.
-    pub fn release_transaction(&mut self) {
+    fn release_transaction(&mut self) {
         self.withdraw();
         // The others only strengthened one of these.
         for taken in self.taken.iter().filter(|taken| taken.before.is_none()) {
@@ -195,14 +270,12 @@ impl Owner {
         self.taken.shrink_to(TAKEN_KEPT);
     }
 
-    /// Gives back everything.
-    pub fn release_all(&mut self) {
+    fn release_all(&mut self) {
         self.release_transaction();
         self.release_session();
     }
 
-    /// What the owner has of a lock, in the stronger scope.
-    pub fn held(&self, name: Name<'_>) -> Option<Mode> {
+    fn held(&self, name: Name<'_>) -> Option<Mode> {
         let hash = self.inner.shards.hash(name);
         let table = self.inner.shards.lock(self.inner.shards.of(hash));
         table.held(table.find(hash, name)?, self.id)
@@ -214,7 +287,7 @@ impl Owner {
         name: Name<'_>,
         mode: Mode,
         wait: Wait,
-    ) -> Result<Locked<'_>, LockError> {
+    ) -> Result<Begun, LockError> {
         if self.pending.is_some() {
             self.withdraw();
         }
@@ -232,11 +305,11 @@ impl Owner {
         if tried.outcome == Outcome::Granted {
             let slot = tried.slot;
             self.note(name, Place { shard, slot }, request, tried.before);
-            return Ok(Locked::Granted);
+            return Ok(Begun::Granted);
         }
         match wait {
             Wait::Block => self.begin_wait(hash, name, request),
-            Wait::SkipLocked => Ok(Locked::Skipped),
+            Wait::SkipLocked => Ok(Begun::Skipped),
             Wait::NoWait => {
                 add(&self.inner.counters.not_available, 1);
                 let name = name.into();
@@ -251,7 +324,7 @@ impl Owner {
         hash: u64,
         name: Name<'_>,
         request: Request,
-    ) -> Result<Locked<'_>, LockError> {
+    ) -> Result<Begun, LockError> {
         let inner = Arc::clone(&self.inner);
         let shard = inner.shards.of(hash);
         let since = inner.clock.now();
@@ -269,7 +342,7 @@ impl Owner {
         if tried.outcome == Outcome::Granted {
             drop(graph);
             self.note(name, place, request, before);
-            return Ok(Locked::Granted);
+            return Ok(Begun::Granted);
         }
         graph.insert(self.id, place);
         // Nobody waits for one that holds nothing and is the last in its queue.
@@ -290,11 +363,11 @@ impl Owner {
             before,
             since,
         });
-        Ok(Locked::Waiting(Waiting { owner: self }))
+        Ok(Begun::Waiting)
     }
 
     /// Asks whether the wait is over, and has the waker woken when it is.
-    pub(super) fn poll_wait(&mut self, waker: &Waker) -> Poll<Result<(), LockError>> {
+    fn poll_wait(&mut self, waker: &Waker) -> Poll<Result<(), LockError>> {
         let Some(pending) = &self.pending else {
             return Poll::Ready(Ok(()));
         };
@@ -328,14 +401,14 @@ impl Owner {
     }
 
     /// Gives a wait up, and what it may just have got.
-    pub(super) fn withdraw(&mut self) {
+    fn withdraw(&mut self) {
         if let Some((pending, true)) = self.leave() {
             self.weaken(pending.place, pending.request.scope, pending.before);
         }
     }
 
     /// Ends a wait that took too long, unless the lock has just come.
-    pub(super) fn time_out(&mut self) -> Result<(), LockError> {
+    fn time_out(&mut self) -> Result<(), LockError> {
         match self.leave() {
             None => Ok(()),
             Some((pending, true)) => {
@@ -421,7 +494,7 @@ impl Taken {
     }
 }
 
-impl Drop for Owner {
+impl Drop for State {
     fn drop(&mut self) {
         self.release_all();
     }
@@ -429,11 +502,12 @@ impl Drop for Owner {
 
 impl fmt::Debug for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.0.lock();
         f.debug_struct("Owner")
-            .field("id", &self.id)
-            .field("taken", &self.taken.len())
-            .field("session", &self.session.len())
-            .field("waits", &self.pending.is_some())
+            .field("id", &state.id)
+            .field("taken", &state.taken.len())
+            .field("session", &state.session.len())
+            .field("waits", &state.pending.is_some())
             .finish_non_exhaustive()
     }
 }
@@ -442,11 +516,14 @@ impl fmt::Debug for Owner {
 /// [interrupted](super::Locks::interrupt). Dropped before, it leaves the queue and the owner has what
 /// it had before, also when the lock has just come.
 #[must_use]
-pub struct Waiting<'a> {
-    owner: &'a mut Owner,
+pub struct Waiting {
+    owner: Owner,
+    /// Dropped, it stays in the queue.
+    #[cfg(test)]
+    pub(super) stays: bool,
 }
 
-impl Waiting<'_> {
+impl Waiting {
     /// Blocks this thread until the wait is over.
     ///
     /// `interrupted` is asked once the wait has begun and whenever the thread is woken: set its flag
@@ -466,7 +543,7 @@ impl Waiting<'_> {
                 return result;
             }
             if interrupted() {
-                self.owner.inner.interrupt(self.owner.id);
+                self.owner.interrupt();
                 // Over now, whichever way.
                 continue;
             }
@@ -492,21 +569,25 @@ impl Waiting<'_> {
     }
 }
 
-impl Future for Waiting<'_> {
+impl Future for Waiting {
     type Output = Result<(), LockError>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         self.owner.poll_wait(context.waker())
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Waiting {
     fn drop(&mut self) {
+        #[cfg(test)]
+        if self.stays {
+            return;
+        }
         self.owner.withdraw();
     }
 }
 
-impl fmt::Debug for Waiting<'_> {
+impl fmt::Debug for Waiting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Waiting({:?})", self.owner)
     }

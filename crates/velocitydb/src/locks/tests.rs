@@ -29,28 +29,28 @@ fn limited(locks_max: usize) -> Locks {
 
 /// Takes a lock that is free for it.
 #[track_caller]
-fn take(owner: &mut Owner, name: Name<'_>, mode: Mode) {
+fn take(owner: &Owner, name: Name<'_>, mode: Mode) {
     let locked = owner.lock(name, mode, Wait::NoWait);
     assert!(matches!(locked, Ok(Locked::Granted)), "{locked:?}");
 }
 
 /// The same, for the session.
 #[track_caller]
-fn take_session(owner: &mut Owner, name: Name<'_>, mode: Mode) {
+fn take_session(owner: &Owner, name: Name<'_>, mode: Mode) {
     let locked = owner.lock_session(name, mode, Wait::NoWait);
     assert!(matches!(locked, Ok(Locked::Granted)), "{locked:?}");
 }
 
 /// Begins to wait for a lock, and goes on waiting when it is not looked at.
 #[track_caller]
-fn queue(owner: &mut Owner, name: Name<'_>, mode: Mode) {
+fn queue(owner: &Owner, name: Name<'_>, mode: Mode) {
     match owner.lock(name, mode, Wait::Block) {
-        Ok(Locked::Waiting(waiting)) => std::mem::forget(waiting),
+        Ok(Locked::Waiting(mut waiting)) => waiting.stays = true,
         other => panic!("it is to wait: {other:?}"),
     }
 }
 
-fn is_free(owner: &mut Owner, name: Name<'_>, mode: Mode) -> bool {
+fn is_free(owner: &Owner, name: Name<'_>, mode: Mode) -> bool {
     let mark = owner.mark();
     let locked = owner.lock(name, mode, Wait::SkipLocked).unwrap();
     let free = matches!(locked, Locked::Granted);
@@ -61,11 +61,11 @@ fn is_free(owner: &mut Owner, name: Name<'_>, mode: Mode) -> bool {
 }
 
 /// What has become of a wait, without waiting.
-fn poll(owner: &mut Owner) -> Poll<Result<(), LockError>> {
+fn poll(owner: &Owner) -> Poll<Result<(), LockError>> {
     owner.poll_wait(Waker::noop())
 }
 
-fn code(result: Result<Locked<'_>, LockError>) -> &'static str {
+fn code(result: Result<Locked, LockError>) -> &'static str {
     match result {
         Ok(locked) => panic!("it is to be refused: {locked:?}"),
         Err(error) => error.code().0,
@@ -86,13 +86,13 @@ fn two_owners_exclude_each_other_as_in_the_table_of_postgresql() {
         Mode::Update => Mode::ALL.to_vec(),
     };
     let locks = locks();
-    let (mut first, mut second) = (locks.owner(), locks.owner());
+    let (first, second) = (locks.owner(), locks.owner());
     for held in Mode::ALL {
-        take(&mut first, row(b"a"), held);
+        take(&first, row(b"a"), held);
         for wanted in Mode::ALL {
-            let free = is_free(&mut second, row(b"a"), wanted);
+            let free = is_free(&second, row(b"a"), wanted);
             assert_eq!(free, !excluded(held).contains(&wanted), "{held}, {wanted}");
-            assert!(is_free(&mut first, row(b"a"), wanted), "its own lock");
+            assert!(is_free(&first, row(b"a"), wanted), "its own lock");
         }
         first.release_transaction();
     }
@@ -102,7 +102,7 @@ fn two_owners_exclude_each_other_as_in_the_table_of_postgresql() {
 #[test]
 fn names_of_different_kinds_are_different_locks() {
     let locks = locks();
-    let (mut first, mut second) = (locks.owner(), locks.owner());
+    let (first, second) = (locks.owner(), locks.owner());
     let (collection, key) = (COLLECTION, &b"k"[..]);
     let unique = |index| Name::Unique {
         collection,
@@ -118,17 +118,17 @@ fn names_of_different_kinds_are_different_locks() {
         Name::AdvisoryPair(0, 7),
     ];
     for name in names {
-        assert!(is_free(&mut second, name, Mode::EXCLUSIVE), "{name}");
-        take(&mut first, name, Mode::EXCLUSIVE);
-        assert!(!is_free(&mut second, name, Mode::SHARED), "{name}");
+        assert!(is_free(&second, name, Mode::EXCLUSIVE), "{name}");
+        take(&first, name, Mode::EXCLUSIVE);
+        assert!(!is_free(&second, name, Mode::SHARED), "{name}");
     }
 }
 
 #[test]
 fn nowait_refuses_and_skip_locked_goes_on() {
     let locks = locks();
-    let (mut first, mut second) = (locks.owner(), locks.owner());
-    take(&mut first, row(b"a"), Mode::Update);
+    let (first, second) = (locks.owner(), locks.owner());
+    take(&first, row(b"a"), Mode::Update);
     let refused = second.lock(row(b"a"), Mode::Share, Wait::NoWait);
     let refused = refused.unwrap_err();
     assert_eq!(
@@ -138,7 +138,7 @@ fn nowait_refuses_and_skip_locked_goes_on() {
     );
     assert_eq!(refused.code(), ("lock_not_available", ErrorClass::Conflict));
     assert_eq!(refused.sqlstate(), "55P03");
-    assert!(!is_free(&mut second, row(b"a"), Mode::Share));
+    assert!(!is_free(&second, row(b"a"), Mode::Share));
     assert_eq!(second.held(row(b"a")), None);
     assert_eq!(locks.stats().not_available, 1);
 }
@@ -147,7 +147,7 @@ fn nowait_refuses_and_skip_locked_goes_on() {
 fn a_newcomer_does_not_overtake_a_waiter_that_it_excludes() {
     let locks = locks();
     let mut owners: Vec<Owner> = (0..4).map(|_| locks.owner()).collect();
-    let [reader, writer, late_reader, key_reader] = &mut owners[..] else {
+    let [reader, writer, late_reader, key_reader] = &owners[..] else {
         unreachable!()
     };
     take(reader, row(b"a"), Mode::Share);
@@ -168,47 +168,47 @@ fn a_newcomer_does_not_overtake_a_waiter_that_it_excludes() {
 #[test]
 fn who_strengthens_a_lock_goes_before_those_who_wait_for_it_anyway() {
     let locks = locks();
-    let [mut first, mut second, mut waiter] = [locks.owner(), locks.owner(), locks.owner()];
-    take(&mut first, row(b"a"), Mode::Share);
-    take(&mut second, row(b"a"), Mode::Share);
-    queue(&mut waiter, row(b"a"), Mode::Update);
-    queue(&mut first, row(b"a"), Mode::Update);
+    let [first, second, waiter] = [locks.owner(), locks.owner(), locks.owner()];
+    take(&first, row(b"a"), Mode::Share);
+    take(&second, row(b"a"), Mode::Share);
+    queue(&waiter, row(b"a"), Mode::Update);
+    queue(&first, row(b"a"), Mode::Update);
     second.release_transaction();
-    assert_eq!(poll(&mut first), Poll::Ready(Ok(())));
-    assert_eq!(poll(&mut waiter), Poll::Pending);
+    assert_eq!(poll(&first), Poll::Ready(Ok(())));
+    assert_eq!(poll(&waiter), Poll::Pending);
     first.release_transaction();
-    assert_eq!(poll(&mut waiter), Poll::Ready(Ok(())));
+    assert_eq!(poll(&waiter), Poll::Ready(Ok(())));
     // Alone, it strengthens at once although another waits.
     waiter.release_transaction();
-    take(&mut first, row(b"a"), Mode::KeyShare);
-    queue(&mut second, row(b"a"), Mode::Update);
-    take(&mut first, row(b"a"), Mode::Update);
+    take(&first, row(b"a"), Mode::KeyShare);
+    queue(&second, row(b"a"), Mode::Update);
+    take(&first, row(b"a"), Mode::Update);
 }
 
 #[test]
 fn two_that_strengthen_the_same_lock_are_a_deadlock() {
     let locks = locks();
-    let (mut first, mut second) = (locks.owner(), locks.owner());
-    take(&mut first, row(b"a"), Mode::Share);
-    take(&mut second, row(b"a"), Mode::Share);
-    queue(&mut first, row(b"a"), Mode::Update);
+    let (first, second) = (locks.owner(), locks.owner());
+    take(&first, row(b"a"), Mode::Share);
+    take(&second, row(b"a"), Mode::Share);
+    queue(&first, row(b"a"), Mode::Update);
     let refused = second.lock(row(b"a"), Mode::Update, Wait::Block);
     assert_eq!(code(refused), "deadlock_detected");
     // The victim has what it had; when it goes, the other has its lock.
     assert_eq!(second.held(row(b"a")), Some(Mode::Share));
     second.release_transaction();
-    assert_eq!(poll(&mut first), Poll::Ready(Ok(())));
+    assert_eq!(poll(&first), Poll::Ready(Ok(())));
 }
 
 #[test]
 fn a_deadlock_tells_who_waits_for_whom() {
     let locks = locks();
-    let [mut first, mut second, mut third] = [locks.owner(), locks.owner(), locks.owner()];
-    take(&mut first, row(b"a"), Mode::Update);
-    take(&mut second, row(b"b"), Mode::NoKeyUpdate);
-    take(&mut third, Name::Advisory(5), Mode::EXCLUSIVE);
-    queue(&mut first, row(b"b"), Mode::Share);
-    queue(&mut second, Name::Advisory(5), Mode::SHARED);
+    let [first, second, third] = [locks.owner(), locks.owner(), locks.owner()];
+    take(&first, row(b"a"), Mode::Update);
+    take(&second, row(b"b"), Mode::NoKeyUpdate);
+    take(&third, Name::Advisory(5), Mode::EXCLUSIVE);
+    queue(&first, row(b"b"), Mode::Share);
+    queue(&second, Name::Advisory(5), Mode::SHARED);
     let error = third.lock(row(b"a"), Mode::KeyShare, Wait::Block);
     let error = error.unwrap_err();
     let LockError::Deadlock(cycle) = &error else {
@@ -225,9 +225,9 @@ fn a_deadlock_tells_who_waits_for_whom() {
     assert_eq!(locks.stats().deadlocks, 1);
     // The victim's end lets the others go on, one after the other.
     drop(third);
-    assert_eq!(poll(&mut second), Poll::Ready(Ok(())));
+    assert_eq!(poll(&second), Poll::Ready(Ok(())));
     drop(second);
-    assert_eq!(poll(&mut first), Poll::Ready(Ok(())));
+    assert_eq!(poll(&first), Poll::Ready(Ok(())));
     drop(first);
     nothing_is_left(&locks);
 }
@@ -235,12 +235,12 @@ fn a_deadlock_tells_who_waits_for_whom() {
 #[test]
 fn a_wait_behind_a_queue_closes_a_cycle_too() {
     let locks = locks();
-    let [mut first, mut second, mut third] = [locks.owner(), locks.owner(), locks.owner()];
-    take(&mut first, row(b"a"), Mode::Share);
-    take(&mut third, row(b"b"), Mode::Update);
-    queue(&mut second, row(b"a"), Mode::Update);
+    let [first, second, third] = [locks.owner(), locks.owner(), locks.owner()];
+    take(&first, row(b"a"), Mode::Share);
+    take(&third, row(b"b"), Mode::Update);
+    queue(&second, row(b"a"), Mode::Update);
     // It waits for the second alone, which was before it.
-    queue(&mut third, row(b"a"), Mode::Share);
+    queue(&third, row(b"a"), Mode::Share);
     let refused = first.lock(row(b"b"), Mode::Share, Wait::Block);
     assert_eq!(code(refused), "deadlock_detected");
 }
@@ -248,25 +248,25 @@ fn a_wait_behind_a_queue_closes_a_cycle_too() {
 #[test]
 fn a_rollback_to_a_savepoint_gives_back_what_came_after_it() {
     let locks = locks();
-    let (mut owner, mut other) = (locks.owner(), locks.owner());
-    take(&mut owner, row(b"a"), Mode::KeyShare);
+    let (owner, other) = (locks.owner(), locks.owner());
+    take(&owner, row(b"a"), Mode::KeyShare);
     let outer = owner.mark();
-    take(&mut owner, row(b"a"), Mode::NoKeyUpdate);
-    take(&mut owner, row(b"b"), Mode::Update);
+    take(&owner, row(b"a"), Mode::NoKeyUpdate);
+    take(&owner, row(b"b"), Mode::Update);
     let inner = owner.mark();
-    take(&mut owner, row(b"a"), Mode::Update);
-    take(&mut owner, row(b"a"), Mode::Share);
-    queue(&mut other, row(b"a"), Mode::KeyShare);
+    take(&owner, row(b"a"), Mode::Update);
+    take(&owner, row(b"a"), Mode::Share);
+    queue(&other, row(b"a"), Mode::KeyShare);
 
     owner.release_after(inner);
     assert_eq!(owner.held(row(b"a")), Some(Mode::NoKeyUpdate));
-    assert_eq!(poll(&mut other), Poll::Ready(Ok(())));
+    assert_eq!(poll(&other), Poll::Ready(Ok(())));
     owner.release_after(outer);
     assert_eq!(owner.held(row(b"a")), Some(Mode::KeyShare));
     assert_eq!(owner.held(row(b"b")), None);
     owner.release_after(inner);
     assert_eq!(owner.held(row(b"a")), Some(Mode::KeyShare));
-    take(&mut other, row(b"a"), Mode::NoKeyUpdate);
+    take(&other, row(b"a"), Mode::NoKeyUpdate);
     owner.release_transaction();
     other.release_transaction();
     nothing_is_left(&locks);
@@ -275,36 +275,36 @@ fn a_rollback_to_a_savepoint_gives_back_what_came_after_it() {
 #[test]
 fn session_locks_are_counted_and_outlive_transactions() {
     let locks = locks();
-    let (mut owner, mut other) = (locks.owner(), locks.owner());
+    let (owner, other) = (locks.owner(), locks.owner());
     let name = Name::Advisory(1);
     for mode in [Mode::EXCLUSIVE, Mode::EXCLUSIVE, Mode::SHARED] {
-        take_session(&mut owner, name, mode);
+        take_session(&owner, name, mode);
     }
     // Its own transaction is not excluded.
     let mark = owner.mark();
-    take(&mut owner, name, Mode::EXCLUSIVE);
+    take(&owner, name, Mode::EXCLUSIVE);
     owner.release_after(mark);
-    take(&mut owner, name, Mode::SHARED);
+    take(&owner, name, Mode::SHARED);
     owner.release_transaction();
 
     assert!(owner.unlock_session(name, Mode::EXCLUSIVE));
-    assert!(!is_free(&mut other, name, Mode::SHARED));
+    assert!(!is_free(&other, name, Mode::SHARED));
     assert!(owner.unlock_session(name, Mode::EXCLUSIVE));
     assert!(!owner.unlock_session(name, Mode::EXCLUSIVE), "no more");
-    assert!(is_free(&mut other, name, Mode::SHARED));
-    assert!(!is_free(&mut other, name, Mode::EXCLUSIVE));
+    assert!(is_free(&other, name, Mode::SHARED));
+    assert!(!is_free(&other, name, Mode::EXCLUSIVE));
     assert!(owner.unlock_session(name, Mode::SHARED));
     assert!(!owner.unlock_session(Name::Advisory(2), Mode::SHARED));
     nothing_is_left(&locks);
 
     // Those of a transaction are not counted.
-    take(&mut owner, name, Mode::EXCLUSIVE);
-    take(&mut owner, name, Mode::EXCLUSIVE);
+    take(&owner, name, Mode::EXCLUSIVE);
+    take(&owner, name, Mode::EXCLUSIVE);
     assert!(!owner.unlock_session(name, Mode::EXCLUSIVE));
     owner.release_transaction();
     nothing_is_left(&locks);
 
-    take_session(&mut owner, name, Mode::EXCLUSIVE);
+    take_session(&owner, name, Mode::EXCLUSIVE);
     drop(owner);
     nothing_is_left(&locks);
 }
@@ -312,8 +312,8 @@ fn session_locks_are_counted_and_outlive_transactions() {
 #[test]
 fn a_session_lock_can_be_waited_for() {
     let locks = locks();
-    let (mut owner, mut other) = (locks.owner(), locks.owner());
-    take(&mut owner, Name::Advisory(1), Mode::EXCLUSIVE);
+    let (owner, other) = (locks.owner(), locks.owner());
+    take(&owner, Name::Advisory(1), Mode::EXCLUSIVE);
     let name = Name::Advisory(1);
     let Ok(Locked::Waiting(waiting)) = other.lock_session(name, Mode::SHARED, Wait::Block) else {
         panic!("it is to wait");
@@ -338,8 +338,8 @@ impl Wake for Woken {
 #[test]
 fn a_waiter_is_woken_once_and_by_its_newest_waker() {
     let locks = locks();
-    let (mut owner, mut other) = (locks.owner(), locks.owner());
-    take(&mut owner, row(b"a"), Mode::Update);
+    let (owner, other) = (locks.owner(), locks.owner());
+    take(&owner, row(b"a"), Mode::Update);
     let Ok(Locked::Waiting(mut waiting)) = other.lock(row(b"a"), Mode::Share, Wait::Block) else {
         panic!("it is to wait");
     };
@@ -359,19 +359,19 @@ fn a_waiter_is_woken_once_and_by_its_newest_waker() {
 #[test]
 fn a_wait_that_is_given_up_leaves_the_owner_as_it_was() {
     let locks = locks();
-    let [mut owner, mut other, mut third] = [locks.owner(), locks.owner(), locks.owner()];
-    take(&mut owner, row(b"a"), Mode::Share);
-    take(&mut other, row(b"a"), Mode::KeyShare);
-    queue(&mut other, row(b"a"), Mode::NoKeyUpdate);
-    queue(&mut third, row(b"a"), Mode::Share);
+    let [owner, other, third] = [locks.owner(), locks.owner(), locks.owner()];
+    take(&owner, row(b"a"), Mode::Share);
+    take(&other, row(b"a"), Mode::KeyShare);
+    queue(&other, row(b"a"), Mode::NoKeyUpdate);
+    queue(&third, row(b"a"), Mode::Share);
     // Before it was let in: those behind it go on.
     other.withdraw();
-    assert_eq!(poll(&mut third), Poll::Ready(Ok(())));
+    assert_eq!(poll(&third), Poll::Ready(Ok(())));
     assert_eq!(other.held(row(b"a")), Some(Mode::KeyShare));
     third.release_transaction();
 
     // After it was let in, before it knew.
-    queue(&mut other, row(b"a"), Mode::NoKeyUpdate);
+    queue(&other, row(b"a"), Mode::NoKeyUpdate);
     owner.release_transaction();
     assert_eq!(other.held(row(b"a")), Some(Mode::NoKeyUpdate));
     other.withdraw();
@@ -383,8 +383,8 @@ fn a_wait_that_is_given_up_leaves_the_owner_as_it_was() {
 #[test]
 fn a_wait_that_takes_too_long_says_so() {
     let locks = locks();
-    let (mut owner, mut other) = (locks.owner(), locks.owner());
-    take(&mut owner, row(b"a"), Mode::Update);
+    let (owner, other) = (locks.owner(), locks.owner());
+    take(&owner, row(b"a"), Mode::Update);
     let Ok(Locked::Waiting(waiting)) = other.lock(row(b"a"), Mode::Share, Wait::Block) else {
         panic!("it is to wait");
     };
@@ -394,7 +394,7 @@ fn a_wait_that_takes_too_long_says_so() {
     assert_eq!(locks.stats().timeouts, 1);
 
     // It came in the moment in which the time was over: then it is had.
-    queue(&mut other, row(b"a"), Mode::Share);
+    queue(&other, row(b"a"), Mode::Share);
     owner.release_transaction();
     assert_eq!(other.time_out(), Ok(()));
     assert_eq!(other.held(row(b"a")), Some(Mode::Share));
@@ -405,22 +405,22 @@ fn a_wait_that_takes_too_long_says_so() {
 #[test]
 fn a_wait_can_be_interrupted() {
     let locks = locks();
-    let (mut owner, mut other) = (locks.owner(), locks.owner());
+    let (owner, other) = (locks.owner(), locks.owner());
     assert!(!locks.interrupt(other.id()), "it does not wait");
-    take(&mut owner, row(b"a"), Mode::Update);
-    queue(&mut other, row(b"a"), Mode::Share);
+    take(&owner, row(b"a"), Mode::Update);
+    queue(&other, row(b"a"), Mode::Share);
     assert!(locks.interrupt(other.id()));
-    let Poll::Ready(Err(error)) = poll(&mut other) else {
+    let Poll::Ready(Err(error)) = poll(&other) else {
         panic!("it was interrupted");
     };
     assert_eq!(error.sqlstate(), "57014");
     assert_eq!(other.held(row(b"a")), None);
 
     // Nobody is interrupted who was let in before.
-    queue(&mut other, row(b"a"), Mode::Share);
+    queue(&other, row(b"a"), Mode::Share);
     owner.release_transaction();
     assert!(!locks.interrupt(other.id()));
-    assert_eq!(poll(&mut other), Poll::Ready(Ok(())));
+    assert_eq!(poll(&other), Poll::Ready(Ok(())));
 
     // By its own flag.
     let Ok(Locked::Waiting(waiting)) = owner.lock(row(b"a"), Mode::Update, Wait::Block) else {
@@ -433,12 +433,12 @@ fn a_wait_can_be_interrupted() {
 #[test]
 fn locks_have_a_limit_altogether() {
     let locks = limited(3);
-    let (mut owner, mut other) = (locks.owner(), locks.owner());
-    take(&mut owner, row(b"a"), Mode::Share);
-    take(&mut owner, row(b"b"), Mode::Share);
-    take(&mut other, row(b"a"), Mode::Share);
+    let (owner, other) = (locks.owner(), locks.owner());
+    take(&owner, row(b"a"), Mode::Share);
+    take(&owner, row(b"b"), Mode::Share);
+    take(&other, row(b"a"), Mode::Share);
     // What is had already costs nothing.
-    take(&mut owner, row(b"b"), Mode::Update);
+    take(&owner, row(b"b"), Mode::Update);
     let error = other.lock(row(b"c"), Mode::Share, Wait::NoWait);
     let error = error.unwrap_err();
     assert!(error.to_string().starts_with("out of shared memory: 3 "));
@@ -448,8 +448,8 @@ fn locks_have_a_limit_altogether() {
     assert_eq!(code(waits), "too_many_locks");
     // Neither of them left anything.
     owner.release_transaction();
-    take(&mut other, row(b"b"), Mode::Share);
-    take(&mut other, row(b"c"), Mode::Share);
+    take(&other, row(b"b"), Mode::Share);
+    take(&other, row(b"c"), Mode::Share);
     drop(other);
     nothing_is_left(&locks);
 
@@ -463,7 +463,7 @@ fn locks_have_a_limit_altogether() {
 fn nearly_all_of_a_large_limit_can_be_had_and_never_more() {
     let max = 50_000;
     let locks = limited(max);
-    let mut owner = locks.owner();
+    let owner = locks.owner();
     let mut had = 0;
     for key in 0_u32.. {
         let (collection, key) = (COLLECTION, &key.to_be_bytes());
@@ -479,7 +479,7 @@ fn nearly_all_of_a_large_limit_can_be_had_and_never_more() {
     // What is given back can be had by others.
     owner.release_transaction();
     for lock in 0..max as i64 / 16 * 15 {
-        take(&mut owner, Name::Advisory(lock), Mode::EXCLUSIVE);
+        take(&owner, Name::Advisory(lock), Mode::EXCLUSIVE);
     }
     drop(owner);
     nothing_is_left(&locks);
@@ -488,18 +488,14 @@ fn nearly_all_of_a_large_limit_can_be_had_and_never_more() {
 #[test]
 fn many_locks_are_given_back_with_their_memory() {
     let locks = locks();
-    let (mut owner, mut other) = (locks.owner(), locks.owner());
+    let (owner, other) = (locks.owner(), locks.owner());
     for _ in 0..2 {
         for id in 0..100_000_u32 {
             let (collection, key) = (COLLECTION, &id.to_be_bytes());
-            take(&mut owner, Name::Row { collection, key }, Mode::Update);
+            take(&owner, Name::Row { collection, key }, Mode::Update);
         }
         let (collection, key) = (COLLECTION, &77_777_u32.to_be_bytes());
-        assert!(!is_free(
-            &mut other,
-            Name::Row { collection, key },
-            Mode::Share
-        ));
+        assert!(!is_free(&other, Name::Row { collection, key }, Mode::Share));
         assert_eq!(locks.stats().locks, 100_000);
         owner.release_transaction();
         nothing_is_left(&locks);
@@ -515,13 +511,13 @@ fn many_locks_are_given_back_with_their_memory() {
 fn the_list_shows_who_waits_since_when_and_those_first() {
     let clock = Arc::new(ManualClock::new(Timestamp(1_000)));
     let locks = Locks::new(&LockOptions::default(), Arc::clone(&clock) as _);
-    let [mut owner, mut other, mut third] = [locks.owner(), locks.owner(), locks.owner()];
+    let [owner, other, third] = [locks.owner(), locks.owner(), locks.owner()];
     for key in [b"a", b"b", b"c", b"d", b"e"] {
-        take(&mut owner, row(key), Mode::Update);
+        take(&owner, row(key), Mode::Update);
     }
-    queue(&mut other, row(b"c"), Mode::Share);
+    queue(&other, row(b"c"), Mode::Share);
     clock.advance(500);
-    queue(&mut third, row(b"c"), Mode::KeyShare);
+    queue(&third, row(b"c"), Mode::KeyShare);
     let list = locks.list(4);
     assert!(!list.whole);
     let shown = |row: &LockRow| (row.owner.0, row.mode, row.waits_since.map(|since| since.0));
@@ -542,8 +538,8 @@ fn the_list_shows_who_waits_since_when_and_those_first() {
 
     clock.advance(1_000);
     owner.release_transaction();
-    assert_eq!(poll(&mut other), Poll::Ready(Ok(())));
-    assert_eq!(poll(&mut third), Poll::Ready(Ok(())));
+    assert_eq!(poll(&other), Poll::Ready(Ok(())));
+    assert_eq!(poll(&third), Poll::Ready(Ok(())));
     let stats = locks.stats();
     assert_eq!((stats.waits, stats.waited_us), (2, 1_500 + 1_000));
     assert_eq!((stats.locks, stats.owners), (2, 3));
@@ -553,8 +549,8 @@ fn the_list_shows_who_waits_since_when_and_those_first() {
 fn owners_and_waits_go_from_thread_to_thread() {
     fn goes<T: Send>() {}
     goes::<Owner>();
-    goes::<Waiting<'_>>();
-    goes::<Locked<'_>>();
+    goes::<Waiting>();
+    goes::<Locked>();
     fn is_shared<T: Sync>() {}
     is_shared::<Locks>();
 }

@@ -48,7 +48,7 @@ impl Drop for Running<'_> {
     }
 }
 
-fn obtain(locked: Locked<'_>, random: &mut StdRng) -> Result<bool, LockError> {
+fn obtain(locked: Locked, random: &mut StdRng) -> Result<bool, LockError> {
     let waiting = match locked {
         Locked::Granted => return Ok(true),
         Locked::Skipped => return Ok(false),
@@ -66,7 +66,7 @@ fn obtain(locked: Locked<'_>, random: &mut StdRng) -> Result<bool, LockError> {
 }
 
 /// One transaction of up to four locks; whether it got all.
-fn transaction(owner: &mut Owner, used: &Used, random: &mut StdRng) -> Result<bool, LockError> {
+fn transaction(owner: &Owner, used: &Used, random: &mut StdRng) -> Result<bool, LockError> {
     let mut held: Vec<(usize, Mode)> = Vec::new();
     let mut whole = Ok(true);
     for _ in 0..random.random_range(1..=4) {
@@ -104,9 +104,9 @@ fn threads_exclude_each_other_and_none_waits_for_ever() {
     let work = |seed| {
         let _running = Running(&running);
         let mut random = StdRng::seed_from_u64(seed);
-        let mut owner = locks.owner();
+        let owner = locks.owner();
         for _ in 0..TRANSACTIONS {
-            match transaction(&mut owner, &used, &mut random) {
+            match transaction(&owner, &used, &mut random) {
                 Ok(true) => drop(done.fetch_add(1, Ordering::Relaxed)),
                 Ok(false)
                 | Err(

@@ -335,7 +335,7 @@ fn every_change_is_told_once_beside_writers() {
         .for_each(|writer| writer.join().unwrap());
     let mut found = BTreeMap::new();
     let scanned = tasks.view().unwrap().scan(|document| {
-        found.insert(document.id().to_string(), text(&document));
+        found.insert(document.id().to_string(), text(document));
         true
     });
     scanned.unwrap();

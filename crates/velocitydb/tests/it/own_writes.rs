@@ -11,8 +11,8 @@ use crate::support::in_memory;
 
 fn found(transaction: &mut Transaction, find: &Find) -> Vec<String> {
     let mut found = Vec::new();
-    let each = |document| {
-        found.push(document);
+    let each = |document: &velocitydb::Document| {
+        found.push(document.clone());
         true
     };
     transaction.find_each("docs", find, each).unwrap();

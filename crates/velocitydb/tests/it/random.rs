@@ -252,7 +252,7 @@ impl World {
             .scan(|one| {
                 let id = one.id().to_value().as_int().unwrap() as u8;
                 found
-                    .insert(id, (number(&one, "n"), one.meta().version))
+                    .insert(id, (number(one, "n"), one.meta().version))
                     .is_none()
             })
             .unwrap();

@@ -248,7 +248,7 @@ fn told(readings: &Collection) -> Vec<(Key, String, Meta)> {
     let mut all = Vec::new();
     let view = readings.view().unwrap();
     view.scan(|found| {
-        all.push((found.id(), text(&found), found.meta()));
+        all.push((found.id(), text(found), found.meta()));
         true
     })
     .unwrap();

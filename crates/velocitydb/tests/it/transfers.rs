@@ -45,7 +45,7 @@ fn sum(db: &Database) -> i64 {
     let (mut sum, mut many) = (0, 0);
     let view = db.snapshot().collection("accounts").unwrap();
     view.scan(|account| {
-        sum += number(&account, "balance");
+        sum += number(account, "balance");
         many += 1;
         true
     })

@@ -1,0 +1,364 @@
+//! Running statements: in which transaction, behind which locks, and how often.
+//!
+//! A statement is run without waiting, and then has its locks ([`Transaction::settle`]): when another
+//! was there first, it waits and is run again. Waiting is asynchronous, all else is not; a [`Runtime`]
+//! says where both are done.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use velocitydb::locks::{LockError, Waiting};
+use velocitydb::{Isolation, Settled, Settling, Transaction};
+use velocitydb_types::Value;
+
+use super::block::{Named, TransactionLocks, no_block};
+use super::{Answer, Canceller, Control, Kind, Prepared, Session, Status};
+use crate::bind::Parameters;
+use crate::bound::Environment;
+use crate::error::{SqlError, concurrent_update, sqlstate};
+use crate::planner::Execution;
+use crate::statement::define::Define;
+use crate::statement::rows::Rows;
+use crate::statement::{Native, Preparing};
+
+/// How often a statement that commits by itself is run again when another was faster.
+const ATTEMPTS_MAX: u32 = 100;
+
+/// What statements are run on.
+pub trait Runtime: Sync {
+    /// Does what may take its time, on this thread.
+    fn work<R>(&self, work: impl FnOnce() -> R) -> R;
+
+    /// Waits for a lock, so long at most ([`Waiting::time_out`]).
+    fn wait(
+        &self,
+        waiting: Waiting,
+        limit: Option<Duration>,
+    ) -> impl Future<Output = Result<(), LockError>> + Send;
+}
+
+/// Threads that block while they wait.
+pub struct Threads;
+
+impl Runtime for Threads {
+    fn work<R>(&self, work: impl FnOnce() -> R) -> R {
+        work()
+    }
+
+    async fn wait(&self, waiting: Waiting, limit: Option<Duration>) -> Result<(), LockError> {
+        waiting.block(limit, || false)
+    }
+}
+
+/// What a future answers that never has to wait.
+fn at_once<R>(future: impl Future<Output = R>) -> R {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => unreachable!("threads block"),
+    }
+}
+
+impl Session {
+    /// As [`Session::run_on`], on this thread.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn run(&mut self, prepared: &Prepared, parameters: &[Value]) -> Result<Answer, SqlError> {
+        at_once(self.run_on(&Threads, prepared, parameters))
+    }
+
+    /// Runs a statement with values for its parameters. Outside of a transaction block it is a
+    /// transaction of its own, unless [`Session::begin_implicit`] says otherwise. It waits for the
+    /// locks of others; who does not want to wait any more drops the future, and calls
+    /// [`Session::fail`].
+    ///
+    /// # Errors
+    /// Whatever the statement cannot do; a transaction block has failed with it.
+    pub async fn run_on(
+        &mut self,
+        runtime: &impl Runtime,
+        prepared: &Prepared,
+        parameters: &[Value],
+    ) -> Result<Answer, SqlError> {
+        if parameters.len() < prepared.parameters.len() {
+            let message = format!("there is no parameter ${}", parameters.len() + 1);
+            self.fail();
+            return Err(SqlError::new(sqlstate::UNDEFINED_PARAMETER, message));
+        }
+        if self.status() == Status::Failed && !prepared.ends() && !prepared.is_empty() {
+            let message = "current transaction is aborted, commands ignored until end of \
+                           transaction block";
+            return Err(SqlError::new(sqlstate::IN_FAILED_SQL_TRANSACTION, message));
+        }
+        let heard = match self.implicit {
+            true => self.canceller.check(),
+            // What was cancelled before does not concern this one.
+            false => {
+                self.canceller.forget();
+                Ok(())
+            }
+        };
+        self.canceller.allow(self.named.statement_timeout);
+        let answer = match (heard, &prepared.kind) {
+            (Err(error), _) => Err(error.into()),
+            (Ok(()), Kind::Empty) => Ok(Answer::done("")),
+            (Ok(()), Kind::Native(native)) => self.documents(runtime, native, parameters).await,
+            (Ok(()), Kind::Define(define)) => runtime.work(|| self.define(define)),
+            (Ok(()), Kind::Control(commit @ Control::Commit)) => {
+                runtime.work(|| self.control(commit))
+            }
+            (Ok(()), Kind::Control(control)) => self.control(control),
+        };
+        if answer.is_err() {
+            self.fail();
+        }
+        answer
+    }
+
+    /// Runs a statement that reads or changes documents.
+    async fn documents(
+        &mut self,
+        runtime: &impl Runtime,
+        native: &Native,
+        parameters: &[Value],
+    ) -> Result<Answer, SqlError> {
+        let began = self.block().map(|block| block.began);
+        let now = self.database.now();
+        let environment = Environment {
+            parameters,
+            transaction: began.unwrap_or(now),
+            statement: now,
+            queries: &[],
+        };
+        self.settings.now.set(environment.transaction);
+        let running = Running {
+            runtime,
+            native,
+            environment,
+            canceller: &self.canceller,
+            lock_timeout: self.named.lock_timeout,
+        };
+        if let Some(block) = &mut self.block {
+            let answer = running.run(&mut block.transaction).await;
+            if block.savepoints.is_empty() {
+                block.transaction.forget_savepoints();
+            }
+            return answer;
+        }
+        if let (Native::Select(select), Some(key)) = (native, native.key()) {
+            let rows = select.by_key(key, &running.environment)?;
+            return Ok(Answer {
+                count: Some(rows.len() as u64),
+                rows: Some(rows),
+                ..Answer::done("SELECT")
+            });
+        }
+        let _locks = TransactionLocks::of(&self.locks);
+        for attempt in 1.. {
+            let mut transaction = self.transaction(Isolation::ReadCommitted);
+            let answer = running.run(&mut transaction).await?;
+            if !native.writes() {
+                return Ok(answer);
+            }
+            match runtime.work(|| transaction.commit()) {
+                Ok(_) => return Ok(answer),
+                Err(error) if error.is_retryable() && attempt < ATTEMPTS_MAX => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        unreachable!("the last attempt returns")
+    }
+
+    fn control(&mut self, control: &Control) -> Result<Answer, SqlError> {
+        match control {
+            Control::Begin(isolation) => self.begin(*isolation),
+            Control::Commit => self.commit(),
+            Control::Rollback => {
+                let ended = self.block.take();
+                let notice = ended.is_none_or(|block| block.implicit).then(no_block);
+                Ok(Answer {
+                    notices: notice.into_iter().collect(),
+                    ..Answer::done("ROLLBACK")
+                })
+            }
+            Control::Savepoint(name) => {
+                let block = self.open_block("SAVEPOINT")?;
+                let savepoint = block.transaction.savepoint();
+                block.savepoints.push(Named {
+                    name: name.clone(),
+                    savepoint,
+                    locks: block.locks.owner().mark(),
+                });
+                Ok(Answer::done("SAVEPOINT"))
+            }
+            Control::RollbackTo(name) => {
+                let block = self.open_block("ROLLBACK TO SAVEPOINT")?;
+                let at = block.position(name)?;
+                let named = &block.savepoints[at];
+                block.transaction.roll_back_to(named.savepoint)?;
+                block.locks.owner().release_after(named.locks);
+                block.savepoints.truncate(at + 1);
+                block.failed = false;
+                Ok(Answer::done("ROLLBACK"))
+            }
+            Control::Release(name) => {
+                let block = self.open_block("RELEASE SAVEPOINT")?;
+                let at = block.position(name)?;
+                block.savepoints.truncate(at);
+                Ok(Answer::done("RELEASE"))
+            }
+            Control::Show(name) => Ok(Answer {
+                rows: Some(Rows::one(self.show(name)?)),
+                ..Answer::done("SHOW")
+            }),
+            Control::Set(all) => {
+                for (name, value) in all {
+                    self.set(name, value)?;
+                }
+                Ok(Answer::done("SET"))
+            }
+            Control::Ignored(tag) => {
+                if matches!(*tag, "DISCARD ALL" | "DISCARD SEQUENCES") {
+                    self.sequences.forget();
+                }
+                Ok(Answer::done(tag))
+            }
+        }
+    }
+
+    fn define(&mut self, define: &Define) -> Result<Answer, SqlError> {
+        match define.is_alone() {
+            true => self.commit_implicit()?,
+            false => drop(self.block()),
+        }
+        let mut preparing = Preparing {
+            database: &self.database,
+            sql: define.sql(),
+            settings: &self.settings,
+            parameters: &mut Parameters::default(),
+            outer: Vec::new(),
+            sequences: &self.sequences,
+            overriding: None,
+        };
+        let notices = match &mut self.block {
+            None => define.run(&mut preparing, None)?,
+            Some(block) => {
+                let before = block.transaction.begin_statement();
+                let notices = define.run(&mut preparing, Some(&mut block.transaction));
+                if notices.is_err() {
+                    block.transaction.roll_back_to(before)?;
+                }
+                notices?
+            }
+        };
+        Ok(Answer {
+            notices,
+            ..Answer::done(define.tag())
+        })
+    }
+}
+
+/// A statement that is run in a transaction.
+struct Running<'r, R> {
+    runtime: &'r R,
+    native: &'r Native,
+    environment: Environment<'r>,
+    canceller: &'r Canceller,
+    lock_timeout: Option<Duration>,
+}
+
+impl<R: Runtime> Running<'_, R> {
+    /// Runs it until it stands, behind its locks. One that fails has done nothing.
+    async fn run(&self, transaction: &mut Transaction) -> Result<Answer, SqlError> {
+        loop {
+            let since = transaction.begin_statement();
+            let mut run = || self.native.run(transaction, &self.environment);
+            let answer = match self.native.is_quick() {
+                true => run(),
+                false => self.runtime.work(run),
+            };
+            let mut settling = Settling::default();
+            let outcome = loop {
+                match transaction.settle(since, answer.is_err(), &mut settling) {
+                    Ok(Settled::Stands) => break answer.map(Some),
+                    Ok(Settled::Again) => break Ok(None),
+                    Ok(Settled::Conflict) => break Err(concurrent_update()),
+                    Ok(Settled::Blocked(waiting)) => {
+                        if let Err(error) = self.wait(waiting).await {
+                            break Err(error);
+                        }
+                    }
+                    Err(error) => break Err(self.lock_error(error)),
+                }
+            };
+            match outcome {
+                Ok(Some(answer)) => return Ok(answer),
+                Ok(None) => transaction.roll_back_to(since)?,
+                Err(error) => {
+                    transaction.roll_back_to(since)?;
+                    return Err(error);
+                }
+            }
+            self.canceller.check()?;
+        }
+    }
+
+    async fn wait(&self, waiting: Waiting) -> Result<(), SqlError> {
+        // Asked when it waits: who cancels it from here on interrupts that.
+        self.canceller.check()?;
+        let limits = [self.lock_timeout, self.canceller.left()];
+        let limit = limits.into_iter().flatten().min();
+        let waited = self.runtime.wait(waiting, limit).await;
+        waited.map_err(|error| self.lock_error(error))
+    }
+
+    fn lock_error(&self, error: LockError) -> SqlError {
+        match self.canceller.check() {
+            Err(cancelled) => cancelled.into(),
+            Ok(()) => error.into(),
+        }
+    }
+}
+
+impl Native {
+    pub(crate) fn run(
+        &self,
+        transaction: &mut Transaction,
+        environment: &Environment<'_>,
+    ) -> Result<Answer, SqlError> {
+        let (command, count, rows) = match self {
+            Native::Select(select) => {
+                let rows = select.run(transaction, environment)?;
+                ("SELECT", rows.len() as u64, rows)
+            }
+            Native::Insert(insert) => {
+                let (count, rows) = insert.run(transaction, environment)?;
+                ("INSERT 0", count, rows)
+            }
+            Native::Modify(modify) => {
+                let (count, rows) = modify.run(transaction, environment)?;
+                (modify.command(), count, rows)
+            }
+            Native::Explain(explain) => {
+                return Ok(Answer {
+                    rows: Some(explain.run(transaction, environment)?),
+                    ..Answer::done("EXPLAIN")
+                });
+            }
+            Native::Planned(planned) => {
+                let execution = Execution {
+                    parameters: environment.parameters,
+                    transaction: environment.transaction,
+                    statement: environment.statement,
+                };
+                return planned.run(transaction, execution);
+            }
+        };
+        Ok(Answer {
+            count: Some(count),
+            rows: (!self.columns().is_empty()).then_some(rows),
+            ..Answer::done(command)
+        })
+    }
+}
