@@ -63,10 +63,11 @@ pub(crate) fn documents_of(rows: impl IntoIterator<Item = (Value, Fields)>) -> V
     documents
 }
 
+/// What is called with each document, until it answers `false`.
+type Visit<'v> = &'v mut dyn FnMut(&Document) -> bool;
+
 /// A scan over documents, as a query takes it.
-pub(crate) fn scan(
-    documents: &[Document],
-) -> impl FnOnce(&mut dyn FnMut(&Document) -> bool) -> Result<(), QueryError> {
+pub(crate) fn scan(documents: &[Document]) -> impl FnOnce(Visit<'_>) -> Result<(), QueryError> {
     |visit| {
         documents.iter().all(visit);
         Ok(())
