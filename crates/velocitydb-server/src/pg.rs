@@ -16,19 +16,21 @@ use velocitydb_pg::{
 };
 use velocitydb_sql::formats::{read_binary, write_binary, write_text};
 use velocitydb_sql::{
-    Answer, Canceller, Prepared, Rows, Runtime, Session, SqlError, Status, parse, sqlstate,
+    Answer, Canceller, Prepared, Rows, Runtime, Session, SqlError, Status, Tables, parse, sqlstate,
 };
 use velocitydb_types::{SqlType, Value};
 
 /// Makes sessions over a database.
 pub struct SqlBackend {
-    database: Database,
+    tables: Arc<Tables>,
 }
 
 impl SqlBackend {
     /// Over this database.
     pub fn new(database: Database) -> SqlBackend {
-        SqlBackend { database }
+        SqlBackend {
+            tables: Arc::new(Tables::new(database)),
+        }
     }
 }
 
@@ -36,7 +38,7 @@ impl Backend for SqlBackend {
     type Session = SqlSession;
 
     async fn connect(&self, startup: &Startup) -> Result<SqlSession, PgError> {
-        let mut session = Session::new(self.database.clone());
+        let mut session = Session::over(Arc::clone(&self.tables));
         for (name, value) in &startup.settings {
             session.set(name, value).map_err(of_sql)?;
         }

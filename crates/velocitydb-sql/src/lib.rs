@@ -39,3 +39,4 @@ pub use planner::{Execution, NotNative, Planned, Planner};
 pub use session::{Answer, Canceller, Prepared, Runtime, Session, Status, Threads};
 pub use settings::SERVER_VERSION;
 pub use statement::rows::{Column, Rows};
+pub use table::Tables;

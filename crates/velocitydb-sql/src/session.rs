@@ -11,6 +11,7 @@ mod run;
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use sqlparser::ast::Statement as Tree;
 use velocitydb::locks::OwnerId;
 use velocitydb::{Database, Isolation};
@@ -30,6 +31,7 @@ use crate::settings::{self, Named};
 use crate::statement::define::Define;
 use crate::statement::rows::{Column, Rows};
 use crate::statement::{Native, Preparing};
+use crate::table::Tables;
 
 /// Where a session stands in transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,15 +77,35 @@ impl Answer {
     }
 }
 
-/// A statement, ready to be run as often as wanted.
-#[derive(Debug, Clone)]
+/// A statement, ready to be run as often as wanted: when a table that it names was defined anew, or
+/// a setting has changed, it is bound again before that.
+#[derive(Debug)]
 pub struct Prepared {
-    kind: Kind,
+    /// What it was bound from, where it may be run later.
+    text: Option<Box<str>>,
+    plan: Mutex<Plan>,
     parameters: Vec<SqlType>,
     columns: Vec<Column>,
 }
 
+/// What was bound, and with which settings.
 #[derive(Debug, Clone)]
+struct Plan {
+    kind: Arc<Kind>,
+    settings: Arc<Settings>,
+}
+
+impl Plan {
+    /// Whether binding it now would lead to the same.
+    fn is_current(&self, settings: &Arc<Settings>) -> bool {
+        match &*self.kind {
+            Kind::Native(native) => Arc::ptr_eq(&self.settings, settings) && native.is_current(),
+            _ => true,
+        }
+    }
+}
+
+#[derive(Debug)]
 enum Kind {
     Empty,
     Native(Box<Native>),
@@ -120,21 +142,31 @@ impl Prepared {
 
     /// Whether there is nothing to run.
     pub fn is_empty(&self) -> bool {
-        matches!(self.kind, Kind::Empty)
+        matches!(*self.plan.lock().kind, Kind::Empty)
     }
+}
 
-    /// Whether it ends the transaction block that it is run in.
-    fn ends(&self) -> bool {
-        matches!(
-            self.kind,
-            Kind::Control(Control::Commit | Control::Rollback | Control::RollbackTo(_))
-        )
+impl Kind {
+    /// Whether it may be run in a transaction block that has failed.
+    fn may_follow_failure(&self) -> bool {
+        let ends = |control: &Control| {
+            matches!(
+                control,
+                Control::Commit | Control::Rollback | Control::RollbackTo(_)
+            )
+        };
+        match self {
+            Kind::Empty => true,
+            Kind::Control(control) => ends(control),
+            Kind::Native(_) | Kind::Define(_) => false,
+        }
     }
 }
 
 /// See the module.
 pub struct Session {
     database: Database,
+    tables: Arc<Tables>,
     settings: Arc<Settings>,
     named: Named,
     /// Whether a setting that clients are told of may have changed.
@@ -152,6 +184,12 @@ pub struct Session {
 impl Session {
     /// A session of its own.
     pub fn new(database: Database) -> Session {
+        Session::over(Arc::new(Tables::new(database)))
+    }
+
+    /// A session over tables that it shares with others.
+    pub fn over(tables: Arc<Tables>) -> Session {
+        let database = tables.database().clone();
         let now = database.now();
         let locks = SessionLocks::new(&database);
         Session {
@@ -166,6 +204,7 @@ impl Session {
             planner: None,
             sequences: Arc::new(Sequences::new(database.clone())),
             database,
+            tables,
         }
     }
 
@@ -253,19 +292,52 @@ impl Session {
     /// # Errors
     /// What is no SQL, names that are not there, types that do not fit, what is not supported.
     pub fn prepare(&self, sql: &str, types: &[Option<SqlType>]) -> Result<Prepared, SqlError> {
-        let mut statements = parse(sql)?;
-        match statements.len() {
-            0 => Ok(Prepared {
-                kind: Kind::Empty,
-                parameters: Vec::new(),
-                columns: Vec::new(),
+        let statements = parse(sql)?;
+        let mut prepared = match &statements[..] {
+            [] => self.prepared(Kind::Empty, Vec::new(), Vec::new()),
+            [statement] => self.prepare_tree(sql, statement, types)?,
+            _ => {
+                let message = "cannot insert multiple commands into a prepared statement";
+                return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
+            }
+        };
+        prepared.text = Some(sql.into());
+        Ok(prepared)
+    }
+
+    fn prepared(&self, kind: Kind, parameters: Vec<SqlType>, columns: Vec<Column>) -> Prepared {
+        Prepared {
+            text: None,
+            plan: Mutex::new(Plan {
+                kind: Arc::new(kind),
+                settings: Arc::clone(&self.settings),
             }),
-            1 => self.prepare_tree(sql, &statements.remove(0), types),
-            _ => Err(SqlError::new(
-                sqlstate::SYNTAX_ERROR,
-                "cannot insert multiple commands into a prepared statement",
-            )),
+            parameters,
+            columns,
         }
+    }
+
+    /// What a statement is now.
+    ///
+    /// # Errors
+    /// What it names is not there any more, or its rows would be others.
+    fn bound(&self, prepared: &Prepared) -> Result<Arc<Kind>, SqlError> {
+        let plan = prepared.plan.lock().clone();
+        let Some(text) = &prepared.text else {
+            return Ok(plan.kind);
+        };
+        if plan.is_current(&self.settings) {
+            return Ok(plan.kind);
+        }
+        let types: Vec<_> = prepared.parameters.iter().copied().map(Some).collect();
+        let fresh = self.prepare(text, &types)?;
+        if fresh.columns != prepared.columns || fresh.parameters != prepared.parameters {
+            let message = "cached plan must not change result type";
+            return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+        }
+        let fresh = fresh.plan.into_inner();
+        *prepared.plan.lock() = fresh.clone();
+        Ok(fresh.kind)
     }
 
     /// Makes one statement of a text ready.
@@ -282,6 +354,7 @@ impl Session {
         let mut parameters = Parameters::declared(types.to_vec());
         let mut preparing = Preparing {
             database: &self.database,
+            tables: &self.tables,
             sql,
             settings: &self.settings,
             parameters: &mut parameters,
@@ -312,11 +385,7 @@ impl Session {
             Kind::Native(native) => native.parameters(&parameters),
             _ => parameters.types(),
         };
-        Ok(Prepared {
-            kind,
-            parameters,
-            columns,
-        })
+        Ok(self.prepared(kind, parameters, columns))
     }
 
     /// A statement about documents: native, or else as the planner runs it; `None` of another.

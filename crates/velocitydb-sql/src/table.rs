@@ -3,8 +3,11 @@
 //! A collection that declares none is a table of its id and of the whole document.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use velocitydb::{Collection, DefaultValue, Definition};
+use parking_lot::RwLock;
+use velocitydb::locks::CollectionId;
+use velocitydb::{Collection, Database, DefaultValue, Definition};
 use velocitydb_types::{Path, ScalarType, SqlType};
 
 use crate::bound::Bound;
@@ -17,6 +20,49 @@ pub(crate) struct Table {
     pub(crate) definition: Definition,
     pub(crate) columns: Vec<Column>,
     by_name: HashMap<String, usize>,
+    /// Which definition that is.
+    defined: Option<(CollectionId, u64)>,
+}
+
+/// The collections of a database as tables. Those that statements have used last are kept, for all
+/// sessions together.
+#[derive(Debug)]
+pub struct Tables {
+    database: Database,
+    kept: RwLock<HashMap<String, Arc<Table>>>,
+}
+
+/// The most tables that are kept.
+const KEPT_MAX: usize = 1_000;
+
+impl Tables {
+    /// Those of this database.
+    pub fn new(database: Database) -> Tables {
+        Tables {
+            database,
+            kept: RwLock::default(),
+        }
+    }
+
+    /// The database.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The table that a collection is now.
+    pub(crate) fn of(&self, collection: &str) -> Result<Arc<Table>, velocitydb::Error> {
+        let kept = self.kept.read().get(collection).cloned();
+        if let Some(table) = kept.filter(|table| table.is_current()) {
+            return Ok(table);
+        }
+        let table = Arc::new(Table::of(self.database.collection(collection)?)?);
+        let mut kept = self.kept.write();
+        if kept.len() == KEPT_MAX {
+            kept.clear();
+        }
+        kept.insert(collection.to_owned(), Arc::clone(&table));
+        Ok(table)
+    }
 }
 
 /// A column of a table.
@@ -44,11 +90,20 @@ impl Column {
 impl Table {
     /// The table that a collection is.
     pub(crate) fn of(collection: Collection) -> Result<Table, velocitydb::Error> {
+        // Asked before: whoever sees an older one makes the table once more.
+        let defined = collection.defined()?;
         let table = Table::new(collection.definition()?);
         Ok(Table {
             collection: Some(collection),
+            defined: Some(defined),
             ..table
         })
+    }
+
+    /// Whether the collection is still what the table was made of.
+    pub(crate) fn is_current(&self) -> bool {
+        let now = self.collection.as_ref().map(Collection::defined);
+        now.is_none_or(|now| now.ok() == self.defined)
     }
 
     pub(crate) fn new(definition: Definition) -> Table {
@@ -81,6 +136,7 @@ impl Table {
         Table {
             by_name: by_name.collect(),
             collection: None,
+            defined: None,
             definition,
             columns,
         }

@@ -101,6 +101,12 @@ impl Collection {
         &self.name
     }
 
+    /// Which definition it has now: while the answer is the same, so is [`Collection::definition`].
+    pub fn defined(&self) -> Result<(crate::locks::CollectionId, u64), Error> {
+        let runtime = self.runtime()?;
+        Ok((runtime.id, runtime.defined_at))
+    }
+
     /// What it is now: the schema, the primary key, the indexes.
     pub fn definition(&self) -> Result<Definition, Error> {
         Ok(self.runtime()?.definition.clone())

@@ -2,7 +2,6 @@
 //! them and whose answer is a constant there. None may depend on a row of the query around it.
 
 use sqlparser::ast::{BinaryOperator, Expr, Query};
-use velocitydb::Database;
 use velocitydb_types::{ScalarType, SqlType};
 
 use super::Binder;
@@ -12,6 +11,7 @@ use crate::functions::resolve_quantified;
 use crate::statement::Preparing;
 use crate::statement::select::Select;
 use crate::statement::subselect::{SubSelect, Wanted};
+use crate::table::Tables;
 
 /// The names of a query around the one that is being bound.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ pub(crate) struct Around {
 #[derive(Default)]
 pub(crate) struct Queries<'b> {
     /// Where their tables are; `None`: there may be no sub-selects.
-    pub(crate) database: Option<&'b Database>,
+    pub(crate) tables: Option<&'b Tables>,
     /// The queries around, the outermost first.
     pub(crate) around: Vec<Around>,
     pub(crate) met: Vec<SubSelect>,
@@ -42,7 +42,7 @@ impl Queries<'_> {
 
 impl Binder<'_> {
     fn sub_select(&mut self, query: &Query) -> Result<Select, SqlError> {
-        let Some(database) = self.queries.database else {
+        let Some(tables) = self.queries.tables else {
             return Err(SqlError::unsupported("a sub-select here"));
         };
         let mut around = self.queries.around.clone();
@@ -54,7 +54,8 @@ impl Binder<'_> {
             });
         }
         let mut preparing = Preparing {
-            database,
+            database: tables.database(),
+            tables,
             sql: self.sql,
             settings: self.settings,
             sequences: self.sequences,

@@ -5,6 +5,7 @@
 //! says where both are done.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -86,7 +87,13 @@ impl Session {
             self.fail();
             return Err(SqlError::new(sqlstate::UNDEFINED_PARAMETER, message));
         }
-        if self.status() == Status::Failed && !prepared.ends() && !prepared.is_empty() {
+        let bound = match self.status() {
+            // Nothing that it would be bound to may be run.
+            Status::Failed => Ok(Arc::clone(&prepared.plan.lock().kind)),
+            Status::Idle | Status::Open => self.bound(prepared),
+        };
+        let kind = bound.inspect_err(|_| self.fail())?;
+        if self.status() == Status::Failed && !kind.may_follow_failure() {
             let message = "current transaction is aborted, commands ignored until end of \
                            transaction block";
             return Err(SqlError::new(sqlstate::IN_FAILED_SQL_TRANSACTION, message));
@@ -100,7 +107,7 @@ impl Session {
             }
         };
         self.canceller.allow(self.named.statement_timeout);
-        let answer = match (heard, &prepared.kind) {
+        let answer = match (heard, &*kind) {
             (Err(error), _) => Err(error.into()),
             (Ok(()), Kind::Empty) => Ok(Answer::done("")),
             (Ok(()), Kind::Native(native)) => self.documents(runtime, native, parameters).await,
@@ -234,6 +241,7 @@ impl Session {
         }
         let mut preparing = Preparing {
             database: &self.database,
+            tables: &self.tables,
             sql: define.sql(),
             settings: &self.settings,
             parameters: &mut Parameters::default(),

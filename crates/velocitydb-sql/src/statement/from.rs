@@ -1,5 +1,7 @@
 //! Which tables.
 
+use std::sync::Arc;
+
 use sqlparser::ast::{ObjectName, ObjectNamePart, TableAlias, TableFactor, TableWithJoins};
 
 use super::Preparing;
@@ -27,10 +29,10 @@ impl Preparing<'_> {
     ///
     /// # Errors
     /// There is none.
-    pub(crate) fn table(&self, name: &ObjectName) -> Result<Table, SqlError> {
+    pub(crate) fn table(&self, name: &ObjectName) -> Result<Arc<Table>, SqlError> {
         let collection = collection_name(name)?;
-        match self.database.collection(&collection) {
-            Ok(collection) => Ok(Table::of(collection)?),
+        match self.tables.of(&collection) {
+            Ok(table) => Ok(table),
             Err(velocitydb::Error::UnknownCollection(_)) => {
                 let place = name.0.first().and_then(|part| part.as_ident());
                 let place = place.and_then(|ident| position(self.sql, ident.span.start));
@@ -42,7 +44,10 @@ impl Preparing<'_> {
     }
 
     /// The one table of a FROM, and what the statement calls it.
-    pub(super) fn one_table(&self, from: &[TableWithJoins]) -> Result<(Table, String), SqlError> {
+    pub(super) fn one_table(
+        &self,
+        from: &[TableWithJoins],
+    ) -> Result<(Arc<Table>, String), SqlError> {
         let [
             TableWithJoins {
                 relation,

@@ -34,7 +34,7 @@ use crate::violations::{Violations, Written};
 /// An INSERT.
 #[derive(Debug, Clone)]
 pub(crate) struct Insert {
-    table: Table,
+    table: Arc<Table>,
     settings: Arc<Settings>,
     /// The columns that get values, by their places in the table.
     columns: Vec<usize>,
@@ -399,6 +399,15 @@ struct Lowered<'r> {
 }
 
 impl Insert {
+    /// Whether its tables are still as they were.
+    pub(super) fn is_current(&self) -> bool {
+        let source = match &self.source {
+            Source::Values(_) => true,
+            Source::Select(select) => select.is_current(),
+        };
+        source && self.table.is_current() && subselect::are_current(&self.queries)
+    }
+
     /// Whether it brings its rows, and not many.
     pub(super) fn is_quick(&self) -> bool {
         let rows = match &self.source {

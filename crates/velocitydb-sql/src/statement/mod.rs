@@ -37,12 +37,14 @@ use crate::formats::Settings;
 use crate::parse::Overriding;
 use crate::planner::Planned;
 use crate::sequences::Sequences;
+use crate::table::Tables;
 use explain::Outline;
 use subselect::SubSelect;
 
 /// What binding a statement needs to know.
 pub(crate) struct Preparing<'p> {
     pub(crate) database: &'p Database,
+    pub(crate) tables: &'p Tables,
     pub(crate) sql: &'p str,
     pub(crate) settings: &'p Arc<Settings>,
     pub(crate) parameters: &'p mut Parameters,
@@ -63,7 +65,7 @@ impl Preparing<'_> {
             sequences: self.sequences,
             table,
             queries: Queries {
-                database: Some(self.database),
+                tables: Some(self.tables),
                 around: self.outer.clone(),
                 met: Vec::new(),
             },
@@ -121,6 +123,17 @@ impl Native {
         match self {
             Native::Select(select) => select.key(),
             _ => None,
+        }
+    }
+
+    /// Whether the tables that it is bound to are still as they were.
+    pub(crate) fn is_current(&self) -> bool {
+        match self {
+            Native::Select(select) => select.is_current(),
+            Native::Insert(insert) => insert.is_current(),
+            Native::Modify(modify) => modify.is_current(),
+            Native::Explain(explain) => explain.statement.is_current(),
+            Native::Planned(_) => true,
         }
     }
 

@@ -25,7 +25,7 @@ use crate::violations::{Violations, Written};
 /// An UPDATE or a DELETE.
 #[derive(Debug, Clone)]
 pub(crate) struct Modify {
-    table: Table,
+    table: Arc<Table>,
     conditions: Conditions,
     /// Columns by their places in the table, and what each becomes; `None`: rows are deleted.
     assignments: Option<Vec<Assigned>>,
@@ -152,6 +152,11 @@ impl Modify {
             question: Some((name, self.conditions.find(environment)?)),
             others: self.queries.iter().collect(),
         })
+    }
+
+    /// Whether its tables are still as they were.
+    pub(super) fn is_current(&self) -> bool {
+        self.table.is_current() && subselect::are_current(&self.queries)
     }
 
     /// Whether it is about one document, that it finds by its key.

@@ -8,6 +8,8 @@
 //! stands between. Memory: what a stage keeps is on the account of all queries.
 //! Binding is in `query`, stages in `group` and `order`.
 
+use std::sync::Arc;
+
 use velocitydb::locks::{Mode, Wait};
 use velocitydb::{Document, Freed, Isolation, Transaction};
 use velocitydb_query::{Aggregated, Allowance, Direction, Expression, Find, Kept, Limits, Nulls};
@@ -28,7 +30,7 @@ use crate::table::Table;
 /// A SELECT.
 #[derive(Debug, Clone)]
 pub(crate) struct Select {
-    pub(crate) table: Option<Table>,
+    pub(crate) table: Option<Arc<Table>>,
     /// Rows that stand in the statement, without a table; a SELECT of nothing has one of no columns.
     pub(super) values: Vec<Vec<Bound>>,
     pub(crate) conditions: Conditions,
@@ -215,6 +217,12 @@ impl Select {
             }
         }
         Ok(found.into_iter().skip(offset).map(Row::Document).collect())
+    }
+
+    /// Whether its tables are still as they were.
+    pub(super) fn is_current(&self) -> bool {
+        let table = self.table.as_ref();
+        table.is_none_or(|table| table.is_current()) && subselect::are_current(&self.queries)
     }
 
     /// The order, when the engine gives it, with OFFSET and LIMIT behind it: no stage of SQL stands

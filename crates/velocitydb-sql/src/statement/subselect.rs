@@ -27,6 +27,11 @@ pub(crate) enum Wanted {
     Any,
 }
 
+/// Whether the tables of sub-selects are still as they were.
+pub(super) fn are_current(queries: &[SubSelect]) -> bool {
+    queries.iter().all(|query| query.select.is_current())
+}
+
 impl SubSelect {
     pub(crate) fn new(mut select: Select, wanted: Wanted) -> SubSelect {
         if wanted == Wanted::Any {

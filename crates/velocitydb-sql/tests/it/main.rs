@@ -11,6 +11,7 @@ mod memory;
 mod names;
 mod now;
 mod planner;
+mod plans;
 mod random;
 mod requests;
 mod resolution;

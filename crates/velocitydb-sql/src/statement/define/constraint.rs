@@ -1,5 +1,7 @@
 //! Constraints of tables.
 
+use std::sync::Arc;
+
 use sqlparser::ast::{
     self, ColumnOption, ConstraintCharacteristics, ConstraintReferenceMatchKind, Expr,
     ForeignKeyConstraint, IndexColumn, KeyOrIndexDisplay, NullsDistinctOption, ObjectName,
@@ -266,7 +268,7 @@ impl Preparing<'_> {
     ) -> Result<(), SqlError> {
         let parent_name = collection_name(to)?;
         let parent = match parent_name == draft.name() {
-            true => draft.table()?,
+            true => Arc::new(draft.table()?),
             false => self.table(to)?,
         };
         let own_name = reference_name(draft.name(), column);
