@@ -34,7 +34,7 @@ mod table;
 mod violations;
 
 pub use error::{SqlError, sqlstate};
-pub use parse::{Parsed, SQL_BYTES_MAX, parse};
+pub use parse::{Parsed, SQL_BYTES_MAX, parse, parse_within};
 pub use planner::{Execution, NotNative, Planned, Planner};
 pub use session::{Answer, Canceller, Prepared, Runtime, Session, Status, Threads};
 pub use settings::SERVER_VERSION;

@@ -2,11 +2,15 @@
 
 mod depth;
 mod dialect;
+mod memory;
 mod own;
+
+use std::sync::Arc;
 
 use sqlparser::ast::{Ident, ObjectName, Statement};
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, Tokenizer};
+use velocitydb_query::QueryMemory;
 
 use crate::error::{SqlError, sqlstate};
 
@@ -25,6 +29,8 @@ pub struct Parsed {
     pub(crate) form: Form,
     /// What an INSERT says of identity columns.
     pub(crate) overriding: Option<Overriding>,
+    /// What the text that it stands in takes; given back with the last of its statements.
+    _memory: Arc<memory::Account>,
 }
 
 /// Whose values identity columns get.
@@ -55,11 +61,25 @@ impl Parsed {
     }
 }
 
-/// The statements of a text, in their order.
+/// The statements of a text, in their order. What they take is bounded, but on no account:
+/// [`parse_within`].
 ///
 /// # Errors
-/// A text that is too long, and what is no SQL.
+/// A text that is too long, or would take too much memory, and what is no SQL.
 pub fn parse(sql: &str) -> Result<Vec<Parsed>, SqlError> {
+    parse_on(sql, memory::Account::new(None))
+}
+
+/// The statements of a text, in their order; what they take is taken from the memory of all
+/// queries, until they are dropped.
+///
+/// # Errors
+/// As [`parse`], and too little is left of that memory.
+pub fn parse_within(sql: &str, memory: &Arc<QueryMemory>) -> Result<Vec<Parsed>, SqlError> {
+    parse_on(sql, memory::Account::new(Some(memory)))
+}
+
+fn parse_on(sql: &str, mut memory: memory::Account) -> Result<Vec<Parsed>, SqlError> {
     if sql.len() > SQL_BYTES_MAX {
         let message = format!(
             "a text of {} bytes, at most {SQL_BYTES_MAX} are allowed",
@@ -67,20 +87,25 @@ pub fn parse(sql: &str) -> Result<Vec<Parsed>, SqlError> {
         );
         return Err(SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, message));
     }
-    let mut tokens = Tokenizer::new(&Postgres, sql)
-        .tokenize_with_location()
+    let count = memory::tokens_max(sql);
+    memory.resize(memory::tokens_bytes(sql, count))?;
+    let mut tokens = Vec::with_capacity(count);
+    Tokenizer::new(&Postgres, sql)
+        .tokenize_with_location_into_buf(&mut tokens)
         .map_err(|error| wrong(sql, error.into()))?;
     depth::check(&tokens).map_err(|error| wrong(sql, error))?;
+    memory.resize(memory::tokens_bytes(sql, count) + memory::tree_bytes(&tokens))?;
     own::key_locks(&mut tokens);
     let overriding = own::overriding(&mut tokens);
     let parser = Parser::new(&Postgres).with_recursion_limit(DEPTH_MAX);
     let mut parser = parser.with_tokens_with_locations(tokens);
-    statements(&mut parser, overriding).map_err(|error| wrong(sql, error))
+    statements(&mut parser, overriding, &Arc::new(memory)).map_err(|error| wrong(sql, error))
 }
 
 fn statements(
     parser: &mut Parser<'_>,
     overriding: Vec<(Location, Overriding)>,
+    memory: &Arc<memory::Account>,
 ) -> Result<Vec<Parsed>, ParserError> {
     let mut statements = Vec::new();
     // In the order of the statements.
@@ -99,6 +124,7 @@ fn statements(
         statements.push(Parsed {
             form,
             overriding: said.map(|(_, said)| said),
+            _memory: Arc::clone(memory),
         });
         if !matches!(parser.peek_token_ref().token, Token::SemiColon | Token::EOF) {
             return parser.expected_ref("end of statement", parser.peek_token_ref());

@@ -363,7 +363,7 @@ impl Database {
     }
 
     /// What all queries keep together, and may: [`Options::query_memory`].
-    pub fn query_memory(&self) -> &QueryMemory {
+    pub fn query_memory(&self) -> &Arc<QueryMemory> {
         &self.0.query_memory
     }
 

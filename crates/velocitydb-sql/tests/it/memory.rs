@@ -1,7 +1,7 @@
 //! What a statement keeps is bounded by the memory of all queries; what it need not keep is not.
 
 use velocitydb::{Database, Options};
-use velocitydb_sql::{Session, SqlError};
+use velocitydb_sql::{Session, SqlError, parse_within};
 
 fn count(session: &mut Session, sql: &str) -> Result<usize, SqlError> {
     let prepared = session.prepare(sql, &[])?;
@@ -56,4 +56,55 @@ fn a_statement_that_keeps_too_much_ends() {
     ] {
         assert_eq!(count(&mut session, answered).unwrap(), rows, "{answered}");
     }
+}
+
+/// `SELECT … IN (1, 1, …)` of so many bytes.
+fn list(bytes: usize) -> String {
+    format!("SELECT id FROM t WHERE id IN (1{})", ",1".repeat(bytes / 2))
+}
+
+#[test]
+fn statements_of_megabytes_are_read_or_refused() {
+    let database = Database::in_memory().unwrap();
+    let mut session = Session::new(database.clone());
+    count(&mut session, "CREATE TABLE t (id int PRIMARY KEY, a text)").unwrap();
+    let row = |n: u32| format!(", ({n}, '{n:0>200}')");
+    let rows: String = (1..15_000).map(row).collect();
+    let insert = format!("INSERT INTO t VALUES (0, 'x'){rows}");
+    assert!(insert.len() > 3 << 20);
+    count(&mut session, &insert).unwrap();
+    let one = "SELECT count(*) FROM t WHERE a > ";
+    let text = format!("{one}'{}'", "a, b; ".repeat(1 << 19));
+    assert_eq!(count(&mut session, &text), Ok(1));
+    assert_eq!(count(&mut session, &list(200_000)), Ok(1));
+    for refused in [
+        list(10 << 20),
+        "SELECT 1;".repeat(1 << 20),
+        " ".repeat(10 << 20),
+        format!("SELECT $${}$$", "1,".repeat(3 << 20)),
+    ] {
+        let error = count(&mut session, &refused).unwrap_err();
+        assert_eq!(error.sqlstate, "54001", "{:.40}: {error}", refused);
+        assert!(error.hint.unwrap().contains("COPY"));
+    }
+}
+
+#[test]
+fn statements_are_read_within_the_memory_of_all_queries() {
+    let options = Options::in_memory().query_memory(64 << 20);
+    let database = Database::open(options).unwrap();
+    let memory = database.query_memory();
+    parse_within(&list(10), memory).unwrap();
+    assert_eq!(memory.used(), 0, "small statements take nothing");
+    let sql = list(50_000);
+    let one = parse_within(&sql, memory).unwrap();
+    assert!(memory.used() > 20 << 20, "{}", memory.used());
+    let two = parse_within(&sql, memory).unwrap();
+    let error = parse_within(&sql, memory).unwrap_err();
+    assert_eq!(error.sqlstate, "53200", "{error}");
+    assert!(error.to_string().contains("query-memory-total"), "{error}");
+    drop(one);
+    parse_within(&sql, memory).unwrap();
+    drop(two);
+    assert_eq!(memory.used(), 0, "all of it is given back");
 }
