@@ -61,6 +61,7 @@ pub mod sqlstate {
         INVALID_NAME = "42602";
         PROGRAM_LIMIT_EXCEEDED = "54000";
         STATEMENT_TOO_COMPLEX = "54001";
+        TOO_MANY_COLUMNS = "54011";
         QUERY_CANCELED = "57014";
         OUT_OF_MEMORY = "53200";
         DISK_FULL = "53100";
@@ -163,6 +164,9 @@ impl From<QueryError> for SqlError {
             {
                 SqlError::new(sqlstate::OUT_OF_MEMORY, error.to_string())
             }
+            QueryError::ExpressionTooDeep | QueryError::ExpressionTooLarge => {
+                SqlError::new(sqlstate::STATEMENT_TOO_COMPLEX, error.to_string())
+            }
             error => SqlError::new(error.class().sqlstate(), error.to_string()),
         }
     }
@@ -174,9 +178,9 @@ impl From<velocitydb::Error> for SqlError {
         let sqlstate = match &error {
             Error::Expression { sqlstate, .. } => sqlstate,
             Error::QueryTimeout | Error::DeadlineExceeded => sqlstate::QUERY_CANCELED,
-            Error::MemoryLimit { .. } | Error::QueryLimit(_) | Error::QueryMemory(_) => {
-                sqlstate::OUT_OF_MEMORY
-            }
+            Error::MemoryLimit { .. } | Error::QueryMemory(_) => sqlstate::OUT_OF_MEMORY,
+            // That of rows and bytes is not set for statements: it is that of a filter's size.
+            Error::QueryLimit(_) => sqlstate::STATEMENT_TOO_COMPLEX,
             Error::DiskFull { .. } => sqlstate::DISK_FULL,
             Error::Io { .. } => sqlstate::IO_ERROR,
             Error::UnknownCollection(name) => {

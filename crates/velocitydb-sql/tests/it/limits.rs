@@ -103,6 +103,20 @@ fn what_is_too_deep_is_refused() {
 }
 
 #[test]
+fn conditions_have_their_bounds() {
+    let session = &mut session();
+    for condition in [
+        format!("id{} > 3", " + id".repeat(100)),
+        format!("id > 3 OR abs(id) IN (1{})", ", id + 1".repeat(10_000)),
+    ] {
+        let sql = format!("SELECT a FROM t WHERE {condition}");
+        assert_eq!(outcome(session, &sql), Err("54001"), "{:.60}", sql);
+        let sql = format!("DELETE FROM t WHERE {condition}");
+        assert_eq!(outcome(session, &sql), Err("54001"), "{:.60}", sql);
+    }
+}
+
+#[test]
 fn no_part_is_read_again_and_again() {
     let session = &mut session();
     let repeated = |begin: &str, within: &str, end: &str| {
