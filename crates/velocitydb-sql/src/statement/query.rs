@@ -354,6 +354,7 @@ fn values_parts(values: &ast::Values, binder: &mut Binder<'_>) -> Result<Parts, 
         outputs.bound.push(Bound::Column(Path::field(name.clone())));
         outputs.columns.push(Column { name, sql });
     }
+    outputs.check_width()?;
     let mut values = Vec::with_capacity(rows.len());
     for row in rows {
         let row = row.into_iter().zip(&outputs.columns);

@@ -11,7 +11,7 @@ use velocitydb_types::{ScalarType, SqlType, Value};
 use super::row::Row;
 use crate::bind::Binder;
 use crate::bound::{Bound, Environment, Typed};
-use crate::error::SqlError;
+use crate::error::{SqlError, sqlstate};
 use crate::parse::folded;
 use crate::table::Table;
 
@@ -23,6 +23,9 @@ pub struct Column {
     /// Its type.
     pub sql: SqlType,
 }
+
+/// The most columns that an answer has, as in PostgreSQL.
+const COLUMNS_MAX: usize = 1664;
 
 /// What an answer has of each row.
 #[derive(Debug, Clone, Default)]
@@ -62,14 +65,25 @@ impl Outputs {
                     let table = table.unwrap_or_default();
                     if binder.table.is_none_or(|scope| scope.alias != table) {
                         let message = format!("missing FROM-clause entry for table {table:?}");
-                        return Err(SqlError::new(crate::sqlstate::UNDEFINED_TABLE, message));
+                        return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message));
                     }
                     outputs.all(binder)?;
                 }
                 other => return Err(SqlError::unsupported(format!("the output {other}"))),
             }
+            outputs.check_width()?;
         }
         Ok(outputs)
+    }
+
+    /// # Errors
+    /// There are too many columns.
+    pub(super) fn check_width(&self) -> Result<(), SqlError> {
+        if self.columns.len() <= COLUMNS_MAX {
+            return Ok(());
+        }
+        let message = format!("target lists can have at most {COLUMNS_MAX} entries");
+        Err(SqlError::new(sqlstate::TOO_MANY_COLUMNS, message))
     }
 
     fn push(
@@ -91,7 +105,7 @@ impl Outputs {
     fn all(&mut self, binder: &Binder<'_>) -> Result<(), SqlError> {
         let Some(scope) = binder.table else {
             let message = "SELECT * with no tables specified is not valid";
-            return Err(SqlError::new(crate::sqlstate::SYNTAX_ERROR, message));
+            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
         };
         for column in &scope.table.columns {
             self.columns.push(Column {
@@ -113,7 +127,7 @@ impl Outputs {
         match first {
             Some(first) if !named.all(|at| self.bound[at].is_same(&self.bound[first])) => {
                 let message = format!("{clause} {name:?} is ambiguous");
-                Err(SqlError::new(crate::sqlstate::AMBIGUOUS_COLUMN, message))
+                Err(SqlError::new(sqlstate::AMBIGUOUS_COLUMN, message))
             }
             first => Ok(first),
         }

@@ -117,6 +117,28 @@ fn conditions_have_their_bounds() {
 }
 
 #[test]
+fn answers_have_no_more_columns_than_in_postgresql() {
+    let session = &mut session();
+    for (begin, one, columns) in [
+        ("SELECT ", "1", 1),
+        ("VALUES (", "1", 1),
+        ("SELECT ", "t.*", 2),
+        ("UPDATE t SET a = 'z' RETURNING ", "*", 2),
+    ] {
+        let end = match begin {
+            "VALUES (" => ")",
+            "SELECT " => " FROM t LIMIT 1",
+            _ => "",
+        };
+        let most = 1664 / columns;
+        let fits = format!("{begin}{one}{}{end}", format!(", {one}").repeat(most - 1));
+        assert!(outcome(session, &fits).is_ok(), "{:.60}", fits);
+        let wide = format!("{begin}{one}{}{end}", format!(", {one}").repeat(most));
+        assert_eq!(outcome(session, &wide), Err("54011"), "{:.60}", wide);
+    }
+}
+
+#[test]
 fn no_part_is_read_again_and_again() {
     let session = &mut session();
     let repeated = |begin: &str, within: &str, end: &str| {
