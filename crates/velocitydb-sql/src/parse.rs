@@ -4,12 +4,13 @@ mod depth;
 mod dialect;
 mod memory;
 mod own;
+mod words;
 
 use std::sync::Arc;
 
 use sqlparser::ast::{Ident, ObjectName, Statement};
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::{Location, Token, Tokenizer};
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use velocitydb_query::QueryMemory;
 
 use crate::error::{SqlError, sqlstate};
@@ -95,11 +96,22 @@ fn parse_on(sql: &str, mut memory: memory::Account) -> Result<Vec<Parsed>, SqlEr
         .map_err(|error| wrong(sql, error.into()))?;
     depth::check(&tokens).map_err(|error| wrong(sql, error))?;
     memory.resize(memory::tokens_bytes(sql, count) + memory::tree_bytes(&tokens))?;
+    words::replace(&mut tokens).map_err(|(error, at)| error.at(position(sql, at)))?;
     own::key_locks(&mut tokens);
     let overriding = own::overriding(&mut tokens);
     let parser = Parser::new(&Postgres).with_recursion_limit(DEPTH_MAX);
     let mut parser = parser.with_tokens_with_locations(tokens);
     statements(&mut parser, overriding, &Arc::new(memory)).map_err(|error| wrong(sql, error))
+}
+
+/// Takes tokens out, those at these places, which are in order.
+fn take(tokens: &mut Vec<TokenWithSpan>, places: Vec<usize>) {
+    let mut places = places.into_iter().peekable();
+    let mut at = 0;
+    tokens.retain(|_| {
+        at += 1;
+        places.next_if_eq(&(at - 1)).is_none()
+    });
 }
 
 fn statements(

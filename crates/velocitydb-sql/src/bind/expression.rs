@@ -283,6 +283,11 @@ impl Binder<'_> {
         }
         let found = self.table.and_then(|scope| scope.table.column(&column));
         let Some(found) = found else {
+            if table.is_none() && self.table.is_some_and(|scope| scope.alias == column) {
+                return Err(SqlError::unsupported(format!(
+                    "{column}, a row, as a value"
+                )));
+            }
             let message = match table {
                 Some(table) => format!("column {}.{column} does not exist", folded(table)),
                 None => format!("column {column:?} does not exist"),

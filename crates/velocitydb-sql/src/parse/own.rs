@@ -276,11 +276,6 @@ pub(super) fn overriding(tokens: &mut Vec<TokenWithSpan>) -> Vec<(Location, Over
         found.push((start, said));
         taken.extend([at, whose, value]);
     }
-    let mut taken = taken.into_iter().peekable();
-    let mut at = 0;
-    tokens.retain(|_| {
-        at += 1;
-        taken.next_if_eq(&(at - 1)).is_none()
-    });
+    super::take(tokens, taken);
     found
 }
