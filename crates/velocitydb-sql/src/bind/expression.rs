@@ -4,7 +4,7 @@ use sqlparser::ast::{
     self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Expr, FunctionArg, FunctionArgExpr,
     FunctionArguments, Ident, Subscript, TrimWhereField, UnaryOperator,
 };
-use velocitydb_types::{Path, ScalarType, SqlType, Value};
+use velocitydb_types::{Interval, Path, ScalarType, SqlType, Value};
 
 use super::{Binder, sql_type};
 use crate::bound::{Bound, Typed};
@@ -317,12 +317,21 @@ impl Binder<'_> {
         let Expr::Value(value) = &**value else {
             return Err(SqlError::unsupported(format!("{interval}")));
         };
-        let text = value.value.clone().into_string().unwrap_or_default();
-        let text = match leading_field {
-            Some(unit) => format!("{text} {unit}"),
-            None => text,
+        let mut text = value.value.clone().into_string().unwrap_or_default();
+        let Some(unit) = leading_field else {
+            return self.constant(&text, ScalarType::Interval.into());
         };
-        self.constant(&text, ScalarType::Interval.into())
+        let kept = kept_of(unit).ok_or_else(|| SqlError::unsupported(format!("{interval}")))?;
+        // The unit of a number that has none.
+        let last = text.split_whitespace().next_back();
+        if last.is_some_and(|last| last.parse::<f64>().is_ok()) {
+            text = format!("{text} {unit}");
+        }
+        let mut typed = self.constant(&text, ScalarType::Interval.into())?;
+        if let Bound::Constant(Value::Interval(interval)) = &mut typed.bound {
+            *interval = kept(*interval);
+        }
+        Ok(typed)
     }
 
     fn unary(&mut self, op: UnaryOperator, expr: &Expr) -> Result<Typed, SqlError> {
@@ -628,6 +637,23 @@ fn all_or_some(pattern: &Expr) -> Option<(&Expr, bool)> {
         },
         _ => None,
     }
+}
+
+/// What an interval of a unit keeps of a value: nothing smaller than the unit.
+fn kept_of(unit: &ast::DateTimeField) -> Option<fn(Interval) -> Interval> {
+    const MINUTE: i64 = 60_000_000;
+    const HOUR: i64 = 60 * MINUTE;
+    Some(match unit {
+        ast::DateTimeField::Year => |of| Interval::new(of.months / 12 * 12, 0, 0),
+        ast::DateTimeField::Month => |of| Interval::new(of.months, 0, 0),
+        ast::DateTimeField::Day => |of| Interval::new(of.months, of.days, 0),
+        ast::DateTimeField::Hour => |of| Interval::new(of.months, of.days, of.micros / HOUR * HOUR),
+        ast::DateTimeField::Minute => {
+            |of| Interval::new(of.months, of.days, of.micros / MINUTE * MINUTE)
+        }
+        ast::DateTimeField::Second => |of| of,
+        _ => return None,
+    })
 }
 
 fn text(text: &str) -> Typed {
