@@ -16,7 +16,8 @@ use velocitydb_pg::{
 };
 use velocitydb_sql::formats::{read_binary, write_binary, write_text};
 use velocitydb_sql::{
-    Answer, Canceller, Prepared, Rows, Runtime, Session, SqlError, Status, Tables, parse, sqlstate,
+    Answer, Canceller, Prepared, Rows, Runtime, Session, Shape, SqlError, Status, Tables, parse,
+    shape, sqlstate,
 };
 use velocitydb_types::{SqlType, Value};
 
@@ -46,6 +47,7 @@ impl Backend for SqlBackend {
             session,
             statements: Named::new("prepared statements", 10_000),
             portals: Named::new("portals", 1_000),
+            shapes: HashMap::new(),
         })
     }
 }
@@ -75,7 +77,12 @@ pub struct SqlSession {
     session: Session,
     statements: Named<Arc<Statement>>,
     portals: Named<Portal>,
+    /// Simple statements by their [`Shape`]'s text; without one where it cannot be prepared so.
+    shapes: HashMap<String, Option<Arc<Statement>>>,
 }
+
+/// The most shapes that a session keeps.
+const SHAPES_MAX: usize = 32;
 
 /// Bytes of texts and values of all that a client has named, of each kind: what is made of them takes
 /// several times as much.
@@ -257,6 +264,67 @@ impl SqlSession {
         answer.map_err(of_sql)
     }
 
+    /// A statement by its shape, and its values: prepared when it is met first.
+    fn shaped(&mut self, sql: &str) -> Option<(Arc<Statement>, Vec<Value>)> {
+        let Shape {
+            text,
+            types,
+            values,
+        } = shape(sql)?;
+        let kept = self.shapes.get(&text).filter(|kept| {
+            let statement = kept.as_ref();
+            statement.is_none_or(|statement| self.session.is_current(&statement.prepared))
+        });
+        let kept = match kept {
+            Some(kept) => kept.clone(),
+            None => {
+                let kept = match self.session.prepare(&text, &types) {
+                    Ok(prepared) => Some(Arc::new(Statement::new(prepared))),
+                    // What it names may be there the next time.
+                    Err(error) if error.is_missing() => return None,
+                    Err(_) => None,
+                };
+                if self.shapes.len() == SHAPES_MAX {
+                    self.shapes.clear();
+                }
+                self.shapes.insert(text, kept.clone());
+                kept
+            }
+        };
+        let has = |statement: &Arc<Statement>| {
+            let taken = statement.prepared.parameters().iter().copied().map(Some);
+            taken.eq(types.iter().copied())
+        };
+        kept.filter(has).map(|statement| (statement, values))
+    }
+
+    /// Runs one statement of a simple query, and tells its answer.
+    async fn simple_one<C: Client>(
+        &mut self,
+        statement: &Statement,
+        parameters: &[Value],
+        is_last: bool,
+        client: &mut C,
+    ) -> Result<(), PgError> {
+        let mut answer = self.run(&statement.prepared, parameters).await?;
+        tell(&mut answer, client);
+        for (name, value) in self.session.take_changes() {
+            client.out().parameter_status(name, &value);
+        }
+        let tag = tag(&answer);
+        if let Some(mut rows) = answer.rows {
+            client.out().row_description(&statement.columns, &[]);
+            let columns = statement.prepared.columns();
+            self.write_rows(&mut rows, columns, &[], usize::MAX, client)
+                .await?;
+        }
+        if is_last {
+            self.end_implicit()?; // it is told that the last one is done when it is
+        }
+        client.out().complete(tag);
+        Ok(())
+    }
+
     /// The end of a request. To commit may take its time.
     fn end_implicit(&mut self) -> Result<(), PgError> {
         let ended = match self.session.is_implicit() {
@@ -356,6 +424,9 @@ impl velocitydb_pg::Session for SqlSession {
     }
 
     async fn simple<C: Client>(&mut self, sql: &str, client: &mut C) -> Result<(), PgError> {
+        if let Some((statement, values)) = self.shaped(sql) {
+            return self.simple_one(&statement, &values, true, client).await;
+        }
         let trees = parse(sql).map_err(of_sql)?;
         if trees.is_empty() {
             self.end_implicit()?;
@@ -367,22 +438,8 @@ impl velocitydb_pg::Session for SqlSession {
         for (at, tree) in trees.iter().enumerate() {
             let prepared = self.session.prepare_tree(sql, tree, &[]).map_err(of_sql)?;
             let statement = Statement::new(prepared);
-            let mut answer = self.run(&statement.prepared, &[]).await?;
-            tell(&mut answer, client);
-            for (name, value) in self.session.take_changes() {
-                client.out().parameter_status(name, &value);
-            }
-            let tag = tag(&answer);
-            if let Some(mut rows) = answer.rows {
-                client.out().row_description(&statement.columns, &[]);
-                let columns = statement.prepared.columns();
-                self.write_rows(&mut rows, columns, &[], usize::MAX, client)
-                    .await?;
-            }
-            if at + 1 == trees.len() {
-                self.end_implicit()?; // it is told that the last one is done when it is
-            }
-            client.out().complete(tag);
+            let is_last = at + 1 == trees.len();
+            self.simple_one(&statement, &[], is_last, client).await?;
         }
         Ok(())
     }

@@ -144,6 +144,17 @@ impl SqlError {
         }
     }
 
+    /// Whether it names something that is not there.
+    pub fn is_missing(&self) -> bool {
+        let missing = [
+            sqlstate::UNDEFINED_TABLE,
+            sqlstate::UNDEFINED_COLUMN,
+            sqlstate::UNDEFINED_FUNCTION,
+            sqlstate::UNDEFINED_OBJECT,
+        ];
+        missing.contains(&self.sqlstate)
+    }
+
     /// Whether the statement may succeed when it is simply run again.
     pub fn is_retryable(&self) -> bool {
         self.sqlstate == sqlstate::SERIALIZATION_FAILURE

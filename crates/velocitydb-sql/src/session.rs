@@ -317,6 +317,11 @@ impl Session {
         }
     }
 
+    /// Whether preparing a statement now would lead to the same.
+    pub fn is_current(&self, prepared: &Prepared) -> bool {
+        prepared.plan.lock().is_current(&self.settings)
+    }
+
     /// What a statement is now.
     ///
     /// # Errors

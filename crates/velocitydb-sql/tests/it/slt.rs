@@ -5,10 +5,14 @@ use sqllogictest::{DBOutput, DefaultColumnType, Runner};
 use velocitydb::Database;
 use velocitydb_query::Cell;
 use velocitydb_sql::formats::write_text;
-use velocitydb_sql::{Session, SqlError, parse};
+use velocitydb_sql::{Session, SqlError, parse, shape};
 use velocitydb_types::{FieldType, SqlType};
 
-struct Client(Session);
+struct Client {
+    session: Session,
+    /// Whether statements are prepared by their shapes, where they have one.
+    shaped: bool,
+}
 
 /// A value as scripts show it: an empty text and a null have signs of their own.
 fn shown(cell: &Cell<'_>, sql: SqlType, session: &Session) -> String {
@@ -36,12 +40,29 @@ impl sqllogictest::DB for Client {
     type ColumnType = DefaultColumnType;
 
     fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, SqlError> {
-        let session = &mut self.0;
+        let session = &mut self.session;
+        let shape = shape(sql).filter(|_| self.shaped);
+        let by_shape = shape.and_then(|shape| {
+            let prepared = session.prepare(&shape.text, &shape.types).ok()?;
+            Some((prepared, shape.values))
+        });
+        let statements = match by_shape {
+            Some(one) => vec![Ok(one)],
+            None => {
+                let trees = parse(sql)?.into_iter();
+                trees.map(Err).collect()
+            }
+        };
         let mut output = DBOutput::StatementComplete(0);
-        for tree in parse(sql)? {
-            let prepared = session.prepare_tree(sql, &tree, &[]);
-            let prepared = prepared.inspect_err(|_| session.fail())?;
-            let answer = session.run(&prepared, &[])?;
+        for statement in statements {
+            let (prepared, values) = match statement {
+                Ok(prepared) => prepared,
+                Err(tree) => {
+                    let prepared = session.prepare_tree(sql, &tree, &[]);
+                    (prepared.inspect_err(|_| session.fail())?, Vec::new())
+                }
+            };
+            let answer = session.run(&prepared, &values)?;
             output = match answer.rows {
                 None => DBOutput::StatementComplete(answer.count.unwrap_or(0)),
                 Some(mut rows) => {
@@ -80,14 +101,18 @@ fn the_scripts_hold() {
     scripts.sort();
     assert!(!scripts.is_empty());
     let mut failed = Vec::new();
-    for script in scripts {
+    for (script, shaped) in scripts
+        .iter()
+        .flat_map(|script| [(script, false), (script, true)])
+    {
         let database = Database::in_memory().unwrap();
         let mut runner = Runner::new(|| {
             let session = Session::new(database.clone());
-            async { Ok::<_, SqlError>(Client(session)) }
+            async move { Ok::<_, SqlError>(Client { session, shaped }) }
         });
-        if let Err(error) = runner.run_file(&script) {
-            failed.push(format!("{}\n{}", script.display(), error.display(false)));
+        if let Err(error) = runner.run_file(script) {
+            let error = error.display(false);
+            failed.push(format!("{} (shaped: {shaped})\n{error}", script.display()));
         }
     }
     assert!(failed.is_empty(), "{}", failed.join("\n\n"));
