@@ -216,26 +216,24 @@ fn is_word(token: &TokenWithSpan, text: &str) -> bool {
 /// Makes `FOR NO KEY UPDATE` and `FOR KEY SHARE` what is next stronger, `FOR UPDATE` and `FOR SHARE`.
 pub(super) fn key_locks(tokens: &mut Vec<TokenWithSpan>) {
     const WORDS: [&[&str]; 2] = [&["for", "no", "key", "update"], &["for", "key", "share"]];
-    let mut at = 0;
-    while at < tokens.len() {
-        if is_word(&tokens[at], "for") {
-            let rest = tokens[at..].iter().enumerate();
-            let mut words = rest.filter(|(_, token)| !matches!(token.token, Token::Whitespace(_)));
-            let four: Vec<_> = words.by_ref().take(4).collect();
-            let clause = WORDS.into_iter().find(|clause| {
-                four.len() >= clause.len()
-                    && clause
-                        .iter()
-                        .zip(&four)
-                        .all(|(word, (_, token))| is_word(token, word))
-            });
-            if let Some(clause) = clause {
-                let last = four[clause.len() - 1].0;
-                tokens.drain(at + 1..at + last);
-            }
+    let mut taken = Vec::new();
+    for at in 0..tokens.len() {
+        if !is_word(&tokens[at], "for") {
+            continue;
         }
-        at += 1;
+        let rest = tokens[at..].iter().enumerate();
+        let words = rest.filter(|(_, token)| !matches!(token.token, Token::Whitespace(_)));
+        let four: Vec<_> = words.take(4).collect();
+        let clause = WORDS.into_iter().find(|clause| {
+            let mut pairs = clause.iter().zip(&four);
+            four.len() >= clause.len() && pairs.all(|(word, (_, token))| is_word(token, word))
+        });
+        if let Some(clause) = clause {
+            let last = four[clause.len() - 1].0;
+            taken.extend(at + 1..at + last);
+        }
     }
+    super::take(tokens, taken);
 }
 
 /// Takes `OVERRIDING … VALUE` out of INSERTs; the answer is where the statements begin that say it.

@@ -161,6 +161,9 @@ fn no_part_is_read_again_and_again() {
     ] {
         assert_eq!(outcome(session, &sql), expected, "{sql}");
     }
+    // Nor are words taken out one after the other, all that follow moved each time.
+    let many = "SELECT 1 FOR KEY SHARE;".repeat(12_000);
+    assert_eq!(outcome(session, &many), Err("42601"));
     // Where a name stands in the text is of no interest as long as nothing is wrong with it.
     let (lines, columns) = ("\n".repeat(2_000_000), "id, ".repeat(500));
     let sql = format!("SELECT a FROM t WHERE {lines} id IN ({columns} 3)");
