@@ -96,7 +96,7 @@ fn parse_on(sql: &str, mut memory: memory::Account) -> Result<Vec<Parsed>, SqlEr
         .map_err(|error| wrong(sql, error.into()))?;
     depth::check(&tokens).map_err(|error| wrong(sql, error))?;
     memory.resize(memory::tokens_bytes(sql, count) + memory::tree_bytes(&tokens))?;
-    words::replace(&mut tokens).map_err(|(error, at)| error.at(position(sql, at)))?;
+    words::replace(sql, &mut tokens)?;
     own::key_locks(&mut tokens);
     let overriding = own::overriding(&mut tokens);
     let parser = Parser::new(&Postgres).with_recursion_limit(DEPTH_MAX);

@@ -6,8 +6,9 @@
 //! - Refused: `BETWEEN SYMMETRIC`, `ON CONFLICT (…) WHERE …`.
 
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
+use sqlparser::tokenizer::{Token, TokenWithSpan};
 
+use super::position;
 use crate::error::SqlError;
 
 fn keyword(token: &Token) -> Option<Keyword> {
@@ -20,8 +21,8 @@ fn keyword(token: &Token) -> Option<Keyword> {
 /// Takes such words out.
 ///
 /// # Errors
-/// One that is not supported, and where it stands.
-pub(super) fn replace(tokens: &mut Vec<TokenWithSpan>) -> Result<(), (SqlError, Location)> {
+/// One that is not supported.
+pub(super) fn replace(sql: &str, tokens: &mut Vec<TokenWithSpan>) -> Result<(), SqlError> {
     use Keyword::{
         ASYMMETRIC, BETWEEN, BOTH, CONFLICT, FROM, JOIN, LEADING, ONLY, SYMMETRIC, TRAILING, TRIM,
         UPDATE, USING, WHERE,
@@ -33,7 +34,7 @@ pub(super) fn replace(tokens: &mut Vec<TokenWithSpan>) -> Result<(), (SqlError, 
     let mut before: [Option<&Token>; 2] = [None; 2];
     let (mut depth, mut conflict) = (0_usize, None);
     while let Some((at, TokenWithSpan { token, span })) = solid.next() {
-        let refused = |what| Err((SqlError::unsupported(what), span.start));
+        let refused = |what| Err(SqlError::unsupported(what).at(position(sql, span.start)));
         let last = before[0].and_then(keyword);
         let opened = before[0] == Some(&Token::LParen);
         match (last, keyword(token)) {
