@@ -16,8 +16,8 @@ use velocitydb_pg::{
 };
 use velocitydb_sql::formats::{read_binary, write_binary, write_text};
 use velocitydb_sql::{
-    Answer, Canceller, Prepared, Rows, Runtime, Session, Shape, SqlError, Status, Tables, parse,
-    shape, sqlstate,
+    Answer, Canceller, Prepared, Rows, Runtime, Session, Shape, SqlError, Status, Tables, shape,
+    sqlstate,
 };
 use velocitydb_types::{SqlType, Value};
 
@@ -427,7 +427,7 @@ impl velocitydb_pg::Session for SqlSession {
         if let Some((statement, values)) = self.shaped(sql) {
             return self.simple_one(&statement, &values, true, client).await;
         }
-        let trees = parse(sql).map_err(of_sql)?;
+        let trees = self.session.parse(sql).map_err(of_sql)?;
         if trees.is_empty() {
             self.end_implicit()?;
             client.out().empty_query();

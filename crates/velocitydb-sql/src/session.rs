@@ -24,7 +24,7 @@ use self::block::{Block, SessionLocks};
 use crate::bind::Parameters;
 use crate::error::{SqlError, sqlstate};
 use crate::formats::{Settings, read_text};
-use crate::parse::{Parsed, parse};
+use crate::parse::{Parsed, parse_within};
 use crate::planner::{NotNative, Planner};
 use crate::sequences::Sequences;
 use crate::settings::{self, Named};
@@ -286,13 +286,22 @@ impl Session {
         }
     }
 
+    /// The statements of a text; what they take is taken from the memory of all queries, until they
+    /// are dropped.
+    ///
+    /// # Errors
+    /// As [`parse_within`].
+    pub fn parse(&self, sql: &str) -> Result<Vec<Parsed>, SqlError> {
+        parse_within(sql, self.database.query_memory())
+    }
+
     /// Takes a text apart and makes each of its statements ready; `types` are those of parameters
     /// that the client knows.
     ///
     /// # Errors
     /// What is no SQL, names that are not there, types that do not fit, what is not supported.
     pub fn prepare(&self, sql: &str, types: &[Option<SqlType>]) -> Result<Prepared, SqlError> {
-        let statements = parse(sql)?;
+        let statements = self.parse(sql)?;
         let mut prepared = match &statements[..] {
             [] => self.prepared(Kind::Empty, Vec::new(), Vec::new()),
             [statement] => self.prepare_tree(sql, statement, types)?,

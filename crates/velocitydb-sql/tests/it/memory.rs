@@ -1,7 +1,7 @@
 //! What a statement keeps is bounded by the memory of all queries; what it need not keep is not.
 
 use velocitydb::{Database, Options};
-use velocitydb_sql::{Session, SqlError, parse_within};
+use velocitydb_sql::{Session, SqlError};
 
 fn count(session: &mut Session, sql: &str) -> Result<usize, SqlError> {
     let prepared = session.prepare(sql, &[])?;
@@ -94,17 +94,21 @@ fn statements_are_read_within_the_memory_of_all_queries() {
     let options = Options::in_memory().query_memory(64 << 20);
     let database = Database::open(options).unwrap();
     let memory = database.query_memory();
-    parse_within(&list(10), memory).unwrap();
+    let (session, other) = (
+        Session::new(database.clone()),
+        Session::new(database.clone()),
+    );
+    session.parse(&list(10)).unwrap();
     assert_eq!(memory.used(), 0, "small statements take nothing");
     let sql = list(50_000);
-    let one = parse_within(&sql, memory).unwrap();
+    let one = session.parse(&sql).unwrap();
     assert!(memory.used() > 20 << 20, "{}", memory.used());
-    let two = parse_within(&sql, memory).unwrap();
-    let error = parse_within(&sql, memory).unwrap_err();
+    let two = other.parse(&sql).unwrap();
+    let error = other.prepare(&sql, &[]).unwrap_err();
     assert_eq!(error.sqlstate, "53200", "{error}");
     assert!(error.to_string().contains("query-memory-total"), "{error}");
     drop(one);
-    parse_within(&sql, memory).unwrap();
+    session.parse(&sql).unwrap();
     drop(two);
     assert_eq!(memory.used(), 0, "all of it is given back");
 }
