@@ -47,13 +47,17 @@ impl Default for Options {
 impl Options {
     /// Says what is measured, how often and where; `load` follows the number of rounds.
     pub(crate) fn announce(&self, load: &str, print: &mut impl FnMut(&str)) {
+        self.announce_on(&format!("{} documents", self.documents), load, print);
+    }
+
+    /// The same for other data than documents.
+    pub(crate) fn announce_on(&self, data: &str, load: &str, print: &mut impl FnMut(&str)) {
         if cfg!(debug_assertions) {
             print("This is a debug build: its figures mean nothing. Use a release build.");
         }
         print(&format!(
-            "{}; {} documents, {} rounds{load}; ours against theirs, round by round.",
+            "{}; {data}, {} rounds{load}; ours against theirs, round by round.",
             machine(),
-            self.documents,
             self.rounds
         ));
     }

@@ -7,12 +7,15 @@
 //!
 //! In reading order: [`measure`] (rounds, ratios, the report), [`data`] (documents and ids),
 //! [`embedded`] (the library against bare structures of the language), [`query`] (queries against
-//! SQLite and DuckDB), [`http`] (the HTTP door against a bare route).
+//! SQLite and DuckDB), [`http`] (the HTTP door against a bare route), [`pg`] (the PostgreSQL door
+//! against PostgreSQL), [`process`] (the servers and programs of both).
 
 pub mod data;
 pub mod embedded;
 pub mod http;
 pub mod measure;
+pub mod pg;
+mod process;
 pub mod query;
 
 /// What stops a benchmark.

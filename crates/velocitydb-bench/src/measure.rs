@@ -46,7 +46,7 @@ pub struct Row {
     pub figure: Spread,
     /// Its unit, `x` for a ratio.
     pub unit: &'static str,
-    /// What it must reach and what it aims at.
+    /// What it must reach and what it aims at; not a number: it stands alone.
     pub bar: f64,
     /// See `bar`.
     pub aim: f64,
@@ -67,6 +67,8 @@ pub enum Verdict {
     Inconclusive,
     /// The median misses the bar.
     Missed,
+    /// There is no bar.
+    Alone,
 }
 
 impl Row {
@@ -84,7 +86,9 @@ impl Row {
             Better::Higher => self.figure.min,
             Better::Lower => self.figure.max,
         };
-        if !self.reaches(self.figure.median, self.bar) {
+        if self.bar.is_nan() {
+            Verdict::Alone
+        } else if !self.reaches(self.figure.median, self.bar) {
             Verdict::Missed
         } else if !self.reaches(worst, self.bar) {
             Verdict::Inconclusive
@@ -103,6 +107,7 @@ impl fmt::Display for Row {
             Verdict::Reached => "bar reached",
             Verdict::Inconclusive => "inconclusive",
             Verdict::Missed => "MISSED",
+            Verdict::Alone => "",
         };
         let Spread { min, median, max } = self.figure;
         write!(
@@ -123,6 +128,7 @@ impl fmt::Display for Row {
 /// A number with about three significant digits.
 pub fn short(number: f64) -> String {
     match number.abs() {
+        size if size.is_nan() => String::new(),
         size if size >= 10_000.0 => {
             let digits = format!("{number:.0}");
             let (sign, digits) = digits.split_at(usize::from(number < 0.0));
@@ -243,6 +249,16 @@ mod tests {
         assert_eq!(
             row(0.1, 0.2, 0.6, Better::Lower).verdict(),
             Verdict::Inconclusive
+        );
+        let (bar, aim) = (f64::NAN, f64::NAN);
+        let alone = Row {
+            bar,
+            aim,
+            ..row(0.1, 0.2, 0.6, Better::Lower)
+        };
+        assert_eq!(
+            alone.to_string(),
+            "| w | 0.20 x (0.10 to 0.60) |  |  |  |  |"
         );
     }
 

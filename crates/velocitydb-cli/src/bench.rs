@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use velocitydb::{Database, Options};
-use velocitydb_bench::{BenchError, embedded, http, query};
+use velocitydb_bench::{BenchError, embedded, http, pg, query};
 
 use crate::failure::Failure;
 
@@ -31,10 +31,35 @@ enum Benchmark {
         #[command(flatten)]
         chosen: Chosen,
 
-        /// How long each side is asked in a round
-        #[arg(long, value_name = "N", default_value_t = 5)]
-        #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
-        seconds: u64,
+        #[command(flatten)]
+        round: Round,
+    },
+    /// The PostgreSQL door, alone or against PostgreSQL, which is started for it; pgbench makes the load
+    Pg {
+        /// The other side
+        #[arg(long, value_name = "PEER")]
+        against: Option<Peer>,
+
+        #[command(flatten)]
+        common: Common,
+
+        #[command(flatten)]
+        round: Round,
+
+        /// Scale of pgbench's tables: 100,000 accounts each
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+        scale: u32,
+
+        /// Clients of pgbench
+        #[arg(long, value_name = "N", default_value_t = 16)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+        clients: u32,
+
+        /// Idle connections whose memory is measured
+        #[arg(long, value_name = "N", default_value_t = 2000)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        connections: u32,
     },
     /// The bare route of `http`, until it is killed
     #[command(hide = true)]
@@ -46,8 +71,33 @@ enum Benchmark {
     },
 }
 
+/// Whom we can be measured against.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Peer {
+    /// PostgreSQL 15, as it is installed
+    Postgres,
+}
+
+#[derive(Debug, Args)]
+struct Round {
+    /// How long each side is asked in a round
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=3600))]
+    seconds: u64,
+}
+
 #[derive(Debug, Args)]
 struct Chosen {
+    #[command(flatten)]
+    common: Common,
+
+    /// Documents
+    #[arg(long, value_name = "N")]
+    documents: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+struct Common {
     /// Only the figures whose group contains this text
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
@@ -55,10 +105,6 @@ struct Chosen {
     /// Rounds of each figure; at least 7 for figures that count
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
-
-    /// Documents
-    #[arg(long, value_name = "N")]
-    documents: Option<usize>,
 
     /// Directory for the files, which are removed at the end [default: the temporary one]
     #[arg(long, value_name = "DIR")]
@@ -74,8 +120,7 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
         }
         Benchmark::Query(chosen) => {
             let options = chosen.options(query::GROUPS.iter().map(|(name, _)| *name))?;
-            let db = Database::open(Options::in_memory())?;
-            crate::sample::load(&db, &AtomicBool::new(false), |_, _| Ok(()))?;
+            let db = sample()?;
             let subject = query::Subject {
                 options,
                 flights: db.collection("flights")?,
@@ -83,13 +128,36 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             };
             report(out, |print| query::run(&subject, print))
         }
-        Benchmark::Http { chosen, seconds } => {
+        Benchmark::Http { chosen, round } => {
             let subject = http::Subject {
                 options: chosen.options(http::GROUPS.iter().map(|(name, _)| *name))?,
-                round: Duration::from_secs(seconds),
+                round: Duration::from_secs(round.seconds),
                 program: std::env::current_exe()?,
             };
             report(out, |print| http::run(&subject, print))
+        }
+        Benchmark::Pg {
+            against,
+            common,
+            round,
+            scale,
+            clients,
+            connections,
+        } => {
+            let subject = pg::Subject {
+                options: common.options(pg::GROUPS.iter().map(|(name, _)| *name))?,
+                round: Duration::from_secs(round.seconds),
+                scale: scale as usize,
+                clients: clients as usize,
+                connections: connections as usize,
+                program: std::env::current_exe()?,
+                against: match against {
+                    None => pg::Against::Nobody,
+                    Some(Peer::Postgres) => pg::Against::Postgres,
+                },
+                flights: &|| sample().map_err(|error| BenchError::Unfit(error.to_string())),
+            };
+            report(out, |print| pg::run(&subject, print))
         }
         Benchmark::BareRoute { read, written } => {
             let answers = http::Answers { read, written };
@@ -101,7 +169,27 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
     }
 }
 
+/// The sample data in memory.
+fn sample() -> Result<Database, Failure> {
+    let db = Database::open(Options::in_memory())?;
+    crate::sample::load(&db, &AtomicBool::new(false), |_, _| Ok(()))?;
+    Ok(db)
+}
+
 impl Chosen {
+    fn options(
+        self,
+        groups: impl Iterator<Item = &'static str>,
+    ) -> Result<embedded::Options, Failure> {
+        let default = self.common.options(groups)?;
+        Ok(embedded::Options {
+            documents: self.documents.unwrap_or(default.documents),
+            ..default
+        })
+    }
+}
+
+impl Common {
     fn options(
         self,
         groups: impl Iterator<Item = &'static str>,
@@ -118,9 +206,9 @@ impl Chosen {
         let default = embedded::Options::default();
         Ok(embedded::Options {
             rounds: self.rounds.unwrap_or(default.rounds),
-            documents: self.documents.unwrap_or(default.documents),
             only: self.only,
             dir: self.dir.unwrap_or(default.dir),
+            ..default
         })
     }
 }

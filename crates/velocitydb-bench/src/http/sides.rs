@@ -1,19 +1,17 @@
 //! The processes of both sides: started, asked, killed when they are dropped.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::Command;
 
 use super::Answers;
 use crate::BenchError;
+use crate::process::{Server, Start};
 
 /// A server in a process of its own.
 #[derive(Debug)]
 pub(super) struct Process {
-    child: Child,
-    /// Kept open for as long as it runs.
-    _output: BufReader<ChildStdout>,
+    /// Ends with this.
+    _server: Server,
     /// `http://` and its address.
     base: String,
 }
@@ -46,31 +44,22 @@ impl Process {
         Process::start(command, &dir.join("bare.log"))
     }
 
-    /// Starts a server whose first line of output names its address. Its log goes to a file.
-    fn start(mut command: Command, log: &Path) -> Result<Process, BenchError> {
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(File::create(log)?)
-            .spawn()?;
-        let output = child.stdout.take();
-        let mut output = BufReader::new(output.expect("its output goes to a pipe"));
-        let mut line = String::new();
-        output.read_line(&mut line)?;
-        let base = line.find("http://").map(|at| line[at..].trim().to_owned());
-        let process = Process {
-            child,
-            _output: output,
-            base: base.unwrap_or_default(),
+    /// Starts a server that says its address. Its log goes to a file.
+    fn start(command: Command, log: &Path) -> Result<Process, BenchError> {
+        let start = Start {
+            // Its data is removed with it: there is nothing to end in order.
+            signal: "KILL",
+            dir: None,
+            log,
+            user: None,
         };
-        match process.base.is_empty() {
-            false => Ok(process),
-            true => {
-                let log = std::fs::read_to_string(log)?;
-                let what = format!("a server did not start: {line}{log}");
-                Err(BenchError::Unfit(what))
-            }
-        }
+        let mut server = Server::start(&command, start)?;
+        let line = server.line_with("http://")?;
+        let at = line.find("http://").expect("the line contains it");
+        Ok(Process {
+            base: line[at..].trim().to_owned(),
+            _server: server,
+        })
     }
 
     pub(super) fn url(&self, path: &str) -> String {
@@ -109,13 +98,5 @@ impl Answer {
             kind: kind.and_then(|kind| kind.to_str().ok().map(str::to_owned)),
             body: answer.body_mut().read_to_string().map_err(failed)?,
         })
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // Its data is removed with it: there is nothing to end in order.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

@@ -99,3 +99,53 @@ fn the_benchmark_of_http_runs_where_wrk_is() {
         assert!(report.contains(figure), "{report}");
     }
 }
+
+/// Both sides are started, filled, asked and measured, and nothing of them is left.
+#[test]
+fn the_benchmark_of_the_postgres_door_runs_where_postgres_is() {
+    let dir = tempfile::tempdir().unwrap();
+    // A directory that PostgreSQL's user may enter.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(dir.path(), open).unwrap();
+    let run = |more: &[&str]| {
+        let dir = dir.path().to_str().unwrap();
+        let fixed = [
+            "bench",
+            "pg",
+            "--rounds",
+            "1",
+            "--seconds",
+            "1",
+            "--dir",
+            dir,
+        ];
+        let sizes = ["--scale", "1", "--clients", "4", "--connections", "20"];
+        velocitydb(&[&fixed[..], &sizes, more].concat())
+    };
+    let debian = std::path::Path::new("/usr/lib/postgresql/15/bin/initdb");
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = std::env::split_paths(&path).any(|dir| dir.join("initdb").is_file());
+    if !there && !debian.is_file() {
+        let (error, _) = run(&["--against", "postgres"]).fails(1);
+        assert!(error.contains("apt-get install postgresql-15"), "{error}");
+        return;
+    }
+    let against = |only| run(&["--against", "postgres", "--only", only]).succeeds();
+    let report = against("prepared");
+    let head = "pgbench of scale 1, 1 rounds of 1 s by 4 clients";
+    assert!(report.contains(head), "{report}");
+    let row = "| pgbench -S -M prepared, against PostgreSQL ";
+    assert!(report.contains(row), "{report}");
+    let report = against("idle");
+    let row = "| memory of an idle connection, 20 of them | ";
+    assert!(report.contains(row), "{report}");
+    let report = run(&["--only", "simple"]).succeeds();
+    assert!(report.contains("| pgbench -S -M simple | "), "{report}");
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+    let (error, _) = run(&["--only", "nothing"]).fails(2);
+    assert!(
+        error.contains("there are prepared, simple, tpcb"),
+        "{error}"
+    );
+}

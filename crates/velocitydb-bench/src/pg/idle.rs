@@ -1,0 +1,64 @@
+//! Memory of an idle connection that has run one prepared statement and keeps it.
+//!
+//! PostgreSQL has a process for each: what processes share counts once. What the kernel has for
+//! a connection or a process does not count on either side.
+
+use super::servers::Server;
+use super::{Bench, Commit, Compared, Pair, beside};
+use crate::BenchError;
+use crate::measure::{Better, Row, Spread};
+
+pub(super) fn memory(bench: &mut Bench<'_>) -> Result<Row, BenchError> {
+    let connections = bench.subject.connections;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..bench.subject.options.rounds {
+        // New ones: what an earlier round has left would be used again.
+        let pair = Pair::start(bench, Commit::Synced, connections)?;
+        ours.push(growth(&pair.ours, connections)?);
+        if let Some(server) = &pair.theirs {
+            theirs.push(growth(server, connections)?);
+        }
+    }
+    let compared = Compared {
+        ratio: None,
+        ours: Spread::of(&ours),
+        theirs: (!theirs.is_empty()).then(|| Spread::of(&theirs)),
+    };
+    let row = Row {
+        what: format!("memory of an idle connection, {connections} of them"),
+        figure: compared.ours,
+        unit: "KiB",
+        bar: 64.0,
+        aim: 16.0,
+        better: Better::Lower,
+        detail: String::new(),
+    };
+    Ok(beside(bench, &compared, row))
+}
+
+/// What a server takes more with this many connections, in KiB for each.
+fn growth(server: &Server, connections: usize) -> Result<f64, BenchError> {
+    const TABLE: &str = "CREATE TABLE things (id integer PRIMARY KEY, name text)";
+    const SQL: &str = "SELECT name FROM things WHERE id = 1";
+    let ask = || {
+        let mut client = server.client()?;
+        let name = client.prepare_and_run(SQL)?;
+        match name.as_deref() {
+            Some("one") => Ok(client),
+            _ => Err(BenchError::Unfit(format!("{SQL} answers {name:?}"))),
+        }
+    };
+    let mut first = server.client()?;
+    first.query(TABLE)?;
+    first.query("INSERT INTO things VALUES (1, 'one')")?;
+    // What only the first ones cause.
+    for _ in 0..10 {
+        ask()?;
+    }
+    let before = server.process.memory_bytes()?;
+    let clients: Result<Vec<_>, BenchError> = (0..connections).map(|_| ask()).collect();
+    let clients = clients?;
+    let after = server.process.memory_bytes()?;
+    drop(clients);
+    Ok((after as f64 - before as f64) / 1024.0 / connections as f64)
+}
