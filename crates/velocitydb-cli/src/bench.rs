@@ -1,6 +1,6 @@
 //! `velocitydb bench`: the benchmarks of velocitydb-bench, from the command line.
 //!
-//! Nothing is measured here. Tests: in velocitydb-bench; tests/it/main.rs runs a small round.
+//! Nothing is measured here. Tests: in velocitydb-bench; tests/it/main.rs runs small rounds.
 
 use std::io::Write;
 use std::path::PathBuf;
