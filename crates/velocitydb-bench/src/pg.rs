@@ -119,6 +119,9 @@ pub fn run(subject: &Subject<'_>, mut print: impl FnMut(&str)) -> Result<(), Ben
         subject.clients
     );
     subject.options.announce_on(&data, &load, &mut print);
+    if let Some(peer) = &peer {
+        print(&peer.announcement(subject.scale));
+    }
     print(HEAD);
     let mut bench = Bench {
         subject,
@@ -156,6 +159,9 @@ impl Pair {
         rounds: usize,
         ask: impl Fn(&Server) -> Result<f64, BenchError>,
     ) -> Result<Compared, BenchError> {
+        // A first time that does not count.
+        ask(&self.ours)?;
+        self.theirs.as_ref().map(&ask).transpose()?;
         let Some(theirs) = &self.theirs else {
             let figures: Result<Vec<f64>, BenchError> =
                 (0..rounds).map(|_| ask(&self.ours)).collect();
@@ -213,19 +219,12 @@ impl Bench<'_> {
     ) -> Result<Row, BenchError> {
         self.filled(commit)?;
         let (_, pair) = self.filled.as_ref().expect("they were started");
-        let ask = |side: &Server| {
+        let (failed, all) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
+        let compared = pair.compare(self.subject.options.rounds, |side| {
             let load = self.pgbench.run(side, script, mode)?;
             if let Script::TpcB = script {
                 tables::check(side, &load)?;
             }
-            Ok::<_, BenchError>(load)
-        };
-        // A first time that does not count.
-        ask(&pair.ours)?;
-        pair.theirs.as_ref().map(ask).transpose()?;
-        let (failed, all) = (std::cell::Cell::new(0), std::cell::Cell::new(0));
-        let compared = pair.compare(self.subject.options.rounds, |side| {
-            let load = ask(side)?;
             if std::ptr::eq(side, &pair.ours) {
                 failed.set(failed.get() + load.failed);
                 all.set(all.get() + load.failed + load.transactions);

@@ -38,9 +38,6 @@ pub(super) fn flights(bench: &mut Bench<'_>) -> Result<Row, BenchError> {
     let (csv, rows) = csv(&(bench.subject.flights)()?)?;
     let pair = Pair::start(bench, Commit::Synced, 1)?;
     let ask = |side: &Server| copy(side, &csv, rows);
-    // A first time that does not count.
-    ask(&pair.ours)?;
-    pair.theirs.as_ref().map(ask).transpose()?;
     let compared = pair.compare(bench.subject.options.rounds, ask)?;
     let row = Row {
         what: format!("COPY in of the flights, {rows} rows of 19 columns, CSV"),

@@ -10,6 +10,7 @@ use crate::measure::{Better, Row, Spread};
 
 pub(super) fn memory(bench: &mut Bench<'_>) -> Result<Row, BenchError> {
     let connections = bench.subject.connections;
+    may_open(connections)?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..bench.subject.options.rounds {
         // New ones: what an earlier round has left would be used again.
@@ -61,4 +62,21 @@ fn growth(server: &Server, connections: usize) -> Result<f64, BenchError> {
     let after = server.process.memory_bytes()?;
     drop(clients);
     Ok((after as f64 - before as f64) / 1024.0 / connections as f64)
+}
+
+/// Each connection is a file on both of its ends.
+fn may_open(connections: usize) -> Result<(), BenchError> {
+    let limits = std::fs::read_to_string("/proc/self/limits")?;
+    let limit = limits.lines().find_map(|line| {
+        let limit = line.strip_prefix("Max open files")?;
+        limit.split_whitespace().next()?.parse::<usize>().ok()
+    });
+    let wanted = connections + 100;
+    match limit {
+        Some(limit) if limit < wanted => Err(BenchError::Unfit(format!(
+            "{connections} connections need as many open files, and {limit} are allowed: \
+             ulimit -n {wanted}"
+        ))),
+        _ => Ok(()),
+    }
 }

@@ -42,7 +42,7 @@ impl Server {
         command.arg("--data").arg(dir.path().join("data"));
         command.args(match commit {
             Commit::Synced => &["--durability", "full"][..],
-            Commit::Asynchronous => &["--durability", "memory", "--sync-every", "200ms"],
+            Commit::Asynchronous => &["--durability", "memory", "--sync-every", SYNC_EVERY],
         });
         let start = Start {
             signal: "KILL",
@@ -60,6 +60,11 @@ impl Server {
         })
     }
 }
+
+/// How often PostgreSQL's writer of the log forces it to the disk: its default.
+const SYNC_EVERY: &str = "200ms";
+/// More of PostgreSQL's log than some rounds write.
+const WAL: &str = "8GB";
 
 /// PostgreSQL as it is installed.
 #[derive(Debug)]
@@ -123,6 +128,17 @@ impl Peer {
         })
     }
 
+    /// Says how both sides are set.
+    pub(super) fn announcement(&self, scale: usize) -> String {
+        format!(
+            "{} as it is by default, but shared_buffers={}MB, max_wal_size={WAL}, and connections as \
+             needed; fsync=on; synchronous_commit=on against durability `full`, or off against `memory` \
+             with --sync-every {SYNC_EVERY}.",
+            self.version,
+            buffers_mb(scale)
+        )
+    }
+
     /// Starts it on a new cluster of databases. All data fits into its buffers with a few
     /// times as much to spare, and no round is interrupted by a checkpoint for the log's size.
     pub(super) fn start(
@@ -146,7 +162,7 @@ impl Peer {
             "unix_socket_directories=".to_owned(),
             format!("max_connections={}", connections.max(100)),
             format!("shared_buffers={}MB", buffers_mb(subject.scale)),
-            "max_wal_size=8GB".to_owned(),
+            format!("max_wal_size={WAL}"),
             "fsync=on".to_owned(),
             match commit {
                 Commit::Synced => "synchronous_commit=on",
