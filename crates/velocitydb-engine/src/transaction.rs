@@ -39,9 +39,9 @@ pub use needs::Need;
 /// What a transaction is protected from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Isolation {
-    /// Each statement reads the newest state ([`Transaction::refresh`]), and what is written is the
-    /// newest version, whichever the statement has read. Who writes holds locks meanwhile: without
-    /// them the commit may be a conflict, as under the others.
+    /// Each statement reads the newest state ([`Transaction::refresh`]), and what it writes is what it
+    /// has read: when another was faster, the commit is a conflict, as under the others. Who does not
+    /// want that holds locks meanwhile.
     ReadCommitted,
     /// It reads one state, and no other has changed what it writes. Write skew is possible.
     #[default]
@@ -211,13 +211,9 @@ impl Transaction {
         Ok(found)
     }
 
-    /// The document that a write of this encoded id finds: own writes included, and under
-    /// [`Isolation::ReadCommitted`] the newest version, which may be newer than the snapshot.
-    pub fn newest(
-        &mut self,
-        collection: &Collection,
-        key: &[u8],
-    ) -> Result<Option<Document>, Error> {
+    /// A document as it is now, which under [`Isolation::ReadCommitted`] may be newer than the
+    /// snapshot; own writes included.
+    fn newest(&mut self, collection: &Collection, key: &[u8]) -> Result<Option<Document>, Error> {
         if let Some(written) = self.written(collection.id, key) {
             return Ok(written.cloned());
         }
@@ -291,7 +287,7 @@ impl Transaction {
             Some(pending) => pending.clone(),
             None => {
                 // A refusal below tells of it as well: it counts as read.
-                let document = self.newest(collection, key)?;
+                let document = self.read(collection, name.clone())?;
                 let meta = document.as_ref().map(Document::meta);
                 Pending {
                     base: meta.map_or(0, |meta| meta.index),
@@ -309,7 +305,7 @@ impl Transaction {
         };
         if let Err(refusal) = check_condition(condition, live.as_ref()) {
             if let Some(live) = &live {
-                self.note_hindered(collection.id, live);
+                self.note_hindered(collection, live);
             }
             return Err(refused(refusal));
         }

@@ -151,13 +151,6 @@ impl Transaction {
         self.transaction.isolation()
     }
 
-    /// The document of this id as a write finds it: own writes included, and under
-    /// [`Isolation::ReadCommitted`] the newest version, which may be newer than what queries see.
-    pub fn newest(&mut self, collection: &str, key: &Key) -> Result<Option<Document>, Error> {
-        let runtime = self.runtime(collection)?;
-        self.transaction.newest(&runtime, key.as_bytes())
-    }
-
     /// How [`Transaction::find_each`] would be answered.
     pub fn explain(&self, collection: &str, find: &Find) -> Result<Explained, Error> {
         self.view_of(collection)?.explain(find)

@@ -69,7 +69,7 @@ impl Transaction {
             let had = before.as_ref().and_then(|before| unique.claim_of(before));
             let is_new = had.as_ref() != Some(&claim);
             if let Some(holder) = self.holder(collection, unique, &claim) {
-                self.note_hindered(collection.id, &holder);
+                self.note_hindered(collection, &holder);
                 return Some((Some(name()), holder));
             }
             let place = (collection.id, position, claim);
@@ -174,7 +174,7 @@ impl Transaction {
                             self.follow_one(child, &holder, &change)?;
                         }
                         _ => {
-                            self.note_hindered(child.id, &holder);
+                            self.note_hindered(child, &holder);
                             return Err(refused(ReferenceError::Referenced {
                                 collection: name.clone(),
                                 id: Key::trusted(&parent[..]).to_string(),

@@ -9,8 +9,8 @@
 //! Writes are found in the undo list; the rest is noted here as it is met. Tests: in the library and
 //! in velocitydb-sql, which lock.
 
-use super::{Savepoint, Transaction};
-use crate::catalog::CollectionId;
+use super::{Isolation, Savepoint, Transaction};
+use crate::catalog::{Collection, CollectionId};
 use crate::store::Document;
 
 /// One thing that a statement rests on.
@@ -144,10 +144,19 @@ impl Transaction {
         }
     }
 
-    /// Notes that a document is in the way, unless the transaction has written it itself.
-    pub(super) fn note_hindered(&mut self, collection: CollectionId, by: &Document) {
-        if self.written(collection, by.key_bytes()).is_none() {
-            self.note(|| Note::Hindered(collection, by.key_bytes().into(), by.meta().index));
+    /// Notes that a document is in the way, unless the transaction has written it itself. Where each
+    /// statement has a state of its own, it is to be in that.
+    pub(super) fn note_hindered(&mut self, collection: &Collection, by: &Document) {
+        if self.notes.is_none() || self.written(collection.id, by.key_bytes()).is_some() {
+            return;
         }
+        let base = match self.isolation {
+            Isolation::ReadCommitted => {
+                let found = self.snapshot.get(collection, by.key_bytes());
+                found.ok().flatten().map_or(0, |found| found.meta().index)
+            }
+            Isolation::Snapshot | Isolation::Serializable => by.meta().index,
+        };
+        self.note(|| Note::Hindered(collection.id, by.key_bytes().into(), base));
     }
 }

@@ -151,3 +151,33 @@ fn sessions_wait_for_each_other_as_the_scripts_say() {
         assert!(update || told == script, "{}:\n{told}", path.display());
     }
 }
+
+/// Several sessions count one row up, by single statements and in blocks, read and write apart and at
+/// once: each count is there at the end.
+#[test]
+fn no_update_is_lost() {
+    const TIMES: usize = 500;
+    let database = Database::in_memory().unwrap();
+    let mut session = Session::new(database.clone());
+    answer(&mut session, "CREATE TABLE t (id int PRIMARY KEY, n int)").unwrap();
+    answer(&mut session, "INSERT INTO t VALUES (1, 0), (2, 0)").unwrap();
+    let ways = [
+        "UPDATE t SET n = n + 1 WHERE id = 1",
+        "BEGIN; UPDATE t SET n = n + 1 WHERE id = 1; UPDATE t SET n = n - 1 WHERE id = 2; COMMIT",
+        "BEGIN; SELECT n FROM t WHERE id = 1 FOR UPDATE; UPDATE t SET n = n + 1 WHERE id = 1; COMMIT",
+        "INSERT INTO t VALUES (1, 0) ON CONFLICT (id) DO UPDATE SET n = t.n + 1",
+    ];
+    thread::scope(|scope| {
+        for way in ways {
+            let mut session = Session::new(database.clone());
+            scope.spawn(move || {
+                for _ in 0..TIMES {
+                    answer(&mut session, way).unwrap();
+                }
+            });
+        }
+    });
+    let counted = answer(&mut session, "SELECT n FROM t ORDER BY id").unwrap();
+    let wanted = format!("  {}\n  -{TIMES}\n  SELECT 2\n", ways.len() * TIMES);
+    assert_eq!(counted, wanted);
+}
