@@ -57,8 +57,6 @@ pub struct Startup {
     /// name=value`) included, in the order in which they came. `client_encoding` is not among them:
     /// the door speaks UTF-8 alone.
     pub settings: Vec<(String, String)>,
-    /// The number of this session (`pg_backend_pid()`), which no other open one has.
-    pub process_id: i32,
     /// Where the client is.
     pub address: SocketAddr,
     /// Whether what is said is encrypted.
@@ -75,6 +73,10 @@ pub trait Session: Send + 'static {
     /// which the door does. Called once, when the session begins; later changes are reported by the
     /// same method when they happen.
     fn report(&self, out: &mut Output);
+
+    /// Its number (`pg_backend_pid()`), which no other open one has: by it and a secret that the door
+    /// makes clients cancel.
+    fn process_id(&self) -> i32;
 
     /// Where the session stands, for the end of each request.
     fn status(&self) -> TransactionStatus;

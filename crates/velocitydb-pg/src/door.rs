@@ -328,8 +328,8 @@ async fn begin<B: Backend>(
         }
     };
     let session = match shared.sessions.enter(cancels) {
-        Some(place) => {
-            let session = enter(shared, &mut link, &hello, &place, address, bound).await;
+        Some(mut place) => {
+            let session = enter(shared, &mut link, &hello, &mut place, address, bound).await;
             session.map(|session| (session, place))
         }
         None => {
@@ -369,11 +369,11 @@ async fn enter<B: Backend>(
     shared: &Shared<B>,
     link: &mut Link,
     hello: &Hello,
-    place: &Place,
+    place: &mut Place,
     address: SocketAddr,
     bound: tokio::time::Instant,
 ) -> Result<B::Session, PgError> {
-    let startup = hello.startup(place.process_id, address);
+    let startup = hello.startup(address);
     let authenticator = shared.config.authenticator.as_ref();
     let proved = authenticate(link, hello, &startup, authenticator);
     match tokio::time::timeout_at(bound, proved).await {
@@ -384,12 +384,13 @@ async fn enter<B: Backend>(
         }
     }
     let session = shared.backend.connect(&startup).await?;
-    place.cancelled_by(session.canceller());
+    let process_id = session.process_id();
+    let secret = place.open(process_id, session.canceller());
     for (name, value) in FIXED {
         link.out.parameter_status(name, value);
     }
     session.report(&mut link.out);
-    link.out.backend_key(place.process_id, place.secret);
+    link.out.backend_key(process_id, secret);
     link.out.ready(session.status());
     link.message_bytes_max = shared.config.message_bytes_max;
     Ok(session)

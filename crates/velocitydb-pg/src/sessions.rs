@@ -1,7 +1,7 @@
 //! The sessions that are open: how many there may be, and how one is cancelled from outside.
 //!
-//! A number names a session while it is open and is not given again soon; who wants to cancel what
-//! it does needs its secret too. Tests: tests/it/cancel.rs, tests/it/bounds.rs.
+//! The session's number names it while it is open; who wants to cancel what it does needs its secret
+//! too. Tests: tests/it/cancel.rs, tests/it/bounds.rs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,21 +18,23 @@ pub(crate) struct Sessions {
 
 #[derive(Default)]
 struct Open {
-    last: i32,
+    /// Places that are taken.
+    taken: usize,
     sessions: HashMap<i32, Entry>,
 }
 
 struct Entry {
     secret: i32,
     cancels: watch::Sender<()>,
-    canceller: Option<Arc<dyn Cancel>>,
+    canceller: Arc<dyn Cancel>,
 }
 
 /// A session's place among the open ones, until it is dropped.
 pub(crate) struct Place {
     sessions: Arc<Sessions>,
-    pub(crate) process_id: i32,
-    pub(crate) secret: i32,
+    cancels: watch::Sender<()>,
+    /// Of the session, once there is one.
+    key: Option<(i32, i32)>,
 }
 
 impl Sessions {
@@ -46,27 +48,14 @@ impl Sessions {
     /// A place, unless all are taken.
     pub(crate) fn enter(self: &Arc<Sessions>, cancels: watch::Sender<()>) -> Option<Place> {
         let mut open = self.open.lock();
-        if open.sessions.len() >= self.sessions_max {
+        if open.taken >= self.sessions_max {
             return None;
         }
-        let process_id = loop {
-            open.last = open.last.checked_add(1).unwrap_or(1);
-            if !open.sessions.contains_key(&open.last) {
-                break open.last;
-            }
-        };
-        let secret = rand::random();
-        let entry = Entry {
-            secret,
-            cancels,
-            canceller: None,
-        };
-        open.sessions.insert(process_id, entry);
-        let sessions = Arc::clone(self);
+        open.taken += 1;
         Some(Place {
-            sessions,
-            process_id,
-            secret,
+            sessions: Arc::clone(self),
+            cancels,
+            key: None,
         })
     }
 
@@ -77,7 +66,7 @@ impl Sessions {
             match open.sessions.get(&process_id) {
                 Some(entry) if entry.secret == secret => {
                     entry.cancels.send_replace(());
-                    entry.canceller.clone()
+                    Some(Arc::clone(&entry.canceller))
                 }
                 _ => None,
             }
@@ -89,17 +78,30 @@ impl Sessions {
 }
 
 impl Place {
-    /// What cancels the session's statement, now that there is a session.
-    pub(crate) fn cancelled_by(&self, canceller: Arc<dyn Cancel>) {
-        let mut open = self.sessions.open.lock();
-        if let Some(entry) = open.sessions.get_mut(&self.process_id) {
-            entry.canceller = Some(canceller);
-        }
+    /// Lets the session of this number be cancelled from now on, by whoever knows the secret.
+    pub(crate) fn open(&mut self, process_id: i32, canceller: Arc<dyn Cancel>) -> i32 {
+        let secret = rand::random();
+        let entry = Entry {
+            secret,
+            cancels: self.cancels.clone(),
+            canceller,
+        };
+        self.sessions.open.lock().sessions.insert(process_id, entry);
+        self.key = Some((process_id, secret));
+        secret
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.sessions.open.lock().sessions.remove(&self.process_id);
+        let mut open = self.sessions.open.lock();
+        open.taken -= 1;
+        if let Some((process_id, secret)) = self.key {
+            let own = open.sessions.get(&process_id);
+            // Numbers come again after two billion sessions.
+            if own.is_some_and(|entry| entry.secret == secret) {
+                open.sessions.remove(&process_id);
+            }
+        }
     }
 }

@@ -45,12 +45,11 @@ pub(crate) struct Hello {
 
 impl Hello {
     /// What the backend hears of it.
-    pub(crate) fn startup(&self, process_id: i32, address: SocketAddr) -> Startup {
+    pub(crate) fn startup(&self, address: SocketAddr) -> Startup {
         Startup {
             user: self.user.clone(),
             database: self.database.clone(),
             settings: self.settings.clone(),
-            process_id,
             address,
             secure: self.secure,
         }

@@ -16,8 +16,8 @@ use velocitydb_pg::{
 };
 use velocitydb_sql::formats::{read_binary, write_binary, write_text};
 use velocitydb_sql::{
-    Answer, Canceller, Prepared, Rows, Runtime, Session, Shape, SqlError, Status, Tables, shape,
-    sqlstate,
+    Answer, Canceller, Prepared, Rows, Runtime, Session, Shape, SqlError, Status, Tables,
+    process_id, shape, sqlstate,
 };
 use velocitydb_types::{SqlType, Value};
 
@@ -405,6 +405,10 @@ impl velocitydb_pg::Session for SqlSession {
         }
     }
 
+    fn process_id(&self) -> i32 {
+        self.session.process_id()
+    }
+
     fn status(&self) -> TransactionStatus {
         match self.session.status() {
             Status::Idle => TransactionStatus::Idle,
@@ -611,6 +615,14 @@ impl velocitydb_pg::Session for SqlSession {
     }
 
     async fn event(&mut self) -> Event {
-        std::future::pending().await
+        let next = std::future::poll_fn(|context| self.session.poll_notification(context));
+        match next.await {
+            Ok(notification) => Event::Notification {
+                process_id: process_id(notification.from),
+                channel: notification.channel.to_string(),
+                payload: notification.payload.to_string(),
+            },
+            Err(error) => Event::End(of_sql(error)),
+        }
     }
 }

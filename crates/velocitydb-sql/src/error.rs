@@ -65,6 +65,7 @@ pub mod sqlstate {
         QUERY_CANCELED = "57014";
         OUT_OF_MEMORY = "53200";
         DISK_FULL = "53100";
+        CONFIGURATION_LIMIT_EXCEEDED = "53400";
         IO_ERROR = "58030";
         INTERNAL_ERROR = "XX000";
     }

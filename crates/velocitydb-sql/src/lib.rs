@@ -21,6 +21,7 @@ mod bind;
 mod bound;
 pub mod casts;
 mod conditions;
+mod effects;
 mod error;
 pub mod formats;
 pub mod functions;
@@ -34,6 +35,7 @@ mod statement;
 mod table;
 mod violations;
 
+pub use effects::process_id;
 pub use error::{SqlError, sqlstate};
 pub use parse::{Parsed, SQL_BYTES_MAX, parse, parse_within};
 pub use planner::{Execution, NotNative, Planned, Planner};

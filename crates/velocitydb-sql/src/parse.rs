@@ -4,6 +4,7 @@ mod depth;
 mod dialect;
 mod memory;
 mod own;
+mod session;
 mod words;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::error::{SqlError, sqlstate};
 
 pub(crate) use dialect::Postgres;
 pub(crate) use own::{Own, ReindexKind, SequenceOption};
+pub(crate) use session::OfSession;
 
 /// How deep a statement may nest.
 const DEPTH_MAX: usize = 64;

@@ -6,6 +6,7 @@
 //! another. A definition that cannot be rolled back commits what came before it.
 
 mod block;
+mod channels;
 mod control;
 mod run;
 
@@ -22,9 +23,10 @@ pub use run::{Runtime, Threads};
 
 use self::block::{Block, SessionLocks};
 use crate::bind::Parameters;
+use crate::effects::Effects;
 use crate::error::{SqlError, sqlstate};
 use crate::formats::{Settings, read_text};
-use crate::parse::{Parsed, parse_within};
+use crate::parse::{Form, OfSession, Own, Parsed, parse_within};
 use crate::planner::{NotNative, Planner};
 use crate::sequences::Sequences;
 use crate::settings::{self, Named};
@@ -111,6 +113,7 @@ enum Kind {
     Native(Box<Native>),
     Define(Box<Define>),
     Control(Control),
+    Session(Box<OfSession>),
 }
 
 /// A statement about transactions and settings.
@@ -158,7 +161,7 @@ impl Kind {
         match self {
             Kind::Empty => true,
             Kind::Control(control) => ends(control),
-            Kind::Native(_) | Kind::Define(_) => false,
+            Kind::Native(_) | Kind::Define(_) | Kind::Session(_) => false,
         }
     }
 }
@@ -178,6 +181,7 @@ pub struct Session {
     sequences: Arc<Sequences>,
     planner: Option<Arc<dyn Planner>>,
     canceller: Canceller,
+    effects: Arc<Effects>,
     locks: SessionLocks,
 }
 
@@ -191,10 +195,12 @@ impl Session {
     pub fn over(tables: Arc<Tables>) -> Session {
         let database = tables.database().clone();
         let now = database.now();
-        let locks = SessionLocks::new(&database);
+        let effects = Arc::new(Effects::new(database.clone()));
+        let locks = SessionLocks::of(&effects);
         Session {
             canceller: Canceller::new(locks.owner().clone()),
             locks,
+            effects,
             settings: Arc::new(Settings::new(now)),
             named: Named::default(),
             changed: false,
@@ -225,6 +231,12 @@ impl Session {
     /// Its number among those who hold locks ([`Database::locks`]).
     pub fn owner(&self) -> OwnerId {
         self.locks.owner().id()
+    }
+
+    /// The number by which clients know it: `pg_backend_pid()`, and [`Session::owner`] as far as that
+    /// fits.
+    pub fn process_id(&self) -> i32 {
+        self.effects.process_id()
     }
 
     /// What interrupts its statements.
@@ -374,18 +386,22 @@ impl Session {
             parameters: &mut parameters,
             outer: Vec::new(),
             sequences: &self.sequences,
+            effects: &self.effects,
             overriding: statement.overriding,
         };
-        let kind = match (Define::new(statement, sql), statement.tree()) {
+        let kind = match (Define::new(statement, sql), &statement.form) {
             (Some(define), _) => Kind::Define(Box::new(define)),
-            (None, Some(tree)) => match control::control(tree, self.isolation)? {
+            (None, Form::Own(own)) => match &**own {
+                Own::Session(statement) => Kind::Session(Box::new(statement.clone())),
+                _ => unreachable!("all others of ours are definitions"),
+            },
+            (None, Form::Tree(tree)) => match control::control(tree, self.isolation)? {
                 Some(control) => Kind::Control(control),
                 None => match self.native(tree, &mut preparing, types)? {
                     Some(native) => Kind::Native(Box::new(native)),
                     None => return Err(unknown(tree)),
                 },
             },
-            (None, None) => unreachable!("all statements of ours are definitions"),
         };
         let columns = match &kind {
             Kind::Native(native) => native.columns().to_vec(),

@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::collection::Collection;
 use crate::ids::Random;
 use crate::locks::{LockOptions, Locks};
+use crate::notifications::Notifications;
 use crate::options::{Background, Call, Consistency, Options};
 
 /// A database. Cheap to clone: all clones are the same one, closed when the last goes.
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
     pub(crate) loading: parking_lot::Mutex<()>,
     pub(crate) sequences: crate::sequences::Sequences,
     pub(crate) locks: Locks,
+    notifications: Notifications,
     // Last: the threads end before what they use goes.
     workers: parking_lot::Mutex<Option<Workers>>,
 }
@@ -158,6 +160,7 @@ impl Database {
             random,
             query_memory: QueryMemory::new(options.query_memory_bytes()),
             locks: Locks::new(&LockOptions::default(), Arc::clone(&options.clock)),
+            notifications: Notifications::new(),
             options,
             alarm,
             recovery,
@@ -279,6 +282,11 @@ impl Database {
     /// The locks of those who want to wait for each other ([`crate::Transaction::lock_as`]).
     pub fn locks(&self) -> &Locks {
         &self.0.locks
+    }
+
+    /// Messages to whoever listens.
+    pub fn notifications(&self) -> &Notifications {
+        &self.0.notifications
     }
 
     /// Begins a transaction. It holds no locks; see [`Isolation`].

@@ -41,6 +41,7 @@ mod ids;
 mod input;
 pub mod locks;
 mod merge;
+pub mod notifications;
 mod options;
 mod schemas;
 #[cfg(feature = "full-text")]

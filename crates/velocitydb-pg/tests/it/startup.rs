@@ -39,7 +39,7 @@ async fn a_session_begins_with_its_settings_and_its_key() {
         startup.settings,
         [("work_mem".to_owned(), "1MB".to_owned())]
     );
-    assert_eq!(startup.process_id.to_be_bytes(), answers[7].1[..4]);
+    assert_eq!(1_i32.to_be_bytes(), answers[7].1[..4]);
     assert!(!startup.secure);
 }
 

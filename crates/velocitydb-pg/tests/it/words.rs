@@ -96,12 +96,16 @@ impl Backend for Words {
                 "database \"nowhere\" does not exist",
             ));
         }
-        self.0.startups.lock().push(startup.clone());
+        let process_id = {
+            let mut startups = self.0.startups.lock();
+            startups.push(startup.clone());
+            startups.len() as i32
+        };
         self.0.sessions.send_modify(|open| *open += 1);
         let (sender, events) = mpsc::unbounded_channel();
         Ok(Speaker {
             seen: Arc::clone(&self.0),
-            process_id: startup.process_id,
+            process_id,
             status: TransactionStatus::Idle,
             interrupt: Arc::new(Interrupt {
                 seen: Arc::clone(&self.0),
@@ -375,6 +379,10 @@ impl Session for Speaker {
     fn report(&self, out: &mut Output) {
         out.parameter_status("server_version", "15.0 (words)");
         out.parameter_status("TimeZone", "UTC");
+    }
+
+    fn process_id(&self) -> i32 {
+        self.process_id
     }
 
     fn status(&self) -> TransactionStatus {

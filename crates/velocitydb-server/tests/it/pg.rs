@@ -10,6 +10,8 @@ use std::net::SocketAddr;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use velocitydb::locks::OwnerId;
+use velocitydb::notifications::Notification;
 use velocitydb::{Database, Definition};
 use velocitydb_pg::{Door, PgConfig};
 use velocitydb_server::SqlBackend;
@@ -332,4 +334,73 @@ async fn a_portal_that_was_run_is_not_run_again() {
     let answers = raw.until_ready().await;
     assert_eq!(kinds(&answers), "12DCCZ");
     assert_eq!(answers[4].1, b"SELECT 0\0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_hears_notifications_while_it_asks_nothing() {
+    let database = Database::in_memory().unwrap();
+    let door = open(&database);
+    let mut listener = Raw::connect(door.local_addr()).await;
+    listener.send(&query("LISTEN jobs")).await;
+    assert_eq!(kinds(&listener.until_ready().await), "CZ");
+    let other = client(&door).await;
+    let pid = other.query_one("SELECT pg_backend_pid()", &[]).await;
+    let pid: i32 = pid.unwrap().get(0);
+    other
+        .batch_execute("BEGIN; NOTIFY jobs, 'one'; SELECT pg_notify('jobs', 'two'); COMMIT")
+        .await
+        .unwrap();
+    for payload in ["one", "two"] {
+        let (kind, body) = listener.receive().await.unwrap();
+        assert_eq!(kind, b'A');
+        assert_eq!(body[..4], pid.to_be_bytes());
+        assert_eq!(&body[4..], format!("jobs\0{payload}\0").as_bytes());
+    }
+    // Its own come with the answer.
+    listener.send(&query("NOTIFY jobs, 'own'")).await;
+    assert_eq!(kinds(&listener.until_ready().await), "CAZ");
+}
+
+/// Nobody who notifies waits for one who does not take it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_falls_behind_is_ended_with_an_error() {
+    let database = Database::in_memory().unwrap();
+    let door = open(&database);
+    let mut listener = Raw::connect(door.local_addr()).await;
+    listener.send(&query("LISTEN jobs")).await;
+    listener.until_ready().await;
+    listener.send(&query("BEGIN")).await;
+    listener.until_ready().await;
+    let other = client(&door).await;
+    let notify = "SELECT pg_notify('jobs', $1)";
+    let payload = "x".repeat(7_000);
+    let queues = database.notifications();
+    let mut full = 0.0;
+    while queues.usage() >= full {
+        other.query(notify, &[&payload]).await.unwrap();
+        full = queues.usage();
+        let more = Notification {
+            from: OwnerId(0),
+            channel: "jobs".into(),
+            payload: payload.as_str().into(),
+        };
+        queues.send(vec![more; 500]);
+    }
+    listener.send(&query("COMMIT")).await;
+    assert_eq!(listener.refused().await, "53400");
+}
+
+/// The number that a client is given when it connects, by which it cancels.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_known_by_one_number() {
+    let database = Database::in_memory().unwrap();
+    let door = open(&database);
+    let mut raw = Raw::open(door.local_addr()).await;
+    raw.send(&raw::first(b"\0\x03\0\0user\0ann\0\0")).await;
+    let greeting = raw.until_ready().await;
+    let key = greeting.iter().find(|(kind, _)| *kind == b'K').unwrap();
+    let pid = i32::from_be_bytes(key.1[..4].try_into().unwrap());
+    raw.send(&query("SELECT pg_backend_pid()")).await;
+    let answers = raw.until_ready().await;
+    assert_eq!(answers[1].1[6..], *pid.to_string().as_bytes());
 }

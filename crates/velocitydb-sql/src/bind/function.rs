@@ -43,6 +43,10 @@ impl Binder<'_> {
             let bound = self.sequence(sequence, &name, args);
             return bound.map_err(|error| error.at(self.place(last)));
         }
+        if let Some(effect) = crate::effects::Function::named(&name) {
+            let bound = self.effect(effect, &name, args);
+            return bound.map_err(|error| error.at(self.place(last)));
+        }
         let mut arguments = Vec::new();
         if let FunctionArguments::List(list) = args {
             if list.duplicate_treatment.is_some() || !list.clauses.is_empty() {

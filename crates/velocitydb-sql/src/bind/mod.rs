@@ -1,10 +1,12 @@
 //! Names and types: from sqlparser's trees to [`Bound`] expressions.
 //!
 //! Files: `expression`, `function` and `aggregate` (calls), `query` (sub-selects), `cast`, `literals`
-//! (what stands in the text), `sequence`, `types`. Tests: tests/it.
+//! (what stands in the text), `sequence`, `effects` (functions about the
+//! session), `types`. Tests: tests/it.
 
 mod aggregate;
 mod cast;
+mod effects;
 mod expression;
 mod function;
 mod literals;
@@ -24,6 +26,7 @@ pub(crate) use types::{serial, sql_type};
 
 use crate::bound::{Bound, Typed};
 use crate::casts::CastContext;
+use crate::effects::Effects;
 use crate::error::{SqlError, sqlstate};
 use crate::formats::Settings;
 use crate::parse::{folded, position, too_complex};
@@ -81,6 +84,7 @@ pub(crate) struct Binder<'b> {
     pub(crate) settings: &'b Arc<Settings>,
     pub(crate) parameters: &'b mut Parameters,
     pub(crate) sequences: &'b Arc<Sequences>,
+    pub(crate) effects: &'b Arc<Effects>,
     /// The table whose rows it is asked of, if there is one.
     pub(crate) table: Option<&'b Scope<'b>>,
     /// The sub-selects that it has met.

@@ -59,6 +59,7 @@ impl Binder<'_> {
             sql: self.sql,
             settings: self.settings,
             sequences: self.sequences,
+            effects: self.effects,
             overriding: None,
             parameters: &mut *self.parameters,
             outer: around,

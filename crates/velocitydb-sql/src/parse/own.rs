@@ -5,7 +5,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
-use super::Overriding;
+use super::{OfSession, Overriding};
 
 /// A statement of ours.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub(crate) enum Own {
         vacuum: bool,
         tables: Vec<ObjectName>,
     },
+    /// About the session itself: no definition.
+    Session(OfSession),
 }
 
 /// What is built anew.
@@ -82,7 +84,7 @@ impl Own {
         if parser.parse_keyword(ANALYZE) {
             return tend(parser, false).map(Some);
         }
-        Ok(None)
+        Ok(OfSession::parse(parser)?.map(Own::Session))
     }
 }
 

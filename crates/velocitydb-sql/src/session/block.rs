@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use velocitydb::locks::{Mark, Owner};
-use velocitydb::{Database, Isolation, Savepoint, Transaction};
+use velocitydb::{Isolation, Savepoint, Transaction};
 use velocitydb_types::Timestamp;
 
 use super::{Answer, Session};
+use crate::effects::{Effects, EffectsMark};
 use crate::error::{SqlError, sqlstate};
 
 /// The transaction that is open.
@@ -30,43 +31,46 @@ pub(super) struct Named {
     pub(super) name: String,
     pub(super) savepoint: Savepoint,
     pub(super) locks: Mark,
+    pub(super) effects: EffectsMark,
 }
 
-/// The locks of a session. Dropped, they are given back.
-pub(super) struct SessionLocks(Owner);
+/// The locks of a session, and what else it does beside documents. Dropped, all of that ends.
+pub(super) struct SessionLocks(Arc<Effects>);
 
 impl SessionLocks {
-    pub(super) fn new(database: &Database) -> SessionLocks {
-        SessionLocks(database.locks().owner())
+    pub(super) fn of(effects: &Arc<Effects>) -> SessionLocks {
+        SessionLocks(Arc::clone(effects))
     }
 
     pub(super) fn owner(&self) -> &Owner {
-        &self.0
+        &self.0.owner
     }
 }
 
 impl Drop for SessionLocks {
     fn drop(&mut self) {
-        self.0.release_all();
+        self.0.end();
     }
 }
 
-/// The locks of a session's transaction. Dropped, they are given back.
-pub(super) struct TransactionLocks(Owner);
+/// The locks of a session's transaction, and what it has to tell when it is committed. Dropped, they
+/// are given back, and it is forgotten.
+pub(super) struct TransactionLocks(Arc<Effects>);
 
 impl TransactionLocks {
     pub(super) fn of(locks: &SessionLocks) -> TransactionLocks {
-        TransactionLocks(locks.0.clone())
+        TransactionLocks(Arc::clone(&locks.0))
     }
 
     pub(super) fn owner(&self) -> &Owner {
-        &self.0
+        &self.0.owner
     }
 }
 
 impl Drop for TransactionLocks {
     fn drop(&mut self) {
-        self.0.release_transaction();
+        self.0.roll_back();
+        self.0.owner.release_transaction();
     }
 }
 
@@ -261,14 +265,13 @@ impl Session {
 }
 
 impl Block {
-    /// Commits, and gives the locks back after that.
+    /// Commits, tells others, and gives the locks back after that: who waits for them tells behind it.
     fn commit(self) -> Result<(), SqlError> {
         let Block {
             transaction, locks, ..
         } = self;
-        let committed = transaction.commit();
-        drop(locks);
-        committed?;
+        transaction.commit()?;
+        locks.0.commit();
         Ok(())
     }
 

@@ -17,7 +17,9 @@ use super::block::{Named, TransactionLocks, no_block};
 use super::{Answer, Canceller, Control, Kind, Prepared, Session, Status};
 use crate::bind::Parameters;
 use crate::bound::Environment;
+use crate::effects::Effects;
 use crate::error::{SqlError, concurrent_update, sqlstate};
+use crate::parse::OfSession;
 use crate::planner::Execution;
 use crate::statement::define::Define;
 use crate::statement::rows::Rows;
@@ -116,6 +118,7 @@ impl Session {
                 runtime.work(|| self.control(commit))
             }
             (Ok(()), Kind::Control(control)) => self.control(control),
+            (Ok(()), Kind::Session(statement)) => self.of_session(statement),
         };
         if answer.is_err() {
             self.fail();
@@ -144,6 +147,7 @@ impl Session {
             native,
             environment,
             canceller: &self.canceller,
+            effects: &self.effects,
             lock_timeout: self.named.lock_timeout,
         };
         if let Some(block) = &mut self.block {
@@ -166,11 +170,17 @@ impl Session {
             let mut transaction = self.transaction(Isolation::ReadCommitted);
             let answer = running.run(&mut transaction).await?;
             if !native.writes() {
+                self.effects.commit();
                 return Ok(answer);
             }
             match runtime.work(|| transaction.commit()) {
-                Ok(_) => return Ok(answer),
-                Err(error) if error.is_retryable() && attempt < ATTEMPTS_MAX => {}
+                Ok(_) => {
+                    self.effects.commit();
+                    return Ok(answer);
+                }
+                Err(error) if error.is_retryable() && attempt < ATTEMPTS_MAX => {
+                    self.effects.roll_back();
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -190,21 +200,25 @@ impl Session {
                 })
             }
             Control::Savepoint(name) => {
+                let effects = self.effects.mark();
                 let block = self.open_block("SAVEPOINT")?;
                 let savepoint = block.transaction.savepoint();
                 block.savepoints.push(Named {
                     name: name.clone(),
                     savepoint,
                     locks: block.locks.owner().mark(),
+                    effects,
                 });
                 Ok(Answer::done("SAVEPOINT"))
             }
             Control::RollbackTo(name) => {
+                let effects = Arc::clone(&self.effects);
                 let block = self.open_block("ROLLBACK TO SAVEPOINT")?;
                 let at = block.position(name)?;
                 let named = &block.savepoints[at];
                 block.transaction.roll_back_to(named.savepoint)?;
                 block.locks.owner().release_after(named.locks);
+                effects.roll_back_to(named.effects);
                 block.savepoints.truncate(at + 1);
                 block.failed = false;
                 Ok(Answer::done("ROLLBACK"))
@@ -229,6 +243,9 @@ impl Session {
                 if matches!(*tag, "DISCARD ALL" | "DISCARD SEQUENCES") {
                     self.sequences.forget();
                 }
+                if *tag == "DISCARD ALL" {
+                    self.of_session(&OfSession::Unlisten(None))?;
+                }
                 Ok(Answer::done(tag))
             }
         }
@@ -247,6 +264,7 @@ impl Session {
             parameters: &mut Parameters::default(),
             outer: Vec::new(),
             sequences: &self.sequences,
+            effects: &self.effects,
             overriding: None,
         };
         let notices = match &mut self.block {
@@ -273,6 +291,7 @@ struct Running<'r, R> {
     native: &'r Native,
     environment: Environment<'r>,
     canceller: &'r Canceller,
+    effects: &'r Effects,
     lock_timeout: Option<Duration>,
 }
 
@@ -281,6 +300,7 @@ impl<R: Runtime> Running<'_, R> {
     async fn run(&self, transaction: &mut Transaction) -> Result<Answer, SqlError> {
         loop {
             let since = transaction.begin_statement();
+            let before = self.effects.mark();
             let mut run = || self.native.run(transaction, &self.environment);
             let answer = match self.native.is_quick() {
                 true => run(),
@@ -302,9 +322,13 @@ impl<R: Runtime> Running<'_, R> {
             };
             match outcome {
                 Ok(Some(answer)) => return Ok(answer),
-                Ok(None) => transaction.roll_back_to(since)?,
+                Ok(None) => {
+                    transaction.roll_back_to(since)?;
+                    self.effects.roll_back_to(before);
+                }
                 Err(error) => {
                     transaction.roll_back_to(since)?;
+                    self.effects.roll_back_to(before);
                     return Err(error);
                 }
             }

@@ -32,6 +32,7 @@ use velocitydb::Database;
 
 use crate::bind::{Aggregates, Around, Binder, Parameters, Queries, Scope};
 use crate::bound::Environment;
+use crate::effects::Effects;
 use crate::error::SqlError;
 use crate::formats::Settings;
 use crate::parse::Overriding;
@@ -51,6 +52,7 @@ pub(crate) struct Preparing<'p> {
     /// The queries around, when it is a sub-select.
     pub(crate) outer: Vec<Around>,
     pub(crate) sequences: &'p Arc<Sequences>,
+    pub(crate) effects: &'p Arc<Effects>,
     /// What the statement says of identity columns.
     pub(crate) overriding: Option<Overriding>,
 }
@@ -63,6 +65,7 @@ impl Preparing<'_> {
             settings: self.settings,
             parameters: self.parameters,
             sequences: self.sequences,
+            effects: self.effects,
             table,
             queries: Queries {
                 tables: Some(self.tables),

@@ -377,7 +377,8 @@ impl Select {
             && self.offset.is_none()
             && self.locks.is_none()
             && self.queries.is_empty()
-            && self.grouping.is_none();
+            && self.grouping.is_none()
+            && !self.outputs.bound.iter().any(Bound::is_volatile);
         self.conditions.key(primary).filter(|_| alone)
     }
 

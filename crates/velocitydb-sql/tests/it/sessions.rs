@@ -1,11 +1,13 @@
 //! Scripts of several sessions that wait for each other, in `sessions`: what each is told, and when.
 //!
 //! A line `a: SQL` has session `a` run it; below it stand its rows and its tag, its error, or that it
-//! waits. What a wait ends with stands below the line that ended it, behind the session's name.
+//! waits. What a wait ends with stands below the line that ended it, behind the session's name. A
+//! session that listens hears what there is when it has run something.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Context, Poll, Waker};
 use std::thread::{self, JoinHandle};
 
 use velocitydb::Database;
@@ -55,10 +57,16 @@ impl Player {
         let (told, answers) = channel();
         let thread = thread::spawn(move || {
             for sql in to_run {
-                let answer = answer(&mut session, &sql).unwrap_or_else(|error| {
+                let mut answer = answer(&mut session, &sql).unwrap_or_else(|error| {
                     session.fail();
                     format!("  {} {}\n", error.sqlstate, error.message)
                 });
+                let mut context = Context::from_waker(Waker::noop());
+                while let Poll::Ready(heard) = session.poll_notification(&mut context) {
+                    let heard = heard.unwrap();
+                    let (channel, payload) = (heard.channel, heard.payload);
+                    writeln!(answer, "  hears {channel}: {payload:?} from {}", heard.from).unwrap();
+                }
                 told.send(answer).unwrap();
             }
         });

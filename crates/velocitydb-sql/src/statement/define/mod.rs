@@ -67,6 +67,7 @@ impl Define {
                 Own::Reindex { .. } => "REINDEX",
                 Own::Tend { vacuum: true, .. } => "VACUUM",
                 Own::Tend { .. } => "ANALYZE",
+                Own::Session(_) => return None,
             },
             Form::Tree(tree) => match &**tree {
                 Tree::CreateTable(_) => "CREATE TABLE",
@@ -197,6 +198,7 @@ impl Preparing<'_> {
                 options,
             } => self.alter_sequence(name, *if_exists, options),
             Own::Reindex { kind, name } => self.reindex(*kind, name.as_ref()),
+            Own::Session(_) => unreachable!("no definition"),
             // Memory is given back, and figures are kept, without being asked.
             Own::Tend { vacuum: _, tables } => {
                 tables

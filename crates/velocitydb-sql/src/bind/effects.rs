@@ -1,0 +1,55 @@
+//! Calls of functions that are about the session, or do something to it.
+
+use sqlparser::ast::{FunctionArg, FunctionArgExpr, FunctionArguments};
+
+use super::Binder;
+use crate::bound::{Bound, Typed};
+use crate::casts::CastContext;
+use crate::effects::Function;
+use crate::error::{SqlError, sqlstate};
+use crate::functions::type_name;
+
+impl Binder<'_> {
+    pub(super) fn effect(
+        &mut self,
+        function: Function,
+        name: &str,
+        given: &FunctionArguments,
+    ) -> Result<Typed, SqlError> {
+        let given = match given {
+            FunctionArguments::List(list)
+                if list.duplicate_treatment.is_none() && list.clauses.is_empty() =>
+            {
+                &list.args[..]
+            }
+            FunctionArguments::None => &[],
+            _ => return Err(SqlError::unsupported(format!("these arguments of {name}"))),
+        };
+        let mut arguments = Vec::new();
+        for argument in given {
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else {
+                return Err(SqlError::unsupported(format!("the argument {argument}")));
+            };
+            arguments.push(self.bind(expr)?);
+        }
+        let types: Vec<_> = arguments.iter().map(|typed| type_name(typed.sql)).collect();
+        let none = || {
+            let message = format!("function {name}({}) does not exist", types.join(", "));
+            SqlError::new(sqlstate::UNDEFINED_FUNCTION, message)
+        };
+        let of = function.arguments(arguments.len()).ok_or_else(none)?;
+        let arguments = arguments.into_iter().zip(of).map(|(typed, sql)| {
+            let has_type = typed.sql.is_some();
+            let bound = self.cast(typed, (*sql).into(), CastContext::Implicit);
+            bound.map_err(|error| if has_type { none() } else { error })
+        });
+        let arguments = arguments.collect::<Result<_, _>>()?;
+        let bound = Bound::Apply {
+            function: function.call(self.effects),
+            arguments,
+            types: of.iter().map(|sql| (*sql).into()).collect(),
+            volatile: true,
+        };
+        Ok(Typed::new(bound, function.answer()))
+    }
+}

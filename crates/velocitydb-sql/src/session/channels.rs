@@ -1,0 +1,48 @@
+//! LISTEN, UNLISTEN and NOTIFY.
+
+use std::task::{Context, Poll};
+
+use velocitydb::notifications::Notification;
+
+use super::{Answer, Session};
+use crate::error::SqlError;
+use crate::parse::OfSession;
+
+impl Session {
+    /// The next notification of a channel that it listens to; the waker is woken when there is one.
+    /// While a transaction is open there is none.
+    ///
+    /// # Errors
+    /// It has fallen behind: there will be none any more, and the session is best ended.
+    pub fn poll_notification(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Notification, SqlError>> {
+        match self.block {
+            Some(_) => Poll::Pending,
+            None => self.effects.poll_notification(context),
+        }
+    }
+
+    pub(super) fn of_session(&mut self, statement: &OfSession) -> Result<Answer, SqlError> {
+        let commits = self.block().is_none();
+        let tag = match statement {
+            OfSession::Listen(channel) => {
+                self.effects.listen(channel)?;
+                "LISTEN"
+            }
+            OfSession::Unlisten(channel) => {
+                self.effects.unlisten(channel.as_deref())?;
+                "UNLISTEN"
+            }
+            OfSession::Notify { channel, payload } => {
+                self.effects.notify(channel, payload)?;
+                "NOTIFY"
+            }
+        };
+        if commits {
+            self.effects.commit();
+        }
+        Ok(Answer::done(tag))
+    }
+}
