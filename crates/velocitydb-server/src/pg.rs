@@ -236,9 +236,9 @@ fn tag(answer: &Answer) -> Tag {
 /// Tells what is worth a notice; what is wrong with a transaction's beginning or end is a warning.
 fn tell<C: Client>(answer: &mut Answer, client: &mut C) {
     for notice in answer.notices.drain(..) {
-        let severity = match notice.sqlstate.starts_with("25") {
-            true => Severity::Warning,
-            false => Severity::Notice,
+        let severity = match &notice.sqlstate[..2] {
+            "01" | "25" => Severity::Warning,
+            _ => Severity::Notice,
         };
         client.out().notice(&of_sql(notice).with_severity(severity));
     }

@@ -5,6 +5,7 @@
 //! ([`Effects::commit`]); a rollback forgets them. Statements are bound to the session that prepares
 //! them, as with `nextval`. Tests: tests/it/sessions.
 
+mod advisory;
 mod call;
 
 use std::collections::HashSet;
@@ -16,6 +17,8 @@ use velocitydb::locks::{Owner, OwnerId};
 use velocitydb::notifications::{Listener, Notification};
 
 use crate::error::{SqlError, sqlstate};
+
+use self::advisory::Deeds;
 
 pub(crate) use call::Function;
 
@@ -47,6 +50,7 @@ struct State {
     /// What they take.
     bytes: usize,
     listener: Option<Listener>,
+    deeds: Deeds,
 }
 
 enum Pending {

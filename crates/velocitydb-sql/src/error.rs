@@ -14,6 +14,7 @@ pub mod sqlstate {
     }
     states! {
         SUCCESSFUL_COMPLETION = "00000";
+        WARNING = "01000";
         FEATURE_NOT_SUPPORTED = "0A000";
         CARDINALITY_VIOLATION = "21000";
         STRING_DATA_RIGHT_TRUNCATION = "22001";
@@ -62,6 +63,7 @@ pub mod sqlstate {
         PROGRAM_LIMIT_EXCEEDED = "54000";
         STATEMENT_TOO_COMPLEX = "54001";
         TOO_MANY_COLUMNS = "54011";
+        LOCK_NOT_AVAILABLE = "55P03";
         QUERY_CANCELED = "57014";
         OUT_OF_MEMORY = "53200";
         DISK_FULL = "53100";

@@ -56,7 +56,7 @@ pub struct Answer {
     /// Its rows, when it has columns.
     pub rows: Option<Rows>,
     /// What is worth a notice: for example that there was no transaction to end. Those of the
-    /// SQLSTATEs' class 25 are warnings.
+    /// SQLSTATEs' classes 01 and 25 are warnings.
     pub notices: Vec<SqlError>,
 }
 
@@ -67,6 +67,12 @@ impl Answer {
             Some(count) => format!("{} {count}", self.command),
             None => self.command.to_owned(),
         }
+    }
+
+    /// The same, with more notices.
+    fn with(mut self, notices: Vec<SqlError>) -> Answer {
+        self.notices.extend(notices);
+        self
     }
 
     fn done(command: &'static str) -> Answer {

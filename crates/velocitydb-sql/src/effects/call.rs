@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use velocitydb::locks::Mode;
 use velocitydb_query::{Arguments, Cell, QueryError, Scalar};
 use velocitydb_types::{ScalarType, Value};
 
 use super::Effects;
+use super::advisory::{Lock, Number, Scope};
 use crate::error::SqlError;
 
 /// One of the functions.
@@ -15,7 +17,42 @@ pub(crate) enum Function {
     BackendPid,
     Notify,
     QueueUsage,
+    Advisory(&'static (&'static str, Ask)),
 }
+
+/// What a function does to advisory locks.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ask {
+    Lock {
+        scope: Scope,
+        mode: Mode,
+        wait: bool,
+    },
+    Unlock(Mode),
+    UnlockAll,
+}
+
+const fn ask(scope: Scope, mode: Mode, wait: bool) -> Ask {
+    Ask::Lock { scope, mode, wait }
+}
+
+const EXCLUSIVE: Mode = Mode::EXCLUSIVE;
+const SHARED: Mode = Mode::SHARED;
+
+#[rustfmt::skip]
+static ADVISORY: [(&str, Ask); 11] = [
+    ("pg_advisory_lock", ask(Scope::Session, EXCLUSIVE, true)),
+    ("pg_advisory_lock_shared", ask(Scope::Session, SHARED, true)),
+    ("pg_advisory_xact_lock", ask(Scope::Transaction, EXCLUSIVE, true)),
+    ("pg_advisory_xact_lock_shared", ask(Scope::Transaction, SHARED, true)),
+    ("pg_try_advisory_lock", ask(Scope::Session, EXCLUSIVE, false)),
+    ("pg_try_advisory_lock_shared", ask(Scope::Session, SHARED, false)),
+    ("pg_try_advisory_xact_lock", ask(Scope::Transaction, EXCLUSIVE, false)),
+    ("pg_try_advisory_xact_lock_shared", ask(Scope::Transaction, SHARED, false)),
+    ("pg_advisory_unlock", Ask::Unlock(EXCLUSIVE)),
+    ("pg_advisory_unlock_shared", Ask::Unlock(SHARED)),
+    ("pg_advisory_unlock_all", Ask::UnlockAll),
+];
 
 impl Function {
     /// The one of this name.
@@ -24,7 +61,10 @@ impl Function {
             "pg_backend_pid" => Function::BackendPid,
             "pg_notify" => Function::Notify,
             "pg_notification_queue_usage" => Function::QueueUsage,
-            _ => return None,
+            name => {
+                let row = ADVISORY.iter().find(|(known, _)| *known == name)?;
+                Function::Advisory(row)
+            }
         })
     }
 
@@ -33,13 +73,17 @@ impl Function {
             Function::BackendPid => "pg_backend_pid",
             Function::Notify => "pg_notify",
             Function::QueueUsage => "pg_notification_queue_usage",
+            Function::Advisory((name, _)) => name,
         }
     }
 
     /// Types of so many arguments, if it can have so many.
     pub(crate) fn arguments(self, count: usize) -> Option<&'static [ScalarType]> {
         let forms: &[&[ScalarType]] = match self {
-            Function::BackendPid | Function::QueueUsage => &[&[]],
+            Function::BackendPid
+            | Function::QueueUsage
+            | Function::Advisory((_, Ask::UnlockAll)) => &[&[]],
+            Function::Advisory(_) => &[&[ScalarType::Int8], &[ScalarType::Int4, ScalarType::Int4]],
             Function::Notify => &[&[ScalarType::Text, ScalarType::Text]],
         };
         forms.iter().find(|form| form.len() == count).copied()
@@ -49,7 +93,10 @@ impl Function {
     pub(crate) fn answer(self) -> ScalarType {
         match self {
             Function::BackendPid => ScalarType::Int4,
-            Function::Notify => ScalarType::Text,
+            Function::Advisory((_, Ask::Lock { wait: false, .. } | Ask::Unlock(_))) => {
+                ScalarType::Bool
+            }
+            Function::Notify | Function::Advisory(_) => ScalarType::Text,
             Function::QueueUsage => ScalarType::Float8,
         }
     }
@@ -82,6 +129,41 @@ impl Call {
                 };
                 effects.notify(&text(0)?, &text(1)?)?;
                 Value::from("")
+            }
+            Function::Advisory((_, ask)) => {
+                let given = arguments.iter().map(|given| Ok(given?.into_value()));
+                let given = given.collect::<Result<Vec<_>, QueryError>>()?;
+                let number = match given[..] {
+                    [Value::Int(number)] => Some(Number::One(number)),
+                    // They were made 4 bytes long when they were bound.
+                    [Value::Int(first), Value::Int(second)] => {
+                        Some(Number::Pair(first as i32, second as i32))
+                    }
+                    _ => None,
+                };
+                match (ask, number) {
+                    (Ask::UnlockAll, _) => {
+                        effects.unlock_all();
+                        Value::from("")
+                    }
+                    (_, None) => Value::Null,
+                    (&Ask::Lock { scope, mode, wait }, Some(number)) => {
+                        let lock = Lock {
+                            number,
+                            mode,
+                            scope,
+                        };
+                        match (effects.lock(lock, wait)?, wait) {
+                            (_, true) => Value::from(""),
+                            (locked, false) => Value::Bool(locked),
+                        }
+                    }
+                    (&Ask::Unlock(mode), Some(number)) => Value::Bool(effects.unlock(Lock {
+                        number,
+                        mode,
+                        scope: Scope::Session,
+                    })),
+                }
             }
         })
     }

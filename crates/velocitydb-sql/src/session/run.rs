@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use velocitydb::locks::{LockError, Waiting};
+use velocitydb::locks::{LockError, Locked, Wait, Waiting};
 use velocitydb::{Isolation, Settled, Settling, Transaction};
 use velocitydb_types::Value;
 
@@ -151,11 +151,13 @@ impl Session {
             lock_timeout: self.named.lock_timeout,
         };
         if let Some(block) = &mut self.block {
+            self.effects.begin_statement();
             let answer = running.run(&mut block.transaction).await;
             if block.savepoints.is_empty() {
                 block.transaction.forget_savepoints();
             }
-            return answer;
+            let notices = self.effects.end_statement();
+            return answer.map(|answer| answer.with(notices));
         }
         if let (Native::Select(select), Some(key)) = (native, native.key()) {
             let rows = select.by_key(key, &running.environment)?;
@@ -166,20 +168,29 @@ impl Session {
             });
         }
         let _locks = TransactionLocks::of(&self.locks);
+        self.effects.begin_statement();
+        let answer = self.alone(&running).await;
+        let notices = self.effects.end_statement();
+        answer.map(|answer| answer.with(notices))
+    }
+
+    /// Runs a statement that is a transaction of its own.
+    async fn alone(&self, running: &Running<'_, impl Runtime>) -> Result<Answer, SqlError> {
         for attempt in 1.. {
             let mut transaction = self.transaction(Isolation::ReadCommitted);
             let answer = running.run(&mut transaction).await?;
-            if !native.writes() {
+            if !running.native.writes() {
                 self.effects.commit();
                 return Ok(answer);
             }
-            match runtime.work(|| transaction.commit()) {
+            match running.runtime.work(|| transaction.commit()) {
                 Ok(_) => {
                     self.effects.commit();
                     return Ok(answer);
                 }
                 Err(error) if error.is_retryable() && attempt < ATTEMPTS_MAX => {
                     self.effects.roll_back();
+                    self.effects.run_again(None);
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -245,6 +256,7 @@ impl Session {
                 }
                 if *tag == "DISCARD ALL" {
                     self.of_session(&OfSession::Unlisten(None))?;
+                    self.locks.owner().release_session();
                 }
                 Ok(Answer::done(tag))
             }
@@ -306,6 +318,18 @@ impl<R: Runtime> Running<'_, R> {
                 true => run(),
                 false => self.runtime.work(run),
             };
+            if let Some(wish) = self.effects.wish() {
+                transaction.roll_back_to(since)?;
+                self.effects.roll_back_to(before);
+                match self.effects.ask(wish, Wait::Block) {
+                    Ok(Locked::Waiting(waiting)) => self.wait(waiting).await?,
+                    Ok(Locked::Granted | Locked::Skipped) => {}
+                    Err(error) => return Err(self.lock_error(error)),
+                }
+                self.effects.run_again(Some(wish));
+                self.canceller.check()?;
+                continue;
+            }
             let mut settling = Settling::default();
             let outcome = loop {
                 match transaction.settle(since, answer.is_err(), &mut settling) {
@@ -325,6 +349,7 @@ impl<R: Runtime> Running<'_, R> {
                 Ok(None) => {
                     transaction.roll_back_to(since)?;
                     self.effects.roll_back_to(before);
+                    self.effects.run_again(None);
                 }
                 Err(error) => {
                     transaction.roll_back_to(since)?;

@@ -30,6 +30,9 @@ fn answer(session: &mut Session, sql: &str) -> Result<String, SqlError> {
         let prepared = session.prepare_tree(sql, &tree, &[])?;
         let answer = session.run(&prepared, &[])?;
         let tag = answer.tag();
+        for notice in &answer.notices {
+            writeln!(told, "  {} {}", notice.sqlstate, notice.message).unwrap();
+        }
         if let Some(mut rows) = answer.rows {
             let columns = prepared.columns();
             let mut row = Vec::new();

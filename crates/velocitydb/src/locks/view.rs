@@ -59,6 +59,8 @@ impl Locks {
         let mut rows = Vec::new();
         for waited_for in [true, false] {
             for shard in 0..super::SHARDS as u16 {
+                // What begins to wait, and would wait for ever, is gone when the graph is free.
+                let _graph = self.inner.graph.lock();
                 let table = self.inner.shards.lock(shard);
                 let entries = table.iter();
                 for entry in entries.filter(|entry| (entry.queue().len() > 0) == waited_for) {
