@@ -128,6 +128,14 @@ impl Conditions {
         conditions
     }
 
+    /// Of rows that are no documents: nothing but expressions.
+    pub(crate) fn of_rows(condition: Option<Bound>) -> Conditions {
+        Conditions {
+            known: Vec::new(),
+            rest: condition.into_iter().collect(),
+        }
+    }
+
     fn add(&mut self, condition: Bound, columns: &dyn Fn(&Path) -> Option<SqlType>) {
         if let Bound::Apply {
             function,

@@ -20,6 +20,7 @@ mod aggregate;
 mod bind;
 mod bound;
 pub mod casts;
+mod catalog;
 mod conditions;
 mod effects;
 mod error;

@@ -275,7 +275,11 @@ impl Session {
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
         self.changed = true;
         let settings = Arc::make_mut(&mut self.settings);
-        settings::set(settings, &mut self.named, name, value)
+        settings::set(settings, &mut self.named, name, value)?;
+        if name.eq_ignore_ascii_case("application_name") {
+            self.locks.owner().set_label(value);
+        }
+        Ok(())
     }
 
     /// The settings that clients are told of.

@@ -11,12 +11,15 @@ use velocitydb::{Collection, Database, DefaultValue, Definition};
 use velocitydb_types::{Path, ScalarType, SqlType};
 
 use crate::bound::Bound;
+use crate::catalog::Made;
 
 /// A table.
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
     /// Where its rows are; a table that is being defined has no place yet.
     pub(crate) collection: Option<Collection>,
+    /// What makes its rows, when there is no collection at all.
+    pub(crate) made: Option<Made>,
     pub(crate) definition: Definition,
     pub(crate) columns: Vec<Column>,
     by_name: HashMap<String, usize>,
@@ -131,12 +134,22 @@ impl Table {
             columns.push(column("_id", ScalarType::Text, id));
             columns.push(column("doc", ScalarType::Jsonb, Bound::Document));
         }
+        Table::with(definition, columns, None)
+    }
+
+    /// A table whose rows are made.
+    pub(crate) fn made(definition: Definition, columns: Vec<Column>, made: Made) -> Table {
+        Table::with(definition, columns, Some(made))
+    }
+
+    fn with(definition: Definition, columns: Vec<Column>, made: Option<Made>) -> Table {
         let names = columns.iter().zip(0..);
         let by_name = names.map(|(column, at)| (column.name.clone(), at));
         Table {
             by_name: by_name.collect(),
             collection: None,
             defined: None,
+            made,
             definition,
             columns,
         }

@@ -269,6 +269,13 @@ impl Database {
             .collect()
     }
 
+    /// The name of a collection, if there is one of this number.
+    pub fn collection_name(&self, id: crate::locks::CollectionId) -> Option<String> {
+        let catalog = self.0.engine.catalog();
+        let collection = catalog.by_id(id)?;
+        Some(collection.definition.name.clone())
+    }
+
     /// Makes changes in several collections at once.
     pub fn batch(&self, batch: Batch) -> Result<Answer<BatchAnswer>, Error> {
         self.batch_with(batch, &Call::new())

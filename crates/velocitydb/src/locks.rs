@@ -46,6 +46,7 @@ mod tests;
 #[cfg(test)]
 mod threads;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -107,6 +108,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     owners: AtomicU64,
     counters: Counters,
+    /// What owners are called, of those that are called anything.
+    labels: Mutex<HashMap<OwnerId, Arc<str>>>,
 }
 
 impl Locks {
@@ -120,6 +123,7 @@ impl Locks {
                 clock,
                 owners: AtomicU64::new(0),
                 counters: Counters::default(),
+                labels: Mutex::default(),
             }),
         }
     }
@@ -128,6 +132,11 @@ impl Locks {
     pub fn owner(&self) -> Owner {
         let last = self.inner.owners.fetch_add(1, Ordering::Relaxed);
         Owner::new(Arc::clone(&self.inner), OwnerId(last + 1))
+    }
+
+    /// What an owner is called ([`Owner::set_label`]).
+    pub fn label(&self, owner: OwnerId) -> Option<Arc<str>> {
+        self.inner.labels.lock().get(&owner).cloned()
     }
 
     /// Ends the present wait of an owner with [`LockError::Interrupted`]; false when it does not wait.

@@ -141,6 +141,11 @@ impl Transaction {
         self.transaction.follow(&runtime, keys, how)
     }
 
+    /// Whose transaction it is.
+    pub fn database(&self) -> crate::Database {
+        crate::Database(Arc::clone(&self.inner))
+    }
+
     /// What all queries of the database keep together.
     pub fn query_memory(&self) -> &Arc<QueryMemory> {
         &self.inner.query_memory

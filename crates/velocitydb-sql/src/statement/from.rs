@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sqlparser::ast::{ObjectName, ObjectNamePart, TableAlias, TableFactor, TableWithJoins};
 
 use super::Preparing;
+use crate::catalog;
 use crate::error::{SqlError, sqlstate};
 use crate::parse::{folded, position};
 use crate::table::Table;
@@ -28,9 +29,10 @@ impl Preparing<'_> {
     /// The table of this name, as it is now.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none, or it is none that can be changed.
     pub(crate) fn table(&self, name: &ObjectName) -> Result<Arc<Table>, SqlError> {
         let collection = collection_name(name)?;
+        catalog::check_changes(&collection)?;
         match self.tables.of(&collection) {
             Ok(table) => Ok(table),
             Err(velocitydb::Error::UnknownCollection(_)) => {
@@ -43,7 +45,7 @@ impl Preparing<'_> {
         }
     }
 
-    /// The one table of a FROM, and what the statement calls it.
+    /// The one table of a FROM, one that cannot be changed included, and what the statement calls it.
     pub(super) fn one_table(
         &self,
         from: &[TableWithJoins],
@@ -78,7 +80,10 @@ impl Preparing<'_> {
         if !(with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty()) {
             return Err(SqlError::unsupported(format!("FROM {relation}")));
         }
-        let table = self.table(name)?;
+        let table = match catalog::table(&collection_name(name)?) {
+            Some(table) => Arc::new(table),
+            None => self.table(name)?,
+        };
         let alias = match alias {
             None => match name.0.last().and_then(|part| part.as_ident()) {
                 Some(last) => folded(last),

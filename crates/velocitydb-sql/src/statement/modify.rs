@@ -94,6 +94,9 @@ impl Preparing<'_> {
         returning: Option<&[ast::SelectItem]>,
     ) -> Result<Modify, SqlError> {
         let (table, alias) = self.one_table(from)?;
+        if let Some(made) = table.made {
+            made.check_changes()?;
+        }
         let scope = Scope {
             table: &table,
             alias,

@@ -102,7 +102,10 @@ impl Preparing<'_> {
         let table = table.map(|(table, _)| table);
         let columns = |path: &Path| column_type(table.as_ref()?, path);
         Ok(Select {
-            conditions: Conditions::new(parts.condition, &columns),
+            conditions: match table.as_ref().and_then(|table| table.made) {
+                None => Conditions::new(parts.condition, &columns),
+                Some(_) => Conditions::of_rows(parts.condition),
+            },
             values: parts.values,
             grouping,
             distinct: parts.distinct.map(|(_, keys)| keys),
@@ -143,6 +146,9 @@ fn row_locks(
         if let Some(with) = with {
             let message = format!("FOR {mode} is not allowed with {with}");
             return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+        }
+        if let Some(made) = scope.and_then(|scope| scope.table.made) {
+            made.check_changes()?;
         }
         if let Some(of) = of {
             let name = collection_name(of)?;

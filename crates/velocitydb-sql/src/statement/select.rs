@@ -228,7 +228,11 @@ impl Select {
     /// The order, when the engine gives it, with OFFSET and LIMIT behind it: no stage of SQL stands
     /// between.
     fn engine_order(&self) -> Option<EngineOrder> {
-        if self.grouping.is_some() || self.distinct.is_some() {
+        let is_made = self
+            .table
+            .as_ref()
+            .is_some_and(|table| table.made.is_some());
+        if self.grouping.is_some() || self.distinct.is_some() || is_made {
             return None;
         }
         let by = self.order.iter().map(Order::column);
@@ -255,7 +259,8 @@ impl Select {
         let (limit, offset) = self.part(environment)?;
         let mut find = self.conditions.find(environment)?;
         let mut stages = Vec::new();
-        match (&self.table, self.engine_order()) {
+        let table = self.table.as_ref().filter(|table| table.made.is_none());
+        match (table, self.engine_order()) {
             (Some(_), Some(order)) => {
                 find = order.of(find);
                 find.offset = offset;
@@ -280,11 +285,14 @@ impl Select {
                 if self.table.is_none() {
                     stages.push(("values", format!("values, {} rows", self.values.len())));
                 }
+                if let Some(made) = self.table.as_ref().and_then(|table| table.made) {
+                    stages.push(("rows", format!("rows of {made:?}")));
+                }
             }
         }
         Ok(Outline {
             stages,
-            question: self.table.as_ref().map(|table| (table.name(), find)),
+            question: table.map(|table| (table.name(), find)),
             others: self.queries.iter().collect(),
         })
     }
@@ -301,6 +309,7 @@ impl Select {
             && grouping.is_count()
             && grouping.having.is_none()
             && self.conditions.is_none()
+            && table.made.is_none()
         {
             let count = transaction.count(table.name())?;
             return finish.add(grouping.counted(count), kept).map(|_| ());
@@ -321,6 +330,19 @@ impl Select {
     ) -> Result<(), SqlError> {
         let find = self.conditions.find(environment)?;
         let mut outcome = Ok(());
+        if let Some(table) = &self.table
+            && let Some(made) = table.made
+        {
+            let database = transaction.database();
+            return made.rows(&database, &mut |values| {
+                let names = table.columns.iter().map(|column| column.name.clone());
+                let row = Row::Made(names.zip(values).collect());
+                match &find.condition {
+                    Some(condition) if row.value(condition)? != Value::Bool(true) => Ok(true),
+                    _ => visit(row),
+                }
+            });
+        }
         if let Some(table) = &self.table {
             transaction.find_each(table.name(), &find, |document| {
                 let visited = visit(Row::Document(document.clone()));

@@ -122,6 +122,16 @@ impl Owner {
         self.0.lock().id
     }
 
+    /// What it is called where locks are shown, for people; 64 characters of it at most.
+    pub fn set_label(&self, label: &str) {
+        let state = self.0.lock();
+        let mut labels = state.inner.labels.lock();
+        match label {
+            "" => labels.remove(&state.id),
+            label => labels.insert(state.id, label.chars().take(64).collect::<String>().into()),
+        };
+    }
+
     /// Locks until the transaction ends. An owner that has the lock gets it again, and stronger
     /// when nobody excludes that.
     ///
@@ -497,6 +507,7 @@ impl Taken {
 impl Drop for State {
     fn drop(&mut self) {
         self.release_all();
+        self.inner.labels.lock().remove(&self.id);
     }
 }
 

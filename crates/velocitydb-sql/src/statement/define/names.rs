@@ -47,6 +47,7 @@ impl<'n> Names<'n> {
     fn is_taken(&self, name: &str) -> Result<bool, SqlError> {
         Ok(self.chosen.contains(name)
             || self.database.collection(name).is_ok()
+            || crate::catalog::check_changes(name).is_err()
             || table_of(self.database, name).is_some()
             || self.sequence_is_taken(name)?)
     }

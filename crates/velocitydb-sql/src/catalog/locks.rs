@@ -1,0 +1,168 @@
+//! `pg_locks` and `velocity.locks`.
+//!
+//! A lock on a document is one of a `tuple`, which has no place that `page` and `tuple` could tell; one
+//! on a key of a unique index is a `key`, which PostgreSQL does not have. Modes of `pg_locks` are
+//! PostgreSQL's names of what a lock of that strength is there. No more than [`ROWS_MAX`] rows are
+//! shown, those of locks that somebody waits for first.
+
+use velocitydb::Database;
+use velocitydb::locks::{CollectionId, LockRow, Mode, Name};
+use velocitydb_types::ScalarType::{self, Bool, Int2, Int4, Int8, Text, Timestamptz};
+use velocitydb_types::Value;
+
+use super::{Each, Shown};
+use crate::effects::process_id;
+use crate::error::SqlError;
+
+const ROWS_MAX: usize = 100_000;
+
+pub(super) const PG_LOCKS: Shown = Shown {
+    schema: "pg_catalog",
+    name: "pg_locks",
+    columns: PG_COLUMNS,
+    rows: pg_locks,
+};
+
+pub(super) const LOCKS: Shown = Shown {
+    schema: "velocity",
+    name: "locks",
+    columns: COLUMNS,
+    rows: locks,
+};
+
+/// Numbers of objects are of 8 bytes, as there is no type `oid`.
+const PG_COLUMNS: &[(&str, ScalarType)] = &[
+    ("locktype", Text),
+    ("database", Int8),
+    ("relation", Int8),
+    ("page", Int4),
+    ("tuple", Int2),
+    ("virtualxid", Text),
+    ("transactionid", Int8),
+    ("classid", Int8),
+    ("objid", Int8),
+    ("objsubid", Int2),
+    ("virtualtransaction", Text),
+    ("pid", Int4),
+    ("mode", Text),
+    ("granted", Bool),
+    ("fastpath", Bool),
+    ("waitstart", Timestamptz),
+];
+
+const COLUMNS: &[(&str, ScalarType)] = &[
+    ("name", Text),
+    ("collection", Text),
+    ("mode", Text),
+    ("owner", Int8),
+    ("granted", Bool),
+    ("waiting_since", Timestamptz),
+    ("application_name", Text),
+];
+
+fn collection_of(name: Name<'_>) -> Option<CollectionId> {
+    match name {
+        Name::Row { collection, .. }
+        | Name::Unique { collection, .. }
+        | Name::Collection(collection) => Some(collection),
+        Name::Advisory(_) | Name::AdvisoryPair(..) => None,
+    }
+}
+
+/// What PostgreSQL calls a lock of this strength.
+fn pg_mode(name: Name<'_>, mode: Mode) -> &'static str {
+    match (name, mode) {
+        (Name::Row { .. }, Mode::KeyShare) => "AccessShareLock",
+        (Name::Row { .. }, Mode::Share) => "RowShareLock",
+        (Name::Row { .. }, Mode::NoKeyUpdate) => "ExclusiveLock",
+        (Name::Row { .. } | Name::Collection(_), Mode::Update) => "AccessExclusiveLock",
+        (_, Mode::KeyShare | Mode::Share) => "ShareLock",
+        (_, Mode::NoKeyUpdate | Mode::Update) => "ExclusiveLock",
+    }
+}
+
+fn number(number: impl Into<i64>) -> Value {
+    Value::Int(number.into())
+}
+
+fn since(row: &LockRow) -> Value {
+    row.waits_since.map_or(Value::Null, Value::Time)
+}
+
+fn pg_locks(database: &Database, each: Each<'_>) -> Result<(), SqlError> {
+    for row in database.locks().list(ROWS_MAX).rows {
+        let name = row.name.name();
+        let kind = match name {
+            Name::Row { .. } => "tuple",
+            Name::Unique { .. } => "key",
+            Name::Collection(_) => "relation",
+            Name::Advisory(_) | Name::AdvisoryPair(..) => "advisory",
+        };
+        // The halves of one number, or two, and which of these it is.
+        let (class, object, sub) = match name {
+            Name::Advisory(whole) => {
+                let (high, low) = ((whole >> 32) as u32, whole as u32);
+                (number(high), number(low), number(1))
+            }
+            Name::AdvisoryPair(first, second) => {
+                (number(first as u32), number(second as u32), number(2))
+            }
+            _ => (Value::Null, Value::Null, Value::Null),
+        };
+        let pid = process_id(row.owner);
+        let values = vec![
+            kind.into(),
+            Value::Null,
+            collection_of(name).map_or(Value::Null, |id| number(id.0)),
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            Value::Null,
+            class,
+            object,
+            sub,
+            format!("{pid}/0").into(),
+            number(pid),
+            pg_mode(name, row.mode).into(),
+            Value::Bool(row.waits_since.is_none()),
+            Value::Bool(false),
+            since(&row),
+        ];
+        if !each(values)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn locks(database: &Database, each: Each<'_>) -> Result<(), SqlError> {
+    let locks = database.locks();
+    for row in locks.list(ROWS_MAX).rows {
+        let mut text = row.name.to_string();
+        let mut collection = Value::Null;
+        if let Some(id) = collection_of(row.name.name())
+            && let Some(name) = database.collection_name(id)
+        {
+            let end = text.len() - id.0.to_string().len();
+            if text.ends_with(&format!("collection {}", id.0)) {
+                text.replace_range(end.., &name);
+            }
+            collection = name.into();
+        }
+        let values = vec![
+            text.into(),
+            collection,
+            row.mode.name().into(),
+            number(row.owner.0 as i64),
+            Value::Bool(row.waits_since.is_none()),
+            since(&row),
+            locks
+                .label(row.owner)
+                .map_or(Value::Null, |label| (&*label).into()),
+        ];
+        if !each(values)? {
+            break;
+        }
+    }
+    Ok(())
+}
