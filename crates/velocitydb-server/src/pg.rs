@@ -313,9 +313,13 @@ impl SqlSession {
         }
         let tag = tag(&answer);
         if let Some(mut rows) = answer.rows {
-            client.out().row_description(&statement.columns, &[]);
+            let formats: &[Format] = match statement.prepared.is_binary() {
+                true => &[Format::Binary],
+                false => &[],
+            };
+            client.out().row_description(&statement.columns, formats);
             let columns = statement.prepared.columns();
-            self.write_rows(&mut rows, columns, &[], usize::MAX, client)
+            self.write_rows(&mut rows, columns, formats, usize::MAX, client)
                 .await?;
         }
         if is_last {

@@ -18,7 +18,7 @@ use crate::error::{SqlError, sqlstate};
 
 pub(crate) use dialect::Postgres;
 pub(crate) use own::{Own, ReindexKind, SequenceOption};
-pub(crate) use session::OfSession;
+pub(crate) use session::{Declare, OfSession, Way};
 
 /// How deep a statement may nest.
 const DEPTH_MAX: usize = 64;

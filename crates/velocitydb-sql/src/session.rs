@@ -8,6 +8,7 @@
 mod block;
 mod channels;
 mod control;
+mod cursors;
 mod run;
 
 use std::sync::Arc;
@@ -22,11 +23,12 @@ pub use block::Canceller;
 pub use run::{Runtime, Threads};
 
 use self::block::{Block, SessionLocks};
+use self::cursors::Cursors;
 use crate::bind::Parameters;
 use crate::effects::Effects;
 use crate::error::{SqlError, sqlstate};
 use crate::formats::{Settings, read_text};
-use crate::parse::{Form, OfSession, Own, Parsed, parse_within};
+use crate::parse::{Declare, Form, OfSession, Own, Parsed, parse_within};
 use crate::planner::{NotNative, Planner};
 use crate::sequences::Sequences;
 use crate::settings::{self, Named};
@@ -94,6 +96,7 @@ pub struct Prepared {
     plan: Mutex<Plan>,
     parameters: Vec<SqlType>,
     columns: Vec<Column>,
+    binary: bool,
 }
 
 /// What was bound, and with which settings.
@@ -120,6 +123,7 @@ enum Kind {
     Define(Box<Define>),
     Control(Control),
     Session(Box<OfSession>),
+    Declare(Box<(Declare, Native)>),
 }
 
 /// A statement about transactions and settings.
@@ -149,6 +153,11 @@ impl Prepared {
         &self.columns
     }
 
+    /// Whether its rows are meant to be sent in binary, whatever is the custom: those of a BINARY cursor.
+    pub fn is_binary(&self) -> bool {
+        self.binary
+    }
+
     /// Whether there is nothing to run.
     pub fn is_empty(&self) -> bool {
         matches!(*self.plan.lock().kind, Kind::Empty)
@@ -167,7 +176,7 @@ impl Kind {
         match self {
             Kind::Empty => true,
             Kind::Control(control) => ends(control),
-            Kind::Native(_) | Kind::Define(_) | Kind::Session(_) => false,
+            Kind::Native(_) | Kind::Define(_) | Kind::Session(_) | Kind::Declare(_) => false,
         }
     }
 }
@@ -188,6 +197,8 @@ pub struct Session {
     planner: Option<Arc<dyn Planner>>,
     canceller: Canceller,
     effects: Arc<Effects>,
+    /// Cursors that have outlived their transaction.
+    held: Cursors,
     locks: SessionLocks,
 }
 
@@ -207,6 +218,7 @@ impl Session {
             canceller: Canceller::new(locks.owner().clone()),
             locks,
             effects,
+            held: Cursors::default(),
             settings: Arc::new(Settings::new(now)),
             named: Named::default(),
             changed: false,
@@ -339,6 +351,7 @@ impl Session {
     fn prepared(&self, kind: Kind, parameters: Vec<SqlType>, columns: Vec<Column>) -> Prepared {
         Prepared {
             text: None,
+            binary: false,
             plan: Mutex::new(Plan {
                 kind: Arc::new(kind),
                 settings: Arc::clone(&self.settings),
@@ -402,6 +415,11 @@ impl Session {
         let kind = match (Define::new(statement, sql), &statement.form) {
             (Some(define), _) => Kind::Define(Box::new(define)),
             (None, Form::Own(own)) => match &**own {
+                Own::Session(OfSession::Declare(declare)) => {
+                    let native = self.native(&declare.query, &mut preparing, types)?;
+                    let native = native.ok_or_else(|| unknown(&declare.query))?;
+                    Kind::Declare(Box::new((declare.clone(), native)))
+                }
                 Own::Session(statement) => Kind::Session(Box::new(statement.clone())),
                 _ => unreachable!("all others of ours are definitions"),
             },
@@ -419,13 +437,22 @@ impl Session {
                 name: name.clone(),
                 sql: velocitydb_types::ScalarType::Text.into(),
             }],
+            Kind::Session(statement) => self.fetched(statement)?.to_vec(),
             _ => Vec::new(),
         };
         let parameters = match &kind {
             Kind::Native(native) => native.parameters(&parameters),
+            Kind::Declare(declare) => declare.1.parameters(&parameters),
             _ => parameters.types(),
         };
-        Ok(self.prepared(kind, parameters, columns))
+        let binary = match &kind {
+            Kind::Session(statement) => self.fetches_binary(statement),
+            _ => false,
+        };
+        Ok(Prepared {
+            binary,
+            ..self.prepared(kind, parameters, columns)
+        })
     }
 
     /// A statement about documents: native, or else as the planner runs it; `None` of another.

@@ -404,3 +404,37 @@ async fn a_session_is_known_by_one_number() {
     let answers = raw.until_ready().await;
     assert_eq!(answers[1].1[6..], *pid.to_string().as_bytes());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_gives_its_rows_in_parts() {
+    let (_database, door, mut client) = with_tasks().await;
+    let insert = "INSERT INTO tasks SELECT id, 'new', 0 FROM tasks";
+    assert!(client.batch_execute(insert).await.is_ok(), "of no rows");
+    for id in 0..25_i64 {
+        let insert = format!("INSERT INTO tasks VALUES ({id}, 'new', 0)");
+        client.batch_execute(&insert).await.unwrap();
+    }
+    let transaction = client.transaction().await.unwrap();
+    let declare = "DECLARE c CURSOR FOR SELECT id FROM tasks WHERE id >= $1 ORDER BY id";
+    transaction.execute(declare, &[&5_i64]).await.unwrap();
+    let fetch = transaction.prepare("FETCH 8 FROM c").await.unwrap();
+    let mut ids = Vec::new();
+    loop {
+        let rows = transaction.query(&fetch, &[]).await.unwrap();
+        ids.extend(rows.iter().map(|row| row.get::<_, i64>(0)));
+        if rows.len() < 8 {
+            break;
+        }
+    }
+    assert_eq!(ids, (5..25).collect::<Vec<_>>());
+    transaction.commit().await.unwrap();
+    // As texts in the simple protocol, unless the cursor is a binary one.
+    let mut raw = Raw::connect(door.local_addr()).await;
+    for (kind, one) in [("", &b"1"[..]), ("BINARY", &[0, 0, 0, 1])] {
+        let sql = format!("BEGIN; DECLARE c {kind} CURSOR FOR SELECT 1; FETCH c; COMMIT");
+        raw.send(&query(&sql)).await;
+        let answers = raw.until_ready().await;
+        assert_eq!(kinds(&answers), "CCTDCCZ");
+        assert_eq!(&answers[3].1[6..], one);
+    }
+}

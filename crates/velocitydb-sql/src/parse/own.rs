@@ -136,7 +136,7 @@ fn options(parser: &mut Parser<'_>) -> Result<Vec<SequenceOption>, ParserError> 
     }
 }
 
-fn number(parser: &mut Parser<'_>) -> Result<i64, ParserError> {
+pub(super) fn number(parser: &mut Parser<'_>) -> Result<i64, ParserError> {
     let sign = match parser.consume_token(&Token::Minus) {
         true => "-",
         false => {
@@ -208,7 +208,7 @@ fn parenthesized(parser: &mut Parser<'_>) -> Result<(), ParserError> {
     }
 }
 
-fn is_word(token: &TokenWithSpan, text: &str) -> bool {
+pub(super) fn is_word(token: &TokenWithSpan, text: &str) -> bool {
     match &token.token {
         Token::Word(word) => word.quote_style.is_none() && word.value.eq_ignore_ascii_case(text),
         _ => false,

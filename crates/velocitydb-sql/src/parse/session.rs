@@ -1,10 +1,12 @@
-//! Statements about the session itself: notifications.
+//! Statements about the session itself: notifications and cursors.
 
+use sqlparser::ast::Statement;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::Token;
 
 use super::folded;
+use super::own::{is_word, number};
 
 /// See the module.
 #[derive(Debug, Clone)]
@@ -16,6 +18,38 @@ pub(crate) enum OfSession {
         channel: String,
         payload: String,
     },
+    Declare(Declare),
+    Fetch {
+        cursor: String,
+        way: Way,
+        /// MOVE: without the rows.
+        moves: bool,
+    },
+    /// `None`: all cursors.
+    Close(Option<String>),
+}
+
+/// A cursor that is to be.
+#[derive(Debug, Clone)]
+pub(crate) struct Declare {
+    pub(crate) name: String,
+    pub(crate) binary: bool,
+    /// Whether it goes forward only.
+    pub(crate) no_scroll: bool,
+    /// Whether it stays when the transaction is committed.
+    pub(crate) hold: bool,
+    pub(crate) query: Box<Statement>,
+}
+
+/// Where a cursor goes. So many rows are answered, or all when there is no number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Forward(Option<i64>),
+    Backward(Option<i64>),
+    /// To one row, from 1; negative numbers count from the end.
+    Absolute(i64),
+    /// To one row, from the present one.
+    Relative(i64),
 }
 
 impl OfSession {
@@ -37,10 +71,92 @@ impl OfSession {
             };
             return Ok(Some(OfSession::Notify { channel, payload }));
         }
+        if parser.parse_keyword(Keyword::DECLARE) {
+            return declare(parser).map(|declare| Some(OfSession::Declare(declare)));
+        }
+        // No keyword of sqlparser's.
+        let moves = is_word(parser.peek_token_ref(), "move");
+        if moves || parser.peek_keyword(Keyword::FETCH) {
+            parser.advance_token();
+            let way = way(parser)?;
+            let _from = parser.parse_one_of_keywords(&[Keyword::FROM, Keyword::IN]);
+            return Ok(Some(OfSession::Fetch {
+                cursor: name(parser)?,
+                way,
+                moves,
+            }));
+        }
+        if parser.parse_keyword(Keyword::CLOSE) {
+            let all = parser.parse_keyword(Keyword::ALL);
+            let cursor = (!all).then(|| name(parser)).transpose()?;
+            return Ok(Some(OfSession::Close(cursor)));
+        }
         Ok(None)
     }
 }
 
 fn name(parser: &mut Parser<'_>) -> Result<String, ParserError> {
     Ok(folded(&parser.parse_identifier()?))
+}
+
+fn declare(parser: &mut Parser<'_>) -> Result<Declare, ParserError> {
+    use Keyword::{ASENSITIVE, BINARY, CURSOR, FOR, HOLD, INSENSITIVE, NO, SCROLL, WITH, WITHOUT};
+    let name = name(parser)?;
+    let (mut binary, mut no_scroll) = (false, false);
+    // Each is as insensitive as the other: what changes behind it is not seen.
+    loop {
+        if parser.parse_keyword(BINARY) {
+            binary = true;
+        } else if parser.parse_keywords(&[NO, SCROLL]) {
+            no_scroll = true;
+        } else if parser
+            .parse_one_of_keywords(&[SCROLL, INSENSITIVE, ASENSITIVE])
+            .is_none()
+        {
+            break;
+        }
+    }
+    parser.expect_keyword(CURSOR)?;
+    let hold = parser.parse_keywords(&[WITH, HOLD]);
+    let _without = parser.parse_keywords(&[WITHOUT, HOLD]);
+    parser.expect_keyword(FOR)?;
+    Ok(Declare {
+        name,
+        binary,
+        no_scroll,
+        hold,
+        query: Box::new(Statement::Query(parser.parse_query()?)),
+    })
+}
+
+fn way(parser: &mut Parser<'_>) -> Result<Way, ParserError> {
+    use Keyword::{ABSOLUTE, ALL, BACKWARD, FIRST, FORWARD, LAST, NEXT, PRIOR, RELATIVE};
+    let is_number = |parser: &Parser<'_>| {
+        let token = &parser.peek_token_ref().token;
+        matches!(token, Token::Number(..) | Token::Minus | Token::Plus)
+    };
+    let word = [
+        NEXT, PRIOR, FIRST, LAST, ABSOLUTE, RELATIVE, ALL, FORWARD, BACKWARD,
+    ];
+    let count = |parser: &mut Parser<'_>| {
+        if parser.parse_keyword(ALL) {
+            return Ok(None);
+        }
+        match is_number(parser) {
+            true => number(parser).map(Some),
+            false => Ok(Some(1)),
+        }
+    };
+    Ok(match parser.parse_one_of_keywords(&word) {
+        None => Way::Forward(count(parser)?),
+        Some(PRIOR) => Way::Backward(Some(1)),
+        Some(FIRST) => Way::Absolute(1),
+        Some(LAST) => Way::Absolute(-1),
+        Some(ABSOLUTE) => Way::Absolute(number(parser)?),
+        Some(RELATIVE) => Way::Relative(number(parser)?),
+        Some(ALL) => Way::Forward(None),
+        Some(FORWARD) => Way::Forward(count(parser)?),
+        Some(BACKWARD) => Way::Backward(count(parser)?),
+        Some(_) => Way::Forward(Some(1)),
+    })
 }

@@ -9,6 +9,7 @@ use velocitydb::locks::{Mark, Owner};
 use velocitydb::{Isolation, Savepoint, Transaction};
 use velocitydb_types::Timestamp;
 
+use super::cursors::Cursors;
 use super::{Answer, Session};
 use crate::effects::{Effects, EffectsMark};
 use crate::error::{SqlError, sqlstate};
@@ -22,6 +23,8 @@ pub(super) struct Block {
     /// The newest last.
     pub(super) savepoints: Vec<Named>,
     pub(super) failed: bool,
+    /// Those that were declared in it.
+    pub(super) cursors: Cursors,
     // Behind the transaction: they are given back when it has ended.
     pub(super) locks: TransactionLocks,
 }
@@ -180,10 +183,10 @@ impl Session {
     }
 
     pub(super) fn commit_implicit(&mut self) -> Result<(), SqlError> {
-        match self.block.take_if(|block| block.implicit) {
-            Some(block) => block.commit(),
-            None => Ok(()),
+        if let Some(block) = self.block.take_if(|block| block.implicit) {
+            self.held.extend(block.commit()?);
         }
+        Ok(())
     }
 
     /// The transaction that a statement is run in; `None`: one of its own.
@@ -201,6 +204,7 @@ impl Session {
             began: self.database.now(),
             savepoints: Vec::new(),
             failed: false,
+            cursors: Cursors::default(),
             locks: TransactionLocks::of(&self.locks),
         }
     }
@@ -245,7 +249,7 @@ impl Session {
             Some(block) if block.failed => return Ok(Answer::done("ROLLBACK")),
             Some(block) => {
                 let notice = block.implicit.then(no_block);
-                block.commit()?;
+                self.held.extend(block.commit()?);
                 notice
             }
         };
@@ -266,13 +270,17 @@ impl Session {
 
 impl Block {
     /// Commits, tells others, and gives the locks back after that: who waits for them tells behind it.
-    fn commit(self) -> Result<(), SqlError> {
+    /// The answer are the cursors that stay.
+    fn commit(self) -> Result<Cursors, SqlError> {
         let Block {
-            transaction, locks, ..
+            transaction,
+            locks,
+            cursors,
+            ..
         } = self;
         transaction.commit()?;
         locks.0.commit();
-        Ok(())
+        Ok(cursors.held())
     }
 
     pub(super) fn position(&self, savepoint: &str) -> Result<usize, SqlError> {

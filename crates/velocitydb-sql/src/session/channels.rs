@@ -1,4 +1,4 @@
-//! LISTEN, UNLISTEN and NOTIFY.
+//! LISTEN, UNLISTEN and NOTIFY; other statements about the session are in `cursors`.
 
 use std::task::{Context, Poll};
 
@@ -7,6 +7,7 @@ use velocitydb::notifications::Notification;
 use super::{Answer, Session};
 use crate::error::SqlError;
 use crate::parse::OfSession;
+use crate::statement::rows::Column;
 
 impl Session {
     /// The next notification of a channel that it listens to; the waker is woken when there is one.
@@ -24,7 +25,12 @@ impl Session {
         }
     }
 
-    pub(super) fn of_session(&mut self, statement: &OfSession) -> Result<Answer, SqlError> {
+    /// Runs a statement about the session itself; `columns` are those that FETCH was prepared for.
+    pub(super) fn of_session(
+        &mut self,
+        statement: &OfSession,
+        columns: &[Column],
+    ) -> Result<Answer, SqlError> {
         let commits = self.block().is_none();
         let tag = match statement {
             OfSession::Listen(channel) => {
@@ -39,6 +45,11 @@ impl Session {
                 self.effects.notify(channel, payload)?;
                 "NOTIFY"
             }
+            OfSession::Fetch { cursor, way, moves } => {
+                return self.fetch(cursor, *way, *moves, columns);
+            }
+            OfSession::Close(cursor) => return self.close(cursor.as_deref()),
+            OfSession::Declare(_) => unreachable!("prepared with its query"),
         };
         if commits {
             self.effects.commit();

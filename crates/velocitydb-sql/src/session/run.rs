@@ -118,7 +118,8 @@ impl Session {
                 runtime.work(|| self.control(commit))
             }
             (Ok(()), Kind::Control(control)) => self.control(control),
-            (Ok(()), Kind::Session(statement)) => self.of_session(statement),
+            (Ok(()), Kind::Session(statement)) => self.of_session(statement, &prepared.columns),
+            (Ok(()), Kind::Declare(declare)) => self.declare(runtime, declare, parameters).await,
         };
         if answer.is_err() {
             self.fail();
@@ -127,7 +128,7 @@ impl Session {
     }
 
     /// Runs a statement that reads or changes documents.
-    async fn documents(
+    pub(super) async fn documents(
         &mut self,
         runtime: &impl Runtime,
         native: &Native,
@@ -231,6 +232,7 @@ impl Session {
                 block.locks.owner().release_after(named.locks);
                 effects.roll_back_to(named.effects);
                 block.savepoints.truncate(at + 1);
+                block.cursors.roll_back_to(at);
                 block.failed = false;
                 Ok(Answer::done("ROLLBACK"))
             }
@@ -238,6 +240,7 @@ impl Session {
                 let block = self.open_block("RELEASE SAVEPOINT")?;
                 let at = block.position(name)?;
                 block.savepoints.truncate(at);
+                block.cursors.release(at);
                 Ok(Answer::done("RELEASE"))
             }
             Control::Show(name) => Ok(Answer {
@@ -255,7 +258,8 @@ impl Session {
                     self.sequences.forget();
                 }
                 if *tag == "DISCARD ALL" {
-                    self.of_session(&OfSession::Unlisten(None))?;
+                    self.close(None)?;
+                    self.of_session(&OfSession::Unlisten(None), &[])?;
                     self.locks.owner().release_session();
                 }
                 Ok(Answer::done(tag))

@@ -1,5 +1,7 @@
 //! Answers: columns, and rows that are made when they are asked for.
 
+use std::sync::Arc;
+
 use sqlparser::ast::{
     Expr, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TrimWhereField,
     WildcardAdditionalOptions,
@@ -238,6 +240,13 @@ enum Source {
     /// Fields of documents, which cannot fail.
     Documents(Vec<Document>, Vec<Expression>),
     Values(Vec<Vec<Value>>),
+    /// Some of another answer's, forward or backward.
+    Part {
+        of: Arc<Rows>,
+        first: usize,
+        count: usize,
+        backward: bool,
+    },
 }
 
 impl Rows {
@@ -245,6 +254,21 @@ impl Rows {
     pub fn values(values: Vec<Vec<Value>>) -> Rows {
         Rows {
             source: Source::Values(values),
+            next: 0,
+            _kept: None,
+        }
+    }
+
+    /// So many rows of an answer from this one on, forward or backward, all of which it has.
+    pub(crate) fn part(of: &Arc<Rows>, first: usize, count: usize, backward: bool) -> Rows {
+        let of = Arc::clone(of);
+        Rows {
+            source: Source::Part {
+                of,
+                first,
+                count,
+                backward,
+            },
             next: 0,
             _kept: None,
         }
@@ -292,6 +316,7 @@ impl Rows {
         match &self.source {
             Source::Documents(documents, _) => documents.len(),
             Source::Values(rows) => rows.len(),
+            Source::Part { count, .. } => *count,
         }
     }
 
@@ -308,8 +333,33 @@ impl Rows {
     where
         E: From<SqlError>,
     {
-        let at = self.next;
+        let found = self.visit(self.next, &mut visit)?;
+        self.next += usize::from(found);
+        Ok(found)
+    }
+
+    /// Calls `visit` with the columns of a row; whether there is one.
+    fn visit<E>(
+        &self,
+        at: usize,
+        visit: &mut impl FnMut(usize, &Cell<'_>) -> Result<(), E>,
+    ) -> Result<bool, E>
+    where
+        E: From<SqlError>,
+    {
         match &self.source {
+            Source::Part {
+                of,
+                first,
+                count,
+                backward,
+            } => {
+                return match (at < *count, backward) {
+                    (false, _) => Ok(false),
+                    (true, false) => of.visit(first + at, visit),
+                    (true, true) => of.visit(first - at, visit),
+                };
+            }
             Source::Documents(documents, outputs) => {
                 let Some(document) = documents.get(at) else {
                     return Ok(false);
@@ -328,7 +378,6 @@ impl Rows {
                 }
             }
         }
-        self.next += 1;
         Ok(true)
     }
 }

@@ -369,6 +369,11 @@ impl Select {
         Ok(())
     }
 
+    /// Whether it locks the rows that it answers.
+    pub(crate) fn locks_rows(&self) -> bool {
+        self.locks.is_some()
+    }
+
     /// Asks for its first row alone.
     pub(super) fn first_only(&mut self) {
         if self.limit.is_none() {
