@@ -438,3 +438,36 @@ async fn a_cursor_gives_its_rows_in_parts() {
         assert_eq!(&answers[3].1[6..], one);
     }
 }
+
+/// Who waits for an advisory lock is seen to wait, can be cancelled, and has nothing then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_for_an_advisory_lock_can_be_cancelled() {
+    let database = Database::in_memory().unwrap();
+    let door = open(&database);
+    let (one, other) = (client(&door).await, client(&door).await);
+    one.execute("SELECT pg_advisory_lock(7)", &[])
+        .await
+        .unwrap();
+    let cancel = other.cancel_token();
+    let waiting = tokio::spawn(async move {
+        let ask = "SELECT pg_advisory_lock(8), pg_advisory_lock(7)";
+        let error = other.execute(ask, &[]).await.unwrap_err();
+        (other, error)
+    });
+    let waits = "SELECT pid FROM pg_locks WHERE NOT granted AND objid = 7";
+    while one.query(waits, &[]).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    cancel.cancel_query(NoTls).await.unwrap();
+    let (other, error) = waiting.await.unwrap();
+    assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED));
+    assert!(one.query(waits, &[]).await.unwrap().is_empty());
+    // What it had before it keeps until its session ends.
+    let free = "SELECT pg_try_advisory_lock(8)";
+    let row = one.query_one(free, &[]).await.unwrap();
+    assert!(!row.get::<_, bool>(0));
+    drop(other);
+    while !one.query_one(free, &[]).await.unwrap().get::<_, bool>(0) {
+        tokio::task::yield_now().await;
+    }
+}

@@ -253,14 +253,21 @@ impl Session {
                 }
                 Ok(Answer::done("SET"))
             }
-            Control::Ignored(tag) => {
-                if matches!(*tag, "DISCARD ALL" | "DISCARD SEQUENCES") {
-                    self.sequences.forget();
+            Control::Ignored(tag @ "DISCARD ALL") => {
+                if self.open_block(tag).is_ok() {
+                    let message = format!("{tag} cannot run inside a transaction block");
+                    return Err(SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message));
                 }
-                if *tag == "DISCARD ALL" {
-                    self.close(None)?;
-                    self.of_session(&OfSession::Unlisten(None), &[])?;
-                    self.locks.owner().release_session();
+                self.commit_implicit()?;
+                self.sequences.forget();
+                self.close(None)?;
+                self.of_session(&OfSession::Unlisten(None), &[])?;
+                self.locks.owner().release_session();
+                Ok(Answer::done(tag))
+            }
+            Control::Ignored(tag) => {
+                if *tag == "DISCARD SEQUENCES" {
+                    self.sequences.forget();
                 }
                 Ok(Answer::done(tag))
             }
