@@ -16,7 +16,7 @@ use velocitydb_pg::{
 };
 use velocitydb_sql::formats::{read_binary, write_binary, write_text};
 use velocitydb_sql::{
-    Answer, Canceller, Prepared, Rows, Runtime, Session, Shape, SqlError, Status, Tables,
+    Answer, Canceller, CopyTo, Prepared, Rows, Runtime, Session, Shape, SqlError, Status, Tables,
     process_id, shape, sqlstate,
 };
 use velocitydb_types::{SqlType, Value};
@@ -196,8 +196,12 @@ fn of_sql(error: SqlError) -> PgError {
     if let Some(table) = error.table {
         of = of.schema("public").table(table);
     }
-    if let Some(column) = error.column {
+    let place = error.place.unwrap_or_default();
+    if let Some(column) = place.column {
         of = of.column(column);
+    }
+    if let Some(context) = place.context {
+        of = of.context(context);
     }
     if let Some(constraint) = error.constraint {
         of = of.constraint(constraint);
@@ -259,9 +263,20 @@ impl SqlSession {
         self.portals.get(name).ok_or_else(|| no_portal(name))
     }
 
-    async fn run(&mut self, prepared: &Prepared, parameters: &[Value]) -> Result<Answer, PgError> {
+    /// Runs a statement, and tells all of its answer but the rows.
+    async fn run_told<C: Client>(
+        &mut self,
+        prepared: &Prepared,
+        parameters: &[Value],
+        client: &mut C,
+    ) -> Result<Answer, PgError> {
         let answer = self.session.run_on(&Tokio, prepared, parameters).await;
-        answer.map_err(of_sql)
+        let mut answer = answer.map_err(of_sql)?;
+        tell(&mut answer, client);
+        for (name, value) in self.session.take_changes() {
+            client.out().parameter_status(name, &value);
+        }
+        Ok(answer)
     }
 
     /// A statement by its shape, and its values: prepared when it is met first.
@@ -306,22 +321,25 @@ impl SqlSession {
         is_last: bool,
         client: &mut C,
     ) -> Result<(), PgError> {
-        let mut answer = self.run(&statement.prepared, parameters).await?;
-        tell(&mut answer, client);
-        for (name, value) in self.session.take_changes() {
-            client.out().parameter_status(name, &value);
-        }
-        let tag = tag(&answer);
-        if let Some(mut rows) = answer.rows {
-            let formats: &[Format] = match statement.prepared.is_binary() {
-                true => &[Format::Binary],
-                false => &[],
-            };
-            client.out().row_description(&statement.columns, formats);
-            let columns = statement.prepared.columns();
-            self.write_rows(&mut rows, columns, formats, usize::MAX, client)
-                .await?;
-        }
+        let prepared = &statement.prepared;
+        let tag = match prepared.is_copy_in() {
+            true => self.copy_in(prepared, client).await?,
+            false => {
+                let mut answer = self.run_told(prepared, parameters, client).await?;
+                if let (Some(rows), Some(copy)) = (&mut answer.rows, prepared.copy_to()) {
+                    self.copy_out(rows, &copy, client).await?;
+                } else if let Some(rows) = &mut answer.rows {
+                    let formats: &[Format] = match prepared.is_binary() {
+                        true => &[Format::Binary],
+                        false => &[],
+                    };
+                    client.out().row_description(&statement.columns, formats);
+                    self.write_rows(rows, prepared.columns(), formats, usize::MAX, client)
+                        .await?;
+                }
+                tag(&answer)
+            }
+        };
         if is_last {
             self.end_implicit()?; // it is told that the last one is done when it is
         }
@@ -336,6 +354,61 @@ impl SqlSession {
             false => self.session.end_implicit(),
         };
         ended.map_err(of_sql)
+    }
+
+    /// Runs a COPY … FROM STDIN with the client's data.
+    async fn copy_in<C: Client>(
+        &mut self,
+        prepared: &Prepared,
+        client: &mut C,
+    ) -> Result<Tag, PgError> {
+        let mut copy = self.session.copy_in(prepared).map_err(of_sql)?;
+        let format = match copy.is_binary() {
+            true => Format::Binary,
+            false => Format::Text,
+        };
+        client.copy_in(format, copy.columns()).await?;
+        while let Some(bytes) = client.copy_chunk().await? {
+            let taken = self.session.copy_take_on(&Tokio, &mut copy, bytes).await;
+            taken.map_err(of_sql)?;
+        }
+        let ended = self.session.copy_end_on(&Tokio, &mut copy).await;
+        Ok(tag(&ended.map_err(of_sql)?))
+    }
+
+    /// Writes the rows of a COPY … TO STDOUT.
+    async fn copy_out<C: Client>(
+        &self,
+        rows: &mut Rows,
+        copy: &CopyTo,
+        client: &mut C,
+    ) -> Result<(), PgError> {
+        let format = match copy.is_binary() {
+            true => Format::Binary,
+            false => Format::Text,
+        };
+        client.out().copy_out(format, copy.columns());
+        let (mut data, mut scratch) = (Vec::new(), Vec::new());
+        copy.write_header(&mut data);
+        let settings = self.session.settings();
+        loop {
+            let written = copy.write_row(rows, settings, &mut scratch, &mut data);
+            let is_row = written.map_err(of_sql)?;
+            if !is_row {
+                copy.write_trailer(&mut data);
+            }
+            if !data.is_empty() {
+                client.out().copy_data(|out| out.extend_from_slice(&data));
+                data.clear();
+            }
+            if client.out().is_full() {
+                client.drain().await?;
+            }
+            if !is_row {
+                client.out().copy_done();
+                return Ok(());
+            }
+        }
     }
 
     /// Writes rows, at most so many: how many there were.
@@ -549,12 +622,16 @@ impl velocitydb_pg::Session for SqlSession {
                 if !client.ends_here() {
                     self.session.begin_implicit();
                 }
-                let mut answer = self.run(prepared, &parameters).await?;
-                tell(&mut answer, client);
-                for (name, value) in self.session.take_changes() {
-                    client.out().parameter_status(name, &value);
+                if prepared.is_copy_in() {
+                    let tag = self.copy_in(prepared, client).await?;
+                    return Ok(Execution::Complete(tag));
                 }
+                let mut answer = self.run_told(prepared, &parameters, client).await?;
                 let tag = tag(&answer);
+                if let (Some(rows), Some(copy)) = (&mut answer.rows, prepared.copy_to()) {
+                    self.copy_out(rows, &copy, client).await?;
+                    return Ok(Execution::Complete(tag));
+                }
                 let ending = match answer.command {
                     "SELECT" => Ending::Query,
                     _ => Ending::Whole(tag),

@@ -90,10 +90,19 @@ pub struct SqlError {
     pub position: Option<u32>,
     /// The table that it is about.
     pub table: Option<Box<str>>,
-    /// The column that it is about.
-    pub column: Option<Box<str>>,
     /// The constraint that was violated.
     pub constraint: Option<Box<str>>,
+    /// Where else, which is seldom known.
+    pub place: Option<Box<Place>>,
+}
+
+/// Where an error happened, but in the statement.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The column that it is about.
+    pub column: Option<Box<str>>,
+    /// Where in the data: `COPY t, line 3`.
+    pub context: Option<Box<str>>,
 }
 
 impl SqlError {
@@ -137,6 +146,21 @@ impl SqlError {
             hint: Some(hint.into()),
             ..self
         }
+    }
+
+    /// With where it happened, unless that is known.
+    #[must_use]
+    pub fn context(mut self, context: impl Into<Box<str>>) -> SqlError {
+        let place = self.place.get_or_insert_default();
+        place.context.get_or_insert_with(|| context.into());
+        self
+    }
+
+    /// With the column that it is about.
+    #[must_use]
+    pub fn column(mut self, column: impl Into<Box<str>>) -> SqlError {
+        self.place.get_or_insert_default().column = Some(column.into());
+        self
     }
 
     /// At this place of the statement, unless it has one.

@@ -22,6 +22,7 @@ mod bound;
 pub mod casts;
 mod catalog;
 mod conditions;
+mod copy;
 mod effects;
 mod error;
 pub mod formats;
@@ -36,8 +37,9 @@ mod statement;
 mod table;
 mod violations;
 
+pub use copy::{CopyIn, CopyTo};
 pub use effects::process_id;
-pub use error::{SqlError, sqlstate};
+pub use error::{Place, SqlError, sqlstate};
 pub use parse::{Parsed, SQL_BYTES_MAX, parse, parse_within};
 pub use planner::{Execution, NotNative, Planned, Planner};
 pub use session::{Answer, Canceller, Prepared, Runtime, Session, Status, Threads};

@@ -1,5 +1,6 @@
 //! Texts to statements, by sqlparser, and where in a text something stands.
 
+pub(crate) mod copy;
 mod depth;
 mod dialect;
 mod memory;

@@ -8,6 +8,7 @@
 mod block;
 mod channels;
 mod control;
+mod copying;
 mod cursors;
 mod run;
 
@@ -25,6 +26,7 @@ pub use run::{Runtime, Threads};
 use self::block::{Block, SessionLocks};
 use self::cursors::Cursors;
 use crate::bind::Parameters;
+use crate::copy::{Copy, CopyFrom, CopyTo};
 use crate::effects::Effects;
 use crate::error::{SqlError, sqlstate};
 use crate::formats::{Settings, read_text};
@@ -109,10 +111,14 @@ struct Plan {
 impl Plan {
     /// Whether binding it now would lead to the same.
     fn is_current(&self, settings: &Arc<Settings>) -> bool {
-        match &*self.kind {
-            Kind::Native(native) => Arc::ptr_eq(&self.settings, settings) && native.is_current(),
-            _ => true,
-        }
+        let tables_are_current = match &*self.kind {
+            Kind::Native(native) => native.is_current(),
+            Kind::CopyFrom(from) => from.table.is_current(),
+            Kind::CopyTo(to) => to.statement.is_current(),
+            Kind::Declare(declare) => declare.1.is_current(),
+            Kind::Empty | Kind::Define(_) | Kind::Control(_) | Kind::Session(_) => return true,
+        };
+        tables_are_current && Arc::ptr_eq(&self.settings, settings)
     }
 }
 
@@ -121,6 +127,8 @@ enum Kind {
     Empty,
     Native(Box<Native>),
     Define(Box<Define>),
+    CopyFrom(Arc<CopyFrom>),
+    CopyTo(Arc<CopyTo>),
     Control(Control),
     Session(Box<OfSession>),
     Declare(Box<(Declare, Native)>),
@@ -176,7 +184,12 @@ impl Kind {
         match self {
             Kind::Empty => true,
             Kind::Control(control) => ends(control),
-            Kind::Native(_) | Kind::Define(_) | Kind::Session(_) | Kind::Declare(_) => false,
+            Kind::Native(_)
+            | Kind::Define(_)
+            | Kind::CopyFrom(_)
+            | Kind::CopyTo(_)
+            | Kind::Session(_)
+            | Kind::Declare(_) => false,
         }
     }
 }
@@ -421,6 +434,10 @@ impl Session {
                     Kind::Declare(Box::new((declare.clone(), native)))
                 }
                 Own::Session(statement) => Kind::Session(Box::new(statement.clone())),
+                Own::Copy(tree) => match preparing.copy(tree)? {
+                    Copy::From(from) => Kind::CopyFrom(from),
+                    Copy::To(to) => Kind::CopyTo(to),
+                },
                 _ => unreachable!("all others of ours are definitions"),
             },
             (None, Form::Tree(tree)) => match control::control(tree, self.isolation)? {

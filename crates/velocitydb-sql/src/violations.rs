@@ -103,10 +103,8 @@ impl Violations<'_> {
             self.table.name()
         );
         let error = SqlError::new(sqlstate::NOT_NULL_VIOLATION, message);
-        SqlError {
-            column: Some(column.into()),
-            ..self.about(error.detail(self.failing(row)), None)
-        }
+        self.about(error.detail(self.failing(row)), None)
+            .column(column)
     }
 
     /// That the primary key is null, if it is.

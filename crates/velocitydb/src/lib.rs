@@ -30,6 +30,7 @@ mod aggregate;
 mod background;
 mod batch;
 mod builder;
+mod bulk;
 mod changes;
 mod clock;
 mod collection;

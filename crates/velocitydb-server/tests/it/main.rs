@@ -9,6 +9,7 @@ mod changes;
 mod coding;
 mod collections;
 mod conditions;
+mod copy;
 mod described;
 mod documents;
 mod expiry;

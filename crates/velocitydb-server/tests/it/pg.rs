@@ -18,14 +18,14 @@ use velocitydb_server::SqlBackend;
 
 use raw::{Answer, Raw, extended, field, kinds, message, query, sync};
 
-fn open(database: &Database) -> Door {
+pub(crate) fn open(database: &Database) -> Door {
     let mut config = PgConfig::default();
     config.address = SocketAddr::from(([127, 0, 0, 1], 0));
     let bound = Door::bind(config).unwrap();
     bound.start(SqlBackend::new(database.clone())).unwrap()
 }
 
-async fn client(door: &Door) -> Client {
+pub(crate) async fn client(door: &Door) -> Client {
     let port = door.local_addr().port();
     let config = format!("host=127.0.0.1 port={port} user=ann");
     let (client, connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();

@@ -5,6 +5,7 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 
+use super::copy::{self, CopyTree};
 use super::{OfSession, Overriding};
 
 /// A statement of ours.
@@ -31,6 +32,7 @@ pub(crate) enum Own {
     },
     /// About the session itself: no definition.
     Session(OfSession),
+    Copy(Box<CopyTree>),
 }
 
 /// What is built anew.
@@ -60,7 +62,7 @@ pub(crate) enum SequenceOption {
 impl Own {
     /// The statement that begins here, if it is one of ours.
     pub(super) fn parse(parser: &mut Parser<'_>) -> Result<Option<Own>, ParserError> {
-        use Keyword::{ALTER, ANALYZE, CREATE, EXISTS, IF, NOT, REINDEX, SEQUENCE, VACUUM};
+        use Keyword::{ALTER, ANALYZE, COPY, CREATE, EXISTS, IF, NOT, REINDEX, SEQUENCE, VACUUM};
         if parser.parse_keywords(&[CREATE, SEQUENCE]) {
             return Ok(Some(Own::CreateSequence {
                 if_not_exists: parser.parse_keywords(&[IF, NOT, EXISTS]),
@@ -74,6 +76,9 @@ impl Own {
                 name: parser.parse_object_name(false)?,
                 options: options(parser)?,
             }));
+        }
+        if parser.parse_keyword(COPY) {
+            return copy::parse(parser).map(|tree| Some(Own::Copy(Box::new(tree))));
         }
         if parser.parse_keyword(REINDEX) {
             return reindex(parser).map(Some);

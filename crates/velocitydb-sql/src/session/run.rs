@@ -21,6 +21,7 @@ use crate::effects::Effects;
 use crate::error::{SqlError, concurrent_update, sqlstate};
 use crate::parse::OfSession;
 use crate::planner::Execution;
+use crate::settings;
 use crate::statement::define::Define;
 use crate::statement::rows::Rows;
 use crate::statement::{Native, Preparing};
@@ -55,7 +56,7 @@ impl Runtime for Threads {
 }
 
 /// What a future answers that never has to wait.
-fn at_once<R>(future: impl Future<Output = R>) -> R {
+pub(super) fn at_once<R>(future: impl Future<Output = R>) -> R {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => answer,
         Poll::Pending => unreachable!("threads block"),
@@ -84,6 +85,43 @@ impl Session {
         prepared: &Prepared,
         parameters: &[Value],
     ) -> Result<Answer, SqlError> {
+        let kind = self.ready(prepared, parameters)?;
+        let answer = match &*kind {
+            Kind::Empty => Ok(Answer::done("")),
+            Kind::Native(native) => self.documents(runtime, native, parameters).await,
+            Kind::CopyFrom(_) => {
+                let what = "COPY FROM STDIN where no data can follow";
+                Err(SqlError::unsupported(what))
+            }
+            Kind::CopyTo(to) => {
+                let answer = self.documents(runtime, &to.statement, parameters).await;
+                answer.map(|answer| Answer {
+                    count: answer.rows.as_ref().map(|rows| rows.len() as u64),
+                    command: "COPY",
+                    ..answer
+                })
+            }
+            Kind::Define(define) => runtime.work(|| self.define(define)),
+            Kind::Control(commit @ Control::Commit) => runtime.work(|| self.control(commit)),
+            Kind::Control(control) => self.control(control),
+            Kind::Session(statement) => self.of_session(statement, &prepared.columns),
+            Kind::Declare(declare) => self.declare(runtime, declare, parameters).await,
+        };
+        if answer.is_err() {
+            self.fail();
+        }
+        answer
+    }
+
+    /// What a statement that is to be run is now, if it may be run.
+    ///
+    /// # Errors
+    /// As [`Session::run_on`], which has failed then.
+    pub(super) fn ready(
+        &mut self,
+        prepared: &Prepared,
+        parameters: &[Value],
+    ) -> Result<Arc<Kind>, SqlError> {
         if parameters.len() < prepared.parameters.len() {
             let message = format!("there is no parameter ${}", parameters.len() + 1);
             self.fail();
@@ -109,22 +147,8 @@ impl Session {
             }
         };
         self.canceller.allow(self.named.statement_timeout);
-        let answer = match (heard, &*kind) {
-            (Err(error), _) => Err(error.into()),
-            (Ok(()), Kind::Empty) => Ok(Answer::done("")),
-            (Ok(()), Kind::Native(native)) => self.documents(runtime, native, parameters).await,
-            (Ok(()), Kind::Define(define)) => runtime.work(|| self.define(define)),
-            (Ok(()), Kind::Control(commit @ Control::Commit)) => {
-                runtime.work(|| self.control(commit))
-            }
-            (Ok(()), Kind::Control(control)) => self.control(control),
-            (Ok(()), Kind::Session(statement)) => self.of_session(statement, &prepared.columns),
-            (Ok(()), Kind::Declare(declare)) => self.declare(runtime, declare, parameters).await,
-        };
-        if answer.is_err() {
-            self.fail();
-        }
-        answer
+        heard.inspect_err(|_| self.fail())?;
+        Ok(kind)
     }
 
     /// Runs a statement that reads or changes documents.
@@ -143,17 +167,17 @@ impl Session {
             queries: &[],
         };
         self.settings.now.set(environment.transaction);
-        let running = Running {
-            runtime,
-            native,
-            environment,
-            canceller: &self.canceller,
-            effects: &self.effects,
-            lock_timeout: self.named.lock_timeout,
+        let settler = Settler::new(runtime, &self.canceller, &self.effects, &self.named);
+        let run = |transaction: &mut Transaction| {
+            let mut run = || native.run(transaction, &environment);
+            match native.is_quick() {
+                true => run(),
+                false => runtime.work(run),
+            }
         };
         if let Some(block) = &mut self.block {
             self.effects.begin_statement();
-            let answer = running.run(&mut block.transaction).await;
+            let answer = settler.run(&mut block.transaction, run).await;
             if block.savepoints.is_empty() {
                 block.transaction.forget_savepoints();
             }
@@ -161,7 +185,7 @@ impl Session {
             return answer.map(|answer| answer.with(notices));
         }
         if let (Native::Select(select), Some(key)) = (native, native.key()) {
-            let rows = select.by_key(key, &running.environment)?;
+            let rows = select.by_key(key, &environment)?;
             return Ok(Answer {
                 count: Some(rows.len() as u64),
                 rows: Some(rows),
@@ -170,21 +194,26 @@ impl Session {
         }
         let _locks = TransactionLocks::of(&self.locks);
         self.effects.begin_statement();
-        let answer = self.alone(&running).await;
+        let answer = self.alone(&settler, native.writes(), run).await;
         let notices = self.effects.end_statement();
         answer.map(|answer| answer.with(notices))
     }
 
     /// Runs a statement that is a transaction of its own.
-    async fn alone(&self, running: &Running<'_, impl Runtime>) -> Result<Answer, SqlError> {
+    async fn alone(
+        &self,
+        settler: &Settler<'_, impl Runtime>,
+        writes: bool,
+        run: impl Fn(&mut Transaction) -> Result<Answer, SqlError>,
+    ) -> Result<Answer, SqlError> {
         for attempt in 1.. {
             let mut transaction = self.transaction(Isolation::ReadCommitted);
-            let answer = running.run(&mut transaction).await?;
-            if !running.native.writes() {
+            let answer = settler.run(&mut transaction, &run).await?;
+            if !writes {
                 self.effects.commit();
                 return Ok(answer);
             }
-            match running.runtime.work(|| transaction.commit()) {
+            match settler.runtime.work(|| transaction.commit()) {
                 Ok(_) => {
                     self.effects.commit();
                     return Ok(answer);
@@ -308,27 +337,40 @@ impl Session {
     }
 }
 
-/// A statement that is run in a transaction.
-struct Running<'r, R> {
+/// What a statement waits with.
+pub(super) struct Settler<'r, R> {
     runtime: &'r R,
-    native: &'r Native,
-    environment: Environment<'r>,
     canceller: &'r Canceller,
     effects: &'r Effects,
     lock_timeout: Option<Duration>,
 }
 
-impl<R: Runtime> Running<'_, R> {
-    /// Runs it until it stands, behind its locks. One that fails has done nothing.
-    async fn run(&self, transaction: &mut Transaction) -> Result<Answer, SqlError> {
+impl<'r, R: Runtime> Settler<'r, R> {
+    pub(super) fn new(
+        runtime: &'r R,
+        canceller: &'r Canceller,
+        effects: &'r Effects,
+        settings: &settings::Named,
+    ) -> Settler<'r, R> {
+        Settler {
+            runtime,
+            canceller,
+            effects,
+            lock_timeout: settings.lock_timeout,
+        }
+    }
+
+    /// Runs a statement in a transaction until it stands, behind its locks. One that fails has done
+    /// nothing.
+    pub(super) async fn run<A>(
+        &self,
+        transaction: &mut Transaction,
+        run: impl Fn(&mut Transaction) -> Result<A, SqlError>,
+    ) -> Result<A, SqlError> {
         loop {
             let since = transaction.begin_statement();
             let before = self.effects.mark();
-            let mut run = || self.native.run(transaction, &self.environment);
-            let answer = match self.native.is_quick() {
-                true => run(),
-                false => self.runtime.work(run),
-            };
+            let answer = run(transaction);
             if let Some(wish) = self.effects.wish() {
                 transaction.roll_back_to(since)?;
                 self.effects.roll_back_to(before);

@@ -140,7 +140,7 @@ fn always(column: &Column, message: String) -> SqlError {
 }
 
 /// What a column is when a statement says nothing of it.
-pub(super) fn default(column: &Column, binder: &mut Binder<'_>) -> Result<Bound, SqlError> {
+pub(crate) fn default(column: &Column, binder: &mut Binder<'_>) -> Result<Bound, SqlError> {
     match &column.default {
         None => Ok(Bound::Constant(Value::Null)),
         Some(DefaultValue::Constant(value)) => Ok(Bound::Constant(value.clone())),

@@ -371,7 +371,7 @@ fn conflict(
     })))
 }
 
-pub(super) fn no_column(table: &Table, column: &str) -> SqlError {
+pub(crate) fn no_column(table: &Table, column: &str) -> SqlError {
     let message = format!(
         "column {column:?} of relation {:?} does not exist",
         table.name()

@@ -23,7 +23,10 @@ pub(crate) mod rows;
 pub(crate) mod select;
 pub(crate) mod subselect;
 
+pub(crate) use assign::default;
 pub(crate) use from::collection_name;
+pub(crate) use insert::no_column;
+pub(crate) use select::account;
 
 use std::sync::Arc;
 

@@ -91,7 +91,7 @@ fn count(
 }
 
 /// The account of a statement: bounded by the memory of all queries alone.
-pub(super) fn account(transaction: &Transaction) -> Kept {
+pub(crate) fn account(transaction: &Transaction) -> Kept {
     Kept::new(Allowance {
         limits: UNLIMITED,
         memory: Some(transaction.query_memory()),

@@ -2,7 +2,8 @@
 //!
 //! A line `a: SQL` has session `a` run it; below it stand its rows and its tag, its error, or that it
 //! waits. What a wait ends with stands below the line that ended it, behind the session's name. A
-//! session that listens hears what there is when it has run something.
+//! session that listens hears what there is when it has run something. Data of a COPY stand behind `<<<`,
+//! with `;` between the rows.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -26,8 +27,15 @@ struct Player {
 
 fn answer(session: &mut Session, sql: &str) -> Result<String, SqlError> {
     let mut told = String::new();
+    let (sql, data) = sql.split_once(" <<< ").unwrap_or((sql, ""));
     for tree in parse(sql)? {
         let prepared = session.prepare_tree(sql, &tree, &[])?;
+        if prepared.is_copy_in() {
+            let mut copy = session.copy_in(&prepared)?;
+            session.copy_take(&mut copy, data.replace(';', "\n").as_bytes())?;
+            writeln!(told, "  {}", session.copy_end(&mut copy)?.tag()).unwrap();
+            continue;
+        }
         let answer = session.run(&prepared, &[])?;
         let tag = answer.tag();
         for notice in &answer.notices {

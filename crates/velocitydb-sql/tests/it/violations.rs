@@ -57,7 +57,10 @@ fn check(session: &mut Session, sql: &str, expected: Told<'_>) {
         error.sqlstate,
         &*error.message,
         error.detail.as_deref().unwrap_or_default(),
-        error.column.as_deref(),
+        error
+            .place
+            .as_ref()
+            .and_then(|place| place.column.as_deref()),
         error.constraint.as_deref(),
     );
     assert_eq!(told, expected, "{sql}");

@@ -67,7 +67,7 @@ impl Define {
                 Own::Reindex { .. } => "REINDEX",
                 Own::Tend { vacuum: true, .. } => "VACUUM",
                 Own::Tend { .. } => "ANALYZE",
-                Own::Session(_) => return None,
+                Own::Session(_) | Own::Copy(_) => return None,
             },
             Form::Tree(tree) => match &**tree {
                 Tree::CreateTable(_) => "CREATE TABLE",
@@ -206,6 +206,7 @@ impl Preparing<'_> {
                     .try_for_each(|table| self.table(table).map(drop))?;
                 Ok(Vec::new())
             }
+            Own::Copy(_) => unreachable!("it defines nothing"),
         }
     }
 }
