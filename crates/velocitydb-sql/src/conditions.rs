@@ -8,11 +8,13 @@
 //! A filter may also say less than its condition: then the condition is left as well
 //! ([`Known::is_exact`]). So `LIKE 'abc%'` is a range of an index.
 
+use velocitydb::IndexField;
 use velocitydb_query::{Expression, Filter, Find, IN_VALUES_MAX, Limits};
 use velocitydb_types::{Path, ScalarType, SqlType, Value};
 
 use crate::bound::{Bound, Environment};
 use crate::error::SqlError;
+use crate::table::Table;
 
 /// What a statement keeps is bounded by the memory of all queries alone, from which it is taken.
 pub(crate) const UNLIMITED: Limits = Limits {
@@ -169,6 +171,23 @@ impl Conditions {
                 Some(value)
             }
             _ => None,
+        })
+    }
+
+    /// Whether they are met by one row of a table at most, which its key or a unique index finds.
+    pub(crate) fn are_of_one(&self, table: &Table) -> bool {
+        let known = |field: &String| self.key(field).is_some();
+        let definition = &table.definition;
+        let key = definition.primary_key.as_ref();
+        if key.is_some_and(|key| key.fields().iter().all(known)) {
+            return true;
+        }
+        definition.indexes.iter().any(|index| {
+            let known = |field: &IndexField| {
+                let whole = field.path.rest().is_empty() && !field.elements;
+                whole && self.key(field.path.first()).is_some()
+            };
+            index.unique && index.filter.is_none() && index.fields.iter().all(known)
         })
     }
 

@@ -147,7 +147,7 @@ impl Native {
     /// commit it takes its time all the same.
     pub(crate) fn is_quick(&self) -> bool {
         match self {
-            Native::Select(select) => select.key().is_some(),
+            Native::Select(select) => select.is_quick(),
             Native::Insert(insert) => insert.is_quick(),
             Native::Modify(modify) => modify.is_quick(),
             Native::Explain(_) | Native::Planned(_) => false,

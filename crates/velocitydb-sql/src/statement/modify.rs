@@ -164,9 +164,7 @@ impl Modify {
 
     /// Whether it is about one document, that it finds by its key.
     pub(super) fn is_quick(&self) -> bool {
-        let key = self.table.definition.primary_key.as_ref();
-        let key = key.and_then(|key| key.only());
-        key.is_some_and(|key| self.conditions.key(key).is_some()) && self.queries.is_empty()
+        self.queries.is_empty() && self.conditions.are_of_one(&self.table)
     }
 
     /// What the command is called in its tag.

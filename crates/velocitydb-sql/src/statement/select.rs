@@ -381,6 +381,13 @@ impl Select {
         }
     }
 
+    /// Whether it is about one row, that it finds by its key.
+    pub(super) fn is_quick(&self) -> bool {
+        let table = self.table.as_ref();
+        let one = table.is_some_and(|table| self.conditions.are_of_one(table));
+        one && self.queries.is_empty()
+    }
+
     /// Keys of its order for one execution.
     pub(super) fn order_keys(
         &self,
