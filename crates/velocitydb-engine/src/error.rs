@@ -53,6 +53,12 @@ pub enum Error {
         /// Bytes that could not be reserved.
         needed: u64,
     },
+    /// A transaction would keep more than it may.
+    #[error("a transaction keeps at most {max} bytes of what it writes and reads: split it up")]
+    TransactionLimit {
+        /// What it may keep.
+        max: usize,
+    },
     /// A query needs more memory or rows than one query may have.
     #[error("{0}")]
     QueryLimit(String),
@@ -153,6 +159,7 @@ impl Error {
             Error::UnknownCollection(_) => ("unknown_collection", Class::NotFound),
             Error::MemoryLimit { .. } => ("memory_limit", Class::Limit),
             Error::DiskFull { .. } => ("disk_full", Class::Unavailable),
+            Error::TransactionLimit { .. } => ("transaction_limit", Class::Limit),
             Error::QueryLimit(_) => ("query_limit", Class::Limit),
             Error::QueryMemory(_) => ("query_memory_total", Class::Retry),
             Error::Expression { .. } => ("expression", Class::Invalid),

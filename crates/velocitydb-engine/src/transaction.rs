@@ -50,8 +50,13 @@ pub enum Isolation {
     Serializable,
 }
 
-/// The most documents that one transaction may write or, when serializable, read.
-pub const TRANSACTION_DOCUMENTS_MAX: usize = 1_000_000;
+/// The most bytes that one transaction may keep: what it writes, what its savepoints need and, when
+/// serializable, the ids of what it reads. Its commit takes as much again, as one entry of the log, which
+/// may have this much too.
+pub const TRANSACTION_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 1 << 30 };
+
+/// What the transaction keeps of a document besides its id and the document itself, about.
+const PENDING_BYTES: usize = 192;
 
 type DocumentKey = (CollectionId, Box<[u8]>);
 
@@ -70,6 +75,19 @@ struct Pending {
     expires: Expires,
 }
 
+impl Pending {
+    /// What it takes, about, in bytes.
+    fn bytes(&self) -> usize {
+        let document = self.document.as_ref();
+        PENDING_BYTES + document.map_or(0, Document::allocated_bytes)
+    }
+}
+
+/// What is kept of a document under its id.
+fn bytes_of(key: &[u8], pending: Option<&Pending>) -> usize {
+    key.len() + pending.map_or(PENDING_BYTES, Pending::bytes)
+}
+
 /// A position to roll back to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Savepoint(usize);
@@ -86,11 +104,15 @@ pub struct Transaction {
     writes: HashMap<CollectionId, BTreeMap<Box<[u8]>, Pending>>,
     /// How many documents that is.
     written: usize,
+    /// What they and what was read take, about, in bytes.
+    kept: usize,
     /// Serializable only: what was read and at which index.
     reads: HashMap<DocumentKey, u64>,
     scans: HashMap<CollectionId, u64>,
     /// What each write replaced in `writes`, oldest first.
     undo: Vec<(DocumentKey, Option<Pending>)>,
+    /// What that takes.
+    undo_kept: usize,
     claims: checks::Claims,
     /// What the present statement needs besides its writes, when that is asked for.
     notes: Option<Vec<needs::Note>>,
@@ -113,9 +135,11 @@ impl Transaction {
             began: now,
             writes: HashMap::new(),
             written: 0,
+            kept: 0,
             reads: HashMap::new(),
             scans: HashMap::new(),
             undo: Vec::new(),
+            undo_kept: 0,
             claims: checks::Claims::new(),
             notes: None,
         }
@@ -179,10 +203,14 @@ impl Transaction {
                 refusal,
             });
         }
-        if self.written + self.reads.len() >= TRANSACTION_DOCUMENTS_MAX {
-            return Err(Error::Invalid(format!(
-                "a transaction may touch {TRANSACTION_DOCUMENTS_MAX} documents: split it up"
-            )));
+        self.check_kept(0)
+    }
+
+    /// Refuses that so many bytes more are kept, when it is too much.
+    fn check_kept(&self, more: usize) -> Result<(), Error> {
+        if self.kept + self.undo_kept + more > TRANSACTION_BYTES_MAX {
+            let max = TRANSACTION_BYTES_MAX;
+            return Err(Error::TransactionLimit { max });
         }
         Ok(())
     }
@@ -205,8 +233,9 @@ impl Transaction {
     ) -> Result<Option<Document>, Error> {
         let found = self.snapshot.get(collection, &name.1)?;
         if self.isolation == Isolation::Serializable {
-            self.reads
-                .insert(name, found.as_ref().map_or(0, |found| found.meta().index));
+            let (bytes, index) = (bytes_of(&name.1, None), found.as_ref().map(Document::meta));
+            let before = self.reads.insert(name, index.map_or(0, |meta| meta.index));
+            self.kept += before.map_or(bytes, |_| 0);
         }
         Ok(found)
     }
@@ -372,6 +401,9 @@ impl Transaction {
         if outcome.effect != Effect::Deleted {
             pending.document = outcome.document.clone();
         }
+        let undo = bytes_of(key, before.as_ref());
+        self.check_kept(undo + bytes_of(key, Some(&pending)))?;
+        self.undo_kept += undo;
         self.undo.push((name.clone(), before));
         self.put(name, Some(pending));
         Ok(outcome)
@@ -379,12 +411,18 @@ impl Transaction {
 
     fn put(&mut self, (collection, key): DocumentKey, pending: Option<Pending>) {
         let writes = self.writes.entry(collection).or_default();
-        let before = writes.len();
-        match pending {
+        let (written, bytes) = (writes.len(), key.len());
+        let of = |pending: &Option<Pending>| match pending {
+            Some(pending) => bytes + pending.bytes(),
+            None => 0,
+        };
+        let kept = self.kept + of(&pending);
+        let before = match pending {
             Some(pending) => writes.insert(key, pending),
             None => writes.remove(&key),
         };
-        self.written = self.written + writes.len() - before;
+        self.kept = kept - of(&before);
+        self.written = self.written + writes.len() - written;
     }
 
     /// A position that [`Transaction::roll_back_to`] returns to.
@@ -396,6 +434,7 @@ impl Transaction {
     /// forgotten, a copy of each document for each time that it was written.
     pub fn forget_savepoints(&mut self) {
         self.undo.clear();
+        self.undo_kept = 0;
     }
 
     /// Undoes what was written after `savepoint`; reads stay noted.
@@ -406,6 +445,7 @@ impl Transaction {
             ));
         }
         for (name, before) in self.undo.split_off(savepoint.0).into_iter().rev() {
+            self.undo_kept -= bytes_of(&name.1, before.as_ref());
             self.put(name, before);
         }
         Ok(())

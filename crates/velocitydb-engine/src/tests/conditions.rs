@@ -11,10 +11,10 @@ use crate::command::{Change, Command, Condition, Effect, Expires, Mode, Operatio
 use crate::log::LogOptions;
 use crate::{Engine, EngineOptions, Error, StorageMode, Written};
 
-const A: CollectionId = CollectionId(16);
+pub(super) const A: CollectionId = CollectionId(16);
 const B: CollectionId = CollectionId(17);
 
-fn engine() -> Engine {
+pub(super) fn engine() -> Engine {
     let engine = Engine::in_memory(EngineOptions {
         mode: StorageMode::MemoryOnly,
         durability: None,

@@ -1,8 +1,10 @@
 //! Tests of the engine as a whole: `formats` holds the bytes of entries, `conditions` says what each
-//! condition of an operation asks for, `replay` that the same entries give the same state. Files,
+//! condition of an operation asks for, `replay` that the same entries give the same state,
+//! `transactions` what one may keep. Files,
 //! threads and the public API are tested by the embedded library.
 
 mod alter;
 mod conditions;
 mod formats;
 mod replay;
+mod transactions;

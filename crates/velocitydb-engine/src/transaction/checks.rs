@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use velocitydb_types::{FieldOperation, Key, OnDelete, Value};
 
 use super::needs::Note;
-use super::{Isolation, Transaction};
+use super::{Isolation, Transaction, bytes_of};
 use crate::catalog::{Collection, CollectionId, Referrer};
 use crate::command::{Change, Condition, Expires, ReferenceError, Refusal};
 use crate::error::Error;
@@ -88,9 +88,11 @@ impl Transaction {
             if is_new {
                 self.note(|| Note::Claimed(place.0, place.1, place.2.clone()));
             }
+            let bytes = bytes_of(&place.2, None) + key.len();
             let claimants = self.claims.entry(place).or_default();
             if !claimants.iter().any(|claimant| **claimant == *key) {
                 claimants.push(key.into());
+                self.kept += bytes;
             }
         }
         None

@@ -74,6 +74,7 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("precondition_failed", 412, "The document is not in the state that the request asks for"),
     row("body_too_large", 413, "The body is larger than the server takes"),
     row("too_many_changes", 413, "Too many documents would change through references"),
+    row("transaction_limit", 413, "The transaction keeps as much as it may: split it up"),
     row("document_too_large", 413, "The document is larger or deeper than a document may be"),
     row("unsupported_media_type", 415, "The body is of a type that is not taken here"),
     row("schema_violation", 422, "The document does not fit the collection's schema"),
