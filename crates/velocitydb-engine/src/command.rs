@@ -472,10 +472,30 @@ impl<'a> Entry<'a> {
 impl Command<'_> {
     /// The encoded entry that this command makes: what [`Entry::decode`] reads.
     pub fn encode(&self, stamp: Timestamp) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(256);
+        let mut bytes = Vec::with_capacity(256 + self.bytes_about());
         bytes.push(APPLY_VERSION);
         // A struct is encoded as the tuple of its fields.
         postcard::to_extend(&(stamp.0, self), bytes).expect("writing to memory cannot fail")
+    }
+
+    /// About as many bytes as the operations of a large write take, so that the buffer does not
+    /// grow while it is written: each growth is a copy into fresh memory.
+    fn bytes_about(&self) -> usize {
+        let Command::Write(write) = self else {
+            return 0;
+        };
+        let of = |operation: &Operation<'_>| {
+            let put = match &operation.change {
+                Change::Put(fields) => fields.len(),
+                _ => 0,
+            };
+            // The lengths of both, the collection, what kinds of things they are, an index.
+            16 + operation.key.len() + put
+        };
+        match &write.operations[..] {
+            [] | [_] => 0,
+            many => many.iter().map(of).sum(),
+        }
     }
 }
 

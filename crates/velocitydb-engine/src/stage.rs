@@ -15,6 +15,7 @@ use std::collections::{self, BTreeSet};
 use std::sync::Arc;
 
 use crossbeam_epoch::Guard;
+use hashbrown::HashTable;
 use smallvec::SmallVec;
 use velocitydb_types::update::apply as apply_update;
 use velocitydb_types::{DOCUMENT_BYTES_MAX, Key, Path, RawMap, RawValue, Timestamp, Value};
@@ -92,15 +93,36 @@ type Before = Option<(Document, usize)>;
 type HashMap<K, V> = collections::HashMap<K, V, foldhash::fast::RandomState>;
 type HashSet<K> = collections::HashSet<K, foldhash::fast::RandomState>;
 
+/// The hash of a table as a [`HashTable`] wants it, with all of its bits in use.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
 /// What operations need to know of those before them.
 #[derive(Default)]
 struct Many {
-    by_key: HashMap<(CollectionId, Box<[u8]>), usize>,
+    /// The staged versions, by their keys' hashes.
+    by_key: HashTable<usize>,
     rows: HashSet<(CollectionId, RowId)>,
     /// Which staged version has claimed a value of a unique index (named by its position).
     claims: HashMap<(CollectionId, usize, Vec<u8>), usize>,
     /// Which staged versions have been found to refer to a document; some may no longer.
     referring: HashMap<(CollectionId, Key), BTreeSet<usize>>,
+}
+
+impl Many {
+    /// Notes the version that was staged last.
+    fn note(&mut self, versions: &[StagedVersion]) {
+        let Some(staged) = versions.last() else {
+            return;
+        };
+        let hash = |at: &usize| spread(versions[*at].hash);
+        let at = versions.len() - 1;
+        self.by_key.insert_unique(spread(staged.hash), at, hash);
+        let present = staged.present.as_ref();
+        self.rows
+            .extend(present.map(|present| (staged.collection, present.row)));
+    }
 }
 
 impl<'s> Stager<'s> {
@@ -134,7 +156,11 @@ impl<'s> Stager<'s> {
     ) -> Result<(), Refused> {
         self.each = write.mode == Mode::Each;
         let expiring = write.retry.is_some();
-        self.many = (write.operations.len() > 1 || expiring).then(Box::default);
+        let count = write.operations.len();
+        self.many = (count > 1 || expiring).then(Box::default);
+        // Of an entry with many, what is left behind by growing would be as much again.
+        self.versions.reserve(count);
+        results.reserve(count);
         for (at, operation) in write.operations.iter().enumerate() {
             match self.operation(at, operation, write) {
                 Err(refusal) if write.mode == Mode::Atomic || refusal.is_stale() => {
@@ -282,8 +308,11 @@ impl<'s> Stager<'s> {
         let hash = collection.table.hash(key);
         let staged = match &self.many {
             Some(many) => {
-                let staged = many.by_key.get(&(collection.id, Box::from(key)));
-                staged.copied()
+                let is_it = |at: &usize| {
+                    let staged = &self.versions[*at];
+                    staged.collection == collection.id && staged.version.key_bytes() == key
+                };
+                many.by_key.find(spread(hash), is_it).copied()
             }
             // One at most.
             None => self.versions.iter().position(|staged| {
@@ -352,12 +381,6 @@ impl<'s> Stager<'s> {
         if present.is_none() && documents >= DOCUMENTS_MAX {
             return Err(Refusal::CollectionFull);
         }
-        if let Some(many) = &mut self.many {
-            many.by_key
-                .insert((collection.id, Box::from(key)), self.versions.len());
-            many.rows
-                .extend(present.as_ref().map(|present| (collection.id, present.row)));
-        }
         self.versions.push(StagedVersion {
             collection: collection.id,
             hash,
@@ -366,6 +389,9 @@ impl<'s> Stager<'s> {
             keys,
             operation,
         });
+        if let Some(many) = &mut self.many {
+            many.note(self.versions);
+        }
         Ok((self.versions.len() - 1, document))
     }
 
@@ -380,15 +406,11 @@ impl<'s> Stager<'s> {
         if self.many.is_some() {
             return;
         }
-        let mut many = Many::default();
-        for (at, staged) in self.versions.iter().enumerate() {
-            let id = staged.collection;
-            many.by_key
-                .insert((id, Box::from(staged.version.key_bytes())), at);
-            many.rows
-                .extend(staged.present.as_ref().map(|present| (id, present.row)));
+        let mut many = Box::new(Many::default());
+        for staged in 1..=self.versions.len() {
+            many.note(&self.versions[..staged]);
         }
-        self.many = Some(Box::new(many));
+        self.many = Some(many);
     }
 
     /// Puts back what was staged before an operation that turned out to be refused.
@@ -414,8 +436,12 @@ impl<'s> Stager<'s> {
         let staged = self.versions.pop().expect("it was just staged");
         let id = staged.collection;
         if let Some(many) = &mut self.many {
-            many.by_key
-                .remove(&(id, Box::from(staged.version.key_bytes())));
+            if let Ok(found) = many
+                .by_key
+                .find_entry(spread(staged.hash), |&other| other == at)
+            {
+                found.remove();
+            }
             if let Some(present) = staged.present {
                 many.rows.remove(&(id, present.row));
             }

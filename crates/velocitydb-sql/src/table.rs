@@ -24,7 +24,7 @@ pub(crate) struct Table {
     pub(crate) columns: Vec<Column>,
     by_name: HashMap<String, usize>,
     /// Which definition that is.
-    defined: Option<(CollectionId, u64)>,
+    pub(crate) defined: Option<(CollectionId, u64)>,
 }
 
 /// The collections of a database as tables. Those that statements have used last are kept, for all

@@ -1,13 +1,16 @@
 //! Many new documents of one collection, in one entry of the log.
 
+use std::borrow::Cow;
+
 use velocitydb_engine::Error;
+use velocitydb_engine::catalog::CollectionId;
 use velocitydb_engine::command::{Change, Command, Condition, Mode, Operation, Refusal, Write};
 use velocitydb_types::Fields;
 
 use crate::batch::refused;
 use crate::collection::Collection;
 use crate::database::Answer;
-use crate::input::{Input, resolve};
+use crate::input::{key_of, resolve_fields};
 
 impl Collection {
     /// Inserts documents with new ids, or those in their primary keys: all or none. As
@@ -16,12 +19,25 @@ impl Collection {
     /// # Errors
     /// The first document that is refused, by its place among them.
     pub fn insert_all(&self, documents: &[Fields]) -> Result<Answer<u64>, Error> {
+        self.insert_checked(documents, None)
+    }
+
+    /// As [`Collection::insert_all`] of documents that are known to fit a definition
+    /// ([`Collection::defined`]), with all of its defaults: they are looked at again only when the
+    /// collection was defined anew since.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn insert_checked(
+        &self,
+        documents: &[Fields],
+        checked: Option<(CollectionId, u64)>,
+    ) -> Result<Answer<u64>, Error> {
         let (inner, call) = (self.inner(), self.call());
         if call.idempotency.is_some() {
             let what = "an idempotency key is not for documents that are inserted together";
             return Err(Error::Invalid(what.into()));
         }
-        let inputs: Vec<Input<'_>> = documents.iter().map(Input::from).collect();
         loop {
             let now = inner.begin(call)?;
             let catalog = inner.engine.catalog();
@@ -30,15 +46,27 @@ impl Collection {
                 runtime.ok_or_else(|| Error::UnknownCollection(self.name().to_owned()))?;
             let expires = call.expires.at(now);
             let mut operations = Vec::with_capacity(documents.len());
-            for (at, input) in inputs.iter().enumerate() {
-                let resolved = resolve(runtime, input, None, now, &inner.random);
-                let (key, fields) = resolved.map_err(|error| match error {
+            let is_checked = checked == Some((runtime.id, runtime.defined_at));
+            for (at, document) in documents.iter().enumerate() {
+                let resolve = || resolve_fields(runtime, document, now, &inner.random);
+                let fields = match is_checked {
+                    true => {
+                        debug_assert!(
+                            matches!(resolve(), Ok(Cow::Borrowed(_))),
+                            "it fits: {document:?}"
+                        );
+                        Ok(Cow::Borrowed(document.as_bytes()))
+                    }
+                    false => resolve(),
+                };
+                let fields = fields.map_err(|error| match error {
                     Error::Refused { refusal, .. } => refused(at, refusal),
                     error => error,
                 })?;
+                let key = key_of(runtime, &fields, now, &inner.random)?;
                 operations.push(Operation {
                     collection: runtime.id,
-                    key: key.into_owned().into_bytes().into_vec().into(),
+                    key: key.into_bytes().into_vec().into(),
                     condition: Condition::Absent,
                     change: Change::Put(fields),
                     expires,

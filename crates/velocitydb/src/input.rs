@@ -288,34 +288,53 @@ pub(crate) fn resolve<'a>(
     now: Timestamp,
     random: &Random,
 ) -> Result<(Cow<'a, Key>, Cow<'a, [u8]>), Error> {
-    let definition = &runtime.definition;
-    let schema = &definition.schema;
-    let mut uuid = || random.uuid(now);
+    let schema = &runtime.definition.schema;
     let fields = match input {
-        Input::Fields(fields) => {
-            let map = fields.as_raw();
-            let resolved = schema.resolve_fields(map, DOCUMENT_BYTES_MAX, now, &mut uuid);
-            match resolved.map_err(refused)? {
-                Some(changed) => Cow::Owned(changed.into_bytes().into_vec()),
-                None => Cow::Borrowed(fields.as_bytes()),
-            }
-        }
+        Input::Fields(fields) => resolve_fields(runtime, fields, now, random)?,
         Input::Map(map) => {
-            let resolved = schema.resolve(map, now, &mut uuid);
+            let resolved = schema.resolve(map, now, &mut || random.uuid(now));
             Cow::Owned(resolved.map_err(refused)?.into_bytes().into_vec())
         }
     };
-    let named = definition.key_in(RawMap::trusted(&fields));
-    let Some(named) = named.map_err(Error::Invalid)? else {
-        let key = id.map_or_else(|| Cow::Owned(uuid_key(uuid())), Cow::Borrowed);
-        return Ok((key, fields));
+    let Some(id) = id else {
+        let key = key_of(runtime, &fields, now, random)?;
+        return Ok((Cow::Owned(key), fields));
     };
-    match id {
-        Some(id) if *id != named => Err(Error::Invalid(format!(
+    let named = runtime.definition.key_in(RawMap::trusted(&fields));
+    match named.map_err(Error::Invalid)? {
+        Some(named) if *id != named => Err(Error::Invalid(format!(
             "the document's primary key is {named} but the id given is {id}"
         ))),
-        _ => Ok((Cow::Owned(named), fields)),
+        _ => Ok((Cow::Borrowed(id), fields)),
     }
+}
+
+/// Fills in defaults, and converts what the schema declares.
+pub(crate) fn resolve_fields<'a>(
+    runtime: &Runtime,
+    fields: &'a Fields,
+    now: Timestamp,
+    random: &Random,
+) -> Result<Cow<'a, [u8]>, Error> {
+    let (schema, map) = (&runtime.definition.schema, fields.as_raw());
+    let mut uuid = || random.uuid(now);
+    let resolved = schema.resolve_fields(map, DOCUMENT_BYTES_MAX, now, &mut uuid);
+    Ok(match resolved.map_err(refused)? {
+        Some(changed) => Cow::Owned(changed.into_bytes().into_vec()),
+        None => Cow::Borrowed(fields.as_bytes()),
+    })
+}
+
+/// The id in a document's primary key, or a new one.
+pub(crate) fn key_of(
+    runtime: &Runtime,
+    fields: &[u8],
+    now: Timestamp,
+    random: &Random,
+) -> Result<Key, Error> {
+    let named = runtime.definition.key_in(RawMap::trusted(fields));
+    let named = named.map_err(Error::Invalid)?;
+    Ok(named.unwrap_or_else(|| uuid_key(random.uuid(now))))
 }
 
 fn uuid_key(id: Uuid) -> Key {

@@ -7,7 +7,8 @@
 
 use std::sync::Arc;
 
-use velocitydb::{Database, Error, Fields, Key, Refusal, Transaction};
+use velocitydb::locks::CollectionId;
+use velocitydb::{Database, DefaultValue, Error, Fields, Key, Refusal, Transaction};
 use velocitydb_query::Kept;
 use velocitydb_types::Timestamp;
 
@@ -21,7 +22,7 @@ use crate::bound::Bound;
 use crate::error::{SqlError, sqlstate};
 use crate::formats::Settings;
 use crate::statement::account;
-use crate::table::Table;
+use crate::table::{Column, Table};
 use crate::violations::Violations;
 
 /// Data that are worked through at once, if there are so many. Tests want to see every cut.
@@ -296,7 +297,7 @@ impl CopyIn {
         let name = self.from.table.name();
         let written = database
             .collection(name)?
-            .insert_all(&self.waiting.documents);
+            .insert_checked(&self.waiting.documents, self.checked());
         written.map(drop).map_err(|error| {
             let at = match &error {
                 Error::Refused { operation, .. } => *operation,
@@ -350,6 +351,18 @@ impl CopyIn {
             }
         }
         Ok(())
+    }
+
+    /// The definition that the documents fit: values were read as those of their columns, and nulls
+    /// and checks were looked at ([`Maker::make`]). `None`: a default is still to be filled in.
+    fn checked(&self) -> Option<(CollectionId, u64)> {
+        let table = &self.from.table;
+        let mut columns = table.columns.iter().enumerate();
+        let is_there = |(at, column): (usize, &Column)| {
+            let wants_nothing = matches!(column.default, None | Some(DefaultValue::Sql(_)));
+            wants_nothing || self.from.columns.contains(&at)
+        };
+        table.defined.filter(|_| columns.all(is_there))
     }
 
     fn violations(&self) -> Violations<'_> {

@@ -1,8 +1,8 @@
 //! Batches: all or nothing, or each by itself.
 
 use velocitydb::{
-    Batch, BatchAnswer, Database, Definition, Effect, Error, Expected, Field, FieldType, Openness,
-    Schema, Update,
+    Batch, BatchAnswer, Database, Definition, Effect, Error, Expected, Field, FieldType, Fields,
+    Openness, Schema, Update,
 };
 
 use crate::support::{code, create, done, in_memory, read};
@@ -269,4 +269,35 @@ fn an_insert_in_a_batch_gets_its_id_too() {
         let found = a.get(&done.id).unwrap().unwrap();
         assert_eq!(found.get("n").unwrap().as_int(), Some(n as i64 + 1));
     }
+}
+
+#[test]
+fn many_documents_are_inserted_together_or_not_at_all() {
+    let db = with_unique_name();
+    let a = db.collection("a").unwrap();
+    let named = |name: &str| Fields::from_json(&format!(r#"{{"name":"{name}"}}"#)).unwrap();
+    let all = [named("x"), named("y")];
+    assert_eq!(done(a.insert_all(&all)), 2);
+    let error = a.insert_all(&[named("z"), named("y")]).unwrap_err();
+    assert_eq!(error.code().0, "unique_violation");
+    let error = a.insert_all(&[named("z"), named("z")]).unwrap_err();
+    assert!(
+        matches!(error, Error::Refused { operation: 1, .. }),
+        "{error}"
+    );
+    assert_eq!(a.count().unwrap(), 2);
+    // What fitted the definition before does not have to fit the one of now.
+    let before = Some(a.defined().unwrap());
+    let strict = Field::new("name", FieldType::Int);
+    db.drop_collection("a").unwrap();
+    let schema = Schema::new(Openness::Open, vec![strict]).unwrap();
+    done(db.create_collection(Definition::new("a").schema(schema)));
+    let a = db.collection("a").unwrap();
+    let error = a.insert_checked(&all, before).unwrap_err();
+    assert_eq!(error.code().0, "schema_violation");
+    let number = [Fields::from_json(r#"{"name":1}"#).unwrap()];
+    assert_eq!(
+        done(a.insert_checked(&number, Some(a.defined().unwrap()))),
+        1
+    );
 }
