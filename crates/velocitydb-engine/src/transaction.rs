@@ -159,9 +159,14 @@ impl Transaction {
     /// When a collection that it has written to was defined anew, the commit is refused, as under
     /// the others.
     pub fn refresh(&mut self, now: Timestamp, deadline: Timestamp) {
-        if self.isolation != Isolation::ReadCommitted {
-            return;
+        if self.isolation == Isolation::ReadCommitted {
+            self.begin_again(now, deadline);
         }
+    }
+
+    /// Goes on with the visible state of now, until `deadline`: under any isolation before anything
+    /// was read or written.
+    pub fn begin_again(&mut self, now: Timestamp, deadline: Timestamp) {
         self.snapshot = self.engine.snapshot(now, deadline);
         self.began = now;
         let catalog = self.snapshot.catalog();
@@ -286,14 +291,15 @@ impl Transaction {
         Ok(count)
     }
 
-    /// Notes that a collection is read by more than ids: under serializable isolation any later
-    /// change of it by another is then a conflict.
+    /// Notes that a collection is read by more than ids: under serializable isolation any change of
+    /// it by another after the snapshot is then a conflict at the commit, unless nothing is written.
     ///
     /// # Errors
     /// It was dropped since the transaction began.
     pub fn note_scan(&mut self, collection: &Collection) -> Result<(), Error> {
         if self.isolation == Isolation::Serializable {
-            let changed = self.snapshot.changed(collection).ok_or_else(conflict)?;
+            // When another has changed it already, what was read holds at no commit.
+            let changed = self.snapshot.changed(collection).unwrap_or(u64::MAX);
             self.scans.insert(collection.id, changed);
         }
         Ok(())

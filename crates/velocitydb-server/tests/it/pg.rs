@@ -3,7 +3,7 @@
 
 #[path = "../../../velocitydb-pg/tests/it/raw.rs"]
 #[allow(dead_code)] // the tests of the door use all of it
-mod raw;
+pub mod raw;
 
 use std::net::SocketAddr;
 
@@ -18,7 +18,7 @@ use velocitydb_server::SqlBackend;
 
 use raw::{Answer, Raw, extended, field, kinds, message, query, sync};
 
-pub(crate) fn open(database: &Database) -> Door {
+pub fn open(database: &Database) -> Door {
     let mut config = PgConfig::default();
     config.address = SocketAddr::from(([127, 0, 0, 1], 0));
     let bound = Door::bind(config).unwrap();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use velocitydb::locks::{LockError, Locked, Wait, Waiting};
+use velocitydb::locks::{LockError, Locked, Name, Wait, Waiting};
 use velocitydb::{Isolation, Settled, Settling, Transaction};
 use velocitydb_types::Value;
 
@@ -394,6 +394,9 @@ impl<'r, R: Runtime> Settler<'r, R> {
                             break Err(error);
                         }
                     }
+                    Err(error @ LockError::NotAvailable { .. }) => {
+                        break Err(not_available(transaction, error));
+                    }
                     Err(error) => break Err(self.lock_error(error)),
                 }
             };
@@ -428,6 +431,24 @@ impl<'r, R: Runtime> Settler<'r, R> {
             Err(cancelled) => cancelled.into(),
             Ok(()) => error.into(),
         }
+    }
+}
+
+/// That another has what was not to be waited for.
+fn not_available(transaction: &Transaction, error: LockError) -> SqlError {
+    let relation = match &error {
+        LockError::NotAvailable { name, .. } => match name.name() {
+            Name::Row { collection, .. } => transaction.collection_name(collection),
+            _ => None,
+        },
+        _ => None,
+    };
+    match relation {
+        Some(relation) => {
+            let message = format!("could not obtain lock on row in relation {relation:?}");
+            SqlError::new(error.sqlstate(), message)
+        }
+        None => error.into(),
     }
 }
 

@@ -15,6 +15,7 @@ mod plans;
 mod random;
 mod requests;
 mod resolution;
+mod script;
 mod sessions;
 mod slt;
 mod types;

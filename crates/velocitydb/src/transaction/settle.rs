@@ -28,6 +28,8 @@ use crate::locks::{LockError, Locked, Mark, Mode, Name, Owner, Wait, Waiting};
 /// The locks of a transaction.
 pub(super) struct Locking {
     owner: Owner,
+    /// Whether no statement has begun yet.
+    fresh: bool,
     /// Documents that the present statement locks besides what it writes.
     rows: Vec<RowLock>,
 }
@@ -78,8 +80,11 @@ impl Transaction {
     /// ([`Transaction::settle`]), who has to give them back when the transaction has ended.
     pub fn lock_as(&mut self, owner: Owner) {
         self.transaction.note_needs();
-        let rows = Vec::new();
-        self.locking = Some(Locking { owner, rows });
+        self.locking = Some(Locking {
+            owner,
+            fresh: true,
+            rows: Vec::new(),
+        });
     }
 
     /// Who holds its locks.
@@ -87,9 +92,32 @@ impl Transaction {
         self.locking.as_ref().map(|locking| &locking.owner)
     }
 
-    /// Begins a statement, under [`Isolation::ReadCommitted`] on the state of now.
+    /// Whether a statement has begun ([`Transaction::begin_statement`]).
+    pub fn has_begun(&self) -> bool {
+        self.locking.as_ref().is_some_and(|locking| !locking.fresh)
+    }
+
+    /// The name of a collection, as the transaction knows it.
+    pub fn collection_name(&self, collection: CollectionId) -> Option<&str> {
+        let found = self.transaction.snapshot().catalog().by_id(collection)?;
+        Some(&found.definition.name)
+    }
+
+    /// Begins a statement: the first one, and under [`Isolation::ReadCommitted`] each, on the state of
+    /// now.
     pub fn begin_statement(&mut self) -> Savepoint {
-        self.refresh();
+        let first = self
+            .locking
+            .as_mut()
+            .is_some_and(|locking| std::mem::take(&mut locking.fresh));
+        match first {
+            true => {
+                let now = self.inner.clock.now();
+                let deadline = self.inner.snapshot_deadline(now);
+                self.transaction.begin_again(now, deadline);
+            }
+            false => self.refresh(),
+        }
         if let Some(locking) = &mut self.locking {
             locking.rows.clear();
             self.transaction.note_needs();
