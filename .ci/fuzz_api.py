@@ -18,13 +18,12 @@ import argparse
 import json
 import os
 import pathlib
-import re
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import urllib.request
+
+sys.dont_write_bytecode = True
+from served import PROGRAM, Server, environment
 
 REQUIREMENTS = ["schemathesis==4.32.5", "openapi-spec-validator==0.9.0"]
 # All but those that ask for a policy instead of a promise: `unsupported_method` wants 405 even of a
@@ -38,72 +37,6 @@ CHECKS = [
     "allow_header_conformance",
 ]
 HERE = pathlib.Path(__file__).resolve().parent
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
-TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or CACHE / "velocitydb-target")
-# Nothing here goes through a proxy but the packages.
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def environment():
-    """The virtual environment with what is required: the path of its programs."""
-    home = TARGET.with_name(TARGET.name + "-python")
-    programs, stamp = home / "bin", home / "requirements.txt"
-    wanted = "\n".join(REQUIREMENTS) + "\n"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-        install = [programs / "python", "-m", "pip", "install", "--quiet", *REQUIREMENTS]
-        subprocess.run(install, check=True)
-        stamp.write_text(wanted)
-    return programs
-
-
-class Server:
-    """A server over the sample, in a directory of its own."""
-
-    def __init__(self, program, directory):
-        self.log = directory / "server.log"
-        # As many transactions as are begun, for as long as this takes: a refusal for want of room
-        # is right, and would hide what is not.
-        options = ["--transactions", "1000000", "--transaction-timeout", "5min"]
-        options += ["--transaction-idle-timeout", "5min", "--http", "127.0.0.1:0"]
-        command = [program, "serve", "--sample", "--data", directory / "data", *options]
-        with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-        self.url = None
-        for line in self.process.stdout:
-            if " serves http://" in line:
-                self.url = line.split(" serves ")[1].strip()
-            if line.startswith("Ctrl-C stops"):
-                break
-        else:
-            raise SystemExit(f"the server does not start:\n{self.log.read_text()}")
-        # It must never wait for a reader of what it says.
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
-
-    def ask(self, method, path, body=None):
-        """The answer as JSON. Anything but success is an error."""
-        body = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, body, method=method)
-        request.add_header("content-type", "application/json")
-        with DIRECT.open(request, timeout=60) as answer:
-            return json.loads(answer.read())
-
-    def answers(self):
-        """How many answers there were of each kind: {"2xx": …}."""
-        with DIRECT.open(self.url + "/metrics", timeout=60) as metrics:
-            lines = metrics.read().decode().splitlines()
-        found = {}
-        for line in lines:
-            status = re.match(r'\w*http_requests_total\{.*status="(\d)', line)
-            if status:
-                kind = status[1] + "xx"
-                found[kind] = found.get(kind, 0) + int(float(line.rsplit(" ", 1)[1]))
-        return found
-
-    def stop(self):
-        """Asks it to stop; its exit status."""
-        self.process.send_signal(signal.SIGINT)
-        return self.process.wait(60)
 
 
 def prepare(server):
@@ -152,28 +85,18 @@ def main():
     reader = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     reader.add_argument("--seed", type=int, default=20130101)
     reader.add_argument("--examples", type=int, default=8, help="for each operation, at random")
-    reader.add_argument("--program", type=pathlib.Path, default=TARGET / "debug" / "velocitydb")
+    reader.add_argument("--program", type=pathlib.Path, default=PROGRAM)
     options = reader.parse_args()
-    if not options.program.exists():
-        raise SystemExit(f"{options.program} is not there: cargo build --package velocitydb-cli")
-    # Whoever ends this ends the server with it.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(f"seed {options.seed}, {options.examples} examples")
-    programs = environment()
+    programs = environment("python", REQUIREMENTS)
+    # As many transactions as are begun, for as long as this takes: a refusal for want of room is
+    # right, and would hide what is not.
+    more = ["--sample", "--transactions", "1000000", "--transaction-timeout", "5min"]
+    more += ["--transaction-idle-timeout", "5min"]
     with tempfile.TemporaryDirectory(prefix="velocitydb-fuzz-") as directory:
         directory = pathlib.Path(directory)
-        server = Server(options.program, directory)
-        try:
+        with Server(options.program, directory, more) as server:
             well = fuzz(programs, server, directory, prepare(server), options)
-            server.ask("GET", "/health/ready")
-            print("answers:", server.answers())
-            status = server.stop()
-        except BaseException:
-            server.process.kill()
-            print(server.log.read_text()[-10_000:], file=sys.stderr)
-            raise
-        if status != 0:
-            raise SystemExit(f"the server stopped with {status}:\n{server.log.read_text()[-10_000:]}")
     if not well:
         raise SystemExit(f"answers were not as described: again with --seed {options.seed}")
 

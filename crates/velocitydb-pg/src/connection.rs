@@ -201,6 +201,8 @@ impl<S: Session> Connection<S> {
             return Err(error);
         }
         self.link.out.error(&error);
+        // A client may wait for it before it sends its Sync.
+        self.flush = true;
         Ok(())
     }
 

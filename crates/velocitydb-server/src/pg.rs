@@ -18,8 +18,8 @@ use velocitydb_pg::{
 };
 use velocitydb_sql::formats::{read_binary, write_binary, write_text};
 use velocitydb_sql::{
-    Answer, Canceller, CopyTo, Prepared, Rows, Runtime, Session, Shape, SqlError, Status, Tables,
-    process_id, shape, sqlstate,
+    Answer, Canceller, CopyTo, Deallocate, Prepared, Rows, Runtime, Session, Shape, SqlError,
+    Status, Tables, process_id, shape, sqlstate,
 };
 use velocitydb_types::{SqlType, Value};
 
@@ -44,9 +44,8 @@ impl Backend for SqlBackend {
 
     async fn connect(&self, startup: &Startup) -> Result<SqlSession, PgError> {
         let mut session = Session::over(Arc::clone(&self.tables));
-        for (name, value) in &startup.settings {
-            session.set(name, value).map_err(of_sql)?;
-        }
+        let introduced = session.introduce(&startup.user, &startup.database, &startup.settings);
+        introduced.map_err(of_sql)?;
         Ok(SqlSession {
             session,
             statements: Named::new("prepared statements", 10_000),
@@ -175,11 +174,15 @@ fn tag(answer: &Answer) -> Tag {
 }
 
 /// Tells what is worth a notice; what is wrong with a transaction's beginning or end is a warning.
-fn tell<C: Client>(answer: &mut Answer, client: &mut C) {
+fn tell<C: Client>(session: &Session, answer: &mut Answer, client: &mut C) {
     for notice in answer.notices.drain(..) {
-        let severity = match &notice.sqlstate[..2] {
-            "01" | "25" => Severity::Warning,
-            _ => Severity::Notice,
+        let is_warning = matches!(&notice.sqlstate[..2], "01" | "25");
+        if !session.wants_notice(is_warning) {
+            continue;
+        }
+        let severity = match is_warning {
+            true => Severity::Warning,
+            false => Severity::Notice,
         };
         client.out().notice(&of_sql(notice).with_severity(severity));
     }
@@ -187,13 +190,7 @@ fn tell<C: Client>(answer: &mut Answer, client: &mut C) {
 
 impl SqlSession {
     fn statement(&self, name: &str) -> Result<&Arc<Statement>, PgError> {
-        self.statements.get(name).ok_or_else(|| {
-            let message = match name {
-                "" => "unnamed prepared statement does not exist".to_owned(),
-                name => format!("prepared statement {name:?} does not exist"),
-            };
-            PgError::new(sqlstate::INVALID_SQL_STATEMENT_NAME, message)
-        })
+        self.statements.get(name).ok_or_else(|| no_statement(name))
     }
 
     fn portal(&self, name: &str) -> Result<&Portal, PgError> {
@@ -208,8 +205,16 @@ impl SqlSession {
         client: &mut C,
     ) -> Result<Answer, PgError> {
         let answer = self.session.run_on(&Tokio, prepared, parameters).await;
+        match self.session.take_deallocated() {
+            None => {}
+            Some(Deallocate::All) => self.statements.retain(|_| false),
+            Some(Deallocate::Named(name)) => {
+                let removed = self.statements.remove(&name);
+                removed.ok_or_else(|| no_statement(&name))?;
+            }
+        }
         let mut answer = answer.map_err(of_sql)?;
-        tell(&mut answer, client);
+        tell(&self.session, &mut answer, client);
         for (name, value) in self.session.take_changes() {
             client.out().parameter_status(name, &value);
         }
@@ -405,6 +410,14 @@ impl SqlSession {
         };
         value.map_err(of_sql)
     }
+}
+
+fn no_statement(name: &str) -> PgError {
+    let message = match name {
+        "" => "unnamed prepared statement does not exist".to_owned(),
+        name => format!("prepared statement {name:?} does not exist"),
+    };
+    PgError::new(sqlstate::INVALID_SQL_STATEMENT_NAME, message)
 }
 
 fn no_portal(name: &str) -> PgError {

@@ -42,7 +42,7 @@ pub use effects::process_id;
 pub use error::{Place, SqlError, sqlstate};
 pub use parse::{Parsed, SQL_BYTES_MAX, parse, parse_within};
 pub use planner::{Execution, NotNative, Planned, Planner};
-pub use session::{Answer, Canceller, Prepared, Runtime, Session, Status, Threads};
+pub use session::{Answer, Canceller, Deallocate, Prepared, Runtime, Session, Status, Threads};
 pub use settings::SERVER_VERSION;
 pub use shape::{Shape, shape};
 pub use statement::rows::{Column, Rows};

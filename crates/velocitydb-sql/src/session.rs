@@ -11,6 +11,7 @@ mod control;
 mod copying;
 mod cursors;
 mod run;
+mod scope;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ pub use run::{Runtime, Threads};
 
 use self::block::{Block, SessionLocks};
 use self::cursors::Cursors;
+use self::scope::Saved;
 use crate::bind::Parameters;
 use crate::copy::{Copy, CopyFrom, CopyTo};
 use crate::effects::Effects;
@@ -137,17 +139,49 @@ enum Kind {
 /// A statement about transactions and settings.
 #[derive(Debug, Clone)]
 enum Control {
-    Begin(Isolation),
+    Begin(Modes),
+    SetTransaction(Modes),
     Commit,
     Rollback,
     Savepoint(String),
     RollbackTo(String),
     Release(String),
     Show(String),
-    /// Names and values.
-    Set(Vec<(String, String)>),
+    Set {
+        /// Names and values; `None`: that of the beginning.
+        all: Vec<(String, Option<String>)>,
+        /// To the end of the transaction block.
+        local: bool,
+        tag: &'static str,
+    },
+    ResetAll,
+    /// Prepared statements of the protocol; `None`: all.
+    Deallocate(Option<String>),
     /// A setting without a meaning here.
     Ignored(&'static str),
+}
+
+/// What BEGIN and SET TRANSACTION say.
+#[derive(Debug, Clone, Copy, Default)]
+struct Modes {
+    isolation: Option<Isolation>,
+    access: Option<Access>,
+}
+
+/// What a transaction block may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    ReadWrite,
+    ReadOnly,
+}
+
+/// Prepared statements that a client no longer wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deallocate {
+    /// All of them.
+    All,
+    /// The one of this name.
+    Named(String),
 }
 
 impl Prepared {
@@ -192,6 +226,20 @@ impl Kind {
             | Kind::Declare(_) => false,
         }
     }
+
+    /// What it does that a transaction which only reads may not.
+    fn written(&self) -> Option<&'static str> {
+        match self {
+            Kind::Native(native) => native.written(),
+            Kind::Define(define) => Some(define.tag()),
+            Kind::CopyFrom(_) => Some("COPY FROM"),
+            Kind::Empty
+            | Kind::Control(_)
+            | Kind::CopyTo(_)
+            | Kind::Session(_)
+            | Kind::Declare(_) => None,
+        }
+    }
 }
 
 /// See the module.
@@ -202,6 +250,9 @@ pub struct Session {
     named: Named,
     /// Whether a setting that clients are told of may have changed.
     changed: bool,
+    /// The settings as the client wished them when it connected.
+    initial: Saved,
+    deallocated: Option<Deallocate>,
     isolation: Isolation,
     block: Option<Block>,
     /// What is run outside of transaction blocks is one transaction.
@@ -227,13 +278,17 @@ impl Session {
         let now = database.now();
         let effects = Arc::new(Effects::new(database.clone()));
         let locks = SessionLocks::of(&effects);
+        let settings = Arc::new(Settings::new(now));
+        let named = Named::default();
         Session {
             canceller: Canceller::new(locks.owner().clone()),
             locks,
             effects,
             held: Cursors::default(),
-            settings: Arc::new(Settings::new(now)),
-            named: Named::default(),
+            initial: Saved::new(&settings, &named),
+            deallocated: None,
+            settings,
+            named,
             changed: false,
             isolation: Isolation::ReadCommitted,
             block: None,
@@ -322,6 +377,12 @@ impl Session {
             true => self.reported(),
             false => Vec::new(),
         }
+    }
+
+    /// The prepared statements that DEALLOCATE or DISCARD ALL has named since this was asked last:
+    /// they are kept by who brings the statements.
+    pub fn take_deallocated(&mut self) -> Option<Deallocate> {
+        self.deallocated.take()
     }
 
     /// Where it stands in transactions.
@@ -440,7 +501,7 @@ impl Session {
                 },
                 _ => unreachable!("all others of ours are definitions"),
             },
-            (None, Form::Tree(tree)) => match control::control(tree, self.isolation)? {
+            (None, Form::Tree(tree)) => match control::control(tree)? {
                 Some(control) => Kind::Control(control),
                 None => match self.native(tree, &mut preparing, types)? {
                     Some(native) => Kind::Native(Box::new(native)),
@@ -501,12 +562,18 @@ impl Session {
     }
 
     fn show(&self, name: &str) -> Result<String, SqlError> {
-        Ok(match name {
-            "transaction_isolation" | "default_transaction_isolation" => match self.isolation {
-                Isolation::ReadCommitted => "read committed".into(),
-                Isolation::Snapshot => "repeatable read".into(),
-                Isolation::Serializable => "serializable".into(),
-            },
+        let shown = |isolation| match isolation {
+            Isolation::ReadCommitted => "read committed".to_owned(),
+            Isolation::Snapshot => "repeatable read".to_owned(),
+            Isolation::Serializable => "serializable".to_owned(),
+        };
+        Ok(match (name, &self.block) {
+            ("transaction_isolation", Some(block)) => shown(block.transaction.isolation()),
+            ("transaction_isolation" | "default_transaction_isolation", _) => shown(self.isolation),
+            ("transaction_read_only", Some(block)) if block.access == Access::ReadOnly => {
+                "on".into()
+            }
+            ("transaction_read_only" | "default_transaction_read_only", _) => "off".into(),
             _ => return settings::show(&self.settings, &self.named, name),
         })
     }

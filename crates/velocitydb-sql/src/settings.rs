@@ -35,6 +35,10 @@ pub(crate) struct Named {
 }
 
 impl Named {
+    pub(crate) fn client_min_messages(&self) -> &str {
+        &self.client_min_messages
+    }
+
     fn timeout(&mut self, name: &str) -> Option<&mut Option<Duration>> {
         match name {
             "statement_timeout" => Some(&mut self.statement_timeout),
@@ -132,6 +136,16 @@ pub(crate) fn set(
             };
         }
         "client_encoding" | "standard_conforming_strings" | "bytea_output" => {}
+        name @ "client_min_messages" => {
+            let level = value.to_lowercase();
+            let levels = [
+                "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "notice",
+            ];
+            if !levels.contains(&&*level) && !["warning", "error"].contains(&&*level) {
+                return Err(invalid(name, value));
+            }
+            named.client_min_messages = level;
+        }
         other => {
             if let Some(timeout) = named.timeout(other) {
                 *timeout = read_timeout(value).ok_or_else(|| invalid(other, value))?;
@@ -141,6 +155,23 @@ pub(crate) fn set(
         }
     }
     Ok(())
+}
+
+/// A name as it is shown: PostgreSQL writes some of them with capitals.
+pub(crate) fn shown_name(name: &str) -> String {
+    let known = ["TimeZone", "DateStyle", "IntervalStyle"].iter();
+    let mut known = known.filter(|known| known.eq_ignore_ascii_case(name));
+    known
+        .next()
+        .map_or_else(|| name.to_lowercase(), |known| (*known).to_owned())
+}
+
+/// What `version()` answers.
+pub(crate) fn version() -> String {
+    format!(
+        "PostgreSQL {SERVER_VERSION} (VelocityDB {})",
+        env!("CARGO_PKG_VERSION")
+    )
 }
 
 /// The value of one, as SHOW answers it.
@@ -167,8 +198,9 @@ pub(crate) fn show(settings: &Settings, named: &Named, name: &str) -> Result<Str
         "server_encoding" | "client_encoding" => "UTF8".into(),
         "standard_conforming_strings" | "integer_datetimes" | "is_superuser" => "on".into(),
         "bytea_output" => "hex".into(),
-        "session_authorization" => "postgres".into(),
+        "session_authorization" => settings.user.to_string(),
         "max_identifier_length" => "255".into(),
+        "client_min_messages" if named.client_min_messages.is_empty() => "notice".into(),
         other => {
             let mut named = named.clone();
             match named.timeout(other) {

@@ -234,3 +234,20 @@ async fn a_client_that_says_goodbye_leaves_nothing_behind() {
     seen.sessions(0).await;
     assert_eq!(raw.receive().await, None);
 }
+
+/// asyncpg asks for a description so, and sends its Sync when it has heard of the error.
+#[tokio::test]
+async fn an_error_is_told_before_the_sync() {
+    let (door, _seen) = open(any_port()).await;
+    let mut raw = Raw::connect(door.local_addr()).await;
+    raw.send(&[extended("fail"), message(b'H', b"")].concat())
+        .await;
+    loop {
+        let (kind, _) = raw.receive().await.unwrap();
+        if kind == b'E' {
+            break;
+        }
+    }
+    raw.send(&sync()).await;
+    assert_eq!(kinds(&raw.until_ready().await), "Z");
+}

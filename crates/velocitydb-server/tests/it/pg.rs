@@ -471,3 +471,29 @@ async fn a_wait_for_an_advisory_lock_can_be_cancelled() {
         tokio::task::yield_now().await;
     }
 }
+
+/// psycopg does so after each DROP and ALTER.
+#[tokio::test(flavor = "multi_thread")]
+async fn prepared_statements_are_given_up_by_deallocate() {
+    let (_database, door, _client) = with_tasks().await;
+    let mut raw = Raw::connect(door.local_addr()).await;
+    let describe = |name: &str| named(b'D', &format!("S{name}"), "");
+    for name in ["one", "two", "three"] {
+        raw.send(&named(b'P', name, "SELECT 1\0\0\0")).await;
+    }
+    raw.send(&query("DEALLOCATE one")).await;
+    assert_eq!(kinds(&raw.until_ready().await), "111CZ");
+    for (name, there) in [("one", false), ("two", true)] {
+        raw.send(&[describe(name), sync()].concat()).await;
+        let answers = raw.until_ready().await;
+        assert_eq!(kinds(&answers), if there { "tTZ" } else { "EZ" }, "{name}");
+    }
+    raw.send(&query("DEALLOCATE one")).await;
+    assert_eq!(state(&raw.until_ready().await), "26000");
+    for all in ["DEALLOCATE ALL", "DISCARD ALL"] {
+        raw.send(&query(all)).await;
+        raw.until_ready().await;
+        raw.send(&[describe("three"), sync()].concat()).await;
+        assert_eq!(state(&raw.until_ready().await), "26000");
+    }
+}

@@ -12,6 +12,7 @@ use crate::casts::{CastContext, cast_context};
 use crate::error::{SqlError, sqlstate};
 use crate::functions::{is_function, named_arguments, type_name};
 use crate::parse::folded;
+use crate::settings::version;
 
 impl Binder<'_> {
     /// A call of a function, an aggregate or a sequence.
@@ -101,6 +102,18 @@ impl Binder<'_> {
                 return Ok(moment(Moment::Statement));
             }
             "current_date" if none => return self.today(),
+            "version" | "current_user" | "session_user" | "user" | "current_role"
+            | "current_database" | "current_catalog" | "current_schema"
+                if none =>
+            {
+                let text = match name {
+                    "version" => version(),
+                    "current_database" | "current_catalog" => self.settings.database.to_string(),
+                    "current_schema" => "public".to_owned(),
+                    _ => self.settings.user.to_string(),
+                };
+                return Ok(Typed::new(Bound::Constant(text.into()), ScalarType::Text));
+            }
             "localtimestamp" if none => {
                 let to = SqlType::from(ScalarType::Timestamp);
                 let bound = self.cast(moment(Moment::Transaction), to, CastContext::Explicit)?;

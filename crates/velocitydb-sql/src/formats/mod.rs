@@ -48,6 +48,10 @@ pub struct Settings {
     pub interval_style: IntervalStyle,
     /// What `now` means.
     pub now: Now,
+    /// Who asks.
+    pub user: Arc<str>,
+    /// The database that was asked for.
+    pub database: Arc<str>,
 }
 
 /// What `now` means in texts: when the transaction began. Clones share it, so that what was made
@@ -80,6 +84,8 @@ impl Settings {
             date_order: DateOrder::default(),
             interval_style: IntervalStyle::default(),
             now: now.into(),
+            user: "postgres".into(),
+            database: "postgres".into(),
         }
     }
 }

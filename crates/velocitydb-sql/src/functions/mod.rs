@@ -322,6 +322,8 @@ fn write_settings<'t>(
         date_order,
         interval_style,
         now: _, // it is not the same from one statement to the next
+        user: _,
+        database: _,
     } = settings;
     write!(f, " [{zone} {date_order:?} {interval_style:?}]")
 }

@@ -10,7 +10,8 @@ use velocitydb::{Isolation, Savepoint, Transaction};
 use velocitydb_types::Timestamp;
 
 use super::cursors::Cursors;
-use super::{Answer, Session};
+use super::scope::{Saved, Scope};
+use super::{Access, Answer, Modes, Session};
 use crate::effects::{Effects, EffectsMark};
 use crate::error::{SqlError, sqlstate};
 
@@ -25,6 +26,9 @@ pub(super) struct Block {
     pub(super) failed: bool,
     /// Those that were declared in it.
     pub(super) cursors: Cursors,
+    pub(super) access: Access,
+    /// What becomes of settings at its end.
+    pub(super) scope: Scope,
     // Behind the transaction: they are given back when it has ended.
     pub(super) locks: TransactionLocks,
 }
@@ -35,6 +39,7 @@ pub(super) struct Named {
     pub(super) savepoint: Savepoint,
     pub(super) locks: Mark,
     pub(super) effects: EffectsMark,
+    pub(super) settings: (Saved, Scope),
 }
 
 /// The locks of a session, and what else it does beside documents. Dropped, all of that ends.
@@ -155,7 +160,11 @@ impl Session {
                     None => block.locks.owner().release_transaction(),
                 }
             }
-            _ => self.block = None,
+            _ => {
+                if let Some(block) = self.block.take() {
+                    self.roll_back(block);
+                }
+            }
         }
     }
 
@@ -184,7 +193,7 @@ impl Session {
 
     pub(super) fn commit_implicit(&mut self) -> Result<(), SqlError> {
         if let Some(block) = self.block.take_if(|block| block.implicit) {
-            self.held.extend(block.commit()?);
+            self.commit_block(block)?;
         }
         Ok(())
     }
@@ -205,6 +214,8 @@ impl Session {
             savepoints: Vec::new(),
             failed: false,
             cursors: Cursors::default(),
+            access: Access::ReadWrite,
+            scope: Scope::default(),
             locks: TransactionLocks::of(&self.locks),
         }
     }
@@ -218,14 +229,79 @@ impl Session {
         transaction
     }
 
-    pub(super) fn begin(&mut self, isolation: Isolation) -> Result<Answer, SqlError> {
+    /// Ends a block as if it had not been.
+    pub(super) fn roll_back(&mut self, mut block: Block) {
+        self.end_scope(std::mem::take(&mut block.scope), false);
+    }
+
+    fn commit_block(&mut self, mut block: Block) -> Result<(), SqlError> {
+        let scope = std::mem::take(&mut block.scope);
+        let committed = block.commit();
+        self.end_scope(scope, committed.is_ok());
+        self.held.extend(committed?);
+        Ok(())
+    }
+
+    /// SET TRANSACTION, and what BEGIN says.
+    fn set_modes(&mut self, modes: Modes) -> Result<(), SqlError> {
+        let Some(block) = &self.block else {
+            return Ok(());
+        };
+        let too_late = |what: &str| {
+            let message = format!("{what} must be set before any query");
+            Err(SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message))
+        };
+        let (begun, present) = (block.transaction.has_begun(), block.transaction.isolation());
+        let other = modes.isolation.filter(|isolation| *isolation != present);
+        if begun && other.is_some() {
+            return too_late("a transaction's isolation level");
+        }
+        if begun && modes.access == Some(Access::ReadWrite) && block.access == Access::ReadOnly {
+            return too_late("transaction read-write mode");
+        }
+        let new = other.map(|isolation| self.transaction(isolation));
+        if let Some(block) = &mut self.block {
+            block.access = modes.access.unwrap_or(block.access);
+            if let Some(new) = new {
+                block.transaction = new;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_transaction(&mut self, modes: Modes) -> Result<Answer, SqlError> {
+        let is_open = self.block.as_ref().is_some_and(|block| !block.implicit);
+        let warning = (!is_open).then(|| {
+            let message = "SET TRANSACTION can only be used in transaction blocks";
+            SqlError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message)
+        });
+        if is_open {
+            self.set_modes(modes)?;
+        }
+        Ok(Answer {
+            notices: warning.into_iter().collect(),
+            ..Answer::done("SET")
+        })
+    }
+
+    /// That the transaction block may only read, where the statement does more.
+    pub(super) fn check_access(&self, written: Option<&str>) -> Result<(), SqlError> {
+        match (&self.block, written) {
+            (Some(block), Some(what)) if block.access == Access::ReadOnly => {
+                let message = format!("cannot execute {what} in a read-only transaction");
+                Err(SqlError::new(sqlstate::READ_ONLY_SQL_TRANSACTION, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn begin(&mut self, modes: Modes) -> Result<Answer, SqlError> {
         let notice = match &mut self.block {
             Some(block) if block.implicit => {
-                if isolation != Isolation::ReadCommitted {
-                    let message = "a transaction's isolation level must be set before any query";
-                    return Err(SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message));
+                self.set_modes(modes)?;
+                if let Some(block) = &mut self.block {
+                    block.implicit = false;
                 }
-                block.implicit = false;
                 None
             }
             Some(_) => Some(SqlError::new(
@@ -233,7 +309,11 @@ impl Session {
                 "there is already a transaction in progress",
             )),
             None => {
-                self.block = Some(self.new_block(isolation, false));
+                let isolation = modes.isolation.unwrap_or(self.isolation);
+                self.block = Some(Block {
+                    access: modes.access.unwrap_or(Access::ReadWrite),
+                    ..self.new_block(isolation, false)
+                });
                 None
             }
         };
@@ -246,10 +326,13 @@ impl Session {
     pub(super) fn commit(&mut self) -> Result<Answer, SqlError> {
         let notice = match self.block.take() {
             None => Some(no_block()),
-            Some(block) if block.failed => return Ok(Answer::done("ROLLBACK")),
+            Some(block) if block.failed => {
+                self.roll_back(block);
+                return Ok(Answer::done("ROLLBACK"));
+            }
             Some(block) => {
                 let notice = block.implicit.then(no_block);
-                self.held.extend(block.commit()?);
+                self.commit_block(block)?;
                 notice
             }
         };

@@ -3,12 +3,13 @@
 use sqlparser::ast::{self, Statement as Tree, TransactionIsolationLevel, TransactionMode};
 use velocitydb::Isolation;
 
-use super::Control;
+use super::{Access, Control, Modes};
 use crate::error::SqlError;
 use crate::parse::folded;
+use crate::settings::shown_name;
 
 /// Statements about transactions and settings; `None`: it is another.
-pub(super) fn control(tree: &Tree, isolation: Isolation) -> Result<Option<Control>, SqlError> {
+pub(super) fn control(tree: &Tree) -> Result<Option<Control>, SqlError> {
     Ok(Some(match tree {
         Tree::StartTransaction {
             modes,
@@ -18,7 +19,7 @@ pub(super) fn control(tree: &Tree, isolation: Isolation) -> Result<Option<Contro
             statements,
             exception: None,
             has_end_keyword: false,
-        } if statements.is_empty() => Control::Begin(isolation_of(modes, isolation)?),
+        } if statements.is_empty() => Control::Begin(Modes::of(modes)),
         Tree::Commit {
             chain: false,
             end: _,
@@ -37,10 +38,28 @@ pub(super) fn control(tree: &Tree, isolation: Isolation) -> Result<Option<Contro
             let words: Vec<_> = variable.iter().map(folded).collect();
             Control::Show(match &*words.join(" ") {
                 "transaction isolation level" => "transaction_isolation".into(),
-                name => name.to_owned(),
+                "time zone" => "TimeZone".into(),
+                name => shown_name(name),
             })
         }
-        Tree::Set(set) => Control::Set(settings_of(set)?),
+        Tree::Set(ast::Set::SetTransaction {
+            modes,
+            snapshot: None,
+            session: false,
+        }) => Control::SetTransaction(Modes::of(modes)),
+        Tree::Set(set) => settings_of(set)?,
+        Tree::Reset(reset) => match &reset.reset {
+            ast::Reset::ALL => Control::ResetAll,
+            ast::Reset::ConfigurationParameter(name) => Control::Set {
+                all: vec![(name.to_string(), None)],
+                local: false,
+                tag: "RESET",
+            },
+        },
+        Tree::Deallocate { name, prepare: _ } => Control::Deallocate(match name {
+            all if all.quote_style.is_none() && all.value.eq_ignore_ascii_case("all") => None,
+            name => Some(folded(name)),
+        }),
         Tree::Discard { object_type } => Control::Ignored(match object_type {
             ast::DiscardObject::ALL => "DISCARD ALL",
             ast::DiscardObject::PLANS => "DISCARD PLANS",
@@ -51,31 +70,35 @@ pub(super) fn control(tree: &Tree, isolation: Isolation) -> Result<Option<Contro
     }))
 }
 
-fn isolation_of(modes: &[TransactionMode], default: Isolation) -> Result<Isolation, SqlError> {
-    let mut isolation = default;
-    for mode in modes {
-        match mode {
-            TransactionMode::IsolationLevel(level) => {
-                isolation = match level {
-                    // PostgreSQL has no dirty reads either.
-                    TransactionIsolationLevel::ReadUncommitted
-                    | TransactionIsolationLevel::ReadCommitted => Isolation::ReadCommitted,
-                    TransactionIsolationLevel::RepeatableRead
-                    | TransactionIsolationLevel::Snapshot => Isolation::Snapshot,
-                    TransactionIsolationLevel::Serializable => Isolation::Serializable,
+impl Modes {
+    fn of(modes: &[TransactionMode]) -> Modes {
+        let mut of = Modes::default();
+        for mode in modes {
+            match mode {
+                TransactionMode::IsolationLevel(level) => {
+                    of.isolation = Some(match level {
+                        // PostgreSQL has no dirty reads either.
+                        TransactionIsolationLevel::ReadUncommitted
+                        | TransactionIsolationLevel::ReadCommitted => Isolation::ReadCommitted,
+                        TransactionIsolationLevel::RepeatableRead
+                        | TransactionIsolationLevel::Snapshot => Isolation::Snapshot,
+                        TransactionIsolationLevel::Serializable => Isolation::Serializable,
+                    });
+                }
+                TransactionMode::AccessMode(access) => {
+                    of.access = Some(match access {
+                        ast::TransactionAccessMode::ReadWrite => Access::ReadWrite,
+                        ast::TransactionAccessMode::ReadOnly => Access::ReadOnly,
+                    });
                 }
             }
-            TransactionMode::AccessMode(ast::TransactionAccessMode::ReadWrite) => {}
-            TransactionMode::AccessMode(ast::TransactionAccessMode::ReadOnly) => {
-                return Err(SqlError::unsupported("READ ONLY"));
-            }
         }
+        of
     }
-    Ok(isolation)
 }
 
 /// What a SET sets.
-fn settings_of(set: &ast::Set) -> Result<Vec<(String, String)>, SqlError> {
+fn settings_of(set: &ast::Set) -> Result<Control, SqlError> {
     let text = |value: &ast::Expr| match value {
         ast::Expr::Value(value) => match value.value.clone().into_string() {
             Some(text) => text,
@@ -84,20 +107,37 @@ fn settings_of(set: &ast::Set) -> Result<Vec<(String, String)>, SqlError> {
         ast::Expr::Identifier(name) => name.value.clone(),
         other => other.to_string(),
     };
-    match set {
+    let is_default = |value: &ast::Expr| match value {
+        ast::Expr::Identifier(name) => {
+            name.quote_style.is_none() && name.value.eq_ignore_ascii_case("default")
+        }
+        _ => false,
+    };
+    let (name, value, local) = match set {
         ast::Set::SingleAssignment {
-            scope: None | Some(ast::ContextModifier::Session),
+            scope:
+                scope @ (None | Some(ast::ContextModifier::Session | ast::ContextModifier::Local)),
             hivevar: false,
             variable,
             values,
         } => {
-            let values: Vec<_> = values.iter().map(text).collect();
-            Ok(vec![(variable.to_string(), values.join(", "))])
+            let value = match &values[..] {
+                [value] if is_default(value) => None,
+                values => Some(values.iter().map(text).collect::<Vec<_>>().join(", ")),
+            };
+            let local = matches!(scope, Some(ast::ContextModifier::Local));
+            (variable.to_string(), value, local)
         }
-        ast::Set::SetTimeZone {
-            local: false,
-            value,
-        } => Ok(vec![("TimeZone".to_owned(), text(value))]),
-        other => Err(SqlError::unsupported(format!("{other}"))),
-    }
+        ast::Set::SetTimeZone { local, value } => {
+            let is_first = is_default(value) || text(value).eq_ignore_ascii_case("local");
+            let value = (!is_first).then(|| text(value));
+            ("TimeZone".to_owned(), value, *local)
+        }
+        other => return Err(SqlError::unsupported(format!("{other}"))),
+    };
+    Ok(Control::Set {
+        all: vec![(name, value)],
+        local,
+        tag: "SET",
+    })
 }

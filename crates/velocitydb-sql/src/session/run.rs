@@ -14,7 +14,7 @@ use velocitydb::{Isolation, Settled, Settling, Transaction};
 use velocitydb_types::Value;
 
 use super::block::{Named, TransactionLocks, no_block};
-use super::{Answer, Canceller, Control, Kind, Prepared, Session, Status};
+use super::{Answer, Canceller, Control, Deallocate, Kind, Prepared, Session, Status};
 use crate::bind::Parameters;
 use crate::bound::Environment;
 use crate::effects::Effects;
@@ -138,6 +138,10 @@ impl Session {
                            transaction block";
             return Err(SqlError::new(sqlstate::IN_FAILED_SQL_TRANSACTION, message));
         }
+        if let Err(error) = self.check_access(kind.written()) {
+            self.fail();
+            return Err(error);
+        }
         let heard = match self.implicit {
             true => self.canceller.check(),
             // What was cancelled before does not concern this one.
@@ -230,11 +234,16 @@ impl Session {
 
     fn control(&mut self, control: &Control) -> Result<Answer, SqlError> {
         match control {
-            Control::Begin(isolation) => self.begin(*isolation),
+            Control::Begin(modes) => self.begin(*modes),
+            Control::SetTransaction(modes) => self.set_transaction(*modes),
             Control::Commit => self.commit(),
             Control::Rollback => {
                 let ended = self.block.take();
-                let notice = ended.is_none_or(|block| block.implicit).then(no_block);
+                let is_block = ended.as_ref().is_some_and(|block| !block.implicit);
+                let notice = (!is_block).then(no_block);
+                if let Some(block) = ended {
+                    self.roll_back(block);
+                }
                 Ok(Answer {
                     notices: notice.into_iter().collect(),
                     ..Answer::done("ROLLBACK")
@@ -242,6 +251,7 @@ impl Session {
             }
             Control::Savepoint(name) => {
                 let effects = self.effects.mark();
+                let settings = self.mark_settings();
                 let block = self.open_block("SAVEPOINT")?;
                 let savepoint = block.transaction.savepoint();
                 block.savepoints.push(Named {
@@ -249,6 +259,7 @@ impl Session {
                     savepoint,
                     locks: block.locks.owner().mark(),
                     effects,
+                    settings,
                 });
                 Ok(Answer::done("SAVEPOINT"))
             }
@@ -260,9 +271,11 @@ impl Session {
                 block.transaction.roll_back_to(named.savepoint)?;
                 block.locks.owner().release_after(named.locks);
                 effects.roll_back_to(named.effects);
+                let settings = named.settings.clone();
                 block.savepoints.truncate(at + 1);
                 block.cursors.roll_back_to(at);
                 block.failed = false;
+                self.settings_back_to(settings);
                 Ok(Answer::done("ROLLBACK"))
             }
             Control::Release(name) => {
@@ -276,11 +289,13 @@ impl Session {
                 rows: Some(Rows::one(self.show(name)?)),
                 ..Answer::done("SHOW")
             }),
-            Control::Set(all) => {
-                for (name, value) in all {
-                    self.set(name, value)?;
-                }
-                Ok(Answer::done("SET"))
+            Control::Set { all, local, tag } => Ok(Answer {
+                command: tag,
+                ..self.set_all(all, *local)?
+            }),
+            Control::ResetAll => {
+                self.reset_all();
+                Ok(Answer::done("RESET"))
             }
             Control::Ignored(tag @ "DISCARD ALL") => {
                 if self.open_block(tag).is_ok() {
@@ -292,8 +307,20 @@ impl Session {
                 self.close(None)?;
                 self.of_session(&OfSession::Unlisten(None), &[])?;
                 self.locks.owner().release_session();
+                self.reset_all();
+                self.deallocated = Some(Deallocate::All);
                 Ok(Answer::done(tag))
             }
+            Control::Deallocate(name) => Ok(match name {
+                None => {
+                    self.deallocated = Some(Deallocate::All);
+                    Answer::done("DEALLOCATE ALL")
+                }
+                Some(name) => {
+                    self.deallocated = Some(Deallocate::Named(name.clone()));
+                    Answer::done("DEALLOCATE")
+                }
+            }),
             Control::Ignored(tag) => {
                 if *tag == "DISCARD SEQUENCES" {
                     self.sequences.forget();

@@ -164,6 +164,20 @@ impl Native {
         }
     }
 
+    /// What it does that a transaction which only reads may not.
+    pub(crate) fn written(&self) -> Option<&'static str> {
+        match self {
+            Native::Select(select) => select.locks.map(|_| "SELECT FOR UPDATE"),
+            Native::Insert(_) => Some("INSERT"),
+            Native::Modify(modify) => Some(modify.command()),
+            Native::Explain(explain) => match explain.analyze {
+                true => explain.statement.written(),
+                false => None,
+            },
+            Native::Planned(planned) => planned.writes().then_some("this statement"),
+        }
+    }
+
     /// Its sub-selects.
     fn queries(&self) -> &[SubSelect] {
         match self {

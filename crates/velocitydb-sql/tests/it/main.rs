@@ -17,6 +17,7 @@ mod requests;
 mod resolution;
 mod script;
 mod sessions;
+mod settings;
 mod slt;
 mod types;
 mod violations;

@@ -1,0 +1,4 @@
+-- Notifications.
+LISTEN news;
+NOTIFY news, 'hello';
+UNLISTEN news;

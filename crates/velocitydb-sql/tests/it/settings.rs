@@ -1,0 +1,151 @@
+//! How long settings hold, what a transaction that only reads may do, and what a session says of itself.
+
+use velocitydb::Database;
+use velocitydb_sql::formats::write_text;
+use velocitydb_sql::{Deallocate, Session};
+
+/// The SQLSTATE of the error, or the first value of the answer, or its tag.
+fn told(session: &mut Session, sql: &str) -> String {
+    let answer = session.prepare(sql, &[]).and_then(|prepared| {
+        let columns = prepared.columns().to_vec();
+        Ok((session.run(&prepared, &[])?, columns))
+    });
+    let (answer, columns) = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            session.fail();
+            return error.sqlstate.to_owned();
+        }
+    };
+    let tag = answer.tag();
+    let Some(mut rows) = answer.rows else {
+        return tag;
+    };
+    let mut text = Vec::new();
+    let settings = session.settings();
+    let mut write = |at: usize, cell: &velocitydb_query::Cell<'_>| {
+        write_text(cell.view(), columns[at].sql, settings, &mut text)
+    };
+    rows.next(|at, cell| write(at, cell).map_err(velocitydb_sql::SqlError::from))
+        .unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+fn check(session: &mut Session, lines: &[(&str, &str)]) {
+    for (sql, expected) in lines {
+        assert_eq!(told(session, sql), *expected, "{sql}");
+    }
+}
+
+fn session() -> Session {
+    let mut session = Session::new(Database::in_memory().unwrap());
+    let wishes = [("statement_timeout".to_owned(), "5s".to_owned())];
+    session.introduce("ann", "shop", &wishes).unwrap();
+    session
+}
+
+#[test]
+fn what_is_set_holds_as_long_as_is_said() {
+    check(
+        &mut session(),
+        &[
+            ("SET statement_timeout = 1000", "SET"),
+            ("SHOW statement_timeout", "1s"),
+            ("RESET statement_timeout", "RESET"),
+            ("SHOW statement_timeout", "5s"),
+            ("SET lock_timeout = 10", "SET"),
+            ("SET lock_timeout TO DEFAULT", "SET"),
+            ("SHOW lock_timeout", "0"),
+            // To the end of the block.
+            ("BEGIN", "BEGIN"),
+            ("SET LOCAL lock_timeout = 10", "SET"),
+            ("SET TimeZone = 'Europe/Berlin'", "SET"),
+            ("SHOW lock_timeout", "10ms"),
+            ("COMMIT", "COMMIT"),
+            ("SHOW lock_timeout", "0"),
+            ("SHOW TimeZone", "Europe/Berlin"),
+            // A rollback takes back what was set, also one to a savepoint.
+            ("BEGIN", "BEGIN"),
+            ("SET lock_timeout = 10", "SET"),
+            ("SAVEPOINT s", "SAVEPOINT"),
+            ("SET lock_timeout = 20", "SET"),
+            ("ROLLBACK TO s", "ROLLBACK"),
+            ("SHOW lock_timeout", "10ms"),
+            ("SELECT 1 / 0", "22012"),
+            ("COMMIT", "ROLLBACK"),
+            ("SHOW lock_timeout", "0"),
+            ("RESET ALL", "RESET"),
+            ("SHOW TimeZone", "UTC"),
+            ("RESET nothing_like_it", "42704"),
+            ("SET client_min_messages = loud", "22023"),
+        ],
+    );
+}
+
+#[test]
+fn a_transaction_that_only_reads_writes_nothing() {
+    let mut session = session();
+    let lines = [
+        ("CREATE TABLE t (id int PRIMARY KEY)", "CREATE TABLE"),
+        ("BEGIN READ ONLY", "BEGIN"),
+        ("SHOW transaction_read_only", "on"),
+        ("SELECT count(*) FROM t", "0"),
+        ("SET TRANSACTION READ WRITE", "25001"),
+        ("ROLLBACK", "ROLLBACK"),
+    ];
+    check(&mut session, &lines);
+    for sql in [
+        "INSERT INTO t VALUES (1)",
+        "UPDATE t SET id = 1",
+        "DELETE FROM t",
+        "SELECT * FROM t FOR UPDATE",
+        "CREATE TABLE other (id int)",
+        "EXPLAIN ANALYZE DELETE FROM t",
+    ] {
+        let lines = [
+            ("BEGIN ISOLATION LEVEL SERIALIZABLE, READ ONLY", "BEGIN"),
+            (sql, "25006"),
+        ];
+        check(&mut session, &lines);
+        check(&mut session, &[("COMMIT", "ROLLBACK")]);
+    }
+    let lines = [
+        ("BEGIN", "BEGIN"),
+        ("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "SET"),
+        ("SHOW TRANSACTION ISOLATION LEVEL", "repeatable read"),
+        ("SELECT 1", "1"),
+        ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "25001"),
+        ("ROLLBACK", "ROLLBACK"),
+    ];
+    check(&mut session, &lines);
+}
+
+#[test]
+fn a_session_says_what_it_is() {
+    let mut session = session();
+    let lines = [
+        ("SELECT current_user", "ann"),
+        ("SELECT session_user", "ann"),
+        ("SELECT current_database()", "shop"),
+        ("SELECT current_schema()", "public"),
+        ("SHOW session_authorization", "ann"),
+    ];
+    check(&mut session, &lines);
+    let version = told(&mut session, "SELECT pg_catalog.version()");
+    assert!(
+        version.starts_with("PostgreSQL 15.0 (VelocityDB "),
+        "{version}"
+    );
+}
+
+#[test]
+fn statements_that_are_given_up_are_told_of() {
+    let mut session = session();
+    check(&mut session, &[("DEALLOCATE PREPARE One", "DEALLOCATE")]);
+    let one = Deallocate::Named("one".into());
+    assert_eq!(session.take_deallocated(), Some(one));
+    for sql in ["DEALLOCATE ALL", "DISCARD ALL"] {
+        check(&mut session, &[(sql, sql)]);
+        assert_eq!(session.take_deallocated(), Some(Deallocate::All));
+    }
+}
