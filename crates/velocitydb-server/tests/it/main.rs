@@ -15,6 +15,7 @@ mod documents;
 mod expiry;
 mod harness;
 mod health;
+mod hostile;
 mod indexes;
 mod lifecycle;
 mod pg;

@@ -25,7 +25,7 @@ pub fn open(database: &Database) -> Door {
     bound.start(SqlBackend::new(database.clone())).unwrap()
 }
 
-pub(crate) async fn client(door: &Door) -> Client {
+pub async fn client(door: &Door) -> Client {
     let port = door.local_addr().port();
     let config = format!("host=127.0.0.1 port={port} user=ann");
     let (client, connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();
