@@ -356,10 +356,13 @@ impl Session {
         self.changed = true;
         let settings = Arc::make_mut(&mut self.settings);
         settings::set(settings, &mut self.named, name, value)?;
-        if name.eq_ignore_ascii_case("application_name") {
-            self.locks.owner().set_label(value);
-        }
+        self.label();
         Ok(())
+    }
+
+    /// Its locks are shown with the name of the application.
+    fn label(&self) {
+        self.locks.owner().set_label(self.named.application_name());
     }
 
     /// The settings that clients are told of.

@@ -39,6 +39,11 @@ impl Named {
         &self.client_min_messages
     }
 
+    /// What the client calls itself.
+    pub(crate) fn application_name(&self) -> &str {
+        &self.application_name
+    }
+
     fn timeout(&mut self, name: &str) -> Option<&mut Option<Duration>> {
         match name {
             "statement_timeout" => Some(&mut self.statement_timeout),

@@ -87,6 +87,7 @@ impl Session {
         self.settings = saved.settings;
         self.named = saved.named;
         self.changed = true;
+        self.label();
     }
 
     /// SET and RESET of these; `local`: to the end of the transaction block.
