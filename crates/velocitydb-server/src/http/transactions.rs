@@ -45,6 +45,7 @@ pub(super) fn routes() -> Vec<Route> {
             "snapshot_too_old",
             "transaction_busy",
             "transaction_ended",
+            "transaction_limit",
             "transaction_timed_out",
             "unknown_collection",
             "unknown_transaction",
