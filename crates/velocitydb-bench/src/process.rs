@@ -223,7 +223,10 @@ mod tests {
         let script = "trap '' TERM; echo ready at 7; exec sleep 1000";
         let mut server = start(dir.path(), script).unwrap();
         assert_eq!(server.line_with("ready").unwrap(), "ready at 7\n");
-        assert!(server.runs() && server.memory_bytes().unwrap() > 0);
+        // While it becomes another program it has neither a name nor memory.
+        while !server.runs() || server.memory_bytes().unwrap() == 0 {
+            std::thread::yield_now();
+        }
         let pid = server.pid;
         drop(server);
         assert!(!Path::new(&format!("/proc/{pid}")).exists());
