@@ -469,6 +469,9 @@ impl<'a> Entry<'a> {
     }
 }
 
+/// So many changes take milliseconds.
+const LONG_OPERATIONS_MIN: usize = 1000;
+
 impl Command<'_> {
     /// The encoded entry that this command makes: what [`Entry::decode`] reads.
     pub fn encode(&self, stamp: Timestamp) -> Vec<u8> {
@@ -476,6 +479,15 @@ impl Command<'_> {
         bytes.push(APPLY_VERSION);
         // A struct is encoded as the tuple of its fields.
         postcard::to_extend(&(stamp.0, self), bytes).expect("writing to memory cannot fail")
+    }
+
+    /// Whether others wait for long behind it: many changes, or a definition.
+    pub(crate) fn is_long(&self) -> bool {
+        match self {
+            Command::Write(write) => write.operations.len() > LONG_OPERATIONS_MIN,
+            Command::Tick => false,
+            _ => true,
+        }
     }
 
     /// About as many bytes as the operations of a large write take, so that the buffer does not

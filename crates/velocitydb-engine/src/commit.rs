@@ -11,16 +11,18 @@
 //!   visible     41 ─┘  42 waits for its fsync, 43 and 44 wait behind it
 //! ```
 //!
-//! Whoever waits helps: it flushes for what is in its way. Nothing here knows documents.
+//! Whoever waits helps: it flushes for what is in its way. A task that waits without a thread
+//! ([`Commits::poll`]) leaves syncs to others, and is woken by them. Nothing here knows documents.
 //! Tests: below, and the embedded library's `visibility`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::task::{Context, Poll, Waker};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
-use crate::log::{FlushLevel, Log};
+use crate::log::{FlushLevel, Log, LogError};
 use crate::store::Visible;
 
 /// What must have happened to a write before its answer goes out.
@@ -80,6 +82,8 @@ struct Pending {
     written: VecDeque<u64>,
     synced: VecDeque<u64>,
     applied: u64,
+    /// Tasks by the index that they wait for.
+    waiting: BTreeMap<u64, Vec<Waker>>,
 }
 
 impl Pending {
@@ -94,6 +98,27 @@ impl Pending {
         let oldest = [self.written.front(), self.synced.front()];
         let oldest = oldest.into_iter().flatten().min();
         oldest.map_or(self.applied, |entry| entry - 1)
+    }
+
+    /// Lets a task wait for an index.
+    fn wait(&mut self, index: u64, waker: &Waker) {
+        let waiting = self.waiting.entry(index).or_default();
+        if !waiting.iter().any(|other| other.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+    }
+
+    /// Those who wait for an index up to `reached`.
+    fn woken(&mut self, reached: u64) -> Woken {
+        let first = self.waiting.first_key_value();
+        if first.is_none_or(|(first, _)| *first > reached) {
+            return BTreeMap::new();
+        }
+        let later = match reached.checked_add(1) {
+            Some(next) => self.waiting.split_off(&next),
+            None => BTreeMap::new(),
+        };
+        std::mem::replace(&mut self.waiting, later)
     }
 
     /// What has to be flushed before `index` may be seen: the newest entry in its way, because
@@ -150,10 +175,19 @@ impl Commits {
         log: &Log,
         visible: &Visible,
     ) -> Option<(u64, FlushLevel)> {
+        let (pending, woken) = self.meet(log, visible);
+        let in_the_way = pending.in_the_way(index);
+        drop(pending);
+        wake(woken);
+        in_the_way
+    }
+
+    fn meet(&self, log: &Log, visible: &Visible) -> (MutexGuard<'_, Pending>, Woken) {
         let mut pending = self.0.lock();
         let reached = pending.meet(log.written(), log.synced());
         visible.advance(reached);
-        pending.in_the_way(index)
+        let woken = pending.woken(reached);
+        (pending, woken)
     }
 
     /// Returns once `index` is visible; an error when there is no entry of this index yet.
@@ -164,16 +198,65 @@ impl Commits {
             }
             match self.advance(index, log, visible) {
                 Some((entry, level)) => {
-                    log.flush(entry, level)
-                        .map_err(|error| Error::OutcomeUnknown {
-                            cause: error.to_string().into(),
-                        })?;
+                    let flushed = log.flush(entry, level);
+                    flushed.map_err(|error| {
+                        let woken = self.0.lock().woken(u64::MAX);
+                        wake(woken);
+                        outcome_unknown(&error)
+                    })?;
                 }
                 // Nothing stops what is applied.
                 None if visible.index() < index => return Err(not_written(index)),
                 None => {}
             }
         }
+    }
+
+    /// As [`Commits::wait`], for a task. What has only to be handed to the operating system it hands
+    /// over itself; what has to be synced somebody else is to wait for after this, by whom the task
+    /// is woken.
+    pub(crate) fn poll(
+        &self,
+        index: u64,
+        context: &mut Context<'_>,
+        log: &Log,
+        visible: &Visible,
+    ) -> Poll<Result<(), Error>> {
+        if visible.index() >= index {
+            return Poll::Ready(Ok(()));
+        }
+        if let Some((entry, FlushLevel::Written)) = self.advance(index, log, visible) {
+            let flushed = log.flush(entry, FlushLevel::Written);
+            flushed.map_err(|error| outcome_unknown(&error))?;
+        }
+        let (mut pending, woken) = self.meet(log, visible);
+        let polled = if visible.index() >= index {
+            Poll::Ready(Ok(()))
+        } else if index > pending.applied {
+            Poll::Ready(Err(not_written(index)))
+        } else if let Err(error) = log.check_open() {
+            // Who finds that the log has failed wakes those who wait by then.
+            Poll::Ready(Err(outcome_unknown(&error)))
+        } else {
+            pending.wait(index, context.waker());
+            Poll::Pending
+        };
+        drop(pending);
+        wake(woken);
+        polled
+    }
+}
+
+/// Tasks that need not wait any more.
+type Woken = BTreeMap<u64, Vec<Waker>>;
+
+fn wake(woken: Woken) {
+    woken.into_values().flatten().for_each(Waker::wake);
+}
+
+fn outcome_unknown(error: &LogError) -> Error {
+    Error::OutcomeUnknown {
+        cause: error.to_string().into(),
     }
 }
 
@@ -187,6 +270,7 @@ mod tests {
             written: [41, 43].into(),
             synced: [42, 44].into(),
             applied: 45,
+            waiting: BTreeMap::new(),
         };
         assert_eq!(pending.meet(40, 40), 40);
         assert_eq!(pending.in_the_way(41), Some((41, FlushLevel::Written)));

@@ -1,8 +1,8 @@
 //! One node's database: the writer, the log, the readers.
 //!
 //! A write's life ([`Engine::propose`]): staged on the newest state, judged against memory and
-//! disk, appended to the log's buffer, published, and answered once it is visible
-//! ([`crate::commit`]). Writers take turns under one lock for the steps in memory; the waiting
+//! disk, appended to the log's buffer, published, and answered once it is visible; a refusal once
+//! all that it rests on is ([`crate::commit`]). Writers take turns under one lock for the steps in memory; the waiting
 //! for the disk happens outside of it, shared by all who wait.
 //!
 //! The engine has no threads, no clock and no randomness: its owner calls [`Engine::flush`],
@@ -17,7 +17,7 @@ mod visibility;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crossbeam_epoch::Guard;
@@ -39,7 +39,6 @@ use crate::error::Error;
 use crate::log::{FlushLevel, Log};
 use crate::recovery::{self, Recovery};
 use crate::snapshot::{Deadlines, Snapshot};
-use crate::stage::Refused;
 use crate::state::{Shared, Staged, State};
 use crate::store::{At, Document};
 
@@ -130,6 +129,32 @@ pub struct Written {
     pub repeated: bool,
 }
 
+/// A change that is made, or refused, and not told yet.
+#[derive(Debug)]
+pub struct Made {
+    /// What it came to is not to be told before this log index is visible
+    /// ([`Engine::wait_visible`]); 0: it may be told.
+    pub index: u64,
+    /// What it came to, if that becomes visible.
+    pub outcome: Result<Written, Error>,
+}
+
+/// A change that takes long, from before it waits for its turn until it is made.
+struct Long<'e>(&'e AtomicUsize);
+
+impl Long<'_> {
+    fn begin(long: &AtomicUsize) -> Long<'_> {
+        long.fetch_add(1, Ordering::Relaxed);
+        Long(long)
+    }
+}
+
+impl Drop for Long<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// What a data directory has besides memory.
 struct Files {
     log: Log,
@@ -157,6 +182,8 @@ pub struct Engine {
     closed: OnceLock<Arc<str>>,
     entries: AtomicU64,
     refusals: AtomicU64,
+    /// Changes under way behind which others have to wait for long.
+    long: AtomicUsize,
     given_up: AtomicU64,
     expired: AtomicU64,
     /// Collections whose tables wait to be freed.
@@ -219,6 +246,7 @@ impl Engine {
             closed: OnceLock::new(),
             entries: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
+            long: AtomicUsize::new(0),
             given_up: AtomicU64::new(0),
             expired: AtomicU64::new(0),
             retired: Mutex::new(Vec::new()),
@@ -280,6 +308,34 @@ impl Engine {
         command: &Command<'_>,
         level: Option<Durability>,
     ) -> Result<Written, Error> {
+        let made = self.make(now, command, level);
+        if made.index > 0 {
+            self.wait_visible(made.index)?;
+        }
+        made.outcome
+    }
+
+    /// As [`Engine::propose`], without the last wait.
+    pub fn make(&self, now: Timestamp, command: &Command<'_>, level: Option<Durability>) -> Made {
+        let _long = command.is_long().then(|| Long::begin(&self.long));
+        let mut index = 0;
+        let outcome = self.try_make(now, command, level, &mut index);
+        Made { index, outcome }
+    }
+
+    /// Whether a change is being made behind which others have to wait for long.
+    pub fn is_occupied(&self) -> bool {
+        self.long.load(Ordering::Relaxed) > 0
+    }
+
+    /// With the index that the outcome rests on, unless that is visible.
+    fn try_make(
+        &self,
+        now: Timestamp,
+        command: &Command<'_>,
+        level: Option<Durability>,
+        rests_on: &mut u64,
+    ) -> Result<Written, Error> {
         let level = level.unwrap_or(self.durability);
         let payload = self.files.as_ref().map(|_| command.encode(now));
         let altering = self.altering(command);
@@ -303,8 +359,10 @@ impl Engine {
         let mut staged = match staged {
             Ok(staged) => staged,
             Err(refused) => {
-                drop((state, pinned));
-                return Err(self.refuse(refused));
+                self.refusals.fetch_add(1, Ordering::Relaxed);
+                *rests_on = refused.read;
+                let (operation, refusal) = (refused.operation, refused.refusal);
+                return Err(Error::Refused { operation, refusal });
             }
         };
         let volatile = staged.persistence == Persistence::Volatile;
@@ -323,11 +381,11 @@ impl Engine {
             return self.settle_definition(state, staged, level);
         }
         drop(state);
-        if !volatile {
-            self.wait_visible(index)?;
-        }
         if staged.repeated {
+            self.wait_visible(index)?;
             self.raise(index, level)?;
+        } else if !volatile {
+            *rests_on = index;
         }
         Ok(Written {
             index,
@@ -522,20 +580,6 @@ impl Engine {
     fn retire(&self, old: &Arc<Collection>) {
         if old.table.live() > RETIRED_DOCUMENTS_MIN {
             self.retired.lock().push(Arc::clone(old));
-        }
-    }
-
-    /// A refusal goes out once everything that it rests on is visible.
-    fn refuse(&self, refused: Refused) -> Error {
-        self.refusals.fetch_add(1, Ordering::Relaxed);
-        let Refused {
-            operation,
-            refusal,
-            read,
-        } = refused;
-        match self.wait_visible(read) {
-            Ok(()) => Error::Refused { operation, refusal },
-            Err(error) => error,
         }
     }
 

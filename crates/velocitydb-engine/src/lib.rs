@@ -44,7 +44,7 @@ mod tests;
 pub use checkpoint::CheckpointStats;
 pub use command::Results;
 pub use commit::Durability;
-pub use engine::{Engine, EngineOptions, EngineStats, Rekey, StorageMode, Written};
+pub use engine::{Engine, EngineOptions, EngineStats, Made, Rekey, StorageMode, Written};
 pub use error::Error;
 pub use recovery::Recovery;
 pub use store::{Document, Meta};

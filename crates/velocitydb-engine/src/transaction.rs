@@ -27,7 +27,7 @@ use crate::command::{
     Write,
 };
 use crate::commit::Durability;
-use crate::engine::{Engine, Written};
+use crate::engine::{Engine, Made, Written};
 use crate::error::Error;
 use crate::snapshot::Snapshot;
 use crate::stage::{changed_fields, check_condition};
@@ -54,6 +54,9 @@ pub enum Isolation {
 /// serializable, the ids of what it reads. Its commit takes as much again, as one entry of the log, which
 /// may have this much too.
 pub const TRANSACTION_BYTES_MAX: usize = if cfg!(test) { 1 << 20 } else { 1 << 30 };
+
+/// More than this in one commit takes its time.
+const QUICK_OPERATIONS_MAX: usize = 100;
 
 /// What the transaction keeps of a document besides its id and the document itself, about.
 const PENDING_BYTES: usize = 192;
@@ -457,23 +460,29 @@ impl Transaction {
         Ok(())
     }
 
-    /// Proposes everything as one entry. A conflict ([`Error::is_retryable`]) has changed
+    /// Whether its commit is made in no time worth speaking of, as far as anybody can tell.
+    pub fn commits_quickly(&self) -> bool {
+        self.written + self.reads.len() <= QUICK_OPERATIONS_MAX && !self.engine.is_occupied()
+    }
+
+    /// Makes everything as one entry. A conflict ([`Error::is_retryable`]) has changed
     /// nothing: begin again.
     pub fn commit(
         self,
         now: Timestamp,
         level: Option<Durability>,
         retry: Option<Retry<'_>>,
-    ) -> Result<Written, Error> {
+    ) -> Made {
         if self.written == 0 {
             // It has read one state and changed nothing: it happened at its snapshot.
-            return Ok(Written {
+            let outcome = Ok(Written {
                 index: self.snapshot.index(),
                 time: self.began,
                 durability: level.unwrap_or(self.engine.default_durability()),
                 results: Results::new(),
                 repeated: false,
             });
+            return Made { index: 0, outcome };
         }
         let mut operations = Vec::with_capacity(self.written + self.reads.len());
         for (id, index) in &self.scans {
@@ -517,7 +526,8 @@ impl Transaction {
             operations: operations.into(),
             retry,
         };
-        match self.engine.propose(now, &Command::Write(write), level) {
+        let Made { index, outcome } = self.engine.make(now, &Command::Write(write), level);
+        let outcome = match outcome {
             // Its writes took each other back: it happened at its snapshot, or at what it rests on.
             Ok(written) if !written.repeated => {
                 let index = written.index.max(self.snapshot.index());
@@ -533,8 +543,9 @@ impl Transaction {
                 operation: 0,
                 refusal,
             }),
-            proposed => proposed,
-        }
+            outcome => outcome,
+        };
+        Made { index, outcome }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The database's own threads: one that tends, one that writes checkpoints.
+//! The database's own threads: one that tends, one that writes checkpoints, one that syncs for
+//! those who wait without a thread ([`Flusher`]).
 //!
 //! The first forces the log to the disk every second, gives back old versions and prepares log
 //! space. The second writes a checkpoint when time, log size or the number of entries says so, and
@@ -18,6 +19,7 @@ use velocitydb_engine::log::FlushLevel;
 use velocitydb_engine::{Engine, Error};
 
 use crate::clock::Clock;
+use crate::committing::Flusher;
 use crate::options::Options;
 
 /// How often the first thread looks for old versions.
@@ -73,6 +75,7 @@ impl Bell {
 /// The threads; dropped, they end and are waited for.
 pub(crate) struct Workers {
     bell: Arc<Bell>,
+    flusher: Arc<Flusher>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -81,10 +84,12 @@ impl Workers {
         engine: &Arc<Engine>,
         options: &Options,
         alarm: &Arc<Alarm>,
+        flusher: &Arc<Flusher>,
     ) -> Result<Workers, Error> {
         let bell = Arc::new(Bell::default());
         let mut workers = Workers {
             bell: Arc::clone(&bell),
+            flusher: Arc::clone(flusher),
             threads: Vec::new(),
         };
         let tender = Tender {
@@ -99,6 +104,11 @@ impl Workers {
             workers.spawn("velocitydb-checkpoint", move |bell| {
                 write_checkpoints(&engine, &options, &alarm, bell);
             })?;
+        }
+        if options.dir.is_some() {
+            let (engine, flusher) = (Arc::clone(engine), Arc::clone(flusher));
+            flusher.start();
+            workers.spawn("velocitydb-flush", move |_| flusher.run(&engine))?;
         }
         Ok(workers)
     }
@@ -120,6 +130,7 @@ impl Drop for Workers {
     fn drop(&mut self) {
         *self.bell.stopped.lock() = true;
         self.bell.rung.notify_all();
+        self.flusher.stop();
         for thread in self.threads.drain(..) {
             if thread.thread().id() != std::thread::current().id() {
                 // A panic there has been reported by its own thread.

@@ -23,6 +23,7 @@ use crate::batch::{self, Batch, BatchAnswer, Step};
 use crate::changes::ChangesRequest;
 use crate::clock::Clock;
 use crate::collection::Collection;
+use crate::committing::Flusher;
 use crate::ids::Random;
 use crate::locks::{LockOptions, Locks};
 use crate::notifications::Notifications;
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     /// What all queries take from.
     pub(crate) query_memory: Arc<QueryMemory>,
     alarm: Arc<Alarm>,
+    pub(crate) flusher: Arc<Flusher>,
     recovery: Recovery,
     /// Whether everything was saved and the owner said that it is enough.
     closed: AtomicBool,
@@ -150,9 +152,10 @@ impl Database {
             (Some(dir), _) => Engine::open(Arc::clone(&options.disk), dir.clone(), engine_options)?,
         };
         let (engine, alarm) = (Arc::new(engine), Arc::new(Alarm::default()));
+        let flusher = Arc::new(Flusher::default());
         let workers = match options.background {
             Background::Owner => None,
-            Background::Threads => Some(Workers::start(&engine, &options, &alarm)?),
+            Background::Threads => Some(Workers::start(&engine, &options, &alarm, &flusher)?),
         };
         Ok(Database(Arc::new(Inner {
             engine,
@@ -163,6 +166,7 @@ impl Database {
             notifications: Notifications::new(),
             options,
             alarm,
+            flusher,
             recovery,
             closed: AtomicBool::new(false),
             loading: parking_lot::Mutex::default(),

@@ -13,6 +13,7 @@ use velocitydb_query::{Find, QueryMemory};
 use velocitydb_types::Key;
 
 use crate::batch::{Step, StepChange};
+use crate::committing::Committing;
 use crate::database::{Answer, Inner};
 use crate::input::{Expected, Id, Input, Update};
 use crate::options::{Call, Expiry};
@@ -324,10 +325,24 @@ impl Transaction {
     /// As [`Transaction::commit`], with options. With an idempotency key the transaction is
     /// made once, however often it is run.
     pub fn commit_with(self, call: &Call) -> Result<Answer<()>, Error> {
+        self.begin_commit(call)?.block()
+    }
+
+    /// As [`Transaction::commit_with`], up to where it waits for the disk.
+    ///
+    /// # Errors
+    /// The options do not fit. Whatever the commit is refused for is told at the end.
+    pub fn begin_commit(self, call: &Call) -> Result<Committing, Error> {
         let now = self.inner.begin(call)?;
         // What it does depends on what it reads: the key alone identifies it.
         let retry = crate::batch::retry(call, now, || Ok(0))?;
-        let written = self.transaction.commit(now, call.durability, retry)?;
-        Ok(Answer::of((), &written, call))
+        let made = self.transaction.commit(now, call.durability, retry);
+        Ok(Committing::new(self.inner, made, call))
+    }
+
+    /// Whether [`Transaction::begin_commit`] takes no time worth speaking of, as far as anybody can
+    /// tell: few changes, and none of others that takes long is being made.
+    pub fn commits_quickly(&self) -> bool {
+        self.transaction.commits_quickly()
     }
 }

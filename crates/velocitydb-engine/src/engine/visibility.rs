@@ -1,6 +1,7 @@
 //! Waiting for what is visible, and following the changes: when they are noted, who is woken.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use velocitydb_types::Timestamp;
 
@@ -24,6 +25,18 @@ impl Engine {
             }
             None if index <= self.visible_index() => Ok(()),
             None => Err(commit::not_written(index)),
+        }
+    }
+
+    /// As [`Engine::wait_visible`], for a task: it is woken when it may be ready. When it has to wait
+    /// somebody has to call [`Engine::wait_visible`] after this: syncs are for threads.
+    pub fn poll_visible(&self, index: u64, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        match &self.files {
+            Some(files) => {
+                let visible = &self.shared.logged.visible;
+                self.commits.poll(index, context, &files.log, visible)
+            }
+            None => Poll::Ready(self.wait_visible(index)),
         }
     }
 

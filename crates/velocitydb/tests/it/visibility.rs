@@ -318,3 +318,82 @@ fn writes_below_full_are_seen_before_any_sync() {
     }
     world.gate.open();
 }
+
+/// Commits as tasks: polled by hand, woken by the database's own thread.
+mod tasks {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
+    use futures_lite::future::{block_on, zip};
+    use velocitydb::Committing;
+
+    use super::*;
+
+    impl World {
+        /// As [`World::new`], with the database's own threads.
+        fn threaded() -> World {
+            let (disk, gate) = GatedDisk::new();
+            let db = Database::open(Options::at("/data").disk(Arc::new(disk))).unwrap();
+            let tasks = create(&db, "tasks");
+            World { db, tasks, gate }
+        }
+
+        /// A `full` commit that inserts a document, begun.
+        fn begun(&self, id: &str) -> Committing {
+            let mut transaction = self.db.begin(Isolation::Snapshot);
+            let fields = [("n", Value::Int(1))];
+            transaction.insert_with_id("tasks", id, fields).unwrap();
+            let call = Call::new().durability(Durability::Full);
+            transaction.begin_commit(&call).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_commit_that_awaits_is_told_when_it_is_synced() {
+        let world = World::threaded();
+        world.gate.shut();
+        let (mut one, mut other) = (pin!(world.begun("one")), pin!(world.begun("other")));
+        let context = &mut Context::from_waker(Waker::noop());
+        assert!(one.as_mut().poll(context).is_pending());
+        assert!(other.as_mut().poll(context).is_pending());
+        world.gate.reached();
+        assert!(one.as_mut().poll(context).is_pending());
+        assert_eq!(read(&world.tasks, "one"), None);
+        world.gate.open();
+        let (one, other) = block_on(zip(one, other));
+        assert_eq!(one.unwrap().index + 1, other.unwrap().index);
+        assert!(read(&world.tasks, "one").is_some() && read(&world.tasks, "other").is_some());
+    }
+
+    #[test]
+    fn a_commit_that_awaits_is_told_when_the_log_fails() {
+        let world = World::threaded();
+        world.gate.shut();
+        let (mut one, other) = (pin!(world.begun("one")), world.begun("other"));
+        let context = &mut Context::from_waker(Waker::noop());
+        assert!(one.as_mut().poll(context).is_pending());
+        world.gate.reached();
+        let refused = world.begun("one");
+        world.gate.fail();
+        assert_eq!(code(block_on(one)), "outcome_unknown");
+        assert_eq!(code(block_on(other)), "outcome_unknown");
+        assert_eq!(code(block_on(refused)), "outcome_unknown");
+    }
+
+    #[test]
+    fn a_commit_that_is_dropped_is_made_all_the_same() {
+        let world = World::threaded();
+        world.gate.shut();
+        drop(world.begun("one"));
+        world.gate.open();
+        block_on(world.begun("other")).unwrap();
+        assert!(read(&world.tasks, "one").is_some());
+    }
+
+    #[test]
+    fn without_threads_a_commit_that_awaits_syncs_itself() {
+        let world = World::new();
+        block_on(world.begun("one")).unwrap();
+        assert!(read(&world.tasks, "one").is_some());
+    }
+}
