@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use velocitydb::Database;
 use velocitydb::locks::{LockError, Waiting};
+use velocitydb::{Committing, Database};
 use velocitydb_pg::{
     Backend, Bind, Cancel, Client, Column, Columns, Event, Execution, Format, Oid, Output, PgError,
     Severity, Startup, StatementDescription, Tag, TransactionStatus, format_of,
@@ -72,6 +72,10 @@ impl Runtime for Tokio {
             Ok(waited) => waited,
             Err(_) => waiting.time_out(),
         }
+    }
+
+    async fn told(&self, committing: Committing) -> Result<(), velocitydb::Error> {
+        committing.await.map(|_| ())
     }
 }
 
@@ -283,18 +287,15 @@ impl SqlSession {
             }
         };
         if is_last {
-            self.end_implicit()?; // it is told that the last one is done when it is
+            self.end_implicit().await?; // it is told that the last one is done when it is
         }
         client.out().complete(tag);
         Ok(())
     }
 
-    /// The end of a request. To commit may take its time.
-    fn end_implicit(&mut self) -> Result<(), PgError> {
-        let ended = match self.session.is_implicit() {
-            true => tokio::task::block_in_place(|| self.session.end_implicit()),
-            false => self.session.end_implicit(),
-        };
+    /// The end of a request.
+    async fn end_implicit(&mut self) -> Result<(), PgError> {
+        let ended = self.session.end_implicit_on(&Tokio).await;
         ended.map_err(of_sql)
     }
 
@@ -460,7 +461,7 @@ impl velocitydb_pg::Session for SqlSession {
         }
         let trees = self.session.parse(sql).map_err(of_sql)?;
         if trees.is_empty() {
-            self.end_implicit()?;
+            self.end_implicit().await?;
             client.out().empty_query();
         }
         if trees.len() > 1 {
@@ -633,7 +634,7 @@ impl velocitydb_pg::Session for SqlSession {
     }
 
     async fn sync(&mut self) -> Result<(), PgError> {
-        self.end_implicit()?;
+        self.end_implicit().await?;
         if self.session.status() == Status::Idle {
             self.portals.retain(|_| false);
         }

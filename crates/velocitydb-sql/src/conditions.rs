@@ -196,6 +196,12 @@ impl Conditions {
         self.known.is_empty() && self.rest.is_empty()
     }
 
+    /// Whether they are others each time that they are asked.
+    pub(crate) fn are_volatile(&self) -> bool {
+        // What the planner understands is compared with constants.
+        self.rest.iter().any(Bound::is_volatile)
+    }
+
     /// Whether the equality with a key is all that they ask.
     pub(crate) fn is_only_key(&self) -> bool {
         self.known.len() == 1 && self.rest.is_empty()

@@ -279,7 +279,7 @@ impl Session {
         let effects = Arc::new(Effects::new(database.clone()));
         let locks = SessionLocks::of(&effects);
         let settings = Arc::new(Settings::new(now));
-        let named = Named::default();
+        let named = Named::new(database.default_durability());
         Session {
             canceller: Canceller::new(locks.owner().clone()),
             locks,

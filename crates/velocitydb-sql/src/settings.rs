@@ -1,7 +1,9 @@
 //! What SET and SHOW know.
 
+use std::str::FromStr;
 use std::time::Duration;
 
+use velocitydb::{Call, Consistency, Durability};
 use velocitydb_query::Zone;
 
 use crate::error::{SqlError, sqlstate};
@@ -32,9 +34,28 @@ pub(crate) struct Named {
     pub(crate) statement_timeout: Option<Duration>,
     /// The longest that it may wait for a lock.
     pub(crate) lock_timeout: Option<Duration>,
+    /// `velocity.consistency`.
+    consistency: Consistency,
+    /// `velocity.durability`.
+    durability: Durability,
 }
 
 impl Named {
+    /// Of a database whose writes have this durability.
+    pub(crate) fn new(durability: Durability) -> Named {
+        Named {
+            durability,
+            ..Named::default()
+        }
+    }
+
+    /// How documents are changed.
+    pub(crate) fn call(&self) -> Call {
+        Call::new()
+            .consistency(self.consistency)
+            .durability(self.durability)
+    }
+
     pub(crate) fn client_min_messages(&self) -> &str {
         &self.client_min_messages
     }
@@ -71,6 +92,15 @@ fn unknown(name: &str) -> SqlError {
 fn invalid(name: &str, value: &str) -> SqlError {
     let message = format!("invalid value for parameter {name:?}: {value:?}");
     SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
+}
+
+/// One of the product's own levels.
+fn level<L>(name: &str, value: &str) -> Result<L, SqlError>
+where
+    L: FromStr<Err = velocitydb::Error>,
+{
+    let level = value.to_lowercase().parse();
+    level.map_err(|error: velocitydb::Error| invalid(name, value).detail(error.to_string()))
 }
 
 /// Units of time, as PostgreSQL's settings have them, in milliseconds.
@@ -151,6 +181,8 @@ pub(crate) fn set(
             }
             named.client_min_messages = level;
         }
+        "velocity.consistency" => named.consistency = level(name, value)?,
+        "velocity.durability" => named.durability = level(name, value)?,
         other => {
             if let Some(timeout) = named.timeout(other) {
                 *timeout = read_timeout(value).ok_or_else(|| invalid(other, value))?;
@@ -206,6 +238,8 @@ pub(crate) fn show(settings: &Settings, named: &Named, name: &str) -> Result<Str
         "session_authorization" => settings.user.to_string(),
         "max_identifier_length" => "255".into(),
         "client_min_messages" if named.client_min_messages.is_empty() => "notice".into(),
+        "velocity.consistency" => named.consistency.name().into(),
+        "velocity.durability" => named.durability.name().into(),
         other => {
             let mut named = named.clone();
             match named.timeout(other) {

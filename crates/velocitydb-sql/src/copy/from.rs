@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use velocitydb::locks::CollectionId;
-use velocitydb::{Database, DefaultValue, Error, Fields, Key, Refusal, Transaction};
+use velocitydb::{Call, Database, DefaultValue, Error, Fields, Key, Refusal, Transaction};
 use velocitydb_query::Kept;
 use velocitydb_types::Timestamp;
 
@@ -290,13 +290,14 @@ impl CopyIn {
     }
 
     /// Inserts what waits, all of it or nothing.
-    pub(crate) fn write(&mut self, database: &Database) -> Result<(), SqlError> {
+    pub(crate) fn write(&mut self, database: &Database, call: Call) -> Result<(), SqlError> {
         if self.waiting.documents.is_empty() {
             return Ok(());
         }
         let name = self.from.table.name();
         let written = database
             .collection(name)?
+            .with(call)
             .insert_checked(&self.waiting.documents, self.checked());
         written.map(drop).map_err(|error| {
             let at = match &error {

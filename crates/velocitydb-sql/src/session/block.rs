@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use velocitydb::locks::{Mark, Owner};
-use velocitydb::{Isolation, Savepoint, Transaction};
+use velocitydb::{Call, Isolation, Savepoint, Transaction};
 use velocitydb_types::Timestamp;
 
 use super::cursors::Cursors;
+use super::run::{self, Runtime, Threads, at_once};
 use super::scope::{Saved, Scope};
 use super::{Access, Answer, Modes, Session};
 use crate::effects::{Effects, EffectsMark};
@@ -187,13 +188,21 @@ impl Session {
     /// # Errors
     /// It cannot be committed, for example because another was faster.
     pub fn end_implicit(&mut self) -> Result<(), SqlError> {
-        self.implicit = false;
-        self.commit_implicit()
+        at_once(self.end_implicit_on(&Threads))
     }
 
-    pub(super) fn commit_implicit(&mut self) -> Result<(), SqlError> {
+    /// As [`Session::end_implicit`], on this runtime.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn end_implicit_on(&mut self, runtime: &impl Runtime) -> Result<(), SqlError> {
+        self.implicit = false;
+        self.commit_implicit(runtime).await
+    }
+
+    pub(super) async fn commit_implicit(&mut self, runtime: &impl Runtime) -> Result<(), SqlError> {
         if let Some(block) = self.block.take_if(|block| block.implicit) {
-            self.commit_block(block)?;
+            self.commit_block(runtime, block).await?;
         }
         Ok(())
     }
@@ -234,9 +243,13 @@ impl Session {
         self.end_scope(std::mem::take(&mut block.scope), false);
     }
 
-    fn commit_block(&mut self, mut block: Block) -> Result<(), SqlError> {
+    async fn commit_block(
+        &mut self,
+        runtime: &impl Runtime,
+        mut block: Block,
+    ) -> Result<(), SqlError> {
         let scope = std::mem::take(&mut block.scope);
-        let committed = block.commit();
+        let committed = block.commit(runtime, &self.named.call()).await;
         self.end_scope(scope, committed.is_ok());
         self.held.extend(committed?);
         Ok(())
@@ -323,7 +336,7 @@ impl Session {
         })
     }
 
-    pub(super) fn commit(&mut self) -> Result<Answer, SqlError> {
+    pub(super) async fn commit(&mut self, runtime: &impl Runtime) -> Result<Answer, SqlError> {
         let notice = match self.block.take() {
             None => Some(no_block()),
             Some(block) if block.failed => {
@@ -332,7 +345,7 @@ impl Session {
             }
             Some(block) => {
                 let notice = block.implicit.then(no_block);
-                self.commit_block(block)?;
+                self.commit_block(runtime, block).await?;
                 notice
             }
         };
@@ -354,14 +367,14 @@ impl Session {
 impl Block {
     /// Commits, tells others, and gives the locks back after that: who waits for them tells behind it.
     /// The answer are the cursors that stay.
-    fn commit(self) -> Result<Cursors, SqlError> {
+    async fn commit(self, runtime: &impl Runtime, call: &Call) -> Result<Cursors, SqlError> {
         let Block {
             transaction,
             locks,
             cursors,
             ..
         } = self;
-        transaction.commit()?;
+        run::commit(runtime, transaction, call).await?;
         locks.0.commit();
         Ok(cursors.held())
     }

@@ -110,7 +110,7 @@ impl Session {
                 let check = |transaction: &mut _| copy.check_references(transaction);
                 settler.run(&mut block.transaction, check).await
             }
-            None => runtime.work(|| copy.write(&self.database)),
+            None => runtime.work(|| copy.write(&self.database, self.named.call())),
         }
     }
 

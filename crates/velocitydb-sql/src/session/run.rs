@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use velocitydb::locks::{LockError, Locked, Name, Wait, Waiting};
-use velocitydb::{Isolation, Settled, Settling, Transaction};
+use velocitydb::{Call, Committing, Isolation, Settled, Settling, Transaction};
 use velocitydb_types::Value;
 
 use super::block::{Named, TransactionLocks, no_block};
@@ -40,6 +40,27 @@ pub trait Runtime: Sync {
         waiting: Waiting,
         limit: Option<Duration>,
     ) -> impl Future<Output = Result<(), LockError>> + Send;
+
+    /// Waits until a commit may be told.
+    fn told(
+        &self,
+        committing: Committing,
+    ) -> impl Future<Output = Result<(), velocitydb::Error>> + Send;
+}
+
+/// Commits a transaction.
+pub(super) async fn commit(
+    runtime: &impl Runtime,
+    transaction: Transaction,
+    call: &Call,
+) -> Result<(), velocitydb::Error> {
+    let quick = transaction.commits_quickly();
+    let begin = || transaction.begin_commit(call);
+    let committing = match quick {
+        true => begin()?,
+        false => runtime.work(begin)?,
+    };
+    runtime.told(committing).await
 }
 
 /// Threads that block while they wait.
@@ -52,6 +73,10 @@ impl Runtime for Threads {
 
     async fn wait(&self, waiting: Waiting, limit: Option<Duration>) -> Result<(), LockError> {
         waiting.block(limit, || false)
+    }
+
+    async fn told(&self, committing: Committing) -> Result<(), velocitydb::Error> {
+        committing.block().map(|_| ())
     }
 }
 
@@ -102,7 +127,7 @@ impl Session {
                 })
             }
             Kind::Define(define) => runtime.work(|| self.define(define)),
-            Kind::Control(commit @ Control::Commit) => runtime.work(|| self.control(commit)),
+            Kind::Control(Control::Commit) => self.commit(runtime).await,
             Kind::Control(control) => self.control(control),
             Kind::Session(statement) => self.of_session(statement, &prepared.columns),
             Kind::Declare(declare) => self.declare(runtime, declare, parameters).await,
@@ -188,7 +213,13 @@ impl Session {
             let notices = self.effects.end_statement();
             return answer.map(|answer| answer.with(notices));
         }
-        if let (Native::Select(select), Some(key)) = (native, native.key()) {
+        if let Native::Select(select) = native
+            && select.only_reads()
+        {
+            let Some(key) = select.key() else {
+                let mut transaction = self.database.begin(Isolation::ReadCommitted);
+                return native.run(&mut transaction, &environment);
+            };
             let rows = select.by_key(key, &environment)?;
             return Ok(Answer {
                 count: Some(rows.len() as u64),
@@ -217,8 +248,8 @@ impl Session {
                 self.effects.commit();
                 return Ok(answer);
             }
-            match settler.runtime.work(|| transaction.commit()) {
-                Ok(_) => {
+            match commit(settler.runtime, transaction, &self.named.call()).await {
+                Ok(()) => {
                     self.effects.commit();
                     return Ok(answer);
                 }
@@ -236,7 +267,7 @@ impl Session {
         match control {
             Control::Begin(modes) => self.begin(*modes),
             Control::SetTransaction(modes) => self.set_transaction(*modes),
-            Control::Commit => self.commit(),
+            Control::Commit => at_once(self.commit(&Threads)),
             Control::Rollback => {
                 let ended = self.block.take();
                 let is_block = ended.as_ref().is_some_and(|block| !block.implicit);
@@ -302,7 +333,7 @@ impl Session {
                     let message = format!("{tag} cannot run inside a transaction block");
                     return Err(SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message));
                 }
-                self.commit_implicit()?;
+                at_once(self.commit_implicit(&Threads))?;
                 self.sequences.forget();
                 self.close(None)?;
                 self.of_session(&OfSession::Unlisten(None), &[])?;
@@ -332,7 +363,7 @@ impl Session {
 
     fn define(&mut self, define: &Define) -> Result<Answer, SqlError> {
         match define.is_alone() {
-            true => self.commit_implicit()?,
+            true => at_once(self.commit_implicit(&Threads))?,
             false => drop(self.block()),
         }
         let mut preparing = Preparing {

@@ -124,14 +124,6 @@ impl Native {
         }
     }
 
-    /// The key of the only row that it can answer, if it reads one by its key.
-    pub(crate) fn key(&self) -> Option<&crate::bound::Bound> {
-        match self {
-            Native::Select(select) => select.key(),
-            _ => None,
-        }
-    }
-
     /// Whether the tables that it is bound to are still as they were.
     pub(crate) fn is_current(&self) -> bool {
         match self {

@@ -397,7 +397,22 @@ impl Select {
         keys.collect()
     }
 
-    /// The parameter or constant that is the key of its only row, if it asks for that alone.
+    /// Whether it is quick, and neither locks nor does anything: which state it reads, and for how
+    /// long, nobody can tell.
+    pub(crate) fn only_reads(&self) -> bool {
+        let bounds = self.outputs.bound.iter();
+        let bounds = bounds.chain(&self.limit).chain(&self.offset);
+        let mut bounds = bounds.chain(self.order.iter().map(|order| &order.by));
+        self.is_quick()
+            && self.locks.is_none()
+            && self.grouping.is_none()
+            && self.distinct.is_none()
+            && !bounds.any(Bound::is_volatile)
+            && !self.conditions.are_volatile()
+    }
+
+    /// The parameter or constant that is the key of its only row, if one that only reads asks for
+    /// that alone.
     pub(crate) fn key(&self) -> Option<&Bound> {
         let primary = self
             .table
@@ -406,13 +421,7 @@ impl Select {
             .primary_key
             .as_ref()?
             .only()?;
-        let alone = self.conditions.is_only_key()
-            && self.limit.is_none()
-            && self.offset.is_none()
-            && self.locks.is_none()
-            && self.queries.is_empty()
-            && self.grouping.is_none()
-            && !self.outputs.bound.iter().any(Bound::is_volatile);
+        let alone = self.conditions.is_only_key() && self.limit.is_none() && self.offset.is_none();
         self.conditions.key(primary).filter(|_| alone)
     }
 
