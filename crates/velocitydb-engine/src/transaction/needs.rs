@@ -68,21 +68,29 @@ impl Transaction {
         self.notes.get_or_insert_default().clear();
     }
 
-    /// What the statement that began at `since` needs, by number, in the order in which it came to
-    /// it, its writes first; `None` behind the last.
-    pub fn need(&self, since: Savepoint, number: usize) -> Option<Need<'_>> {
-        let writes = self.undo.get(since.0..).unwrap_or_default();
+    /// How many things the statement that began at `since` needs.
+    pub fn need_count(&self, since: Savepoint) -> usize {
+        self.undo[since.0..].len() + self.notes.as_ref().map_or(0, Vec::len)
+    }
+
+    /// One of the [`Transaction::need_count`] things that the statement that began at `since` needs,
+    /// in the order in which it came to it, its writes first.
+    ///
+    /// # Panics
+    /// There are not so many.
+    pub fn need(&self, since: Savepoint, number: usize) -> Need<'_> {
+        let writes = &self.undo[since.0..];
         if let Some(((collection, key), _)) = writes.get(number) {
-            let pending = self.writes.get(collection)?.get(key)?;
-            return Some(Need::Written {
+            let pending = &self.writes[collection][key];
+            return Need::Written {
                 collection: *collection,
                 key,
                 base: pending.base,
                 whole: pending.base == 0 || pending.document.is_none(),
-            });
+            };
         }
-        let note = self.notes.as_ref()?.get(number - writes.len())?;
-        Some(match note {
+        let note = self.notes.as_ref().map(|all| &all[number - writes.len()]);
+        match note.expect("only what is noted is counted") {
             Note::Claimed(collection, index, claim) => Need::Claimed {
                 collection: *collection,
                 index: *index,
@@ -97,7 +105,7 @@ impl Transaction {
                 key,
                 base: *base,
             },
-        })
+        }
     }
 
     /// Whether what is needed is now as the statement found it, in the newest state.

@@ -45,7 +45,7 @@ struct RowLock {
 /// How far [`Transaction::settle`] has come with a statement.
 #[derive(Debug, Default)]
 pub struct Settling {
-    /// The need that is next.
+    /// What is to be locked next: by the number of the need, and behind all needs that of the document.
     at: usize,
     /// What the owner had before the lock that is waited for.
     before: Option<Mark>,
@@ -182,22 +182,21 @@ impl Transaction {
         };
         let owner = &locking.owner;
         let isolation = self.transaction.isolation();
-        let mut at = settling.at;
-        let mut written = 0;
-        loop {
-            let (need, mode, wait) = match self.transaction.need(since, at) {
-                Some(need) => {
-                    written = at + 1;
+        let needs = self.transaction.need_count(since);
+        for at in settling.at..needs + locking.rows.len() {
+            // The documents that it locks besides come behind its needs.
+            let (need, mode, wait) = match at.checked_sub(needs) {
+                None => {
+                    let need = self.transaction.need(since, at);
                     (need, mode_of(need), Wait::Block)
                 }
-                None => match locking.rows.get(at - written) {
-                    Some(row) => (row.need(), row.mode, row.wait),
-                    None => break,
-                },
+                Some(row) => {
+                    let row = &locking.rows[row];
+                    (row.need(), row.mode, row.wait)
+                }
             };
             let hindered = matches!(need, Need::Hindered { .. });
             settling.at = at;
-            at += 1;
             if failed && !hindered {
                 continue;
             }
