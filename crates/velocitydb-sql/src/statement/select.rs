@@ -164,18 +164,21 @@ impl Select {
             Wait::SkipLocked => transaction.free_rows(table.name(), locks.mode)?,
             Wait::Block | Wait::NoWait => None,
         };
+        let mut changed = Vec::new();
         // The document as it is to be answered, unless another has it.
-        let lock = |document: &Document| match &free {
+        let mut lock = |document: &Document| match &free {
             None => Ok(Some(document.clone())),
             Some(free) => match free.take(document)? {
-                Freed::Skipped | Freed::Changed(None) => Ok(None),
+                Freed::Skipped => Ok(None),
                 Freed::Kept => Ok(Some(document.clone())),
-                Freed::Changed(Some(newest)) => {
-                    if isolation != Isolation::ReadCommitted {
-                        return Err(concurrent_update());
-                    }
-                    Ok(question.admits(&newest)?.then_some(newest))
+                Freed::Changed(_) if isolation != Isolation::ReadCommitted => {
+                    Err(concurrent_update())
                 }
+                Freed::Changed(Some(newest)) if question.admits(&newest)? => {
+                    changed.push(document.clone());
+                    Ok(Some(newest))
+                }
+                Freed::Changed(_) => Ok(None),
             },
         };
         let mut kept = account(transaction);
@@ -211,10 +214,9 @@ impl Select {
                 }
             }
         }
-        if free.is_none() {
-            for document in &found {
-                transaction.lock_row(table.name(), document, locks.mode, locks.wait)?;
-            }
+        let to_lock = if free.is_none() { &found } else { &changed };
+        for document in to_lock {
+            transaction.lock_row(table.name(), document, locks.mode, locks.wait)?;
         }
         Ok(found.into_iter().skip(offset).map(Row::Document).collect())
     }

@@ -113,3 +113,32 @@ fn no_update_is_lost() {
     let wanted = format!("  {}\n  -{TIMES}\n  SELECT 2\n", ways.len() * TIMES);
     assert_eq!(counted, wanted);
 }
+
+/// Workers take whichever row is free, while what they see of it may be older than what another has made
+/// of it: none is told at its COMMIT that another was faster, and each count is there.
+#[test]
+fn who_skips_locked_rows_goes_on_with_the_newest() {
+    const TIMES: usize = 500;
+    let database = Database::in_memory().unwrap();
+    let mut session = Session::new(database.clone());
+    answer(&mut session, "CREATE TABLE t (id int PRIMARY KEY, n int)").unwrap();
+    answer(&mut session, "INSERT INTO t VALUES (1, 0)").unwrap();
+    let count = "BEGIN; UPDATE t SET n = n + 1 WHERE id = \
+                 (SELECT id FROM t ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED); COMMIT";
+    let work = |_| {
+        let mut session = Session::new(database.clone());
+        move || {
+            let told = (0..TIMES).map(|_| answer(&mut session, count).unwrap());
+            told.filter(|told| told.contains("UPDATE 1")).count()
+        }
+    };
+    let counted: usize = thread::scope(|scope| {
+        let workers: Vec<_> = (0..4).map(|at| scope.spawn(work(at))).collect();
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap())
+            .sum()
+    });
+    let found = answer(&mut session, "SELECT n FROM t").unwrap();
+    assert_eq!(found, format!("  {counted}\n  SELECT 1\n"));
+}

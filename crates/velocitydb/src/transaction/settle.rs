@@ -210,7 +210,9 @@ impl Transaction {
                     return Ok(Settled::Blocked(waiting));
                 }
             }
-            if owner.mark() == before {
+            // What was locked by an earlier statement is as that found it; a document may have been
+            // locked while it was looked for (`FreeRows`).
+            if owner.mark() == before && at < needs {
                 continue;
             }
             let change = match self.transaction.is_still_so(need) {
@@ -261,6 +263,9 @@ pub enum Freed {
     /// It is locked, and as it was found.
     Kept,
     /// It is locked, and another has changed it since it was found: what it is now, if it is there.
+    /// A statement that goes on with that has to have the one that it found locked too
+    /// ([`Transaction::lock_row`]), so that it is run again when it is settled: what else it reads is
+    /// older.
     Changed(Option<Document>),
 }
 
@@ -270,16 +275,15 @@ impl FreeRows {
     /// # Errors
     /// Too many locks.
     pub fn take(&self, row: &Document) -> Result<Freed, LockError> {
-        let (before, key) = (self.owner.mark(), row.key_bytes());
-        let collection = self.collection.id;
-        match self
-            .owner
-            .lock(Name::Row { collection, key }, self.mode, Wait::SkipLocked)?
-        {
+        let (collection, key) = (self.collection.id, row.key_bytes());
+        let name = Name::Row { collection, key };
+        let before = self.owner.held(name);
+        match self.owner.lock(name, self.mode, Wait::SkipLocked)? {
             Locked::Granted => {}
             Locked::Skipped | Locked::Waiting(_) => return Ok(Freed::Skipped),
         }
-        if self.owner.mark() == before {
+        // Then no other could change it: it is as it was found, or the transaction has written it.
+        if before >= Some(Mode::Share) {
             return Ok(Freed::Kept);
         }
         let clock = &self.inner.clock;
