@@ -136,14 +136,17 @@ impl Transaction {
         mode: Mode,
         wait: Wait,
     ) -> Result<(), Error> {
-        let collection = self.runtime(collection)?.id;
-        // What the transaction has written it has locked.
-        let own = self.transaction.written(collection, row.key_bytes());
-        if let (Some(locking), None) = (&mut self.locking, own) {
+        let (collection, key) = (self.runtime(collection)?.id, row.key_bytes());
+        let index = match self.transaction.written(collection, key) {
+            None => row.meta().index,
+            // It is locked already, though perhaps not as strongly.
+            Some(_) => self.transaction.newest_index(collection, key),
+        };
+        if let Some(locking) = &mut self.locking {
             locking.rows.push(RowLock {
                 collection,
                 key: row.id(),
-                index: row.meta().index,
+                index,
                 mode,
                 wait,
             });
