@@ -121,6 +121,12 @@ impl SqlError {
         SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message)
     }
 
+    /// That a transaction which may only read cannot do something.
+    pub(crate) fn only_reads(what: &str) -> SqlError {
+        let message = format!("cannot execute {what} in a read-only transaction");
+        SqlError::new(sqlstate::READ_ONLY_SQL_TRANSACTION, message)
+    }
+
     /// That a constraint lets values stand once, and they stand already.
     pub(crate) fn taken(constraint: &str) -> SqlError {
         let message = format!("duplicate key value violates unique constraint {constraint:?}");

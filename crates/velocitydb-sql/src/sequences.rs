@@ -5,6 +5,7 @@
 //! then, and again at each call: another sequence may have the name by then. Tests: tests/it/slt.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use velocitydb::{Database, Sequence, SequenceError, SequencePosition};
@@ -19,6 +20,8 @@ use crate::statement::collection_name;
 pub(crate) struct Sequences {
     database: Database,
     used: Mutex<Used>,
+    /// The transaction may only read: none moves.
+    only_reads: AtomicBool,
 }
 
 #[derive(Default)]
@@ -84,6 +87,19 @@ impl Sequences {
         Sequences {
             database,
             used: Mutex::default(),
+            only_reads: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether statements from here on leave sequences where they are.
+    pub(crate) fn only_read(&self, only_reads: bool) {
+        self.only_reads.store(only_reads, Ordering::Relaxed);
+    }
+
+    fn check_moves(&self, function: Function) -> Result<(), SqlError> {
+        match self.only_reads.load(Ordering::Relaxed) {
+            false => Ok(()),
+            true => Err(SqlError::only_reads(&format!("{}()", function.name()))),
         }
     }
 
@@ -122,6 +138,7 @@ impl Sequences {
         let (name, first) = given;
         match call.function {
             Function::Nextval => {
+                self.check_moves(call.function)?;
                 let sequence = find(&self.database, &name)?;
                 let value = sequence.next()?;
                 let mut used = self.used();
@@ -147,6 +164,7 @@ impl Sequences {
                 let (Value::Int(last), Value::Bool(called)) = (value, called) else {
                     return Ok(Value::Null);
                 };
+                self.check_moves(call.function)?;
                 let sequence = find(&self.database, &name)?;
                 let set = sequence.set(SequencePosition { last, called });
                 set.map_err(|error| match error {

@@ -233,11 +233,9 @@ impl Kind {
             Kind::Native(native) => native.written(),
             Kind::Define(define) => Some(define.tag()),
             Kind::CopyFrom(_) => Some("COPY FROM"),
-            Kind::Empty
-            | Kind::Control(_)
-            | Kind::CopyTo(_)
-            | Kind::Session(_)
-            | Kind::Declare(_) => None,
+            Kind::CopyTo(to) => to.statement.written(),
+            Kind::Declare(declare) => declare.1.written(),
+            Kind::Empty | Kind::Control(_) | Kind::Session(_) => None,
         }
     }
 }

@@ -299,11 +299,11 @@ impl Session {
 
     /// That the transaction block may only read, where the statement does more.
     pub(super) fn check_access(&self, written: Option<&str>) -> Result<(), SqlError> {
-        match (&self.block, written) {
-            (Some(block), Some(what)) if block.access == Access::ReadOnly => {
-                let message = format!("cannot execute {what} in a read-only transaction");
-                Err(SqlError::new(sqlstate::READ_ONLY_SQL_TRANSACTION, message))
-            }
+        let block = self.block.as_ref();
+        let only_reads = block.is_some_and(|block| block.access == Access::ReadOnly);
+        self.sequences.only_read(only_reads);
+        match written {
+            Some(what) if only_reads => Err(SqlError::only_reads(what)),
             _ => Ok(()),
         }
     }

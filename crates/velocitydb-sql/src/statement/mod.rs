@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 use sqlparser::ast;
 use velocitydb::Database;
+use velocitydb::locks::Mode;
 
 use crate::bind::{Aggregates, Around, Binder, Parameters, Queries, Scope};
 use crate::bound::Environment;
@@ -159,7 +160,10 @@ impl Native {
     /// What it does that a transaction which only reads may not.
     pub(crate) fn written(&self) -> Option<&'static str> {
         match self {
-            Native::Select(select) => select.locks.map(|_| "SELECT FOR UPDATE"),
+            Native::Select(select) => select.locks_how().map(|mode| match mode {
+                Mode::Share => "SELECT FOR SHARE",
+                _ => "SELECT FOR UPDATE",
+            }),
             Native::Insert(_) => Some("INSERT"),
             Native::Modify(modify) => Some(modify.command()),
             Native::Explain(explain) => match explain.analyze {

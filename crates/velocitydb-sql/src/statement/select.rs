@@ -376,6 +376,13 @@ impl Select {
         self.locks.is_some()
     }
 
+    /// How it or one of its sub-selects locks rows.
+    pub(super) fn locks_how(&self) -> Option<Mode> {
+        let mut queries = self.queries.iter();
+        let own = self.locks.map(|locks| locks.mode);
+        own.or_else(|| queries.find_map(|query| query.select().locks_how()))
+    }
+
     /// Asks for its first row alone.
     pub(super) fn first_only(&mut self) {
         if self.limit.is_none() {
