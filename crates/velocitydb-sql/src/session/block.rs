@@ -310,17 +310,17 @@ impl Session {
 
     pub(super) fn begin(&mut self, modes: Modes) -> Result<Answer, SqlError> {
         let notice = match &mut self.block {
-            Some(block) if block.implicit => {
+            Some(block) => {
+                let notice = (!block.implicit).then(|| {
+                    let message = "there is already a transaction in progress";
+                    SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message)
+                });
                 self.set_modes(modes)?;
                 if let Some(block) = &mut self.block {
                     block.implicit = false;
                 }
-                None
+                notice
             }
-            Some(_) => Some(SqlError::new(
-                sqlstate::ACTIVE_SQL_TRANSACTION,
-                "there is already a transaction in progress",
-            )),
             None => {
                 let isolation = modes.isolation.unwrap_or(self.isolation);
                 self.block = Some(Block {
