@@ -126,7 +126,7 @@ impl Session {
                     ..answer
                 })
             }
-            Kind::Define(define) => runtime.work(|| self.define(define)),
+            Kind::Define(define) => self.define(runtime, define).await,
             Kind::Control(Control::Commit) => self.commit(runtime).await,
             Kind::Control(control) => self.control(control),
             Kind::Session(statement) => self.of_session(statement, &prepared.columns),
@@ -361,31 +361,35 @@ impl Session {
         }
     }
 
-    fn define(&mut self, define: &Define) -> Result<Answer, SqlError> {
+    async fn define(
+        &mut self,
+        runtime: &impl Runtime,
+        define: &Define,
+    ) -> Result<Answer, SqlError> {
         match define.is_alone() {
-            true => at_once(self.commit_implicit(&Threads))?,
+            true => self.commit_implicit(runtime).await?,
             false => drop(self.block()),
         }
-        let mut preparing = Preparing {
-            database: &self.database,
-            tables: &self.tables,
-            sql: define.sql(),
-            settings: &self.settings,
-            parameters: &mut Parameters::default(),
-            outer: Vec::new(),
-            sequences: &self.sequences,
-            effects: &self.effects,
-            overriding: None,
+        let run = |block: Option<&mut Transaction>| {
+            let mut preparing = Preparing {
+                database: &self.database,
+                tables: &self.tables,
+                sql: define.sql(),
+                settings: &self.settings,
+                parameters: &mut Parameters::default(),
+                outer: Vec::new(),
+                sequences: &self.sequences,
+                effects: &self.effects,
+                overriding: None,
+            };
+            runtime.work(|| define.run(&mut preparing, block))
         };
         let notices = match &mut self.block {
-            None => define.run(&mut preparing, None)?,
+            None => run(None)?,
             Some(block) => {
-                let before = block.transaction.begin_statement();
-                let notices = define.run(&mut preparing, Some(&mut block.transaction));
-                if notices.is_err() {
-                    block.transaction.roll_back_to(before)?;
-                }
-                notices?
+                let settler = Settler::new(runtime, &self.canceller, &self.effects, &self.named);
+                let run = |transaction: &mut Transaction| run(Some(transaction));
+                settler.run(&mut block.transaction, run).await?
             }
         };
         Ok(Answer {
