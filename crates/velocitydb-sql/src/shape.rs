@@ -99,6 +99,10 @@ pub fn shape(sql: &str) -> Option<Shape> {
                 }
                 if before != Before::Other {
                     let number: i64 = sql[start..at].parse().ok()?;
+                    // With its sign it is an `integer`, without it too large for one.
+                    if before == Before::Sign && number == -i64::from(i32::MIN) {
+                        return None;
+                    }
                     let scalar = match i32::try_from(number) {
                         Ok(_) => ScalarType::Int4,
                         Err(_) => ScalarType::Int8,
@@ -193,6 +197,7 @@ mod tests {
             "SELECT a FROM t WHERE n = 0x10",
             "SELECT a FROM t WHERE n = 1_000",
             "SELECT a FROM t WHERE n = 99999999999999999999",
+            "SELECT n + -2147483648 FROM t",
             "SELECT a FROM t WHERE n = 1 AND s = 'x'",
             "SELECT \"a\" FROM t WHERE n = 1",
             "SELECT a FROM t WHERE n = 1 -- b",
