@@ -143,7 +143,7 @@ enum Control {
     SetTransaction(Modes),
     Commit,
     Rollback,
-    Savepoint(String),
+    Savepoint(Arc<str>),
     RollbackTo(String),
     Release(String),
     Show(String),
@@ -245,7 +245,7 @@ pub struct Session {
     database: Database,
     tables: Arc<Tables>,
     settings: Arc<Settings>,
-    named: Named,
+    named: Arc<Named>,
     /// Whether a setting that clients are told of may have changed.
     changed: bool,
     /// The settings as the client wished them when it connected.
@@ -277,7 +277,7 @@ impl Session {
         let effects = Arc::new(Effects::new(database.clone()));
         let locks = SessionLocks::of(&effects);
         let settings = Arc::new(Settings::new(now));
-        let named = Named::new(database.default_durability());
+        let named = Arc::new(Named::new(database.default_durability()));
         Session {
             canceller: Canceller::new(locks.owner().clone()),
             locks,
@@ -353,7 +353,7 @@ impl Session {
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
         self.changed = true;
         let settings = Arc::make_mut(&mut self.settings);
-        settings::set(settings, &mut self.named, name, value)?;
+        settings::set(settings, Arc::make_mut(&mut self.named), name, value)?;
         self.label();
         Ok(())
     }

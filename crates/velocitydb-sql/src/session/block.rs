@@ -16,6 +16,9 @@ use super::{Access, Answer, Modes, Session};
 use crate::effects::{Effects, EffectsMark};
 use crate::error::{SqlError, sqlstate};
 
+/// How many savepoints a transaction may have.
+pub(super) const SAVEPOINTS_MAX: usize = 100_000;
+
 /// The transaction that is open.
 pub(super) struct Block {
     pub(super) transaction: Transaction,
@@ -36,7 +39,7 @@ pub(super) struct Block {
 
 /// A savepoint.
 pub(super) struct Named {
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     pub(super) savepoint: Savepoint,
     pub(super) locks: Mark,
     pub(super) effects: EffectsMark,
@@ -383,7 +386,7 @@ impl Block {
         let found = self
             .savepoints
             .iter()
-            .rposition(|named| named.name == savepoint);
+            .rposition(|named| *named.name == *savepoint);
         found.ok_or_else(|| {
             let message = format!("savepoint {savepoint:?} does not exist");
             SqlError::new(sqlstate::INVALID_SAVEPOINT, message)

@@ -32,7 +32,7 @@ pub(super) fn control(tree: &Tree) -> Result<Option<Control>, SqlError> {
             None => Control::Rollback,
             Some(name) => Control::RollbackTo(folded(name)),
         },
-        Tree::Savepoint { name } => Control::Savepoint(folded(name)),
+        Tree::Savepoint { name } => Control::Savepoint(folded(name).into()),
         Tree::ReleaseSavepoint { name } => Control::Release(folded(name)),
         Tree::ShowVariable { variable } => {
             let words: Vec<_> = variable.iter().map(folded).collect();

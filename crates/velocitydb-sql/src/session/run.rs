@@ -13,7 +13,7 @@ use velocitydb::locks::{LockError, Locked, Name, Wait, Waiting};
 use velocitydb::{Call, Committing, Isolation, Settled, Settling, Transaction};
 use velocitydb_types::Value;
 
-use super::block::{Named, TransactionLocks, no_block};
+use super::block::{Named, SAVEPOINTS_MAX, TransactionLocks, no_block};
 use super::{Answer, Canceller, Control, Deallocate, Kind, Prepared, Session, Status};
 use crate::bind::Parameters;
 use crate::bound::Environment;
@@ -284,6 +284,12 @@ impl Session {
                 let effects = self.effects.mark();
                 let settings = self.mark_settings();
                 let block = self.open_block("SAVEPOINT")?;
+                if block.savepoints.len() >= SAVEPOINTS_MAX {
+                    let message = format!(
+                        "a transaction has {SAVEPOINTS_MAX} savepoints at most; release some"
+                    );
+                    return Err(SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, message));
+                }
                 let savepoint = block.transaction.savepoint();
                 block.savepoints.push(Named {
                     name: name.clone(),

@@ -14,7 +14,7 @@ use crate::settings::{self, Named};
 #[derive(Debug, Clone)]
 pub(super) struct Saved {
     settings: Arc<Settings>,
-    named: Named,
+    named: Arc<Named>,
 }
 
 /// What the settings of a transaction block become at its end, once one was changed in it.
@@ -27,10 +27,10 @@ pub(super) struct Scope {
 }
 
 impl Saved {
-    pub(super) fn new(settings: &Arc<Settings>, named: &Named) -> Saved {
+    pub(super) fn new(settings: &Arc<Settings>, named: &Arc<Named>) -> Saved {
         Saved {
             settings: Arc::clone(settings),
-            named: named.clone(),
+            named: Arc::clone(named),
         }
     }
 
@@ -45,7 +45,7 @@ impl Saved {
             }
         };
         let settings = Arc::make_mut(&mut self.settings);
-        settings::set(settings, &mut self.named, name, value)
+        settings::set(settings, Arc::make_mut(&mut self.named), name, value)
     }
 }
 

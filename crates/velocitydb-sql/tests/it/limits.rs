@@ -169,3 +169,21 @@ fn no_part_is_read_again_and_again() {
     let sql = format!("SELECT a FROM t WHERE {lines} id IN ({columns} 3)");
     assert_eq!(outcome(session, &sql), Ok(2));
 }
+
+#[test]
+fn a_transaction_has_so_many_savepoints() {
+    let session = &mut session();
+    rows(session, "BEGIN").unwrap();
+    let savepoint = session.prepare("SAVEPOINT s", &[]).unwrap();
+    let mut made = 0;
+    let refused = loop {
+        match session.run(&savepoint, &[]) {
+            Ok(_) => made += 1,
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((made, refused.sqlstate), (100_000, "54000"));
+    assert_eq!(outcome(session, "ROLLBACK TO s"), Ok(0));
+    assert_eq!(outcome(session, "RELEASE s"), Ok(0));
+    assert_eq!(outcome(session, "SAVEPOINT s"), Ok(0));
+}
