@@ -467,6 +467,16 @@ impl Collection {
         })
     }
 
+    /// The one of this name among [`Collection::indexes`].
+    pub fn index(&self, name: &str) -> Option<Arc<FieldIndex>> {
+        let indexes = self.table.indexes();
+        let found = indexes.iter().find(|index| {
+            let definition = index.definition();
+            definition.name == name && self.has_index(definition)
+        });
+        found.cloned()
+    }
+
     /// Whether it is one of the definition, or of one of its fields.
     fn has_index(&self, index: &IndexDefinition) -> bool {
         index.name.starts_with('_') || self.definition.indexes.contains(index)

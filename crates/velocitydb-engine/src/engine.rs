@@ -39,8 +39,8 @@ use crate::error::Error;
 use crate::log::{FlushLevel, Log};
 use crate::recovery::{self, Recovery};
 use crate::snapshot::{Deadlines, Snapshot};
-use crate::state::{Shared, Staged, State};
-use crate::store::{At, Document};
+use crate::state::{Domain, Shared, Staged, State};
+use crate::store::{At, Document, FieldIndex};
 
 /// How much of the data lives where. See the design's table; `hybrid` comes with the cold tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -283,11 +283,29 @@ impl Engine {
         now: impl FnOnce() -> Timestamp,
     ) -> Option<Document> {
         let domain = self.shared.domain(collection.definition.persistence);
-        let document = collection.table.get(key, At::Latest, &domain.visible)?;
-        match document.expires_at() {
-            Some(expires_at) if expires_at <= domain.time_at_least(now()) => None,
-            _ => Some(document),
-        }
+        let found = collection.table.get(key, At::Latest, &domain.visible);
+        found.filter(|found| Engine::is_live(found, domain, now))
+    }
+
+    /// The newest visible state of the document that has a key in a unique index of its collection.
+    /// Never waits. `now` as above.
+    pub fn get_unique(
+        &self,
+        collection: &Collection,
+        unique: &FieldIndex,
+        key: &[u8],
+        now: impl FnOnce() -> Timestamp,
+    ) -> Option<Document> {
+        let domain = self.shared.domain(collection.definition.persistence);
+        let table = &collection.table;
+        let found = table.get_unique(unique, key, &domain.visible);
+        found.filter(|found| Engine::is_live(found, domain, now))
+    }
+
+    #[inline]
+    fn is_live(found: &Document, domain: &Domain, now: impl FnOnce() -> Timestamp) -> bool {
+        let expires_at = found.expires_at();
+        expires_at.is_none_or(|expires_at| expires_at > domain.time_at_least(now()))
     }
 
     /// The visible state of now, kept until `deadline`.

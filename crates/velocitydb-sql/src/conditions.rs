@@ -8,7 +8,7 @@
 //! A filter may also say less than its condition: then the condition is left as well
 //! ([`Known::is_exact`]). So `LIKE 'abc%'` is a range of an index.
 
-use velocitydb::IndexField;
+use velocitydb::{IndexDefinition, IndexField};
 use velocitydb_query::{Expression, Filter, Find, IN_VALUES_MAX, Limits};
 use velocitydb_types::{Path, ScalarType, SqlType, Value};
 
@@ -183,12 +183,15 @@ impl Conditions {
             return true;
         }
         definition.indexes.iter().any(|index| {
-            let known = |field: &IndexField| {
-                let whole = field.path.rest().is_empty() && !field.elements;
-                whole && self.key(field.path.first()).is_some()
-            };
-            index.unique && index.filter.is_none() && index.fields.iter().all(known)
+            let known = |field: &IndexField| self.key(field.path.first()).is_some();
+            Conditions::finds_one(index) && index.fields.iter().all(known)
         })
+    }
+
+    /// Whether one row at most has the same values of an index's columns.
+    pub(crate) fn finds_one(index: &IndexDefinition) -> bool {
+        let is_column = |field: &IndexField| field.path.rest().is_empty() && !field.elements;
+        index.unique && index.filter.is_none() && index.fields.iter().all(is_column)
     }
 
     /// Whether they ask nothing.
@@ -202,9 +205,12 @@ impl Conditions {
         self.rest.iter().any(Bound::is_volatile)
     }
 
-    /// Whether the equality with a key is all that they ask.
-    pub(crate) fn is_only_key(&self) -> bool {
-        self.known.len() == 1 && self.rest.is_empty()
+    /// What these columns have to be equal to, when that is all that is asked.
+    pub(crate) fn only_keys(&self, columns: &[&str]) -> Option<Vec<&Bound>> {
+        if self.known.len() != columns.len() || !self.rest.is_empty() {
+            return None;
+        }
+        columns.iter().map(|column| self.key(column)).collect()
     }
 
     /// The question for documents, for one execution.

@@ -7,8 +7,7 @@ use arc_swap::ArcSwap;
 use smallvec::smallvec;
 use velocitydb_engine::catalog::{Alteration, Collection as Runtime, Definition, IndexDefinition};
 use velocitydb_engine::command::{Command, Condition, Mode, Outcome, Refusal};
-use velocitydb_engine::store::TableBytes;
-use velocitydb_engine::store::{IndexStats, Partition};
+use velocitydb_engine::store::{IndexStats, Partition, TableBytes, encode_directed};
 use velocitydb_engine::{Document, Error};
 use velocitydb_query::plan::Explained;
 use velocitydb_query::{Filter, Find};
@@ -146,6 +145,34 @@ impl Collection {
         let runtime = self.runtime()?;
         let now = || self.inner.clock.now();
         Ok(self.inner.engine.get(&runtime, key.as_bytes(), now))
+    }
+
+    /// The document that has these values in the fields of a unique index, one for each; null is no
+    /// document's. Never waits for a writer.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownIndex`]: there is no unique index of this name over so many fields of all
+    /// documents.
+    pub fn get_by_unique(&self, index: &str, values: &[Value]) -> Result<Option<Document>, Error> {
+        if self.call.deadline.is_some() {
+            self.inner.begin(&self.call)?;
+        }
+        let runtime = self.runtime()?;
+        let found = runtime.index(index).filter(|found| {
+            let definition = found.definition();
+            let whole = definition.filter.is_none() && definition.fields.len() == values.len();
+            definition.unique && whole
+        });
+        let unique = found.ok_or_else(|| Refusal::UnknownIndex(index.to_owned()))?;
+        if values.iter().any(Value::is_null) {
+            return Ok(None);
+        }
+        let mut key = Vec::new();
+        for (field, value) in unique.definition().fields.iter().zip(values) {
+            encode_directed(value, field.direction, &mut key);
+        }
+        let now = || self.inner.clock.now();
+        Ok(self.inner.engine.get_unique(&runtime, &unique, &key, now))
     }
 
     /// Makes one change of one document.

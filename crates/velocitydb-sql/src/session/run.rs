@@ -216,11 +216,14 @@ impl Session {
         if let Native::Select(select) = native
             && select.only_reads()
         {
-            let Some(key) = select.key() else {
+            let rows = match select.point() {
+                Some(point) => select.at(&point, &environment)?,
+                None => None,
+            };
+            let Some(rows) = rows else {
                 let mut transaction = self.database.begin(Isolation::ReadCommitted);
                 return native.run(&mut transaction, &environment);
             };
-            let rows = select.by_key(key, &environment)?;
             return Ok(Answer {
                 count: Some(rows.len() as u64),
                 rows: Some(rows),

@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use velocitydb::locks::{Mode, Wait};
-use velocitydb::{Document, Freed, Isolation, Transaction};
+use velocitydb::{Document, Freed, Isolation, PrimaryKey, Refusal, Transaction};
 use velocitydb_query::{Aggregated, Allowance, Direction, Expression, Find, Kept, Limits, Nulls};
 use velocitydb_types::{Path, Value};
 
@@ -420,39 +420,65 @@ impl Select {
             && !self.conditions.are_volatile()
     }
 
-    /// The parameter or constant that is the key of its only row, if one that only reads asks for
-    /// that alone.
-    pub(crate) fn key(&self) -> Option<&Bound> {
-        let primary = self
-            .table
-            .as_ref()?
-            .definition
-            .primary_key
-            .as_ref()?
-            .only()?;
-        let alone = self.conditions.is_only_key() && self.limit.is_none() && self.offset.is_none();
-        self.conditions.key(primary).filter(|_| alone)
+    /// What names its only row, if one that only reads asks for that alone.
+    pub(crate) fn point(&self) -> Option<Point<'_>> {
+        let table = self.table.as_ref()?;
+        let definition = &table.definition;
+        if self.limit.is_some() || self.offset.is_some() {
+            return None;
+        }
+        let primary = definition.primary_key.as_ref().and_then(PrimaryKey::only);
+        if let Some(primary) = primary
+            && let Some(key) = self.conditions.only_keys(&[primary])
+        {
+            return Some(Point::Id(key[0]));
+        }
+        definition.indexes.iter().find_map(|index| {
+            let fields = index.fields.iter().map(|field| field.path.first());
+            let is_one = Conditions::finds_one(index);
+            let keys = is_one.then(|| self.conditions.only_keys(&fields.collect::<Vec<_>>()))?;
+            Some(Point::Unique(&index.name, keys?))
+        })
     }
 
-    /// The row of a key.
+    /// The row that a point names, from the newest state; `None`: its index has just been dropped.
     ///
     /// # Errors
     /// What an expression has no value for.
-    pub(crate) fn by_key(
+    pub(crate) fn at(
         &self,
-        key: &Bound,
+        point: &Point<'_>,
         environment: &Environment<'_>,
-    ) -> Result<Rows, SqlError> {
-        let collection = self
-            .table
-            .as_ref()
-            .and_then(|table| table.collection.as_ref());
+    ) -> Result<Option<Rows>, SqlError> {
+        let table = self.table.as_ref();
         let outputs = self.outputs.lower(environment)?;
-        let found = match (collection, key.value(environment)?) {
-            (None, _) | (_, Value::Null) => None,
-            (Some(collection), value) => collection.get(value)?,
+        let found = match (table.and_then(|table| table.collection.as_ref()), point) {
+            (None, _) => None,
+            (Some(collection), Point::Id(key)) => match key.value(environment)? {
+                Value::Null => None,
+                value => collection.get(value)?,
+            },
+            (Some(collection), Point::Unique(index, keys)) => {
+                let values = keys.iter().map(|key| key.value(environment));
+                let values = values.collect::<Result<Vec<_>, _>>()?;
+                match collection.get_by_unique(index, &values) {
+                    Err(velocitydb::Error::Refused {
+                        refusal: Refusal::UnknownIndex(_),
+                        ..
+                    }) => return Ok(None),
+                    found => found?,
+                }
+            }
         };
         let found = found.into_iter().map(Row::Document).collect();
-        Rows::of(found, outputs, Kept::new(Limits::default()))
+        Rows::of(found, outputs, Kept::new(Limits::default())).map(Some)
     }
+}
+
+/// What names a row.
+pub(crate) enum Point<'s> {
+    /// The value of its primary key.
+    Id(&'s Bound),
+    /// The values of the fields of a unique index.
+    Unique(&'s str, Vec<&'s Bound>),
 }

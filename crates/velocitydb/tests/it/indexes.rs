@@ -3,6 +3,7 @@
 use velocitydb::query::{Filter, Find, Hint};
 use velocitydb::{
     Batch, Database, Definition, Field, FieldType, IndexDefinition, Openness, Path, Schema, Update,
+    Value,
 };
 use velocitydb_sim::{CrashMode, SimDisk};
 
@@ -291,4 +292,88 @@ fn the_examples_of_the_page_are_indexes() {
         count += 1;
     }
     assert_eq!((count, collection.indexes().unwrap().len()), (8, 8));
+}
+
+#[test]
+fn a_document_is_read_by_its_values_in_a_unique_index() {
+    let db = in_memory();
+    let people = create(&db, "people");
+    people
+        .create_index(unique("by_name", &["first", "last"]))
+        .unwrap();
+    people.create_index(unique("by_n", &["n"])).unwrap();
+    let path = || "n".parse::<Path>().unwrap();
+    people
+        .create_index(IndexDefinition::btree("plain", [path()]))
+        .unwrap();
+    let ada = [
+        ("first", "ada".into()),
+        ("last", "x".into()),
+        ("n", 7.into()),
+    ];
+    people.insert_with_id(1, ada).unwrap();
+    people
+        .insert_with_id(2, [("first", "bob".into()), ("n", Value::Null)])
+        .unwrap();
+    let read = |index: &str, values: &[Value]| {
+        let found = people.get_by_unique(index, values);
+        found.map(|found| found.map(|found| found.id().to_string()))
+    };
+    let one = Some("1".to_owned());
+    assert_eq!(read("by_name", &["ada".into(), "x".into()]).unwrap(), one);
+    assert_eq!(read("by_n", &[7.into()]).unwrap(), one);
+    for (index, values) in [
+        ("by_name", vec!["ada".into(), "y".into()]),
+        ("by_n", vec!["7".into()]),
+        ("by_n", vec![Value::Null]),
+    ] {
+        assert_eq!(read(index, &values).unwrap(), None, "{index} {values:?}");
+    }
+    for (index, values) in [
+        ("by_name", vec!["ada".into()]),
+        ("plain", vec![7.into()]),
+        ("none", vec![7.into()]),
+    ] {
+        assert_eq!(code(read(index, &values)), "unknown_index", "{index}");
+    }
+    people.delete(1).unwrap();
+    assert_eq!(read("by_n", &[7.into()]).unwrap(), None);
+}
+
+/// Two documents change names all the time, so that both names are somebody's at each moment.
+#[test]
+fn a_name_that_goes_from_one_document_to_another_is_always_found() {
+    let db = in_memory();
+    let people = create(&db, "people");
+    for index in [
+        unique("by_name", &["name"]),
+        IndexDefinition::btree("ordered", ["name".parse::<Path>().unwrap()]).and_unique(),
+    ] {
+        people.create_index(index).unwrap();
+    }
+    for (id, name) in [(1, "x"), (2, "y")] {
+        people.insert_with_id(id, [("name", name.into())]).unwrap();
+    }
+    let running = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for turn in 0..5_000 {
+                let (one, other) = if turn % 2 == 0 {
+                    ("y", "x")
+                } else {
+                    ("x", "y")
+                };
+                let name = |name| Update::new().set("name", name);
+                let swap = Batch::atomic().update("people", 1, name(one));
+                done(db.batch(swap.update("people", 2, name(other))));
+            }
+            running.store(false, std::sync::atomic::Ordering::Relaxed);
+        });
+        while running.load(std::sync::atomic::Ordering::Relaxed) {
+            for index in ["by_name", "ordered"] {
+                let found = people.get_by_unique(index, &["x".into()]).unwrap();
+                assert!(found.is_some(), "{index}");
+            }
+        }
+    });
 }

@@ -17,6 +17,7 @@ use crate::store::index::RowId;
 use crate::store::ordered::{Order, OrderedIndex, Range};
 use crate::store::record::{Borrowed, Document};
 use crate::store::table::Table;
+use crate::store::{At, Visible};
 
 /// Entries that a query reads before it lets go of what it holds up: few at first, since many
 /// queries want few, then up to so many.
@@ -200,6 +201,30 @@ impl Table {
             let holds = head.is_live(time) && !ignored(row) && unique.has(&head, key, &mut spare);
             holds.then(|| head.to_owned())
         })
+    }
+
+    /// The document that has a key in a unique index, as it may be seen now. O(1) expected in an index
+    /// without order, O(log n) in one with.
+    pub(crate) fn get_unique(
+        &self,
+        unique: &FieldIndex,
+        key: &[u8],
+        visible: &Visible,
+    ) -> Option<Document> {
+        let (guard, hash) = (&pin(), self.hash(key));
+        let mut spare = Vec::new();
+        loop {
+            let index = visible.index();
+            let found = self.find_row(unique, (key, hash), guard, |row| {
+                let seen = Table::seen(self.rows.head(row, guard)?, At::Latest, visible, guard)?;
+                unique.has(&seen, key, &mut spare).then_some(seen)
+            });
+            // The rows are looked at one after the other: that none has it says something about a
+            // state only when that was the same all the while.
+            if found.is_some() || visible.index() == index {
+                return found;
+            }
+        }
     }
 
     /// The documents whose newest version has `key` in an index, in the order of their ids.
