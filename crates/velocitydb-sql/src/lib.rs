@@ -29,6 +29,7 @@ pub mod formats;
 pub mod functions;
 mod parse;
 mod planner;
+mod search_path;
 mod sequences;
 mod session;
 mod settings;

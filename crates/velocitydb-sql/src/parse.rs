@@ -160,6 +160,17 @@ pub(crate) fn name_in(text: &str) -> Result<ObjectName, SqlError> {
     parsed.map_err(|_| SqlError::new(sqlstate::INVALID_NAME, "invalid name syntax"))
 }
 
+/// The names that a text is, with commas between; `None` when it is something else.
+pub(crate) fn names_in(text: &str) -> Option<Vec<Ident>> {
+    let parser = Parser::new(&Postgres).with_recursion_limit(DEPTH_MAX);
+    let mut parser = parser.try_with_sql(text).ok()?;
+    let names = parser
+        .parse_comma_separated(Parser::parse_identifier)
+        .ok()?;
+    parser.expect_token(&Token::EOF).ok()?;
+    Some(names)
+}
+
 /// The expression that a text is.
 pub(crate) fn expression_in(text: &str) -> Result<sqlparser::ast::Expr, SqlError> {
     let parser = Parser::new(&Postgres).with_recursion_limit(DEPTH_MAX);

@@ -12,7 +12,10 @@ use velocitydb::{Database, Sequence, SequenceError, SequencePosition};
 use velocitydb_query::{Arguments, Cell, QueryError, Scalar};
 use velocitydb_types::{ScalarType, Value, View};
 
+use sqlparser::ast::ObjectName;
+
 use crate::error::{SqlError, sqlstate};
+use crate::formats::Settings;
 use crate::parse::name_in;
 use crate::statement::collection_name;
 
@@ -73,9 +76,19 @@ impl Function {
     }
 }
 
-/// The name that a text is.
-fn named(text: &str) -> Result<String, SqlError> {
-    collection_name(&name_in(text)?)
+/// The name of the sequence that a name means, or of the table in its place.
+///
+/// # Errors
+/// There is neither.
+pub(crate) fn relation_name(
+    name: &ObjectName,
+    settings: &Settings,
+    database: &Database,
+) -> Result<String, SqlError> {
+    let found = settings.found(name, |name| {
+        matches!(database.sequence(name), Ok(Some(_))) || database.collection(name).is_ok()
+    })?;
+    found.map_or_else(|| Err(missing(&collection_name(name)?)), Ok)
 }
 
 fn undefined(message: String) -> SqlError {
@@ -111,7 +124,9 @@ impl Sequences {
         self: &Arc<Sequences>,
         function: Function,
         name: Option<&str>,
+        settings: &Arc<Settings>,
     ) -> Result<Arc<dyn Scalar>, SqlError> {
+        let named = |name| relation_name(&name_in(name)?, settings, &self.database);
         let name = name.map(named).transpose()?;
         if let Some(name) = &name {
             find(&self.database, name)?;
@@ -120,6 +135,7 @@ impl Sequences {
             function,
             name,
             sequences: Arc::clone(self),
+            settings: Arc::clone(settings),
         }))
     }
 
@@ -130,7 +146,8 @@ impl Sequences {
             (None, _) => match arguments.get(0)?.view() {
                 View::Str(text) => {
                     let text = String::from_utf8_lossy(text);
-                    (named(&text)?, 1)
+                    let name = name_in(&text)?;
+                    (relation_name(&name, &call.settings, &self.database)?, 1)
                 }
                 _ => return Ok(Value::Null),
             },
@@ -261,6 +278,7 @@ struct Call {
     function: Function,
     name: Option<String>,
     sequences: Arc<Sequences>,
+    settings: Arc<Settings>,
 }
 
 impl std::fmt::Debug for Call {

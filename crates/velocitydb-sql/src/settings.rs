@@ -8,6 +8,7 @@ use velocitydb_query::Zone;
 
 use crate::error::{SqlError, sqlstate};
 use crate::formats::{DateOrder, IntervalStyle, Settings};
+use crate::search_path::SearchPath;
 
 /// The version of PostgreSQL whose manual statements follow.
 pub const SERVER_VERSION: &str = "15.0";
@@ -28,7 +29,6 @@ pub(crate) const REPORTED: &[&str] = &[
 pub(crate) struct Named {
     application_name: String,
     extra_float_digits: String,
-    search_path: String,
     client_min_messages: String,
     /// The longest that a statement may take.
     pub(crate) statement_timeout: Option<Duration>,
@@ -77,7 +77,6 @@ impl Named {
         Some(match name {
             "application_name" => &mut self.application_name,
             "extra_float_digits" => &mut self.extra_float_digits,
-            "search_path" => &mut self.search_path,
             "client_min_messages" => &mut self.client_min_messages,
             _ => return None,
         })
@@ -170,6 +169,10 @@ pub(crate) fn set(
                 _ => return Err(invalid("IntervalStyle", value)),
             };
         }
+        "search_path" => {
+            settings.search_path =
+                SearchPath::read(value).ok_or_else(|| invalid("search_path", value))?;
+        }
         "client_encoding" | "standard_conforming_strings" | "bytea_output" => {}
         name @ "client_min_messages" => {
             let level = value.to_lowercase();
@@ -235,6 +238,7 @@ pub(crate) fn show(settings: &Settings, named: &Named, name: &str) -> Result<Str
         "server_encoding" | "client_encoding" => "UTF8".into(),
         "standard_conforming_strings" | "integer_datetimes" | "is_superuser" => "on".into(),
         "bytea_output" => "hex".into(),
+        "search_path" => settings.search_path.text().into(),
         "session_authorization" => settings.user.to_string(),
         "max_identifier_length" => "255".into(),
         "client_min_messages" if named.client_min_messages.is_empty() => "notice".into(),

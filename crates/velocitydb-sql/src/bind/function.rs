@@ -4,7 +4,7 @@ use sqlparser::ast::{
     self, BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator,
     FunctionArguments,
 };
-use velocitydb_types::{SCALAR_TYPES, ScalarType, SqlType};
+use velocitydb_types::{SCALAR_TYPES, ScalarType, SqlType, Value};
 
 use super::Binder;
 use crate::bound::{Bound, Moment, Typed};
@@ -109,7 +109,13 @@ impl Binder<'_> {
                 let text = match name {
                     "version" => version(),
                     "current_database" | "current_catalog" => self.settings.database.to_string(),
-                    "current_schema" => "public".to_owned(),
+                    "current_schema" => match self.settings.schema() {
+                        Some(schema) => schema.to_owned(),
+                        None => {
+                            let bound = Bound::Constant(Value::Null);
+                            return Ok(Typed::new(bound, ScalarType::Text));
+                        }
+                    },
                     _ => self.settings.user.to_string(),
                 };
                 return Ok(Typed::new(Bound::Constant(text.into()), ScalarType::Text));

@@ -49,7 +49,9 @@ impl Binder<'_> {
             }
         }
         let bound = Bound::Apply {
-            function: self.sequences.call(function, known.as_deref())?,
+            function: self
+                .sequences
+                .call(function, known.as_deref(), self.settings)?,
             arguments,
             types: of.into(),
             volatile: true,

@@ -34,6 +34,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use velocitydb_query::Zone;
 use velocitydb_types::{SqlType, Timestamp, Value, View};
 
+use crate::search_path::SearchPath;
+
 pub use error::FormatError;
 pub(crate) use text::{read_escaped, read_hex};
 
@@ -52,6 +54,8 @@ pub struct Settings {
     pub user: Arc<str>,
     /// The database that was asked for.
     pub database: Arc<str>,
+    /// Where names without a schema are looked for.
+    pub search_path: SearchPath,
 }
 
 /// What `now` means in texts: when the transaction began. Clones share it, so that what was made
@@ -86,6 +90,7 @@ impl Settings {
             now: now.into(),
             user: "postgres".into(),
             database: "postgres".into(),
+            search_path: SearchPath::default(),
         }
     }
 }

@@ -55,7 +55,7 @@ mod number_formats;
 mod numbers;
 mod patterns;
 mod quantified;
-mod quotes;
+pub(crate) mod quotes;
 mod resolve;
 mod text;
 mod types;
@@ -324,6 +324,7 @@ fn write_settings<'t>(
         now: _, // it is not the same from one statement to the next
         user: _,
         database: _,
+        search_path: _,
     } = settings;
     write!(f, " [{zone} {date_order:?} {interval_style:?}]")
 }

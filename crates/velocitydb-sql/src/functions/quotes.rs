@@ -19,7 +19,7 @@ pub(super) const ROWS: &[Row] = &[
     f("format", &[TEXT, Any], TEXT, format).with_nulls().variadic(),
 ];
 
-fn quote_ident(name: &str) -> String {
+pub(crate) fn quote_ident(name: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte == b'_' || byte.is_ascii_digit();
     let begins = name
         .bytes()

@@ -5,6 +5,7 @@ use velocitydb::Isolation;
 
 use super::{Access, Control, Modes};
 use crate::error::SqlError;
+use crate::functions::quotes::quote_ident;
 use crate::parse::folded;
 use crate::settings::shown_name;
 
@@ -125,8 +126,17 @@ fn settings_of(set: &ast::Set) -> Result<Control, SqlError> {
             variable,
             values,
         } => {
+            let is_path = variable.to_string().eq_ignore_ascii_case("search_path");
             let value = match &values[..] {
                 [value] if is_default(value) => None,
+                // Each of them is one name, whatever is in it.
+                values if is_path => {
+                    let name = |value: &ast::Expr| match value {
+                        ast::Expr::Identifier(name) => quote_ident(&folded(name)),
+                        value => quote_ident(&text(value)),
+                    };
+                    Some(values.iter().map(name).collect::<Vec<_>>().join(", "))
+                }
                 values => Some(values.iter().map(text).collect::<Vec<_>>().join(", ")),
             };
             let local = matches!(scope, Some(ast::ContextModifier::Local));

@@ -150,8 +150,10 @@ pub(crate) fn default(column: &Column, binder: &mut Binder<'_>) -> Result<Bound,
         }
         Some(DefaultValue::Sql(default)) => {
             let bound = expression_in(&default.text).and_then(|expr| {
-                let typed = binder.bind(&expr)?;
-                binder.assigned(typed, column.sql)
+                binder.without_path(|binder| {
+                    let typed = binder.bind(&expr)?;
+                    binder.assigned(typed, column.sql)
+                })
             });
             // It has no place in the statement.
             bound.map_err(|error| SqlError {

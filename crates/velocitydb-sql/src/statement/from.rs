@@ -8,6 +8,7 @@ use super::Preparing;
 use crate::catalog;
 use crate::error::{SqlError, sqlstate};
 use crate::parse::{folded, position};
+use crate::search_path::in_schema;
 use crate::table::Table;
 
 /// The name of the collection that a table's name means: those of the schema `public` have it for
@@ -17,10 +18,7 @@ pub(crate) fn collection_name(name: &ObjectName) -> Result<String, SqlError> {
     let parts: Option<Vec<String>> = name.0.iter().map(part).collect();
     match parts.as_deref() {
         Some([table]) => Ok(table.clone()),
-        Some([schema, table] | [_, schema, table]) => Ok(match schema.as_str() {
-            "public" => table.clone(),
-            schema => format!("{schema}.{table}"),
-        }),
+        Some([schema, table] | [_, schema, table]) => Ok(in_schema(schema, table)),
         _ => Err(SqlError::unsupported(format!("the name {name}"))),
     }
 }
@@ -31,17 +29,24 @@ impl Preparing<'_> {
     /// # Errors
     /// There is none, or it is none that can be changed.
     pub(crate) fn table(&self, name: &ObjectName) -> Result<Arc<Table>, SqlError> {
-        let collection = collection_name(name)?;
-        catalog::check_changes(&collection)?;
-        match self.tables.of(&collection) {
-            Ok(table) => Ok(table),
-            Err(velocitydb::Error::UnknownCollection(_)) => {
+        let given = collection_name(name)?;
+        catalog::check_changes(&given)?;
+        let mut found = None;
+        let is_there = self.settings.found(name, |collection| {
+            found = match self.tables.of(collection) {
+                Err(velocitydb::Error::UnknownCollection(_)) => None,
+                table => Some(table),
+            };
+            found.is_some()
+        })?;
+        match is_there.and(found) {
+            Some(table) => Ok(table?),
+            None => {
                 let place = name.0.first().and_then(|part| part.as_ident());
                 let place = place.and_then(|ident| position(self.sql, ident.span.start));
-                let message = format!("relation {collection:?} does not exist");
+                let message = format!("relation {given:?} does not exist");
                 Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message).at(place))
             }
-            Err(error) => Err(error.into()),
         }
     }
 

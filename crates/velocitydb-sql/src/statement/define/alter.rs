@@ -21,7 +21,7 @@ use crate::bind::sql_type;
 use crate::bound::{Bound, Typed};
 use crate::error::{SqlError, sqlstate};
 use crate::parse::{Postgres, folded};
-use crate::statement::{Preparing, collection_name};
+use crate::statement::Preparing;
 
 /// A table on its way to what it shall be.
 struct Altered<'a> {
@@ -63,10 +63,7 @@ impl Preparing<'_> {
             Err(error) if *if_exists && error.sqlstate == sqlstate::UNDEFINED_TABLE => {
                 return Ok(vec![skipped(error)]);
             }
-            table => {
-                table?;
-                collection_name(name)?
-            }
+            table => table?.name().to_owned(),
         };
         let collection = self.database.collection(&name)?;
         let definition = collection.definition()?;

@@ -15,7 +15,7 @@ use super::names::{beside, primary_key_name, reference_name};
 use super::{invalid, notice};
 use crate::error::{SqlError, sqlstate};
 use crate::parse::folded;
-use crate::statement::{Preparing, collection_name};
+use crate::statement::Preparing;
 
 /// A constraint, as it is said of a column or of a table.
 #[derive(Debug, Clone)]
@@ -266,11 +266,12 @@ impl Preparing<'_> {
         on_delete: OnDelete,
         draft: &mut Draft<'_>,
     ) -> Result<(), SqlError> {
-        let parent_name = collection_name(to)?;
-        let parent = match parent_name == draft.name() {
-            true => Arc::new(draft.table()?),
-            false => self.table(to)?,
+        let own = self.settings.found(to, |name| name == draft.name());
+        let parent = match own? {
+            Some(_) => Arc::new(draft.table()?),
+            None => self.table(to)?,
         };
+        let parent_name = parent.name().to_owned();
         let own_name = reference_name(draft.name(), column);
         draft.note_name("foreign key", name, &own_name);
         let field = draft.field(column)?;

@@ -85,9 +85,10 @@ impl Preparing<'_> {
     }
 
     fn bind_default(&mut self, expr: &Expr, sql: SqlType) -> Result<Bound, SqlError> {
-        let mut binder = self.binder(None);
-        let typed = binder.bind(expr)?;
-        binder.assigned(typed, sql)
+        self.binder(None).without_path(|binder| {
+            let typed = binder.bind(expr)?;
+            binder.assigned(typed, sql)
+        })
     }
 
     /// The value that a default of SQL has now, for rows that are there already.

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sqlparser::ast::{
-    self, CascadeOption, ObjectName, ObjectType, SchemaName, TruncateIdentityOption,
-};
+use sqlparser::ast::{self, CascadeOption, ObjectType, SchemaName, TruncateIdentityOption};
 use velocitydb::{Alteration, DefaultValue, Error, Isolation, Transaction};
 use velocitydb_query::{Filter, Find};
 
@@ -68,14 +66,19 @@ impl Preparing<'_> {
             }),
         };
         for name in names {
-            let name = match (kind, &name.0[..]) {
+            let given = match (kind, &name.0[..]) {
                 ("schema", [part]) => part.as_ident().map(folded).unwrap_or_default(),
                 _ => collection_name(name)?,
             };
-            match (exists(&name), *if_exists) {
-                (true, _) => found.push(name),
-                (false, true) => notices.push(skipped(missing(kind, &name))),
-                (false, false) => return Err(missing(kind, &name)),
+            let there = match kind {
+                "schema" | "index" => exists(&given).then(|| given.clone()),
+                _ => self.settings.found(name, exists)?,
+            };
+            let name = given;
+            match (there, *if_exists) {
+                (Some(there), _) => found.push(there),
+                (None, true) => notices.push(skipped(missing(kind, &name))),
+                (None, false) => return Err(missing(kind, &name)),
             }
         }
         match kind {
@@ -228,7 +231,7 @@ impl Preparing<'_> {
             mut tables,
             restart,
             cascade,
-        } = Truncated::of(truncate)?;
+        } = self.truncated(truncate)?;
         if restart && block.is_some() {
             let what = "TRUNCATE … RESTART IDENTITY in a transaction block";
             return Err(SqlError::unsupported(what));
@@ -304,8 +307,8 @@ struct Truncated {
     cascade: bool,
 }
 
-impl Truncated {
-    fn of(truncate: &ast::Truncate) -> Result<Truncated, SqlError> {
+impl Preparing<'_> {
+    fn truncated(&self, truncate: &ast::Truncate) -> Result<Truncated, SqlError> {
         let ast::Truncate {
             table_names,
             partitions: None,
@@ -321,8 +324,8 @@ impl Truncated {
         // ONLY and * are about tables made of others, which there are none of.
         let names = table_names.iter().map(|target| &target.name);
         let mut tables: Vec<String> = Vec::new();
-        for name in names.map(|name: &ObjectName| collection_name(name)) {
-            let name = name?;
+        for name in names {
+            let name = self.table(name)?.name().to_owned();
             if !tables.contains(&name) {
                 tables.push(name);
             }

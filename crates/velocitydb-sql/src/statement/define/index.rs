@@ -94,17 +94,17 @@ impl Preparing<'_> {
         kind: ReindexKind,
         name: Option<&ObjectName>,
     ) -> Result<Vec<SqlError>, SqlError> {
-        let name = name.map(collection_name).transpose()?;
         let tables = match (kind, name) {
             (ReindexKind::Index, Some(name)) => {
+                let name = collection_name(name)?;
                 let table =
                     table_of(self.database, &name).ok_or_else(|| missing("index", &name))?;
                 self.database.collection(&table)?.rebuild_index(&name)?;
                 return Ok(Vec::new());
             }
             (ReindexKind::Table, Some(name)) => {
-                let found = self.database.collection(&name);
-                vec![found.map_err(|_| missing("relation", &name))?]
+                let table = self.table(name)?;
+                vec![self.database.collection(table.name())?]
             }
             _ => {
                 let all = self.database.collections().into_iter();

@@ -11,8 +11,8 @@ use super::skipped;
 use crate::bind::sql_type;
 use crate::error::{SqlError, sqlstate};
 use crate::parse::{SequenceOption, folded};
-use crate::sequences::find;
-use crate::statement::{Preparing, collection_name};
+use crate::sequences::{find, relation_name};
+use crate::statement::Preparing;
 
 impl Preparing<'_> {
     pub(super) fn create_sequence(
@@ -21,7 +21,7 @@ impl Preparing<'_> {
         if_not_exists: bool,
         options: &[SequenceOption],
     ) -> Result<Vec<SqlError>, SqlError> {
-        let name = match Names::new(self.database).given(collection_name(name)?) {
+        let name = match Names::new(self.database).given(self.settings.new_name(name)?) {
             Err(error) if if_not_exists => return Ok(vec![skipped(error)]),
             name => name?,
         };
@@ -42,7 +42,7 @@ impl Preparing<'_> {
         if_exists: bool,
         options: &[SequenceOption],
     ) -> Result<Vec<SqlError>, SqlError> {
-        let name = collection_name(name)?;
+        let name = relation_name(name, self.settings, self.database)?;
         let sequence = match find(self.database, &name) {
             Err(error) if if_exists && error.sqlstate == sqlstate::UNDEFINED_TABLE => {
                 return Ok(vec![skipped(error)]);

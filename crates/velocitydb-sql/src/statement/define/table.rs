@@ -10,7 +10,7 @@ use super::names::Names;
 use super::{notice, refused, skipped};
 use crate::error::{SqlError, sqlstate};
 use crate::parse::folded;
-use crate::statement::{Preparing, collection_name};
+use crate::statement::Preparing;
 
 /// What may stand in WITH, and means nothing here.
 const STORAGE: &[&str] = &[
@@ -29,7 +29,7 @@ impl Preparing<'_> {
         create: &ast::CreateTable,
     ) -> Result<Vec<SqlError>, SqlError> {
         refuse_forms(create)?;
-        let name = collection_name(&create.name)?;
+        let name = self.settings.new_name(&create.name)?;
         let mut notices = storage(&create.table_options)?;
         let mut names = Names::new(self.database);
         let name = match names.given(name) {
