@@ -142,6 +142,11 @@ impl Table {
         Table::with(definition, columns, Some(made))
     }
 
+    /// The columns of VALUES, which stands in the place of a table.
+    pub(crate) fn of_values(definition: Definition, columns: Vec<Column>) -> Table {
+        Table::with(definition, columns, None)
+    }
+
     fn with(definition: Definition, columns: Vec<Column>, made: Option<Made>) -> Table {
         let names = columns.iter().zip(0..);
         let by_name = names.map(|(column, at)| (column.name.clone(), at));

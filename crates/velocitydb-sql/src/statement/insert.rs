@@ -221,7 +221,7 @@ impl Preparing<'_> {
 }
 
 /// Whether a VALUES stands alone.
-fn is_bare(query: &ast::Query) -> bool {
+pub(super) fn is_bare(query: &ast::Query) -> bool {
     let ast::Query {
         with: None,
         body: _,

@@ -4,7 +4,7 @@
 //! conditions, an order, a number of rows. Everything of sqlparser's trees is looked at, so that
 //! nothing a statement says is passed over in silence: what is not done is refused.
 //!
-//! Files: `from` (tables), `query` (binding a SELECT), `select`, `group`, `finish` and `order` (its
+//! Files: `from` (tables), `values` (VALUES), `query` (binding a SELECT), `select`, `group`, `finish` and `order` (its
 //! stages), `subselect`, `insert`, `assign`, `explain`, `modify` (UPDATE and DELETE), `define` (tables and indexes), `row`
 //! and `rows` (answers).
 
@@ -22,6 +22,7 @@ pub(crate) mod row;
 pub(crate) mod rows;
 pub(crate) mod select;
 pub(crate) mod subselect;
+mod values;
 
 pub(crate) use assign::default;
 pub(crate) use from::collection_name;

@@ -10,14 +10,14 @@ use super::Preparing;
 use super::from::collection_name;
 use super::group::{Grouping, Regroup};
 use super::order::{Order, output};
-use super::rows::{Column, Outputs, column_type};
-use super::select::{RowLocks, Select, value_column};
+use super::rows::{Outputs, column_type};
+use super::select::{RowLocks, Select};
+use super::values::{ListedRows, rows_of_values};
 use crate::bind::{Aggregates, Binder, Scope};
-use crate::bound::{Bound, Typed};
+use crate::bound::Bound;
 use crate::casts::CastContext;
 use crate::conditions::Conditions;
 use crate::error::{SqlError, sqlstate};
-use crate::functions::{common_type, type_name};
 use crate::parse::folded;
 
 impl Preparing<'_> {
@@ -66,11 +66,25 @@ impl Preparing<'_> {
             SetExpr::SetOperation { op, .. } => return Err(SqlError::unsupported(op)),
             other => return Err(SqlError::unsupported(format!("{other}"))),
         };
+        let mut listed = match select {
+            Some(select) => self.listed(&select.from)?,
+            None => None,
+        };
         let table = match select {
-            Some(select) if !select.from.is_empty() => Some(self.one_table(&select.from)?),
+            Some(select) if listed.is_none() && !select.from.is_empty() => {
+                Some(self.one_table(&select.from)?)
+            }
             _ => None,
         };
-        let scope = table.as_ref().map(|(table, alias)| Scope {
+        let rows = listed
+            .as_mut()
+            .map(|listed| std::mem::take(&mut listed.rows));
+        let scope = match (&listed, &table) {
+            (Some(listed), _) => Some((&listed.table, &listed.alias)),
+            (None, Some((table, alias))) => Some((&**table, alias)),
+            (None, None) => None,
+        };
+        let scope = scope.map(|(table, alias)| Scope {
             table,
             alias: alias.clone(),
             excluded: false,
@@ -78,8 +92,21 @@ impl Preparing<'_> {
         let mut binder = self.binder(scope.as_ref());
         binder.aggregates = Aggregates::Noted(Vec::new());
         let mut parts = match (select, &**body) {
-            (Some(select), _) => parts(select, targets, &mut binder)?,
-            (None, SetExpr::Values(values)) => values_parts(values, &mut binder)?,
+            (Some(select), _) => {
+                let rows = rows.unwrap_or_else(ListedRows::one);
+                binder.queries.met = rows.queries;
+                Parts {
+                    values: rows.values,
+                    ..parts(select, targets, &mut binder)?
+                }
+            }
+            (None, SetExpr::Values(values)) => {
+                let (values, outputs) = rows_of_values(values, &mut binder)?;
+                Parts {
+                    values,
+                    ..Parts::of(outputs)
+                }
+            }
             (None, _) => unreachable!("looked at above"),
         };
         let mut order = match order_by {
@@ -102,9 +129,9 @@ impl Preparing<'_> {
         let table = table.map(|(table, _)| table);
         let columns = |path: &Path| column_type(table.as_ref()?, path);
         Ok(Select {
-            conditions: match table.as_ref().and_then(|table| table.made) {
-                None => Conditions::new(parts.condition, &columns),
-                Some(_) => Conditions::of_rows(parts.condition),
+            conditions: match &table {
+                Some(table) if table.made.is_none() => Conditions::new(parts.condition, &columns),
+                _ => Conditions::of_rows(parts.condition),
             },
             values: parts.values,
             grouping,
@@ -195,6 +222,20 @@ enum Of {
     Named,
 }
 
+impl Parts {
+    /// What answers these alone, of no rows.
+    fn of(outputs: Outputs) -> Parts {
+        Parts {
+            values: Vec::new(),
+            outputs,
+            condition: None,
+            group_by: Vec::new(),
+            having: None,
+            distinct: None,
+        }
+    }
+}
+
 fn parts(
     select: &ast::Select,
     targets: &[SqlType],
@@ -281,12 +322,11 @@ fn parts(
         }
     };
     Ok(Parts {
-        values: vec![Vec::new()],
-        outputs,
         condition,
         group_by,
         having,
         distinct,
+        ..Parts::of(outputs)
     })
 }
 
@@ -333,48 +373,6 @@ fn group_key(key: &Expr, outputs: &Outputs, binder: &mut Binder<'_>) -> Result<B
         }
         key => Ok(binder.bind_output(key)?.bound),
     }
-}
-
-fn values_parts(values: &ast::Values, binder: &mut Binder<'_>) -> Result<Parts, SqlError> {
-    let width = values.rows.first().map_or(0, |row| row.content.len());
-    let mut rows: Vec<Vec<Typed>> = Vec::new();
-    for row in &values.rows {
-        if row.content.len() != width {
-            let message = "VALUES lists must all be the same length";
-            return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
-        }
-        let row = row.content.iter();
-        rows.push(binder.without_aggregates("VALUES", |binder| {
-            row.map(|expr| binder.bind(expr)).collect()
-        })?);
-    }
-    let mut outputs = Outputs::default();
-    for at in 0..width {
-        let types: Vec<_> = rows.iter().map(|row| row[at].sql).collect();
-        let sql = common_type(&types).map_err(|(one, other)| {
-            let (one, other) = (type_name(Some(one)), type_name(Some(other)));
-            let message = format!("VALUES types {one} and {other} cannot be matched");
-            SqlError::new(sqlstate::DATATYPE_MISMATCH, message)
-        })?;
-        let name = value_column(at);
-        outputs.bound.push(Bound::Column(Path::field(name.clone())));
-        outputs.columns.push(Column { name, sql });
-    }
-    outputs.check_width()?;
-    let mut values = Vec::with_capacity(rows.len());
-    for row in rows {
-        let row = row.into_iter().zip(&outputs.columns);
-        let row = row.map(|(typed, column)| binder.cast(typed, column.sql, CastContext::Implicit));
-        values.push(row.collect::<Result<_, _>>()?);
-    }
-    Ok(Parts {
-        values,
-        outputs,
-        condition: None,
-        group_by: Vec::new(),
-        having: None,
-        distinct: None,
-    })
 }
 
 /// Refuses an order that DISTINCT leaves no room for.

@@ -31,7 +31,8 @@ use crate::table::Table;
 #[derive(Debug, Clone)]
 pub(crate) struct Select {
     pub(crate) table: Option<Arc<Table>>,
-    /// Rows that stand in the statement, without a table; a SELECT of nothing has one of no columns.
+    /// Rows that stand in the statement, in the place of a table; a SELECT of nothing has one of no
+    /// columns.
     pub(super) values: Vec<Vec<Bound>>,
     pub(crate) conditions: Conditions,
     pub(super) grouping: Option<Grouping>,
@@ -355,16 +356,16 @@ impl Select {
             })?;
             return outcome;
         }
-        if let Some(condition) = &find.condition
-            && condition.constant()? != Value::Bool(true)
-        {
-            return Ok(());
-        }
         for values in &self.values {
             let values = values.iter().map(|value| value.value(environment));
             let row = values.enumerate();
             let row = row.map(|(at, value)| Ok((value_column(at), value?)));
-            if !visit(Row::Made(row.collect::<Result<Aggregated, SqlError>>()?))? {
+            let row = Row::Made(row.collect::<Result<Aggregated, SqlError>>()?);
+            let admitted = match &find.condition {
+                Some(condition) => row.value(condition)? == Value::Bool(true),
+                None => true,
+            };
+            if admitted && !visit(row)? {
                 break;
             }
         }
