@@ -109,17 +109,18 @@ pub trait Session: Send + 'static {
         parameter_types: &[Oid],
     ) -> impl Future<Output = Result<(), PgError>> + Send;
 
-    /// Parameters and columns of a prepared statement.
+    /// Tells parameters and columns of a prepared statement: [`Output::parameter_description`], then
+    /// [`Output::columns`].
     ///
     /// # Errors
     /// No such statement (26000), or its columns are not what they were.
-    fn describe_statement(&self, name: &str) -> Result<StatementDescription<'_>, PgError>;
+    fn describe_statement(&self, name: &str, out: &mut Output) -> Result<(), PgError>;
 
-    /// Columns of a portal, with the formats that they were asked for.
+    /// Tells the columns of a portal, in the formats that they were asked for: [`Output::columns`].
     ///
     /// # Errors
     /// No such portal (34000).
-    fn describe_portal(&self, name: &str) -> Result<Columns<'_>, PgError>;
+    fn describe_portal(&self, name: &str, out: &mut Output) -> Result<(), PgError>;
 
     /// Makes a portal of a statement and its parameters.
     ///
@@ -244,10 +245,10 @@ pub enum Execution {
 }
 
 /// A column of a result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column<'a> {
     /// Its name.
-    pub name: String,
+    pub name: &'a str,
     /// The table that it comes from, or 0.
     pub table: Oid,
     /// Its number in that table, or 0.
@@ -260,11 +261,11 @@ pub struct Column {
     pub type_modifier: i32,
 }
 
-impl Column {
+impl Column<'_> {
     /// A column that comes from no table.
-    pub fn new(name: impl Into<String>, type_oid: Oid, type_size: i16) -> Column {
+    pub fn new(name: &str, type_oid: Oid, type_size: i16) -> Column<'_> {
         Column {
-            name: name.into(),
+            name,
             table: 0,
             attribute: 0,
             type_oid,
@@ -272,25 +273,6 @@ impl Column {
             type_modifier: -1,
         }
     }
-}
-
-/// Columns of a result, and how their values are written.
-#[derive(Debug, Clone, Copy)]
-pub enum Columns<'a> {
-    /// The statement answers no rows.
-    None,
-    /// It answers rows of these columns, in these formats: none for text, one for all, or one for
-    /// each.
-    Rows(&'a [Column], &'a [Format]),
-}
-
-/// What a prepared statement takes and answers.
-#[derive(Debug, Clone, Copy)]
-pub struct StatementDescription<'a> {
-    /// Types of its parameters.
-    pub parameters: &'a [Oid],
-    /// Columns of its result.
-    pub columns: Columns<'a>,
 }
 
 /// The making of a portal.

@@ -173,14 +173,9 @@ impl<S: Session> Connection<S> {
     fn describe(&mut self, target: Target<'_>) -> Result<(), PgError> {
         let out = &mut self.link.out;
         match target {
-            Target::Statement(name) => {
-                let description = self.session.describe_statement(name)?;
-                out.parameter_description(description.parameters);
-                out.columns(description.columns);
-            }
-            Target::Portal(name) => out.columns(self.session.describe_portal(name)?),
+            Target::Statement(name) => self.session.describe_statement(name, out),
+            Target::Portal(name) => self.session.describe_portal(name, out),
         }
-        Ok(())
     }
 
     async fn execute(&mut self, portal: &str, rows_max: u32) -> Result<(), PgError> {

@@ -28,8 +28,8 @@ mod stream;
 
 pub use auth::{Authenticator, Proof, Trust, Verifier};
 pub use backend::{
-    Backend, Bind, Cancel, Client, Column, Columns, Event, Execution, Format, Oid, Parameter,
-    Session, Startup, StatementDescription, TransactionStatus, format_of,
+    Backend, Bind, Cancel, Client, Column, Event, Execution, Format, Oid, Parameter, Session,
+    Startup, TransactionStatus, format_of,
 };
 pub use door::{Bound, Door, DoorError, PgConfig, accept};
 pub use error::{Fields, PgError, Severity};

@@ -11,7 +11,7 @@
 
 use std::fmt::Write as _;
 
-use crate::backend::{Column, Columns, Format, Oid, TransactionStatus, format_of};
+use crate::backend::{Column, Format, Oid, TransactionStatus, format_of};
 use crate::error::PgError;
 
 /// What may be buffered before it is to be sent.
@@ -103,12 +103,16 @@ impl Output {
     }
 
     /// The columns of the rows that follow. Of the simple protocol alone: in the extended one the
-    /// client asks for them.
-    pub fn row_description(&mut self, columns: &[Column], formats: &[Format]) {
+    /// client asks for them ([`Output::columns`]).
+    pub fn row_description<'c>(
+        &mut self,
+        columns: impl ExactSizeIterator<Item = Column<'c>>,
+        formats: &[Format],
+    ) {
         self.message(b'T', |body| {
             put_i16(body, columns.len());
-            for (index, column) in columns.iter().enumerate() {
-                put_text(body, &column.name);
+            for (index, column) in columns.enumerate() {
+                put_text(body, column.name);
                 body.extend_from_slice(&column.table.to_be_bytes());
                 body.extend_from_slice(&column.attribute.to_be_bytes());
                 body.extend_from_slice(&column.type_oid.to_be_bytes());
@@ -212,7 +216,8 @@ impl Output {
         self.message(b'Z', |body| body.push(status));
     }
 
-    pub(crate) fn parameter_description(&mut self, types: &[Oid]) {
+    /// The types of a statement's parameters.
+    pub fn parameter_description(&mut self, types: impl ExactSizeIterator<Item = Oid>) {
         self.message(b't', |body| {
             put_i16(body, types.len());
             for oid in types {
@@ -221,10 +226,16 @@ impl Output {
         });
     }
 
-    pub(crate) fn columns(&mut self, columns: Columns<'_>) {
-        match columns {
-            Columns::None => self.message(b'n', |_| {}),
-            Columns::Rows(columns, formats) => self.row_description(columns, formats),
+    /// The columns that a statement answers, for a client that asks; none: it answers no rows.
+    /// `formats` are none for text, one for all, or one for each.
+    pub fn columns<'c>(
+        &mut self,
+        columns: impl ExactSizeIterator<Item = Column<'c>>,
+        formats: &[Format],
+    ) {
+        match columns.len() {
+            0 => self.message(b'n', |_| {}),
+            _ => self.row_description(columns, formats),
         }
     }
 

@@ -1,10 +1,8 @@
 //! What is behind the PostgreSQL door: sessions of SQL, their statements and portals.
 //!
-//! The door brings messages, `velocitydb-sql` knows statements; here is what a client has named
-//! of them ([`Named`]: bounded). A request of several statements is one transaction; one of a single
+//! The door brings messages, `velocitydb-sql` knows statements, those that a client has named
+//! included; here are its portals ([`Named`]: bounded). A request of several statements is one transaction; one of a single
 //! statement is run again when another was faster. Tests: tests/it/pg.rs.
-
-mod named;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,17 +11,15 @@ use std::time::Duration;
 use velocitydb::locks::{LockError, Waiting};
 use velocitydb::{Committing, Database};
 use velocitydb_pg::{
-    Backend, Bind, Cancel, Client, Column, Columns, Event, Execution, Format, Oid, Output, PgError,
-    Severity, Startup, StatementDescription, Tag, TransactionStatus, format_of,
+    Backend, Bind, Cancel, Client, Column, Event, Execution, Format, Oid, Output, PgError,
+    Severity, Startup, Tag, TransactionStatus, format_of,
 };
 use velocitydb_sql::formats::{read_binary, write_binary, write_text};
 use velocitydb_sql::{
-    Answer, Canceller, CopyTo, Deallocate, Prepared, Rows, Runtime, Session, Shape, SqlError,
-    Status, Tables, process_id, shape, sqlstate,
+    Answer, Canceller, CopyTo, Named, Prepared, Rows, Runtime, Session, Shape, SqlError, Status,
+    Tables, process_id, shape, sqlstate,
 };
 use velocitydb_types::{SqlType, Value};
-
-use self::named::Named;
 
 /// Makes sessions over a database.
 pub struct SqlBackend {
@@ -48,7 +44,6 @@ impl Backend for SqlBackend {
         introduced.map_err(of_sql)?;
         Ok(SqlSession {
             session,
-            statements: Named::new("prepared statements", 10_000),
             portals: Named::new("portals", 1_000),
             shapes: HashMap::new(),
         })
@@ -82,24 +77,16 @@ impl Runtime for Tokio {
 /// One client's session.
 pub struct SqlSession {
     session: Session,
-    statements: Named<Arc<Statement>>,
     portals: Named<Portal>,
     /// Simple statements by their [`Shape`]'s text; without one where it cannot be prepared so.
-    shapes: HashMap<String, Option<Arc<Statement>>>,
+    shapes: HashMap<String, Option<Arc<Prepared>>>,
 }
 
 /// The most shapes that a session keeps.
 const SHAPES_MAX: usize = 32;
 
-/// A prepared statement as the door describes it.
-struct Statement {
-    prepared: Prepared,
-    parameters: Vec<Oid>,
-    columns: Vec<Column>,
-}
-
 struct Portal {
-    statement: Arc<Statement>,
+    statement: Arc<Prepared>,
     parameters: Vec<Value>,
     formats: Vec<Format>,
     progress: Progress,
@@ -109,6 +96,8 @@ enum Progress {
     Ready,
     /// With the rows that are left, and how it ends.
     Running(Rows, Ending),
+    /// A query whose rows the session has, as those of a cursor.
+    Kept,
     /// Run, and without rows; or it runs.
     Spent,
 }
@@ -118,6 +107,8 @@ enum Progress {
 enum Ending {
     /// A query: with the rows of this part.
     Query,
+    /// A query whose rows the session has.
+    Kept,
     /// A statement that was run whole at once.
     Whole(Tag),
 }
@@ -149,25 +140,12 @@ fn of_sql(error: SqlError) -> PgError {
     of
 }
 
-impl Statement {
-    fn new(prepared: Prepared) -> Statement {
-        let column = |column: &velocitydb_sql::Column| Column {
-            type_modifier: column.sql.modifier(),
-            ..Column::new(&column.name, column.sql.oid(), column.sql.length())
-        };
-        Statement {
-            parameters: prepared.parameters().iter().map(|sql| sql.oid()).collect(),
-            columns: prepared.columns().iter().map(column).collect(),
-            prepared,
-        }
-    }
-
-    fn described<'s>(&'s self, formats: &'s [Format]) -> Columns<'s> {
-        match self.columns.is_empty() {
-            true => Columns::None,
-            false => Columns::Rows(&self.columns, formats),
-        }
-    }
+/// Columns as the door describes them.
+fn described(columns: &[velocitydb_sql::Column]) -> impl ExactSizeIterator<Item = Column<'_>> {
+    columns.iter().map(|column| Column {
+        type_modifier: column.sql.modifier(),
+        ..Column::new(&column.name, column.sql.oid(), column.sql.length())
+    })
 }
 
 fn tag(answer: &Answer) -> Tag {
@@ -193,14 +171,6 @@ fn tell<C: Client>(session: &Session, answer: &mut Answer, client: &mut C) {
 }
 
 impl SqlSession {
-    fn statement(&self, name: &str) -> Result<&Arc<Statement>, PgError> {
-        self.statements.get(name).ok_or_else(|| no_statement(name))
-    }
-
-    fn portal(&self, name: &str) -> Result<&Portal, PgError> {
-        self.portals.get(name).ok_or_else(|| no_portal(name))
-    }
-
     /// Runs a statement, and tells all of its answer but the rows.
     async fn run_told<C: Client>(
         &mut self,
@@ -209,14 +179,6 @@ impl SqlSession {
         client: &mut C,
     ) -> Result<Answer, PgError> {
         let answer = self.session.run_on(&Tokio, prepared, parameters).await;
-        match self.session.take_deallocated() {
-            None => {}
-            Some(Deallocate::All) => self.statements.retain(|_| false),
-            Some(Deallocate::Named(name)) => {
-                let removed = self.statements.remove(&name);
-                removed.ok_or_else(|| no_statement(&name))?;
-            }
-        }
         let mut answer = answer.map_err(of_sql)?;
         tell(&self.session, &mut answer, client);
         for (name, value) in self.session.take_changes() {
@@ -226,7 +188,7 @@ impl SqlSession {
     }
 
     /// A statement by its shape, and its values: prepared when it is met first.
-    fn shaped(&mut self, sql: &str) -> Option<(Arc<Statement>, Vec<Value>)> {
+    fn shaped(&mut self, sql: &str) -> Option<(Arc<Prepared>, Vec<Value>)> {
         let Shape {
             text,
             types,
@@ -234,13 +196,13 @@ impl SqlSession {
         } = shape(sql)?;
         let kept = self.shapes.get(&text).filter(|kept| {
             let statement = kept.as_ref();
-            statement.is_none_or(|statement| self.session.is_current(&statement.prepared))
+            statement.is_none_or(|statement| self.session.is_current(statement))
         });
         let kept = match kept {
             Some(kept) => kept.clone(),
             None => {
                 let kept = match self.session.prepare(&text, &types) {
-                    Ok(prepared) => Some(Arc::new(Statement::new(prepared))),
+                    Ok(prepared) => Some(Arc::new(prepared)),
                     // What it names may be there the next time.
                     Err(error) if error.is_missing() => return None,
                     Err(_) => None,
@@ -252,8 +214,8 @@ impl SqlSession {
                 kept
             }
         };
-        let has = |statement: &Arc<Statement>| {
-            let taken = statement.prepared.parameters().iter().copied().map(Some);
+        let has = |statement: &Arc<Prepared>| {
+            let taken = statement.parameters().iter().copied().map(Some);
             taken.eq(types.iter().copied())
         };
         kept.filter(has).map(|statement| (statement, values))
@@ -262,12 +224,11 @@ impl SqlSession {
     /// Runs one statement of a simple query, and tells its answer.
     async fn simple_one<C: Client>(
         &mut self,
-        statement: &Statement,
+        prepared: &Prepared,
         parameters: &[Value],
         is_last: bool,
         client: &mut C,
     ) -> Result<(), PgError> {
-        let prepared = &statement.prepared;
         let tag = match prepared.is_copy_in() {
             true => self.copy_in(prepared, client).await?,
             false => {
@@ -279,7 +240,9 @@ impl SqlSession {
                         true => &[Format::Binary],
                         false => &[],
                     };
-                    client.out().row_description(&statement.columns, formats);
+                    client
+                        .out()
+                        .row_description(described(prepared.columns()), formats);
                     self.write_rows(rows, prepared.columns(), formats, usize::MAX, client)
                         .await?;
                 }
@@ -290,6 +253,35 @@ impl SqlSession {
             self.end_implicit().await?; // it is told that the last one is done when it is
         }
         client.out().complete(tag);
+        Ok(())
+    }
+
+    /// The next rows of a portal whose rows the session has, so many at most.
+    fn kept_rows(&mut self, name: &str, most: usize) -> Result<Rows, PgError> {
+        self.session.portal_rows(name, most).map_err(of_sql)
+    }
+
+    /// Runs the query of a portal that was not run yet, so that FETCH and MOVE find its rows.
+    async fn begin_portal<C: Client>(&mut self, name: &str, client: &mut C) -> Result<(), PgError> {
+        let Some(portal) = self.portals.get_mut(name) else {
+            return Ok(());
+        };
+        let is_query = portal.statement.is_query() && self.session.status() == Status::Open;
+        if !is_query || !matches!(portal.progress, Progress::Ready) {
+            return Ok(());
+        }
+        let statement = Arc::clone(&portal.statement);
+        let parameters = std::mem::take(&mut portal.parameters);
+        portal.progress = Progress::Spent;
+        let answer = self.run_told(&statement, &parameters, client).await?;
+        let rows = answer.rows.unwrap_or_else(|| Rows::values(Vec::new()));
+        let kept = self.session.keep_portal(name, rows, statement.columns());
+        if let Some(portal) = self.portals.get_mut(name) {
+            portal.progress = match kept {
+                None => Progress::Kept,
+                Some(rows) => Progress::Running(rows, Ending::Query),
+            };
+        }
         Ok(())
     }
 
@@ -413,14 +405,6 @@ impl SqlSession {
     }
 }
 
-fn no_statement(name: &str) -> PgError {
-    let message = match name {
-        "" => "unnamed prepared statement does not exist".to_owned(),
-        name => format!("prepared statement {name:?} does not exist"),
-    };
-    PgError::new(sqlstate::INVALID_SQL_STATEMENT_NAME, message)
-}
-
 fn no_portal(name: &str) -> PgError {
     let message = format!("portal {name:?} does not exist");
     PgError::new(sqlstate::INVALID_CURSOR_NAME, message)
@@ -468,10 +452,12 @@ impl velocitydb_pg::Session for SqlSession {
             self.session.begin_implicit();
         }
         for (at, tree) in trees.iter().enumerate() {
+            if let Some(cursor) = tree.cursor() {
+                self.begin_portal(cursor, client).await?;
+            }
             let prepared = self.session.prepare_tree(sql, tree, &[]).map_err(of_sql)?;
-            let statement = Statement::new(prepared);
             let is_last = at + 1 == trees.len();
-            self.simple_one(&statement, &[], is_last, client).await?;
+            self.simple_one(&prepared, &[], is_last, client).await?;
         }
         Ok(())
     }
@@ -482,13 +468,6 @@ impl velocitydb_pg::Session for SqlSession {
         sql: &str,
         parameter_types: &[Oid],
     ) -> Result<(), PgError> {
-        if !name.is_empty() && self.statements.get(name).is_some() {
-            let message = format!("prepared statement {name:?} already exists");
-            return Err(PgError::new(
-                sqlstate::DUPLICATE_PREPARED_STATEMENT,
-                message,
-            ));
-        }
         let types = parameter_types.iter().map(|oid| match oid {
             0 => Ok(None),
             oid => SqlType::from_oid(*oid).map(Some).ok_or_else(|| {
@@ -497,27 +476,32 @@ impl velocitydb_pg::Session for SqlSession {
             }),
         });
         let types = types.collect::<Result<Vec<_>, _>>()?;
-        let prepared = self.session.prepare(sql, &types).map_err(of_sql)?;
-        let statement = Arc::new(Statement::new(prepared));
-        self.statements.insert(name, sql.len(), statement)
+        self.session.prepare_as(name, sql, &types).map_err(of_sql)
     }
 
-    fn describe_statement(&self, name: &str) -> Result<StatementDescription<'_>, PgError> {
-        let statement = self.statement(name)?;
-        Ok(StatementDescription {
-            parameters: &statement.parameters,
-            columns: statement.described(&[]),
-        })
+    fn describe_statement(&self, name: &str, out: &mut Output) -> Result<(), PgError> {
+        let statement = self.session.statement(name).map_err(of_sql)?;
+        out.parameter_description(statement.parameters().iter().map(|sql| sql.oid()));
+        out.columns(described(statement.columns()), &[]);
+        Ok(())
     }
 
-    fn describe_portal(&self, name: &str) -> Result<Columns<'_>, PgError> {
-        let portal = self.portal(name)?;
-        Ok(portal.statement.described(&portal.formats))
+    fn describe_portal(&self, name: &str, out: &mut Output) -> Result<(), PgError> {
+        if let Some(portal) = self.portals.get(name) {
+            out.columns(described(portal.statement.columns()), &portal.formats);
+            return Ok(());
+        }
+        let cursor = self.session.cursor_columns(name);
+        let (columns, is_binary) = cursor.ok_or_else(|| no_portal(name))?;
+        let formats: &[Format] = if is_binary { &[Format::Binary] } else { &[] };
+        out.columns(described(columns), formats);
+        Ok(())
     }
 
     async fn bind(&mut self, bind: Bind<'_>) -> Result<(), PgError> {
-        let statement = Arc::clone(self.statement(bind.statement)?);
-        let types = statement.prepared.parameters();
+        let statement = self.session.statement(bind.statement).map_err(of_sql)?;
+        let statement = Arc::clone(statement);
+        let types = statement.parameters();
         if types.len() != bind.parameters.len() {
             let message = format!(
                 "bind message supplies {} parameters, but prepared statement {:?} requires {}",
@@ -527,14 +511,16 @@ impl velocitydb_pg::Session for SqlSession {
             );
             return Err(PgError::new("08P01", message));
         }
-        let (formats, columns) = (bind.result_formats.len(), statement.columns.len());
+        let (formats, columns) = (bind.result_formats.len(), statement.columns().len());
         if formats > 1 && formats != columns {
             let message = format!(
                 "bind message has {formats} result formats but query has {columns} columns"
             );
             return Err(PgError::new("08P01", message));
         }
-        if !bind.portal.is_empty() && self.portals.get(bind.portal).is_some() {
+        let is_taken =
+            |name| self.portals.get(name).is_some() || self.session.cursor_columns(name).is_some();
+        if !bind.portal.is_empty() && is_taken(bind.portal) {
             let message = format!("cursor {:?} already exists", bind.portal);
             return Err(PgError::new("42P03", message));
         }
@@ -549,7 +535,8 @@ impl velocitydb_pg::Session for SqlSession {
             progress: Progress::Ready,
             statement,
         };
-        self.portals.insert(bind.portal, bytes, portal)
+        let inserted = self.portals.insert(bind.portal, bytes, portal);
+        inserted.map_err(of_sql)
     }
 
     async fn execute<C: Client>(
@@ -560,12 +547,15 @@ impl velocitydb_pg::Session for SqlSession {
     ) -> Result<Execution, PgError> {
         let portal = self.portals.get_mut(name);
         let portal = portal.ok_or_else(|| no_portal(name))?;
-        let statement = Arc::clone(&portal.statement);
-        let prepared = &statement.prepared;
+        let prepared = &*Arc::clone(&portal.statement);
         if prepared.is_empty() {
             return Ok(Execution::Empty);
         }
         let progress = std::mem::replace(&mut portal.progress, Progress::Spent);
+        let most = match rows_max {
+            0 => usize::MAX,
+            most => most as usize,
+        };
         let formats = portal.formats.clone();
         let (mut rows, ending) = match progress {
             Progress::Ready => {
@@ -583,25 +573,24 @@ impl velocitydb_pg::Session for SqlSession {
                     self.copy_out(rows, &copy, client).await?;
                     return Ok(Execution::Complete(tag));
                 }
-                let ending = match answer.command {
-                    "SELECT" => Ending::Query,
-                    _ => Ending::Whole(tag),
+                let Some(rows) = answer.rows else {
+                    return Ok(Execution::Complete(tag));
                 };
-                match answer.rows {
-                    Some(rows) => (rows, ending),
-                    None => return Ok(Execution::Complete(tag)),
+                match answer.command {
+                    "SELECT" => match self.session.keep_portal(name, rows, prepared.columns()) {
+                        None => (self.kept_rows(name, most)?, Ending::Kept),
+                        Some(rows) => (rows, Ending::Query),
+                    },
+                    _ => (rows, Ending::Whole(tag)),
                 }
             }
+            Progress::Kept => (self.kept_rows(name, most)?, Ending::Kept),
             Progress::Running(rows, ending) => (rows, ending),
             Progress::Spent => {
                 let message = format!("portal {name:?} cannot be run");
                 let state = sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE;
                 return Err(PgError::new(state, message));
             }
-        };
-        let most = match rows_max {
-            0 => usize::MAX,
-            most => most as usize,
         };
         let columns = prepared.columns();
         let count = self
@@ -612,38 +601,43 @@ impl velocitydb_pg::Session for SqlSession {
         } else {
             rows = Rows::values(Vec::new()); // their memory is given back
             Execution::Complete(match ending {
-                Ending::Query => Tag::with_rows("SELECT", count as u64),
+                Ending::Query | Ending::Kept => Tag::with_rows("SELECT", count as u64),
                 Ending::Whole(tag) => tag,
             })
         };
         if let Some(portal) = self.portals.get_mut(name) {
-            portal.progress = Progress::Running(rows, ending);
+            portal.progress = match ending {
+                Ending::Kept => Progress::Kept,
+                ending => Progress::Running(rows, ending),
+            };
         }
         Ok(execution)
     }
 
     fn close_statement(&mut self, name: &str) {
-        if let Some(closed) = self.statements.remove(name) {
-            let other = |portal: &Portal| !Arc::ptr_eq(&portal.statement, &closed);
+        if let Ok(closed) = self.session.deallocate(name) {
+            let other = |_: &str, portal: &Portal| !Arc::ptr_eq(&portal.statement, &closed);
             self.portals.retain(other);
         }
     }
 
     fn close_portal(&mut self, name: &str) {
         self.portals.remove(name);
+        self.session.close_cursor(name);
     }
 
     async fn sync(&mut self) -> Result<(), PgError> {
         self.end_implicit().await?;
         if self.session.status() == Status::Idle {
-            self.portals.retain(|_| false);
+            self.portals.retain(|_, _| false);
         }
         Ok(())
     }
 
     async fn failed(&mut self) {
         self.session.fail();
-        self.portals.retain(|_| false);
+        self.portals.retain(|_, _| false);
+        self.session.forget_portals();
     }
 
     async fn event(&mut self) -> Event {

@@ -1,5 +1,5 @@
-//! What statements do to their session and to other sessions, beside documents: notifications and
-//! advisory locks; and the functions that do it.
+//! What statements do to their session and to other sessions, beside documents: notifications,
+//! advisory locks and settings; and the functions that do it.
 //!
 //! Notifications, LISTEN and UNLISTEN are kept until the transaction is committed
 //! ([`Effects::commit`]); a rollback forgets them. Statements are bound to the session that prepares
@@ -7,8 +7,10 @@
 
 mod advisory;
 mod call;
+mod config;
 
 use std::collections::HashSet;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -17,8 +19,10 @@ use velocitydb::locks::{Owner, OwnerId};
 use velocitydb::notifications::{Listener, Notification};
 
 use crate::error::{SqlError, sqlstate};
+use crate::session::Saved;
 
 use self::advisory::Deeds;
+use self::config::Config;
 
 pub(crate) use call::Function;
 
@@ -39,9 +43,10 @@ pub(crate) struct Effects {
     database: Database,
     pub(crate) owner: Owner,
     state: Mutex<State>,
+    /// Whether calls have set something since this was asked last.
+    has_set: AtomicBool,
 }
 
-#[derive(Default)]
 struct State {
     /// What the transaction does when it is committed, in order.
     pending: Vec<Pending>,
@@ -51,6 +56,7 @@ struct State {
     bytes: usize,
     listener: Option<Listener>,
     deeds: Deeds,
+    config: Config,
 }
 
 enum Pending {
@@ -95,10 +101,19 @@ fn check_channel(channel: &str) -> Result<(), SqlError> {
 }
 
 impl Effects {
-    pub(crate) fn new(database: Database) -> Effects {
+    /// Of a session with these settings.
+    pub(crate) fn new(database: Database, settings: Saved) -> Effects {
         Effects {
             owner: database.locks().owner(),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                pending: Vec::new(),
+                notified: HashSet::new(),
+                bytes: 0,
+                listener: None,
+                deeds: Deeds::default(),
+                config: Config::new(settings),
+            }),
+            has_set: AtomicBool::new(false),
             database,
         }
     }

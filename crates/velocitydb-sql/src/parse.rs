@@ -19,7 +19,7 @@ use crate::error::{SqlError, sqlstate};
 
 pub(crate) use dialect::Postgres;
 pub(crate) use own::{Own, ReindexKind, SequenceOption};
-pub(crate) use session::{Declare, OfSession, Way};
+pub(crate) use session::{Declare, Execute, OfSession, Prepare, Way};
 
 /// How deep a statement may nest.
 const DEPTH_MAX: usize = 64;
@@ -56,6 +56,17 @@ pub(crate) enum Form {
 }
 
 impl Parsed {
+    /// The cursor that it goes to rows of, if it does.
+    pub fn cursor(&self) -> Option<&str> {
+        match &self.form {
+            Form::Own(own) => match &**own {
+                Own::Session(OfSession::Fetch { cursor, .. }) => Some(cursor),
+                _ => None,
+            },
+            Form::Tree(_) => None,
+        }
+    }
+
     /// The tree of sqlparser, if it knows the statement.
     pub fn tree(&self) -> Option<&Statement> {
         match &self.form {
@@ -131,6 +142,8 @@ fn statements(
             return Ok(statements);
         }
         let begins = parser.peek_token_ref().span.start;
+        // Those of statements that PREPARE has passed over are told once more, by their own text.
+        while overriding.next_if(|(place, _)| *place < begins).is_some() {}
         let said = overriding.next_if(|(place, _)| *place == begins);
         let form = match Own::parse(parser)? {
             Some(own) => Form::Own(Box::new(own)),

@@ -12,6 +12,7 @@ mod copying;
 mod cursors;
 mod run;
 mod scope;
+mod statements;
 
 use std::sync::Arc;
 
@@ -26,12 +27,14 @@ pub use run::{Runtime, Threads};
 
 use self::block::{Block, SessionLocks};
 use self::cursors::Cursors;
-use self::scope::Saved;
+pub(crate) use self::scope::Saved;
+use self::statements::{Execute, Prepare};
 use crate::bind::Parameters;
 use crate::copy::{Copy, CopyFrom, CopyTo};
 use crate::effects::Effects;
 use crate::error::{SqlError, sqlstate};
 use crate::formats::{Settings, read_text};
+use crate::named::Named as NamedItems;
 use crate::parse::{Declare, Form, OfSession, Own, Parsed, parse_within};
 use crate::planner::{NotNative, Planner};
 use crate::sequences::Sequences;
@@ -101,6 +104,8 @@ pub struct Prepared {
     parameters: Vec<SqlType>,
     columns: Vec<Column>,
     binary: bool,
+    /// Whether it is an EXECUTE.
+    executes: bool,
 }
 
 /// What was bound, and with which settings.
@@ -112,15 +117,20 @@ struct Plan {
 
 impl Plan {
     /// Whether binding it now would lead to the same.
-    fn is_current(&self, settings: &Arc<Settings>) -> bool {
+    fn is_current(&self, session: &Session) -> bool {
         let tables_are_current = match &*self.kind {
             Kind::Native(native) => native.is_current(),
             Kind::CopyFrom(from) => from.table.is_current(),
             Kind::CopyTo(to) => to.statement.is_current(),
             Kind::Declare(declare) => declare.1.is_current(),
-            Kind::Empty | Kind::Define(_) | Kind::Control(_) | Kind::Session(_) => return true,
+            Kind::Execute(execute) => session.is_named(execute),
+            Kind::Empty
+            | Kind::Define(_)
+            | Kind::Control(_)
+            | Kind::Session(_)
+            | Kind::Prepare(_) => return true,
         };
-        tables_are_current && Arc::ptr_eq(&self.settings, settings)
+        tables_are_current && Arc::ptr_eq(&self.settings, &session.settings)
     }
 }
 
@@ -134,6 +144,8 @@ enum Kind {
     Control(Control),
     Session(Box<OfSession>),
     Declare(Box<(Declare, Native)>),
+    Prepare(Box<Prepare>),
+    Execute(Box<Execute>),
 }
 
 /// A statement about transactions and settings.
@@ -155,7 +167,7 @@ enum Control {
         tag: &'static str,
     },
     ResetAll,
-    /// Prepared statements of the protocol; `None`: all.
+    /// Prepared statements; `None`: all.
     Deallocate(Option<String>),
     /// A setting without a meaning here.
     Ignored(&'static str),
@@ -175,15 +187,6 @@ enum Access {
     ReadOnly,
 }
 
-/// Prepared statements that a client no longer wants.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Deallocate {
-    /// All of them.
-    All,
-    /// The one of this name.
-    Named(String),
-}
-
 impl Prepared {
     /// Types of its parameters.
     pub fn parameters(&self) -> &[SqlType] {
@@ -198,6 +201,11 @@ impl Prepared {
     /// Whether its rows are meant to be sent in binary, whatever is the custom: those of a BINARY cursor.
     pub fn is_binary(&self) -> bool {
         self.binary
+    }
+
+    /// Whether it only asks for rows.
+    pub fn is_query(&self) -> bool {
+        matches!(&*self.plan.lock().kind, Kind::Native(native) if !native.writes())
     }
 
     /// Whether there is nothing to run.
@@ -223,7 +231,9 @@ impl Kind {
             | Kind::CopyFrom(_)
             | Kind::CopyTo(_)
             | Kind::Session(_)
-            | Kind::Declare(_) => false,
+            | Kind::Declare(_)
+            | Kind::Prepare(_)
+            | Kind::Execute(_) => false,
         }
     }
 
@@ -235,10 +245,17 @@ impl Kind {
             Kind::CopyFrom(_) => Some("COPY FROM"),
             Kind::CopyTo(to) => to.statement.written(),
             Kind::Declare(declare) => declare.1.written(),
-            Kind::Empty | Kind::Control(_) | Kind::Session(_) => None,
+            Kind::Empty
+            | Kind::Control(_)
+            | Kind::Session(_)
+            | Kind::Prepare(_)
+            | Kind::Execute(_) => None,
         }
     }
 }
+
+/// The most prepared statements with names that a session has.
+const STATEMENTS_MAX: usize = 10_000;
 
 /// See the module.
 pub struct Session {
@@ -250,7 +267,8 @@ pub struct Session {
     changed: bool,
     /// The settings as the client wished them when it connected.
     initial: Saved,
-    deallocated: Option<Deallocate>,
+    /// Prepared statements that have names.
+    statements: NamedItems<Arc<Prepared>>,
     isolation: Isolation,
     block: Option<Block>,
     /// What is run outside of transaction blocks is one transaction.
@@ -274,17 +292,18 @@ impl Session {
     pub fn over(tables: Arc<Tables>) -> Session {
         let database = tables.database().clone();
         let now = database.now();
-        let effects = Arc::new(Effects::new(database.clone()));
-        let locks = SessionLocks::of(&effects);
         let settings = Arc::new(Settings::new(now));
         let named = Arc::new(Named::new(database.default_durability()));
+        let initial = Saved::new(&settings, &named);
+        let effects = Arc::new(Effects::new(database.clone(), initial.clone()));
+        let locks = SessionLocks::of(&effects);
         Session {
             canceller: Canceller::new(locks.owner().clone()),
             locks,
             effects,
             held: Cursors::default(),
-            initial: Saved::new(&settings, &named),
-            deallocated: None,
+            initial,
+            statements: NamedItems::new("prepared statements", STATEMENTS_MAX),
             settings,
             named,
             changed: false,
@@ -354,13 +373,8 @@ impl Session {
         self.changed = true;
         let settings = Arc::make_mut(&mut self.settings);
         settings::set(settings, Arc::make_mut(&mut self.named), name, value)?;
-        self.label();
+        self.tell_settings();
         Ok(())
-    }
-
-    /// Its locks are shown with the name of the application.
-    fn label(&self) {
-        self.locks.owner().set_label(self.named.application_name());
     }
 
     /// The settings that clients are told of.
@@ -378,12 +392,6 @@ impl Session {
             true => self.reported(),
             false => Vec::new(),
         }
-    }
-
-    /// The prepared statements that DEALLOCATE or DISCARD ALL has named since this was asked last:
-    /// they are kept by who brings the statements.
-    pub fn take_deallocated(&mut self) -> Option<Deallocate> {
-        self.deallocated.take()
     }
 
     /// Where it stands in transactions.
@@ -427,6 +435,7 @@ impl Session {
         Prepared {
             text: None,
             binary: false,
+            executes: matches!(kind, Kind::Execute(_)),
             plan: Mutex::new(Plan {
                 kind: Arc::new(kind),
                 settings: Arc::clone(&self.settings),
@@ -438,7 +447,7 @@ impl Session {
 
     /// Whether preparing a statement now would lead to the same.
     pub fn is_current(&self, prepared: &Prepared) -> bool {
-        prepared.plan.lock().is_current(&self.settings)
+        prepared.plan.lock().is_current(self)
     }
 
     /// What a statement is now.
@@ -450,7 +459,7 @@ impl Session {
         let Some(text) = &prepared.text else {
             return Ok(plan.kind);
         };
-        if plan.is_current(&self.settings) {
+        if plan.is_current(self) {
             return Ok(plan.kind);
         }
         let types: Vec<_> = prepared.parameters.iter().copied().map(Some).collect();
@@ -495,6 +504,12 @@ impl Session {
                     let native = native.ok_or_else(|| unknown(&declare.query))?;
                     Kind::Declare(Box::new((declare.clone(), native)))
                 }
+                Own::Session(OfSession::Prepare(prepare)) => {
+                    Kind::Prepare(Box::new(Prepare::new(prepare, sql)?))
+                }
+                Own::Session(OfSession::Execute(execute)) => {
+                    Kind::Execute(Box::new(self.execute(execute, &mut preparing)?))
+                }
                 Own::Session(statement) => Kind::Session(Box::new(statement.clone())),
                 Own::Copy(tree) => match preparing.copy(tree)? {
                     Copy::From(from) => Kind::CopyFrom(from),
@@ -517,15 +532,19 @@ impl Session {
                 sql: velocitydb_types::ScalarType::Text.into(),
             }],
             Kind::Session(statement) => self.fetched(statement)?.to_vec(),
+            Kind::Execute(execute) => execute.statement.columns.clone(),
             _ => Vec::new(),
         };
         let parameters = match &kind {
             Kind::Native(native) => native.parameters(&parameters),
             Kind::Declare(declare) => declare.1.parameters(&parameters),
+            // Its values stand in it.
+            Kind::Execute(_) => Vec::new(),
             _ => parameters.types(),
         };
         let binary = match &kind {
             Kind::Session(statement) => self.fetches_binary(statement),
+            Kind::Execute(execute) => execute.statement.binary,
             _ => false,
         };
         Ok(Prepared {

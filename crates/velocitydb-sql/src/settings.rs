@@ -1,6 +1,8 @@
 //! What SET and SHOW know.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use velocitydb::{Call, Consistency, Durability};
@@ -30,6 +32,8 @@ pub(crate) struct Named {
     application_name: String,
     extra_float_digits: String,
     client_min_messages: String,
+    /// Those of programs: their names have a dot.
+    of_programs: Arc<BTreeMap<String, String>>,
     /// The longest that a statement may take.
     pub(crate) statement_timeout: Option<Duration>,
     /// The longest that it may wait for a lock.
@@ -38,6 +42,21 @@ pub(crate) struct Named {
     consistency: Consistency,
     /// `velocity.durability`.
     durability: Durability,
+}
+
+/// The most bytes that names and values of programs' settings have.
+const OF_PROGRAMS_BYTES_MAX: usize = 64 << 10;
+
+/// Whether a program may call a setting so: `name.name`, in lower case. `velocity.…` are ours.
+fn is_of_program(name: &str) -> bool {
+    let begins = |c: char| c.is_alphabetic() || c == '_';
+    let is_name = |part: &str| {
+        part.starts_with(begins)
+            && part
+                .chars()
+                .all(|c| begins(c) || c.is_numeric() || c == '$')
+    };
+    name.contains('.') && name.split('.').all(is_name) && !name.starts_with("velocity.")
 }
 
 impl Named {
@@ -54,6 +73,29 @@ impl Named {
         Call::new()
             .consistency(self.consistency)
             .durability(self.durability)
+    }
+
+    /// Forgets one that a program has made; whether its name is that of such a one.
+    pub(crate) fn forget(&mut self, name: &str) -> bool {
+        let name = name.to_lowercase();
+        if self.of_programs.contains_key(&name) {
+            Arc::make_mut(&mut self.of_programs).remove(&name);
+        }
+        is_of_program(&name)
+    }
+
+    /// Sets one of a program.
+    fn set_of_program(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
+        let others = self.of_programs.iter().filter(|(other, _)| *other != name);
+        let bytes: usize = others.map(|(name, value)| name.len() + value.len()).sum();
+        if bytes + name.len() + value.len() > OF_PROGRAMS_BYTES_MAX {
+            let message = format!(
+                "settings with names of their own take {OF_PROGRAMS_BYTES_MAX} bytes at most"
+            );
+            return Err(SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, message));
+        }
+        Arc::make_mut(&mut self.of_programs).insert(name.to_owned(), value.to_owned());
+        Ok(())
     }
 
     pub(crate) fn client_min_messages(&self) -> &str {
@@ -83,7 +125,7 @@ impl Named {
     }
 }
 
-fn unknown(name: &str) -> SqlError {
+pub(crate) fn unknown(name: &str) -> SqlError {
     let message = format!("unrecognized configuration parameter {name:?}");
     SqlError::new(sqlstate::UNDEFINED_OBJECT, message)
 }
@@ -189,6 +231,8 @@ pub(crate) fn set(
         other => {
             if let Some(timeout) = named.timeout(other) {
                 *timeout = read_timeout(value).ok_or_else(|| invalid(other, value))?;
+            } else if is_of_program(other) {
+                named.set_of_program(other, value)?;
             } else {
                 *named.of(other).ok_or_else(|| unknown(name))? = value.to_owned();
             }
@@ -244,6 +288,10 @@ pub(crate) fn show(settings: &Settings, named: &Named, name: &str) -> Result<Str
         "client_min_messages" if named.client_min_messages.is_empty() => "notice".into(),
         "velocity.consistency" => named.consistency.name().into(),
         "velocity.durability" => named.durability.name().into(),
+        other if is_of_program(other) => {
+            let value = named.of_programs.get(other);
+            value.ok_or_else(|| unknown(name))?.clone()
+        }
         other => {
             let mut named = named.clone();
             match named.timeout(other) {

@@ -11,9 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
 use velocitydb_pg::{
-    Backend, Bind, Cancel, Client, Column, Columns, Door, Event, Execution, Format, Oid, Output,
-    PgConfig, PgError, Session, Severity, Startup, StatementDescription, Tag, TransactionStatus,
-    format_of,
+    Backend, Bind, Cancel, Client, Column, Door, Event, Execution, Format, Oid, Output, PgConfig,
+    PgError, Session, Severity, Startup, Tag, TransactionStatus, format_of,
 };
 
 use crate::raw::within;
@@ -154,7 +153,7 @@ impl Cancel for Interrupt {
 #[derive(Clone)]
 struct Statement {
     words: Vec<String>,
-    columns: Vec<Column>,
+    columns: Vec<Column<'static>>,
     parameters: Vec<Oid>,
 }
 
@@ -401,7 +400,8 @@ impl Session for Speaker {
         for sql in sql.split(';').filter(|sql| !sql.trim().is_empty()) {
             let mut portal = Portal::new(Statement::new(sql));
             if !portal.statement.columns.is_empty() {
-                client.out().row_description(&portal.statement.columns, &[]);
+                let columns = portal.statement.columns.iter().copied();
+                client.out().row_description(columns, &[]);
             }
             if let Execution::Complete(tag) = self.run(&mut portal, 0, client).await? {
                 client.out().complete(tag);
@@ -418,24 +418,17 @@ impl Session for Speaker {
         Ok(())
     }
 
-    fn describe_statement(&self, name: &str) -> Result<StatementDescription<'_>, PgError> {
+    fn describe_statement(&self, name: &str, out: &mut Output) -> Result<(), PgError> {
         let statement = self.statements.get(name).ok_or_else(no_statement)?;
-        let columns = match statement.columns.as_slice() {
-            [] => Columns::None,
-            columns => Columns::Rows(columns, &[]),
-        };
-        Ok(StatementDescription {
-            parameters: &statement.parameters,
-            columns,
-        })
+        out.parameter_description(statement.parameters.iter().copied());
+        out.columns(statement.columns.iter().copied(), &[]);
+        Ok(())
     }
 
-    fn describe_portal(&self, name: &str) -> Result<Columns<'_>, PgError> {
+    fn describe_portal(&self, name: &str, out: &mut Output) -> Result<(), PgError> {
         let portal = self.portals.get(name).ok_or_else(no_portal)?;
-        Ok(match portal.statement.columns.as_slice() {
-            [] => Columns::None,
-            columns => Columns::Rows(columns, &portal.formats),
-        })
+        out.columns(portal.statement.columns.iter().copied(), &portal.formats);
+        Ok(())
     }
 
     async fn bind(&mut self, bind: Bind<'_>) -> Result<(), PgError> {

@@ -497,3 +497,134 @@ async fn prepared_statements_are_given_up_by_deallocate() {
         assert_eq!(state(&raw.until_ready().await), "26000");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn statements_of_the_protocol_are_run_by_execute_and_those_of_prepare_by_the_protocol() {
+    let (_database, door, client) = with_tasks().await;
+    client
+        .batch_execute("INSERT INTO tasks VALUES (1, 'new', 5), (2, 'done', 6)")
+        .await
+        .unwrap();
+    let mut raw = Raw::connect(door.local_addr()).await;
+    let parse = named(
+        b'P',
+        "of_protocol",
+        "SELECT state FROM tasks WHERE id = $1\0\0\0",
+    );
+    raw.send(&[parse, sync()].concat()).await;
+    raw.until_ready().await;
+    raw.send(&query("EXECUTE of_protocol (2)")).await;
+    let answers = raw.until_ready().await;
+    assert_eq!(kinds(&answers), "TDCZ");
+    assert_eq!(answers[1].1[6..], *b"done");
+    raw.send(&query(
+        "PREPARE of_sql (int) AS SELECT priority + $1 FROM tasks WHERE id = 2",
+    ))
+    .await;
+    assert_eq!(kinds(&raw.until_ready().await), "CZ");
+    let bind = named(b'B', "", "of_sql\0\0\0\0\x01\0\0\0\x02\x31\x30\0\0"); // 10, as text
+    let describe = named(b'D', "Sof_sql", "");
+    let execute = named(b'E', "", "\0\0\0\0");
+    raw.send(&[describe, bind, execute, sync()].concat()).await;
+    let answers = raw.until_ready().await;
+    assert_eq!(kinds(&answers), "tT2DCZ");
+    assert_eq!(answers[3].1[6..], *b"16");
+    // EXECUTE in the extended protocol: described as what it runs.
+    let parse = named(b'P', "", "EXECUTE of_sql(1)\0\0\0");
+    let describe = named(b'D', "S", "");
+    let bind = named(b'B', "", "\0\0\0\0\0\0\0");
+    let execute = named(b'E', "", "\0\0\0\0");
+    raw.send(&[parse, describe, bind, execute, sync()].concat())
+        .await;
+    let answers = raw.until_ready().await;
+    assert_eq!(kinds(&answers), "1tT2DCZ");
+    assert_eq!(answers[4].1[6..], *b"7");
+    // A name that is taken is so for both.
+    raw.send(&[named(b'P', "of_sql", "SELECT 1\0\0\0"), sync()].concat())
+        .await;
+    assert_eq!(state(&raw.until_ready().await), "42P05");
+    raw.send(&query("PREPARE of_protocol AS SELECT 1")).await;
+    assert_eq!(state(&raw.until_ready().await), "42P05");
+    raw.send(&[named(b'C', "Sof_sql", ""), sync()].concat())
+        .await;
+    raw.until_ready().await;
+    raw.send(&query("EXECUTE of_sql (1)")).await;
+    assert_eq!(state(&raw.until_ready().await), "26000");
+}
+
+/// psycopg describes its cursors as portals; asyncpg goes on in portals by MOVE.
+#[tokio::test(flavor = "multi_thread")]
+async fn portals_and_cursors_are_the_same() {
+    let (_database, door, client) = with_tasks().await;
+    for id in 1..=9 {
+        let insert = format!("INSERT INTO tasks VALUES ({id}, 'new', 0)");
+        client.batch_execute(&insert).await.unwrap();
+    }
+    let mut raw = Raw::connect(door.local_addr()).await;
+    let describe = |name: &str| [named(b'D', &format!("P{name}"), ""), sync()].concat();
+    let bind = |portal: &str| named(b'B', portal, "s\0\0\0\0\0\0\0");
+    let execute = |portal: &str, most: u8| {
+        let mut body = [portal.as_bytes(), &[0; 5]].concat();
+        *body.last_mut().unwrap() = most;
+        message(b'E', &body)
+    };
+    let ids = |answers: &[Answer]| {
+        let rows = answers.iter().filter(|(kind, _)| *kind == b'D');
+        let ids = rows.map(|(_, row)| String::from_utf8_lossy(&row[6..]).into_owned());
+        ids.collect::<Vec<_>>().join(" ")
+    };
+    let tag = |answers: &[Answer]| {
+        let (_, tag) = answers.iter().find(|(kind, _)| *kind == b'C').unwrap();
+        String::from_utf8_lossy(tag)
+            .trim_end_matches('\0')
+            .to_owned()
+    };
+    raw.send(&query("BEGIN; DECLARE c CURSOR FOR SELECT id FROM tasks"))
+        .await;
+    raw.until_ready().await;
+    raw.send(&describe("c")).await;
+    assert_eq!(kinds(&raw.until_ready().await), "TZ");
+    // A name that a cursor has is no portal's, and the other way round.
+    let parse = named(b'P', "s", "SELECT id FROM tasks ORDER BY id\0\0\0");
+    raw.send(&[parse, bind("p"), execute("p", 2), sync()].concat())
+        .await;
+    let answers = raw.until_ready().await;
+    assert_eq!(
+        (kinds(&answers), ids(&answers)),
+        ("12DDsZ".into(), "1 2".into())
+    );
+    raw.send(&query("MOVE FORWARD 3 FROM p")).await;
+    assert_eq!(tag(&raw.until_ready().await), "MOVE 3");
+    raw.send(&query("FETCH p")).await;
+    assert_eq!(ids(&raw.until_ready().await), "6");
+    raw.send(&[execute("p", 2), sync()].concat()).await;
+    assert_eq!(ids(&raw.until_ready().await), "7 8");
+    raw.send(&[execute("p", 2), execute("p", 2), sync()].concat())
+        .await;
+    let answers = raw.until_ready().await;
+    assert_eq!(
+        (kinds(&answers), ids(&answers)),
+        ("DCCZ".into(), "9".into())
+    );
+    // One that was not run yet, too.
+    raw.send(&[bind("q"), sync()].concat()).await;
+    raw.until_ready().await;
+    raw.send(&query("MOVE 4 IN q")).await;
+    assert_eq!(tag(&raw.until_ready().await), "MOVE 4");
+    raw.send(&[execute("q", 1), sync()].concat()).await;
+    assert_eq!(ids(&raw.until_ready().await), "5");
+    raw.send(&[named(b'C', "Pq", ""), bind("q"), execute("q", 1), sync()].concat())
+        .await;
+    assert_eq!(ids(&raw.until_ready().await), "1");
+    raw.send(&query("SAVEPOINT a; DECLARE q CURSOR FOR SELECT 1"))
+        .await;
+    assert_eq!(state(&raw.until_ready().await), "42P03");
+    raw.send(&query("ROLLBACK TO a")).await;
+    raw.until_ready().await;
+    raw.send(&[bind("c"), sync()].concat()).await;
+    assert_eq!(state(&raw.until_ready().await), "42P03");
+    raw.send(&query("ROLLBACK")).await;
+    raw.until_ready().await;
+    raw.send(&describe("c")).await;
+    assert_eq!(state(&raw.until_ready().await), "34000");
+}

@@ -154,6 +154,7 @@ impl Effects {
 
     /// A statement begins, of which nothing was run yet.
     pub(crate) fn begin_statement(&self) {
+        drop(self.take_sets()); // of one that was given up while it waited
         self.state().deeds = Deeds::default();
     }
 
@@ -164,6 +165,7 @@ impl Effects {
 
     /// The statement is run again; `granted` is what it has waited for.
     pub(crate) fn run_again(&self, granted: Option<Lock>) {
+        drop(self.take_sets());
         let mut state = self.state();
         let deeds = &mut state.deeds;
         deeds.wish = None;

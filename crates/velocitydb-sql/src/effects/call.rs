@@ -9,7 +9,9 @@ use velocitydb_types::{ScalarType, Value};
 
 use super::Effects;
 use super::advisory::{Lock, Number, Scope};
-use crate::error::SqlError;
+use super::config::Set;
+use crate::error::{SqlError, sqlstate};
+use crate::settings;
 
 /// One of the functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub(crate) enum Function {
     BackendPid,
     Notify,
     QueueUsage,
+    SetConfig,
+    CurrentSetting,
     Advisory(&'static (&'static str, Ask)),
 }
 
@@ -61,6 +65,8 @@ impl Function {
             "pg_backend_pid" => Function::BackendPid,
             "pg_notify" => Function::Notify,
             "pg_notification_queue_usage" => Function::QueueUsage,
+            "set_config" => Function::SetConfig,
+            "current_setting" => Function::CurrentSetting,
             name => {
                 let row = ADVISORY.iter().find(|(known, _)| *known == name)?;
                 Function::Advisory(row)
@@ -73,6 +79,8 @@ impl Function {
             Function::BackendPid => "pg_backend_pid",
             Function::Notify => "pg_notify",
             Function::QueueUsage => "pg_notification_queue_usage",
+            Function::SetConfig => "set_config",
+            Function::CurrentSetting => "current_setting",
             Function::Advisory((name, _)) => name,
         }
     }
@@ -85,6 +93,10 @@ impl Function {
             | Function::Advisory((_, Ask::UnlockAll)) => &[&[]],
             Function::Advisory(_) => &[&[ScalarType::Int8], &[ScalarType::Int4, ScalarType::Int4]],
             Function::Notify => &[&[ScalarType::Text, ScalarType::Text]],
+            Function::SetConfig => &[&[ScalarType::Text, ScalarType::Text, ScalarType::Bool]],
+            Function::CurrentSetting => {
+                &[&[ScalarType::Text], &[ScalarType::Text, ScalarType::Bool]]
+            }
         };
         forms.iter().find(|form| form.len() == count).copied()
     }
@@ -96,7 +108,10 @@ impl Function {
             Function::Advisory((_, Ask::Lock { wait: false, .. } | Ask::Unlock(_))) => {
                 ScalarType::Bool
             }
-            Function::Notify | Function::Advisory(_) => ScalarType::Text,
+            Function::Notify
+            | Function::SetConfig
+            | Function::CurrentSetting
+            | Function::Advisory(_) => ScalarType::Text,
             Function::QueueUsage => ScalarType::Float8,
         }
     }
@@ -129,6 +144,33 @@ impl Call {
                 };
                 effects.notify(&text(0)?, &text(1)?)?;
                 Value::from("")
+            }
+            Function::SetConfig => {
+                let Value::String(name) = arguments.get(0)?.into_value() else {
+                    let message = "SET requires parameter name";
+                    return Err(SqlError::new(sqlstate::NULL_VALUE_NOT_ALLOWED, message));
+                };
+                let value = match arguments.get(1)?.into_value() {
+                    Value::String(value) => Some(value),
+                    _ => None,
+                };
+                let local = arguments.get(2)?.into_value() == Value::Bool(true);
+                effects.set_config(Set { name, value, local })?.into()
+            }
+            Function::CurrentSetting => {
+                let given = arguments.iter().map(|given| Ok(given?.into_value()));
+                let given = given.collect::<Result<Vec<_>, QueryError>>()?;
+                match &given[..] {
+                    [Value::String(name)] | [Value::String(name), Value::Bool(false)] => effects
+                        .setting(name)
+                        .ok_or_else(|| settings::unknown(name))?
+                        .into(),
+                    [Value::String(name), Value::Bool(true)] => {
+                        effects.setting(name).map_or(Value::Null, Value::from)
+                    }
+                    // Null is nothing, as in PostgreSQL.
+                    _ => Value::Null,
+                }
             }
             Function::Advisory((_, ask)) => {
                 let given = arguments.iter().map(|given| Ok(given?.into_value()));

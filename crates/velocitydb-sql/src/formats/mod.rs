@@ -40,7 +40,7 @@ pub use error::FormatError;
 pub(crate) use text::{read_escaped, read_hex};
 
 /// What of a session texts depend on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// In which zone a `timestamptz` is shown, and one without a zone is meant.
     pub zone: Zone,
@@ -71,6 +71,13 @@ impl Now {
 
     fn get(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// Of one session.
+impl PartialEq for Now {
+    fn eq(&self, other: &Now) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 

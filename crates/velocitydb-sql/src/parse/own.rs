@@ -243,25 +243,30 @@ pub(super) fn key_locks(tokens: &mut Vec<TokenWithSpan>) {
     super::take(tokens, taken);
 }
 
-/// Takes `OVERRIDING … VALUE` out of INSERTs; the answer is where the statements begin that say it.
+/// Takes `OVERRIDING … VALUE` out of INSERTs; the answer is where the statements begin that say it, in
+/// their order.
 pub(super) fn overriding(tokens: &mut Vec<TokenWithSpan>) -> Vec<(Location, Overriding)> {
     let word = is_word;
     let mut found = Vec::new();
     let mut taken = Vec::new();
-    let (mut begins, mut depth) = (None, 0_u32);
+    let (mut begins, mut depth, mut prepares) = (None, 0_u32, false);
     let places: Vec<_> = (0..tokens.len())
         .filter(|at| !matches!(tokens[*at].token, Token::Whitespace(_)))
         .collect();
     for (nth, &at) in places.iter().enumerate() {
         let token = &tokens[at];
         match &token.token {
-            Token::SemiColon => (begins, depth) = (None, 0),
+            Token::SemiColon => (begins, depth, prepares) = (None, 0, false),
             Token::LParen => depth += 1,
             Token::RParen => depth = depth.saturating_sub(1),
             _ => {}
         }
         if token.token != Token::SemiColon && begins.is_none() {
             begins = Some((token.span.start, word(token, "insert")));
+            prepares |= word(token, "prepare");
+        } else if prepares && depth == 0 && word(token, "as") {
+            // What is prepared is a statement, too.
+            (begins, prepares) = (None, false);
         }
         let (Some((start, true)), 0, Some(&[_, whose, value])) = (
             begins,

@@ -1,9 +1,9 @@
-//! Statements about the session itself: notifications and cursors.
+//! Statements about the session itself: notifications, cursors, prepared statements.
 
-use sqlparser::ast::Statement;
+use sqlparser::ast::{DataType, Expr, Statement};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Location, Token};
 
 use super::folded;
 use super::own::{is_word, number};
@@ -27,6 +27,26 @@ pub(crate) enum OfSession {
     },
     /// `None`: all cursors.
     Close(Option<String>),
+    Prepare(Prepare),
+    Execute(Execute),
+}
+
+/// A statement that is to be prepared.
+#[derive(Debug, Clone)]
+pub(crate) struct Prepare {
+    pub(crate) name: String,
+    pub(crate) types: Vec<DataType>,
+    /// Where the statement begins.
+    pub(crate) begins: Location,
+    /// Where it ends; `None`: with the text.
+    pub(crate) ends: Option<Location>,
+}
+
+/// A prepared statement that is to be run.
+#[derive(Debug, Clone)]
+pub(crate) struct Execute {
+    pub(crate) name: String,
+    pub(crate) arguments: Vec<Expr>,
 }
 
 /// A cursor that is to be.
@@ -91,6 +111,18 @@ impl OfSession {
             let cursor = (!all).then(|| name(parser)).transpose()?;
             return Ok(Some(OfSession::Close(cursor)));
         }
+        if parser.parse_keyword(Keyword::PREPARE) {
+            return prepare(parser).map(|prepare| Some(OfSession::Prepare(prepare)));
+        }
+        if parser.parse_keyword(Keyword::EXECUTE) {
+            let name = name(parser)?;
+            let mut arguments = Vec::new();
+            if parser.consume_token(&Token::LParen) {
+                arguments = parser.parse_comma_separated(Parser::parse_expr)?;
+                parser.expect_token(&Token::RParen)?;
+            }
+            return Ok(Some(OfSession::Execute(Execute { name, arguments })));
+        }
         Ok(None)
     }
 }
@@ -126,6 +158,39 @@ fn declare(parser: &mut Parser<'_>) -> Result<Declare, ParserError> {
         no_scroll,
         hold,
         query: Box::new(Statement::Query(parser.parse_query()?)),
+    })
+}
+
+fn prepare(parser: &mut Parser<'_>) -> Result<Prepare, ParserError> {
+    use Keyword::{AS, DELETE, INSERT, SELECT, UPDATE, VALUES, WITH};
+    let name = name(parser)?;
+    let mut types = Vec::new();
+    if parser.consume_token(&Token::LParen) {
+        types = parser.parse_comma_separated(Parser::parse_data_type)?;
+        parser.expect_token(&Token::RParen)?;
+    }
+    parser.expect_keyword(AS)?;
+    let first = parser.peek_token_ref();
+    let may_be = match &first.token {
+        Token::LParen => true,
+        Token::Word(word) => matches!(
+            word.keyword,
+            SELECT | VALUES | WITH | INSERT | UPDATE | DELETE
+        ),
+        _ => false,
+    };
+    if !may_be {
+        return parser.expected_ref("SELECT, VALUES, WITH, INSERT, UPDATE or DELETE", first);
+    }
+    let begins = first.span.start;
+    // It is taken apart once more when it is prepared, from its own text.
+    parser.parse_statement()?;
+    let next = parser.peek_token_ref();
+    Ok(Prepare {
+        name,
+        types,
+        begins,
+        ends: (next.token != Token::EOF).then_some(next.span.start),
     })
 }
 

@@ -2,6 +2,7 @@
 //! out of the text, others are refused as what they are.
 //!
 //! - `FROM ONLY t`, `UPDATE ONLY (t)`: no table inherits from another.
+//! - `BEGIN … DEFERRABLE` and its like: a transaction that only reads never waits to be safe.
 //! - `BETWEEN ASYMMETRIC`, which is how BETWEEN is; `trim(leading FROM x)`, `trim(FROM x)`.
 //! - Refused: `BETWEEN SYMMETRIC`, `ON CONFLICT (…) WHERE …`.
 
@@ -18,20 +19,27 @@ fn keyword(token: &Token) -> Option<Keyword> {
     }
 }
 
+/// Whether a statement begins behind this.
+fn is_first(before: Option<&Token>) -> bool {
+    matches!(before, None | Some(Token::SemiColon))
+}
+
 /// Takes such words out.
 ///
 /// # Errors
 /// One that is not supported.
 pub(super) fn replace(sql: &str, tokens: &mut Vec<TokenWithSpan>) -> Result<(), SqlError> {
     use Keyword::{
-        ASYMMETRIC, BETWEEN, BOTH, CONFLICT, FROM, JOIN, LEADING, ONLY, SYMMETRIC, TRAILING, TRIM,
-        UPDATE, USING, WHERE,
+        ASYMMETRIC, BEGIN, BETWEEN, BOTH, CONFLICT, DEFERRABLE, FROM, JOIN, LEADING, NOT, ONLY,
+        SET, START, SYMMETRIC, TRAILING, TRANSACTION, TRIM, UPDATE, USING, WHERE,
     };
     let mut taken = Vec::new();
     let solid = tokens.iter().enumerate();
     let mut solid = solid.filter(|(_, of)| !matches!(of.token, Token::Whitespace(_)));
     // What stands before, the last first.
     let mut before: [Option<&Token>; 2] = [None; 2];
+    // Where what is said of a transaction stands, and the places of the last two tokens.
+    let (mut modes, mut places) = (false, [0; 2]);
     let (mut depth, mut conflict) = (0_usize, None);
     while let Some((at, TokenWithSpan { token, span })) = solid.next() {
         let refused = |what| Err(SqlError::unsupported(what).at(position(sql, span.start)));
@@ -51,6 +59,22 @@ pub(super) fn replace(sql: &str, tokens: &mut Vec<TokenWithSpan>) -> Result<(), 
                     taken.extend([open, close]);
                 }
             }
+            (None, Some(BEGIN)) if is_first(before[0]) => modes = true,
+            (Some(SET | START), Some(TRANSACTION)) if is_first(before[1]) => modes = true,
+            (_, Some(DEFERRABLE)) if modes => {
+                let mut list = before.into_iter().zip(places).peekable();
+                let said = list.next_if(|(token, _)| token.and_then(keyword) == Some(NOT));
+                let comma = list.next_if(|(token, _)| *token == Some(&Token::Comma));
+                let is_listed = comma.is_some();
+                taken.extend(comma.into_iter().chain(said).map(|(_, place)| place));
+                taken.push(at);
+                if let Some((behind, next)) = solid.clone().next()
+                    && next.token == Token::Comma
+                    && !is_listed
+                {
+                    taken.push(behind);
+                }
+            }
             (Some(BETWEEN), Some(ASYMMETRIC)) => taken.push(at),
             (Some(BETWEEN), Some(SYMMETRIC)) => return refused("BETWEEN SYMMETRIC"),
             (Some(LEADING | TRAILING | BOTH), Some(FROM)) => taken.push(at),
@@ -64,12 +88,14 @@ pub(super) fn replace(sql: &str, tokens: &mut Vec<TokenWithSpan>) -> Result<(), 
             _ => {}
         }
         match token {
+            Token::SemiColon => modes = false,
             Token::LParen => depth += 1,
             Token::RParen => depth = depth.saturating_sub(1),
             _ if conflict == Some(depth) => conflict = None,
             _ => {}
         }
         before = [Some(token), before[0]];
+        places = [at, places[0]];
     }
     super::take(tokens, taken);
     Ok(())

@@ -49,7 +49,9 @@ impl Session {
                 return self.fetch(cursor, *way, *moves, columns);
             }
             OfSession::Close(cursor) => return self.close(cursor.as_deref()),
-            OfSession::Declare(_) => unreachable!("prepared with its query"),
+            OfSession::Declare(_) | OfSession::Prepare(_) | OfSession::Execute(_) => {
+                unreachable!("of other kinds, with what they are about")
+            }
         };
         if commits {
             self.effects.commit();

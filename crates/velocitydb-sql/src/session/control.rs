@@ -41,10 +41,7 @@ pub(super) fn control(tree: &Tree) -> Result<Option<Control>, SqlError> {
                 "transaction isolation level" => "transaction_isolation".into(),
                 "time zone" => "TimeZone".into(),
                 // The parser leaves the point out.
-                name if words.first().is_some_and(|first| first == "velocity") => {
-                    name.replace(' ', ".")
-                }
-                name => shown_name(name),
+                name => shown_name(&name.replace(' ', ".")),
             })
         }
         Tree::Set(ast::Set::SetTransaction {

@@ -3,7 +3,9 @@
 //! The query is run when the cursor is declared, and its rows are kept, on the account of all queries, so
 //! that what others change meanwhile is not seen, and any row can be gone to. A cursor belongs to the
 //! transaction that declared it and ends with it; one WITH HOLD becomes the session's when that
-//! is committed. Tests: tests/it/slt/cursors.slt.
+//! is committed. The protocol's portals are cursors too, as in PostgreSQL: those of a transaction block
+//! with a name and rows are here, where FETCH and MOVE find them ([`Session::keep_portal`]). Tests:
+//! tests/it/slt/cursors.slt; portals: the server's tests/it/pg.rs.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,6 +33,8 @@ struct Cursor {
     binary: bool,
     no_scroll: bool,
     hold: bool,
+    /// Whether it is a portal of the protocol.
+    portal: bool,
     /// How many savepoints there were when it was declared.
     savepoints: usize,
 }
@@ -173,6 +177,74 @@ impl Session {
         cursor.is_some_and(|cursor| cursor.binary)
     }
 
+    /// The columns of a cursor, and whether it is a BINARY one; `None`: there is none of this name.
+    pub fn cursor_columns(&self, name: &str) -> Option<(&[Column], bool)> {
+        let block = self.block.as_ref();
+        let declared = block.and_then(|block| block.cursors.0.get(name));
+        let found = declared.or_else(|| self.held.0.get(name))?;
+        Some((&found.columns, found.binary))
+    }
+
+    /// Keeps the rows of a portal as those of a cursor, to the end of the transaction block. They are
+    /// handed back where it has no name, there is no block, or a cursor has the name.
+    pub fn keep_portal(&mut self, name: &str, rows: Rows, columns: &[Column]) -> Option<Rows> {
+        let is_taken = name.is_empty() || self.cursor(name).is_ok();
+        let held = self.held.0.len();
+        match &mut self.block {
+            Some(block)
+                if !block.implicit && !is_taken && held + block.cursors.0.len() < CURSORS_MAX =>
+            {
+                let cursor = Cursor {
+                    rows: Arc::new(rows),
+                    columns: columns.to_vec(),
+                    at: 0,
+                    binary: false,
+                    no_scroll: true,
+                    hold: false,
+                    portal: true,
+                    savepoints: block.savepoints.len(),
+                };
+                block.cursors.0.insert(name.to_owned(), cursor);
+                None
+            }
+            _ => Some(rows),
+        }
+    }
+
+    /// The next rows of a portal that was kept, so many at most.
+    ///
+    /// # Errors
+    /// It is not there any more.
+    pub fn portal_rows(&mut self, name: &str, count_max: usize) -> Result<Rows, SqlError> {
+        let cursor = self.cursor(name)?;
+        let count = i64::try_from(count_max).unwrap_or(i64::MAX);
+        let gone = gone(Way::Forward(Some(count)), cursor.at, cursor.rows.len());
+        cursor.at = gone.at;
+        let rows = Rows::part(
+            &cursor.rows,
+            gone.first.saturating_sub(1),
+            gone.count,
+            false,
+        );
+        if gone.at > cursor.rows.len() {
+            // It never goes back: their memory is given back.
+            (cursor.rows, cursor.at) = (Arc::new(Rows::values(Vec::new())), 1);
+        }
+        Ok(rows)
+    }
+
+    /// Forgets a cursor, if there is one of this name: the protocol closes it.
+    pub fn close_cursor(&mut self, name: &str) {
+        let _ = self.close(Some(name));
+    }
+
+    /// Forgets what [`Session::keep_portal`] has kept.
+    pub fn forget_portals(&mut self) {
+        if let Some(block) = &mut self.block {
+            block.cursors.0.retain(|_, cursor| !cursor.portal);
+        }
+    }
+
     pub(super) async fn declare(
         &mut self,
         runtime: &impl Runtime,
@@ -210,6 +282,7 @@ impl Session {
             binary: declare.binary,
             no_scroll: declare.no_scroll,
             hold: declare.hold,
+            portal: false,
             savepoints: block.as_ref().map_or(0, |block| block.savepoints.len()),
         };
         let cursors = match block {

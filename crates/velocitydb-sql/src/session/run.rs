@@ -14,7 +14,7 @@ use velocitydb::{Call, Committing, Isolation, Settled, Settling, Transaction};
 use velocitydb_types::Value;
 
 use super::block::{Named, SAVEPOINTS_MAX, TransactionLocks, no_block};
-use super::{Answer, Canceller, Control, Deallocate, Kind, Prepared, Session, Status};
+use super::{Answer, Canceller, Control, Kind, Prepared, Session, Status};
 use crate::bind::Parameters;
 use crate::bound::Environment;
 use crate::effects::Effects;
@@ -110,6 +110,11 @@ impl Session {
         prepared: &Prepared,
         parameters: &[Value],
     ) -> Result<Answer, SqlError> {
+        let executed = self.executed(prepared).inspect_err(|_| self.fail())?;
+        let (prepared, parameters) = match &executed {
+            Some(executed) => (&*executed.statement, &executed.values[..]),
+            None => (prepared, parameters),
+        };
         let kind = self.ready(prepared, parameters)?;
         let answer = match &*kind {
             Kind::Empty => Ok(Answer::done("")),
@@ -131,6 +136,11 @@ impl Session {
             Kind::Control(control) => self.control(control),
             Kind::Session(statement) => self.of_session(statement, &prepared.columns),
             Kind::Declare(declare) => self.declare(runtime, declare, parameters).await,
+            Kind::Prepare(prepare) => {
+                let prepared = self.prepare_named(prepare);
+                prepared.map(|()| Answer::done("PREPARE"))
+            }
+            Kind::Execute(_) => Err(SqlError::unsupported("EXECUTE of EXECUTE")),
         };
         if answer.is_err() {
             self.fail();
@@ -211,6 +221,7 @@ impl Session {
                 block.transaction.forget_savepoints();
             }
             let notices = self.effects.end_statement();
+            self.set_by_calls(answer.is_ok())?;
             return answer.map(|answer| answer.with(notices));
         }
         if let Native::Select(select) = native
@@ -230,10 +241,12 @@ impl Session {
                 ..Answer::done("SELECT")
             });
         }
-        let _locks = TransactionLocks::of(&self.locks);
+        let locks = TransactionLocks::of(&self.locks);
         self.effects.begin_statement();
         let answer = self.alone(&settler, native.writes(), run).await;
         let notices = self.effects.end_statement();
+        drop(locks);
+        self.set_by_calls(answer.is_ok())?;
         answer.map(|answer| answer.with(notices))
     }
 
@@ -348,19 +361,17 @@ impl Session {
                 self.of_session(&OfSession::Unlisten(None), &[])?;
                 self.locks.owner().release_session();
                 self.reset_all();
-                self.deallocated = Some(Deallocate::All);
+                self.statements.retain(|name, _| name.is_empty());
                 Ok(Answer::done(tag))
             }
-            Control::Deallocate(name) => Ok(match name {
-                None => {
-                    self.deallocated = Some(Deallocate::All);
-                    Answer::done("DEALLOCATE ALL")
-                }
-                Some(name) => {
-                    self.deallocated = Some(Deallocate::Named(name.clone()));
-                    Answer::done("DEALLOCATE")
-                }
-            }),
+            Control::Deallocate(None) => {
+                self.statements.retain(|name, _| name.is_empty());
+                Ok(Answer::done("DEALLOCATE ALL"))
+            }
+            Control::Deallocate(Some(name)) => {
+                self.deallocate(name)?;
+                Ok(Answer::done("DEALLOCATE"))
+            }
             Control::Ignored(tag) => {
                 if *tag == "DISCARD SEQUENCES" {
                     self.sequences.forget();

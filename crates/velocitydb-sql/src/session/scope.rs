@@ -12,9 +12,9 @@ use crate::settings::{self, Named};
 
 /// All settings as they are at one moment.
 #[derive(Debug, Clone)]
-pub(super) struct Saved {
-    settings: Arc<Settings>,
-    named: Arc<Named>,
+pub(crate) struct Saved {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) named: Arc<Named>,
 }
 
 /// What the settings of a transaction block become at its end, once one was changed in it.
@@ -35,17 +35,30 @@ impl Saved {
     }
 
     /// Changes one; without a value, to that of `initial`.
-    fn set(&mut self, name: &str, value: Option<&str>, initial: &Saved) -> Result<(), SqlError> {
+    pub(crate) fn set(
+        &mut self,
+        name: &str,
+        value: Option<&str>,
+        initial: &Saved,
+    ) -> Result<(), SqlError> {
         let first;
         let value = match value {
             Some(value) => value,
-            None => {
-                first = settings::show(&initial.settings, &initial.named, name)?;
-                &first
-            }
+            None => match settings::show(&initial.settings, &initial.named, name) {
+                Err(_) if Arc::make_mut(&mut self.named).forget(name) => return Ok(()),
+                shown => {
+                    first = shown?;
+                    &first
+                }
+            },
         };
-        let settings = Arc::make_mut(&mut self.settings);
-        settings::set(settings, Arc::make_mut(&mut self.named), name, value)
+        let mut settings = (*self.settings).clone();
+        settings::set(&mut settings, Arc::make_mut(&mut self.named), name, value)?;
+        // Statements are bound anew when there are others.
+        if settings != *self.settings {
+            self.settings = Arc::new(settings);
+        }
+        Ok(())
     }
 }
 
@@ -67,6 +80,7 @@ impl Session {
             self.set(name, value)?;
         }
         self.initial = self.saved();
+        self.tell_settings();
         Ok(())
     }
 
@@ -79,7 +93,7 @@ impl Session {
         }
     }
 
-    fn saved(&self) -> Saved {
+    pub(super) fn saved(&self) -> Saved {
         Saved::new(&self.settings, &self.named)
     }
 
@@ -87,7 +101,26 @@ impl Session {
         self.settings = saved.settings;
         self.named = saved.named;
         self.changed = true;
-        self.label();
+        self.tell_settings();
+    }
+
+    /// Those who show settings, or do something by them, are told what they are.
+    pub(super) fn tell_settings(&self) {
+        // Its locks are shown with the name of the application.
+        self.locks.owner().set_label(self.named.application_name());
+        self.effects.configure(self.saved(), self.initial.clone());
+    }
+
+    /// Sets what calls of `set_config` in a statement have asked for, when it has been run.
+    pub(super) fn set_by_calls(&mut self, ran: bool) -> Result<(), SqlError> {
+        for set in self.effects.take_sets() {
+            // Without a block it was to the end of this statement.
+            let is_over = set.local && self.block.is_none();
+            if ran && !is_over {
+                self.set_all(&[(set.name, set.value)], set.local)?;
+            }
+        }
+        Ok(())
     }
 
     /// SET and RESET of these; `local`: to the end of the transaction block.

@@ -1,8 +1,8 @@
 //! How long settings hold, what a transaction that only reads may do, and what a session says of itself.
 
 use velocitydb::Database;
+use velocitydb_sql::Session;
 use velocitydb_sql::formats::write_text;
-use velocitydb_sql::{Deallocate, Session};
 
 /// The SQLSTATE of the error, or the first value of the answer, or its tag.
 fn told(session: &mut Session, sql: &str) -> String {
@@ -147,13 +147,77 @@ fn a_session_says_what_it_is() {
 }
 
 #[test]
-fn statements_that_are_given_up_are_told_of() {
+fn statements_of_the_protocol_and_of_sql_have_one_name_space() {
     let mut session = session();
+    session.prepare_as("one", "SELECT $1 + 1", &[]).unwrap();
+    check(&mut session, &[("EXECUTE one (2)", "3")]);
+    let lines = [
+        ("PREPARE one AS SELECT 2", "42P05"),
+        ("PREPARE two AS SELECT 2", "PREPARE"),
+    ];
+    check(&mut session, &lines);
+    let taken = session.prepare_as("two", "SELECT 3", &[]).unwrap_err();
+    assert_eq!(taken.sqlstate, "42P05");
+    assert_eq!(session.statement("two").unwrap().columns().len(), 1);
     check(&mut session, &[("DEALLOCATE PREPARE One", "DEALLOCATE")]);
-    let one = Deallocate::Named("one".into());
-    assert_eq!(session.take_deallocated(), Some(one));
+    assert_eq!(session.statement("one").unwrap_err().sqlstate, "26000");
+    session.deallocate("two").unwrap();
+    check(&mut session, &[("EXECUTE two", "26000")]);
     for sql in ["DEALLOCATE ALL", "DISCARD ALL"] {
-        check(&mut session, &[(sql, sql)]);
-        assert_eq!(session.take_deallocated(), Some(Deallocate::All));
+        session.prepare_as("", "SELECT 1", &[]).unwrap();
+        session.prepare_as("one", "SELECT 1", &[]).unwrap();
+        check(&mut session, &[(sql, sql), ("EXECUTE one", "26000")]);
+        // The one without a name is replaced alone.
+        assert!(session.statement("").is_ok());
     }
+}
+
+#[test]
+fn an_execute_that_was_prepared_runs_what_has_the_name_now() {
+    let mut session = session();
+    check(
+        &mut session,
+        &[("PREPARE p (int) AS SELECT $1 * 10", "PREPARE")],
+    );
+    session.prepare_as("e", "EXECUTE p (4)", &[]).unwrap();
+    let run = |session: &mut Session| {
+        let execute = std::sync::Arc::clone(session.statement("e").unwrap());
+        let answer = session.run(&execute, &[]);
+        answer
+            .map(|answer| answer.tag())
+            .map_err(|error| error.sqlstate)
+    };
+    assert_eq!(run(&mut session), Ok("SELECT 1".into()));
+    check(&mut session, &[("DEALLOCATE p", "DEALLOCATE")]);
+    assert_eq!(run(&mut session), Err("26000"));
+    let lines = [(
+        "PREPARE p (int) AS SELECT generate_series FROM (VALUES ($1), (2)) AS v(generate_series)",
+        "PREPARE",
+    )];
+    check(&mut session, &lines);
+    assert_eq!(
+        run(&mut session),
+        Err("0A000"),
+        "other columns than were told"
+    );
+    let lines = [
+        ("DEALLOCATE p", "DEALLOCATE"),
+        (
+            "PREPARE p (int) AS SELECT $1 + a AS \"?column?\" FROM (VALUES (1), (2)) AS v(a)",
+            "PREPARE",
+        ),
+    ];
+    check(&mut session, &lines);
+    assert_eq!(run(&mut session), Ok("SELECT 2".into()));
+    check(&mut session, &[("EXECUTE e", "0A000")]);
+}
+
+/// As errors of the whole text are.
+#[test]
+fn an_error_in_what_is_prepared_tells_its_place_in_the_whole() {
+    let mut session = session();
+    let sql = "PREPARE  ünique (int) AS\n SELECT nothing";
+    let prepare = session.prepare(sql, &[]).unwrap();
+    let error = session.run(&prepare, &[]).unwrap_err();
+    assert_eq!((error.sqlstate, error.position), ("42703", Some(34)));
 }

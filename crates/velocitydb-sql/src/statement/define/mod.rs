@@ -151,7 +151,9 @@ impl Define {
                 let message = "VACUUM cannot run inside a transaction block";
                 SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message)
             }
-            tag => SqlError::unsupported(format!("{tag} in a transaction block")),
+            tag => SqlError::unsupported(format!("{tag} in a transaction block"))
+                .detail("A definition is made at once, and could not be rolled back.")
+                .hint(format!("Run {tag} outside of BEGIN and COMMIT.")),
         }
     }
 }

@@ -1,0 +1,96 @@
+//! `set_config` and `current_setting`: the settings as they are while a statement runs.
+//!
+//! The session has the settings. It says here what they are ([`Effects::configure`]), and behind each
+//! statement it does what calls have asked for ([`Effects::take_sets`]), as SET would. Until then they
+//! stand here, for other calls of the statement; one that fails or is run again has set nothing. Tests:
+//! tests/it/slt/settings.slt.
+
+use std::sync::atomic::Ordering;
+
+use super::Effects;
+use crate::error::SqlError;
+use crate::session::Saved;
+use crate::settings;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Config {
+    now: Saved,
+    /// What RESET goes back to.
+    initial: Saved,
+    /// As they were when the statement began, once a call has set one.
+    before: Option<Saved>,
+    set: Vec<Set>,
+}
+
+/// What a call has set.
+#[derive(Debug)]
+pub(crate) struct Set {
+    pub(crate) name: String,
+    /// `None`: to that of the beginning.
+    pub(crate) value: Option<String>,
+    /// To the end of the transaction.
+    pub(crate) local: bool,
+}
+
+impl Config {
+    pub(super) fn new(saved: Saved) -> Config {
+        Config {
+            initial: saved.clone(),
+            now: saved,
+            before: None,
+            set: Vec::new(),
+        }
+    }
+}
+
+impl Effects {
+    /// The settings are these from now on.
+    pub(crate) fn configure(&self, now: Saved, initial: Saved) {
+        let mut state = self.state();
+        state.config = Config {
+            initial,
+            ..Config::new(now)
+        };
+    }
+
+    /// The value of a setting; `None`: there is none of this name.
+    pub(super) fn setting(&self, name: &str) -> Option<String> {
+        let state = self.state();
+        let Saved { settings, named } = &state.config.now;
+        settings::show(settings, named, name).ok()
+    }
+
+    /// Sets one, and answers its value.
+    ///
+    /// # Errors
+    /// There is none of this name, or it cannot have this value.
+    pub(super) fn set_config(&self, set: Set) -> Result<String, SqlError> {
+        let mut state = self.state();
+        let config = &mut state.config;
+        let mut new = config.now.clone();
+        new.set(&set.name, set.value.as_deref(), &config.initial)?;
+        let shown = settings::show(&new.settings, &new.named, &set.name)?;
+        let before = std::mem::replace(&mut config.now, new);
+        config.before.get_or_insert(before);
+        // However many rows do it.
+        let same = |other: &Set| other.name == set.name && other.local == set.local;
+        config.set.retain(|other| !same(other));
+        config.set.push(set);
+        self.has_set.store(true, Ordering::Relaxed);
+        Ok(shown)
+    }
+
+    /// What the statement has set; here it is forgotten.
+    pub(crate) fn take_sets(&self) -> Vec<Set> {
+        if !self.has_set.swap(false, Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let mut state = self.state();
+        let config = &mut state.config;
+        if let Some(before) = config.before.take() {
+            config.now = before;
+        }
+        std::mem::take(&mut config.set)
+    }
+}
