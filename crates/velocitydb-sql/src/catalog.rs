@@ -4,9 +4,10 @@
 //! order and limit are those of every SELECT; nothing changes it. A name without a schema means one of
 //! `pg_catalog` before a table of the user, as in PostgreSQL.
 //!
-//! Files: `locks`. Tests: tests/it/sessions/locks.script.
+//! Files: `locks`, `types`. Tests: tests/it/sessions/locks.script, tests/it/slt/catalog.slt.
 
 mod locks;
+mod types;
 
 use std::fmt;
 
@@ -28,7 +29,13 @@ struct Shown {
     rows: fn(&Database, Each<'_>) -> Result<(), SqlError>,
 }
 
-const ALL: &[Shown] = &[locks::PG_LOCKS, locks::LOCKS];
+const ALL: &[Shown] = &[
+    locks::PG_LOCKS,
+    locks::LOCKS,
+    types::PG_TYPE,
+    types::PG_NAMESPACE,
+    types::PG_RANGE,
+];
 
 /// The rows of such a table.
 #[derive(Clone, Copy)]

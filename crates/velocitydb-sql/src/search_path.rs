@@ -43,7 +43,8 @@ impl SearchPath {
             "" => Vec::new(),
             text => names_in(text)?,
         };
-        let schemas: Vec<_> = names.iter().map(folded).collect();
+        let schemas = names.iter().map(folded);
+        let schemas: Vec<_> = schemas.filter(|schema| !schema.is_empty()).collect();
         (schemas.len() <= SCHEMAS_MAX).then(|| SearchPath {
             text: text.into(),
             schemas: schemas.into(),

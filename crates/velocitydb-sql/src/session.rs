@@ -269,7 +269,6 @@ pub struct Session {
     initial: Saved,
     /// Prepared statements that have names.
     statements: NamedItems<Arc<Prepared>>,
-    isolation: Isolation,
     block: Option<Block>,
     /// What is run outside of transaction blocks is one transaction.
     implicit: bool,
@@ -307,7 +306,6 @@ impl Session {
             settings,
             named,
             changed: false,
-            isolation: Isolation::ReadCommitted,
             block: None,
             implicit: false,
             planner: None,
@@ -582,18 +580,14 @@ impl Session {
     }
 
     fn show(&self, name: &str) -> Result<String, SqlError> {
-        let shown = |isolation| match isolation {
-            Isolation::ReadCommitted => "read committed".to_owned(),
-            Isolation::Snapshot => "repeatable read".to_owned(),
-            Isolation::Serializable => "serializable".to_owned(),
-        };
+        let shown = |isolation| settings::isolation_name(isolation).to_owned();
         Ok(match (name, &self.block) {
             ("transaction_isolation", Some(block)) => shown(block.transaction.isolation()),
-            ("transaction_isolation" | "default_transaction_isolation", _) => shown(self.isolation),
-            ("transaction_read_only", Some(block)) if block.access == Access::ReadOnly => {
-                "on".into()
-            }
-            ("transaction_read_only" | "default_transaction_read_only", _) => "off".into(),
+            ("transaction_isolation", None) => shown(self.named.isolation()),
+            ("transaction_read_only", _) => match self.access() {
+                Access::ReadOnly => "on".into(),
+                Access::ReadWrite => "off".into(),
+            },
             _ => return settings::show(&self.settings, &self.named, name),
         })
     }

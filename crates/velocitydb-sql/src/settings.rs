@@ -5,8 +5,9 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use velocitydb::{Call, Consistency, Durability};
+use velocitydb::{Call, Consistency, Durability, Isolation};
 use velocitydb_query::Zone;
+use velocitydb_types::{ScalarType, Value};
 
 use crate::error::{SqlError, sqlstate};
 use crate::formats::{DateOrder, IntervalStyle, Settings};
@@ -34,6 +35,10 @@ pub(crate) struct Named {
     client_min_messages: String,
     /// Those of programs: their names have a dot.
     of_programs: Arc<BTreeMap<String, String>>,
+    /// What transactions are protected from that say nothing of it; `None`: as PostgreSQL's.
+    isolation: Option<Isolation>,
+    /// Whether transactions that say nothing of it only read.
+    pub(crate) read_only: bool,
     /// The longest that a statement may take.
     pub(crate) statement_timeout: Option<Duration>,
     /// The longest that it may wait for a lock.
@@ -102,6 +107,11 @@ impl Named {
         &self.client_min_messages
     }
 
+    /// What transactions are protected from that say nothing of it.
+    pub(crate) fn isolation(&self) -> Isolation {
+        self.isolation.unwrap_or(Isolation::ReadCommitted)
+    }
+
     /// What the client calls itself.
     pub(crate) fn application_name(&self) -> &str {
         &self.application_name
@@ -128,6 +138,15 @@ impl Named {
 pub(crate) fn unknown(name: &str) -> SqlError {
     let message = format!("unrecognized configuration parameter {name:?}");
     SqlError::new(sqlstate::UNDEFINED_OBJECT, message)
+}
+
+/// What PostgreSQL calls a level.
+pub(crate) fn isolation_name(isolation: Isolation) -> &'static str {
+    match isolation {
+        Isolation::ReadCommitted => "read committed",
+        Isolation::Snapshot => "repeatable read",
+        Isolation::Serializable => "serializable",
+    }
 }
 
 fn invalid(name: &str, value: &str) -> SqlError {
@@ -216,6 +235,23 @@ pub(crate) fn set(
                 SearchPath::read(value).ok_or_else(|| invalid("search_path", value))?;
         }
         "client_encoding" | "standard_conforming_strings" | "bytea_output" => {}
+        name @ "default_transaction_isolation" => {
+            named.isolation = Some(match &*value.to_lowercase() {
+                // PostgreSQL has no dirty reads either.
+                "read committed" | "read uncommitted" => Isolation::ReadCommitted,
+                "repeatable read" => Isolation::Snapshot,
+                "serializable" => Isolation::Serializable,
+                _ => return Err(invalid(name, value)),
+            });
+        }
+        name @ "default_transaction_read_only" => {
+            let read = crate::formats::read_text(value, ScalarType::Bool.into(), settings);
+            let Ok(Value::Bool(read_only)) = read else {
+                let message = format!("parameter {name:?} requires a Boolean value");
+                return Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message));
+            };
+            named.read_only = read_only;
+        }
         name @ "client_min_messages" => {
             let level = value.to_lowercase();
             let levels = [
@@ -283,6 +319,11 @@ pub(crate) fn show(settings: &Settings, named: &Named, name: &str) -> Result<Str
         "standard_conforming_strings" | "integer_datetimes" | "is_superuser" => "on".into(),
         "bytea_output" => "hex".into(),
         "search_path" => settings.search_path.text().into(),
+        "default_transaction_isolation" => isolation_name(named.isolation()).into(),
+        "default_transaction_read_only" => match named.read_only {
+            true => "on".into(),
+            false => "off".into(),
+        },
         "session_authorization" => settings.user.to_string(),
         "max_identifier_length" => "255".into(),
         "client_min_messages" if named.client_min_messages.is_empty() => "notice".into(),

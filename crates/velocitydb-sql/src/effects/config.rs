@@ -83,9 +83,10 @@ impl Effects {
 
     /// What the statement has set; here it is forgotten.
     pub(crate) fn take_sets(&self) -> Vec<Set> {
-        if !self.has_set.swap(false, Ordering::Relaxed) {
+        if !self.has_set.load(Ordering::Relaxed) {
             return Vec::new();
         }
+        self.has_set.store(false, Ordering::Relaxed);
         let mut state = self.state();
         let config = &mut state.config;
         if let Some(before) = config.before.take() {

@@ -213,7 +213,7 @@ impl Session {
     /// The transaction that a statement is run in; `None`: one of its own.
     pub(super) fn block(&mut self) -> Option<&mut Block> {
         if self.implicit && self.block.is_none() {
-            self.block = Some(self.new_block(Isolation::ReadCommitted, true));
+            self.block = Some(self.new_block(self.named.isolation(), true));
         }
         self.block.as_mut()
     }
@@ -226,7 +226,7 @@ impl Session {
             savepoints: Vec::new(),
             failed: false,
             cursors: Cursors::default(),
-            access: Access::ReadWrite,
+            access: self.access(),
             scope: Scope::default(),
             locks: TransactionLocks::of(&self.locks),
         }
@@ -300,10 +300,18 @@ impl Session {
         })
     }
 
-    /// That the transaction block may only read, where the statement does more.
+    /// What a statement may do: in the transaction block, or in a transaction of its own.
+    pub(super) fn access(&self) -> Access {
+        match (&self.block, self.named.read_only) {
+            (Some(block), _) => block.access,
+            (None, true) => Access::ReadOnly,
+            (None, false) => Access::ReadWrite,
+        }
+    }
+
+    /// That the transaction may only read, where the statement does more.
     pub(super) fn check_access(&self, written: Option<&str>) -> Result<(), SqlError> {
-        let block = self.block.as_ref();
-        let only_reads = block.is_some_and(|block| block.access == Access::ReadOnly);
+        let only_reads = self.access() == Access::ReadOnly;
         self.sequences.only_read(only_reads);
         match written {
             Some(what) if only_reads => Err(SqlError::only_reads(what)),
@@ -325,9 +333,9 @@ impl Session {
                 notice
             }
             None => {
-                let isolation = modes.isolation.unwrap_or(self.isolation);
+                let isolation = modes.isolation.unwrap_or(self.named.isolation());
                 self.block = Some(Block {
-                    access: modes.access.unwrap_or(Access::ReadWrite),
+                    access: modes.access.unwrap_or(self.access()),
                     ..self.new_block(isolation, false)
                 });
                 None

@@ -7,7 +7,7 @@ use super::{Access, Control, Modes};
 use crate::error::SqlError;
 use crate::functions::quotes::quote_ident;
 use crate::parse::folded;
-use crate::settings::shown_name;
+use crate::settings::{isolation_name, shown_name};
 
 /// Statements about transactions and settings; `None`: it is another.
 pub(super) fn control(tree: &Tree) -> Result<Option<Control>, SqlError> {
@@ -49,6 +49,11 @@ pub(super) fn control(tree: &Tree) -> Result<Option<Control>, SqlError> {
             snapshot: None,
             session: false,
         }) => Control::SetTransaction(Modes::of(modes)),
+        Tree::Set(ast::Set::SetTransaction {
+            modes,
+            snapshot: None,
+            session: true,
+        }) => Modes::of(modes).of_session(),
         Tree::Set(set) => settings_of(set)?,
         Tree::Reset(reset) => match &reset.reset {
             ast::Reset::ALL => Control::ResetAll,
@@ -96,6 +101,28 @@ impl Modes {
             }
         }
         of
+    }
+}
+
+impl Modes {
+    /// What SET SESSION CHARACTERISTICS sets: those of the transactions that begin from now on.
+    fn of_session(self) -> Control {
+        let isolation = self.isolation.map(isolation_name);
+        let read_only = self.access.map(|access| match access {
+            Access::ReadOnly => "on",
+            Access::ReadWrite => "off",
+        });
+        let all = [
+            ("default_transaction_isolation", isolation),
+            ("default_transaction_read_only", read_only),
+        ];
+        let said = all.into_iter().filter(|(_, value)| value.is_some());
+        let said = said.map(|(name, value)| (name.to_owned(), value.map(str::to_owned)));
+        Control::Set {
+            all: said.collect(),
+            local: false,
+            tag: "SET",
+        }
     }
 }
 

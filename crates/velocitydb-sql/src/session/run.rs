@@ -258,7 +258,7 @@ impl Session {
         run: impl Fn(&mut Transaction) -> Result<Answer, SqlError>,
     ) -> Result<Answer, SqlError> {
         for attempt in 1.. {
-            let mut transaction = self.transaction(Isolation::ReadCommitted);
+            let mut transaction = self.transaction(self.named.isolation());
             let answer = settler.run(&mut transaction, &run).await?;
             if !writes {
                 self.effects.commit();
