@@ -616,8 +616,14 @@ impl velocitydb_pg::Session for SqlSession {
 
     fn close_statement(&mut self, name: &str) {
         if let Ok(closed) = self.session.deallocate(name) {
-            let other = |_: &str, portal: &Portal| !Arc::ptr_eq(&portal.statement, &closed);
-            self.portals.retain(other);
+            let session = &mut self.session;
+            self.portals.retain(|name, portal| {
+                let is_other = !Arc::ptr_eq(&portal.statement, &closed);
+                if !is_other {
+                    session.close_cursor(name);
+                }
+                is_other
+            });
         }
     }
 

@@ -70,7 +70,7 @@ impl<T> Named<T> {
     }
 
     /// Takes those out that are not to be kept, by their names.
-    pub fn retain(&mut self, keep: impl Fn(&str, &T) -> bool) {
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &T) -> bool) {
         self.items.retain(|name, (bytes, item)| {
             let kept = keep(name, item);
             self.bytes -= if kept { 0 } else { *bytes };

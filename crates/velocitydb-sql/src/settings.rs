@@ -27,14 +27,88 @@ pub(crate) const REPORTED: &[&str] = &[
     "session_authorization",
 ];
 
+/// What may be said of a setting that changes nothing here.
+#[derive(Debug, Clone, Copy)]
+enum Means {
+    /// Either is so: there are no functions and no policies that it could be about.
+    Either,
+    /// These alone, the first unless another is set.
+    Only(&'static [&'static str]),
+    /// That there is no limit.
+    NoLimit,
+}
+
+/// Settings of PostgreSQL that change nothing here, as the scripts of `pg_dump` begin with them.
+const WITHOUT_MEANING: &[(&str, Means)] = &[
+    ("check_function_bodies", Means::Either),
+    ("default_table_access_method", Means::Only(&["heap"])),
+    ("default_tablespace", Means::Only(&[""])),
+    ("escape_string_warning", Means::Either),
+    ("idle_in_transaction_session_timeout", Means::NoLimit),
+    ("idle_session_timeout", Means::NoLimit),
+    ("row_security", Means::Either),
+    ("xmloption", Means::Only(&["content", "document"])),
+];
+
+fn without_meaning(name: &str) -> Option<Means> {
+    let found = WITHOUT_MEANING.iter().find(|(known, _)| *known == name);
+    found.map(|(_, means)| *means)
+}
+
+fn on_or_off(on: bool) -> &'static str {
+    match on {
+        true => "on",
+        false => "off",
+    }
+}
+
+impl Means {
+    /// A value as it is shown.
+    ///
+    /// # Errors
+    /// It would have to change something.
+    fn read(self, name: &str, value: &str, settings: &Settings) -> Result<String, SqlError> {
+        let value = match self {
+            Means::Either => {
+                return read_bool(name, value, settings).map(|on| on_or_off(on).into());
+            }
+            Means::NoLimit => match read_timeout(value).ok_or_else(|| invalid(name, value))? {
+                None => Some("0"),
+                Some(_) => None,
+            },
+            Means::Only(values) => values.iter().copied().find(|known| *known == value),
+        };
+        let value = value.ok_or_else(|| SqlError::unsupported(format!("this value of {name}")));
+        value.map(str::to_owned)
+    }
+
+    fn first(self) -> &'static str {
+        match self {
+            Means::Either => "on",
+            Means::NoLimit => "0",
+            Means::Only(values) => values[0],
+        }
+    }
+}
+
+fn read_bool(name: &str, value: &str, settings: &Settings) -> Result<bool, SqlError> {
+    match crate::formats::read_text(value, ScalarType::Bool.into(), settings) {
+        Ok(Value::Bool(on)) => Ok(on),
+        _ => {
+            let message = format!("parameter {name:?} requires a Boolean value");
+            Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message))
+        }
+    }
+}
+
 /// What a session has set besides [`Settings`].
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Named {
     application_name: String,
     extra_float_digits: String,
     client_min_messages: String,
-    /// Those of programs: their names have a dot.
-    of_programs: Arc<BTreeMap<String, String>>,
+    /// Those of programs, whose names have a dot, and those without a meaning.
+    kept: Arc<BTreeMap<String, String>>,
     /// What transactions are protected from that say nothing of it; `None`: as PostgreSQL's.
     isolation: Option<Isolation>,
     /// Whether transactions that say nothing of it only read.
@@ -83,15 +157,15 @@ impl Named {
     /// Forgets one that a program has made; whether its name is that of such a one.
     pub(crate) fn forget(&mut self, name: &str) -> bool {
         let name = name.to_lowercase();
-        if self.of_programs.contains_key(&name) {
-            Arc::make_mut(&mut self.of_programs).remove(&name);
+        if self.kept.contains_key(&name) {
+            Arc::make_mut(&mut self.kept).remove(&name);
         }
         is_of_program(&name)
     }
 
-    /// Sets one of a program.
-    fn set_of_program(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
-        let others = self.of_programs.iter().filter(|(other, _)| *other != name);
+    /// Keeps one that means nothing here.
+    fn keep(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
+        let others = self.kept.iter().filter(|(other, _)| *other != name);
         let bytes: usize = others.map(|(name, value)| name.len() + value.len()).sum();
         if bytes + name.len() + value.len() > OF_PROGRAMS_BYTES_MAX {
             let message = format!(
@@ -99,7 +173,7 @@ impl Named {
             );
             return Err(SqlError::new(sqlstate::PROGRAM_LIMIT_EXCEEDED, message));
         }
-        Arc::make_mut(&mut self.of_programs).insert(name.to_owned(), value.to_owned());
+        Arc::make_mut(&mut self.kept).insert(name.to_owned(), value.to_owned());
         Ok(())
     }
 
@@ -245,12 +319,7 @@ pub(crate) fn set(
             });
         }
         name @ "default_transaction_read_only" => {
-            let read = crate::formats::read_text(value, ScalarType::Bool.into(), settings);
-            let Ok(Value::Bool(read_only)) = read else {
-                let message = format!("parameter {name:?} requires a Boolean value");
-                return Err(SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message));
-            };
-            named.read_only = read_only;
+            named.read_only = read_bool(name, value, settings)?;
         }
         name @ "client_min_messages" => {
             let level = value.to_lowercase();
@@ -268,7 +337,10 @@ pub(crate) fn set(
             if let Some(timeout) = named.timeout(other) {
                 *timeout = read_timeout(value).ok_or_else(|| invalid(other, value))?;
             } else if is_of_program(other) {
-                named.set_of_program(other, value)?;
+                named.keep(other, value)?;
+            } else if let Some(means) = without_meaning(other) {
+                let value = means.read(other, value, settings)?;
+                named.keep(other, &value)?;
             } else {
                 *named.of(other).ok_or_else(|| unknown(name))? = value.to_owned();
             }
@@ -320,18 +392,19 @@ pub(crate) fn show(settings: &Settings, named: &Named, name: &str) -> Result<Str
         "bytea_output" => "hex".into(),
         "search_path" => settings.search_path.text().into(),
         "default_transaction_isolation" => isolation_name(named.isolation()).into(),
-        "default_transaction_read_only" => match named.read_only {
-            true => "on".into(),
-            false => "off".into(),
-        },
+        "default_transaction_read_only" => on_or_off(named.read_only).into(),
         "session_authorization" => settings.user.to_string(),
         "max_identifier_length" => "255".into(),
         "client_min_messages" if named.client_min_messages.is_empty() => "notice".into(),
         "velocity.consistency" => named.consistency.name().into(),
         "velocity.durability" => named.durability.name().into(),
         other if is_of_program(other) => {
-            let value = named.of_programs.get(other);
+            let value = named.kept.get(other);
             value.ok_or_else(|| unknown(name))?.clone()
+        }
+        other if without_meaning(other).is_some() => {
+            let first = without_meaning(other).map_or("", Means::first);
+            named.kept.get(other).map_or(first, String::as_str).into()
         }
         other => {
             let mut named = named.clone();

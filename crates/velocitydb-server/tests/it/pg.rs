@@ -627,4 +627,13 @@ async fn portals_and_cursors_are_the_same() {
     raw.until_ready().await;
     raw.send(&describe("c")).await;
     assert_eq!(state(&raw.until_ready().await), "34000");
+    // A portal ends with its statement.
+    raw.send(&query("BEGIN")).await;
+    raw.until_ready().await;
+    let close = named(b'C', "Ss", "");
+    raw.send(&[bind("p"), execute("p", 1), close, sync()].concat())
+        .await;
+    assert_eq!(kinds(&raw.until_ready().await), "2Ds3Z");
+    raw.send(&query("FETCH p")).await;
+    assert_eq!(state(&raw.until_ready().await), "34000");
 }

@@ -1,4 +1,4 @@
-//! Statements about the session itself: notifications, cursors, prepared statements.
+//! Statements about the session itself: notifications, cursors, prepared statements, constraints.
 
 use sqlparser::ast::{DataType, Expr, Statement};
 use sqlparser::keywords::Keyword;
@@ -29,6 +29,8 @@ pub(crate) enum OfSession {
     Close(Option<String>),
     Prepare(Prepare),
     Execute(Execute),
+    /// When all constraints are looked at that can be deferred: there are none.
+    SetConstraints,
 }
 
 /// A statement that is to be prepared.
@@ -110,6 +112,14 @@ impl OfSession {
             let all = parser.parse_keyword(Keyword::ALL);
             let cursor = (!all).then(|| name(parser)).transpose()?;
             return Ok(Some(OfSession::Close(cursor)));
+        }
+        let sets = parser.peek_keyword(Keyword::SET);
+        if sets && is_word(parser.peek_nth_token_ref(1), "constraints") {
+            parser.advance_token();
+            parser.advance_token();
+            parser.expect_keyword(Keyword::ALL)?;
+            parser.expect_one_of_keywords(&[Keyword::DEFERRED, Keyword::IMMEDIATE])?;
+            return Ok(Some(OfSession::SetConstraints));
         }
         if parser.parse_keyword(Keyword::PREPARE) {
             return prepare(parser).map(|prepare| Some(OfSession::Prepare(prepare)));

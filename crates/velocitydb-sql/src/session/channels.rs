@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use velocitydb::notifications::Notification;
 
 use super::{Answer, Session};
-use crate::error::SqlError;
+use crate::error::{SqlError, sqlstate};
 use crate::parse::OfSession;
 use crate::statement::rows::Column;
 
@@ -49,6 +49,14 @@ impl Session {
                 return self.fetch(cursor, *way, *moves, columns);
             }
             OfSession::Close(cursor) => return self.close(cursor.as_deref()),
+            OfSession::SetConstraints => {
+                let message = "SET CONSTRAINTS can only be used in transaction blocks";
+                let warning = SqlError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message);
+                return Ok(Answer {
+                    notices: commits.then_some(warning).into_iter().collect(),
+                    ..Answer::done("SET CONSTRAINTS")
+                });
+            }
             OfSession::Declare(_) | OfSession::Prepare(_) | OfSession::Execute(_) => {
                 unreachable!("of other kinds, with what they are about")
             }
