@@ -16,7 +16,7 @@ use std::task::{Context, Poll};
 
 use velocitydb::Database;
 use velocitydb::locks::{Owner, OwnerId};
-use velocitydb::notifications::{Listener, Notification};
+use velocitydb::notifications::{Listener, Notification, Turn};
 
 use crate::error::{SqlError, sqlstate};
 use crate::session::Saved;
@@ -201,8 +201,20 @@ impl Effects {
         }
     }
 
+    /// Makes a commit: with a place among those who notify, if the transaction does.
+    pub(crate) fn order<R>(&self, make: impl FnOnce() -> R) -> (R, Option<Turn>) {
+        let notifies = !self.state().notified.is_empty();
+        match notifies {
+            true => {
+                let (made, turn) = self.database.notifications().turn(make);
+                (made, Some(turn))
+            }
+            false => (make(), None),
+        }
+    }
+
     /// The transaction was committed.
-    pub(crate) fn commit(&self) {
+    pub(crate) fn commit(&self, turn: Option<Turn>) {
         let mut state = self.state();
         if state.pending.is_empty() {
             return;
@@ -226,7 +238,11 @@ impl Effects {
             }
         }
         drop(state);
-        self.database.notifications().send(notifications);
+        match turn {
+            Some(turn) => turn.send(notifications),
+            None if notifications.is_empty() => {}
+            None => self.database.notifications().send(notifications),
+        }
     }
 
     /// The next notification, if there is one; if not, the waker is woken by it.

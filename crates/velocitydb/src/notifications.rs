@@ -9,7 +9,8 @@
 //! message counted once, and when it becomes too much, whoever is furthest behind loses its queue and is
 //! told so ([`FellBehind`]).
 //!
-//! Knows no transactions: who has one sends when it is committed. Tests: below.
+//! Knows no transactions: who has one takes a [`Turn`] when its commit is made, and sends in that when
+//! it is told, so that messages come in the order of commits. Tests: below.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -57,7 +58,18 @@ pub struct Notifications {
 
 struct Inner {
     bytes_max: usize,
+    /// Locked before `state`.
+    turns: Mutex<Turns>,
     state: Mutex<State>,
+}
+
+/// Those who are to send, in order.
+#[derive(Default)]
+struct Turns {
+    /// The number of the first of them.
+    first: u64,
+    /// What each of them sends, when it is known already.
+    waiting: VecDeque<Option<Vec<Notification>>>,
 }
 
 #[derive(Default)]
@@ -86,9 +98,13 @@ impl Notifications {
     }
 
     fn bounded(bytes_max: usize) -> Notifications {
-        let state = Mutex::default();
+        let inner = Inner {
+            bytes_max,
+            turns: Mutex::default(),
+            state: Mutex::default(),
+        };
         Notifications {
-            inner: Arc::new(Inner { bytes_max, state }),
+            inner: Arc::new(inner),
         }
     }
 
@@ -104,8 +120,25 @@ impl Notifications {
         }
     }
 
-    /// Sends messages, which each listener gets in this order and without others between them.
+    /// Sends messages, which each listener gets in this order and without others between them, behind
+    /// all who have a turn.
     pub fn send(&self, messages: impl IntoIterator<Item = Notification>) {
+        let ((), turn) = self.turn(|| ());
+        turn.send(messages);
+    }
+
+    /// Does what puts a sender behind others and before others, and gives it its turn. One at a time.
+    pub fn turn<R>(&self, order: impl FnOnce() -> R) -> (R, Turn) {
+        let mut turns = self.inner.turns.lock();
+        let ordered = order();
+        let number = turns.first + turns.waiting.len() as u64;
+        turns.waiting.push_back(None);
+        drop(turns);
+        let all = self.clone();
+        (ordered, Turn { all, number })
+    }
+
+    fn deliver(&self, messages: Vec<Notification>) {
         let mut woken = HashMap::new();
         let mut state = self.inner.state.lock();
         let State {
@@ -151,6 +184,44 @@ impl Notifications {
     /// How full the queues are, from 0 to 1.
     pub fn usage(&self) -> f64 {
         self.inner.state.lock().bytes as f64 / self.inner.bytes_max as f64
+    }
+}
+
+/// A place among those who send. Dropped, it sends nothing, and nobody waits for it any more.
+#[must_use]
+pub struct Turn {
+    all: Notifications,
+    number: u64,
+}
+
+impl Turn {
+    /// Sends messages when all who come before have sent theirs, or nothing.
+    pub fn send(self, messages: impl IntoIterator<Item = Notification>) {
+        self.note(messages.into_iter().collect());
+    }
+
+    /// The first note of a turn holds.
+    fn note(&self, messages: Vec<Notification>) {
+        let mut turns = self.all.inner.turns.lock();
+        let at = self.number.checked_sub(turns.first);
+        let place = at.and_then(|at| turns.waiting.get_mut(usize::try_from(at).ok()?));
+        if let Some(place @ None) = place {
+            *place = Some(messages);
+        }
+        let mut ready = Vec::new();
+        while let Some(Some(_)) = turns.waiting.front() {
+            ready.extend(turns.waiting.pop_front().flatten().unwrap_or_default());
+            turns.first += 1;
+        }
+        if !ready.is_empty() {
+            self.all.deliver(ready);
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.note(Vec::new());
     }
 }
 
@@ -293,6 +364,25 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
+
+    #[test]
+    fn messages_come_in_the_order_of_turns() {
+        let all = Notifications::new();
+        let listener = all.listener();
+        listener.listen("a");
+        let ((), first) = all.turn(|| ());
+        let ((), second) = all.turn(|| ());
+        let ((), third) = all.turn(|| ());
+        third.send([message("a", "3")]);
+        all.send([message("a", "4")]);
+        assert_eq!(taken(&listener), []);
+        drop(first);
+        assert_eq!(taken(&listener), []);
+        second.send([message("a", "1"), message("a", "2")]);
+        let ordered = ["a 1", "a 2", "a 3", "a 4"];
+        assert_eq!(taken(&listener), ordered.map(|text| Ok(text.to_owned())));
+        assert_eq!(all.inner.turns.lock().waiting.len(), 0);
+    }
 
     fn message(channel: &str, payload: &str) -> Notification {
         Notification {

@@ -385,8 +385,7 @@ impl Block {
             cursors,
             ..
         } = self;
-        run::commit(runtime, transaction, call).await?;
-        locks.0.commit();
+        run::commit(runtime, transaction, call, &locks.0).await?;
         Ok(cursors.held())
     }
 

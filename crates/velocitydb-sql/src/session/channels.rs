@@ -62,7 +62,7 @@ impl Session {
             }
         };
         if commits {
-            self.effects.commit();
+            self.effects.commit(None);
         }
         Ok(Answer::done(tag))
     }

@@ -48,19 +48,22 @@ pub trait Runtime: Sync {
     ) -> impl Future<Output = Result<(), velocitydb::Error>> + Send;
 }
 
-/// Commits a transaction.
+/// Commits a transaction, and then does what else it does.
 pub(super) async fn commit(
     runtime: &impl Runtime,
     transaction: Transaction,
     call: &Call,
+    effects: &Effects,
 ) -> Result<(), velocitydb::Error> {
     let quick = transaction.commits_quickly();
-    let begin = || transaction.begin_commit(call);
-    let committing = match quick {
-        true => begin()?,
-        false => runtime.work(begin)?,
+    let begin = || effects.order(|| transaction.begin_commit(call));
+    let (committing, turn) = match quick {
+        true => begin(),
+        false => runtime.work(begin),
     };
-    runtime.told(committing).await
+    runtime.told(committing?).await?;
+    effects.commit(turn);
+    Ok(())
 }
 
 /// Threads that block while they wait.
@@ -261,14 +264,12 @@ impl Session {
             let mut transaction = self.transaction(self.named.isolation());
             let answer = settler.run(&mut transaction, &run).await?;
             if !writes {
-                self.effects.commit();
+                self.effects.commit(None);
                 return Ok(answer);
             }
-            match commit(settler.runtime, transaction, &self.named.call()).await {
-                Ok(()) => {
-                    self.effects.commit();
-                    return Ok(answer);
-                }
+            let (runtime, call) = (settler.runtime, self.named.call());
+            match commit(runtime, transaction, &call, &self.effects).await {
+                Ok(()) => return Ok(answer),
                 Err(error) if error.is_retryable() && attempt < ATTEMPTS_MAX => {
                     self.effects.roll_back();
                     self.effects.run_again(None);
