@@ -71,13 +71,15 @@ impl Kind {
 const PRECISION_MAX: u16 = 1000;
 
 /// The names of all aggregates.
-const NAMES: &[&str] = &[
+pub(crate) const NAMES: &[&str] = &[
     "array_agg",
     "avg",
     "bool_and",
     "bool_or",
     "count",
     "every",
+    "json_agg",
+    "jsonb_agg",
     "max",
     "min",
     "string_agg",
@@ -196,6 +198,15 @@ pub(crate) fn resolve(
             ),
             _ => return Err(missing(name, types)),
         },
+        // Of values that are JSON already: `Binder::aggregate_named`.
+        ("json_agg" | "jsonb_agg", 1) => {
+            let result = if name == "json_agg" {
+                T::Json
+            } else {
+                T::Jsonb
+            };
+            one(Kind::Array, T::Jsonb, result)
+        }
         ("array_agg", 1) => match scalar {
             _ if is_array => {
                 return Err(SqlError::unsupported("an array of several dimensions"));

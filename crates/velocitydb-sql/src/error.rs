@@ -65,6 +65,7 @@ pub mod sqlstate {
         PROGRAM_LIMIT_EXCEEDED = "54000";
         STATEMENT_TOO_COMPLEX = "54001";
         TOO_MANY_COLUMNS = "54011";
+        CANT_CHANGE_RUNTIME_PARAM = "55P02";
         LOCK_NOT_AVAILABLE = "55P03";
         QUERY_CANCELED = "57014";
         OUT_OF_MEMORY = "53200";

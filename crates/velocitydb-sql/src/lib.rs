@@ -16,6 +16,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod absent;
 mod aggregate;
 mod bind;
 mod bound;

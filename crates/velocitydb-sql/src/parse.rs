@@ -5,6 +5,7 @@ mod depth;
 mod dialect;
 mod memory;
 mod own;
+mod refused;
 mod session;
 mod words;
 
@@ -19,6 +20,7 @@ use crate::error::{SqlError, sqlstate};
 
 pub(crate) use dialect::Postgres;
 pub(crate) use own::{Own, ReindexKind, SequenceOption};
+pub(crate) use refused::command;
 pub(crate) use session::{Declare, Execute, OfSession, Prepare, Way};
 
 /// How deep a statement may nest.
@@ -112,10 +114,31 @@ fn parse_on(sql: &str, mut memory: memory::Account) -> Result<Vec<Parsed>, SqlEr
     memory.resize(memory::tokens_bytes(sql, count) + memory::tree_bytes(&tokens))?;
     words::replace(sql, &mut tokens)?;
     own::key_locks(&mut tokens);
+    own::identity_options(&mut tokens);
     let overriding = own::overriding(&mut tokens);
     let parser = Parser::new(&Postgres).with_recursion_limit(DEPTH_MAX);
     let mut parser = parser.with_tokens_with_locations(tokens);
-    statements(&mut parser, overriding, &Arc::new(memory)).map_err(|error| wrong(sql, error))
+    let mut begins = 0;
+    let parsed = statements(&mut parser, overriding, &Arc::new(memory), &mut begins);
+    parsed.map_err(|error| {
+        let tokens = statement_at(&parser, begins);
+        let place = told(&error).map(|(_, place)| place);
+        match refused::found(tokens, place) {
+            Some((what, place)) => SqlError::unsupported(what).at(position(sql, place)),
+            None => wrong(sql, error),
+        }
+    })
+}
+
+/// The tokens of the statement that begins with or behind this one.
+fn statement_at<'p>(
+    parser: &'p Parser<'_>,
+    begins: usize,
+) -> impl Iterator<Item = &'p TokenWithSpan> + Clone {
+    let tokens = (begins..).map(|at| parser.token_at(at));
+    let solid = tokens.filter(|of| !matches!(of.token, Token::Whitespace(_)));
+    let solid = solid.skip_while(|of| of.token == Token::SemiColon);
+    solid.take_while(|of| !matches!(of.token, Token::SemiColon | Token::EOF))
 }
 
 /// Takes tokens out, those at these places, which are in order.
@@ -132,6 +155,7 @@ fn statements(
     parser: &mut Parser<'_>,
     overriding: Vec<(Location, Overriding)>,
     memory: &Arc<memory::Account>,
+    begun: &mut usize,
 ) -> Result<Vec<Parsed>, ParserError> {
     let mut statements = Vec::new();
     // In the order of the statements.
@@ -145,18 +169,32 @@ fn statements(
         // Those of statements that PREPARE has passed over are told once more, by their own text.
         while overriding.next_if(|(place, _)| *place < begins).is_some() {}
         let said = overriding.next_if(|(place, _)| *place == begins);
-        let form = match Own::parse(parser)? {
-            Some(own) => Form::Own(Box::new(own)),
-            None => Form::Tree(Box::new(parser.parse_statement()?)),
-        };
+        *begun = parser.get_current_index();
+        let form = statement(parser)?;
         statements.push(Parsed {
             form,
             overriding: said.map(|(_, said)| said),
             _memory: Arc::clone(memory),
         });
-        if !matches!(parser.peek_token_ref().token, Token::SemiColon | Token::EOF) {
-            return parser.expected_ref("end of statement", parser.peek_token_ref());
+    }
+}
+
+fn statement(parser: &mut Parser<'_>) -> Result<Form, ParserError> {
+    let form = match Own::parse(parser)? {
+        Some(own) => Form::Own(Box::new(own)),
+        None if own::is_word(parser.peek_token_ref(), "abort") => {
+            parser.advance_token();
+            let chain = parser.parse_commit_rollback_chain()?;
+            Form::Tree(Box::new(Statement::Rollback {
+                chain,
+                savepoint: None,
+            }))
         }
+        None => Form::Tree(Box::new(parser.parse_statement()?)),
+    };
+    match parser.peek_token_ref().token {
+        Token::SemiColon | Token::EOF => Ok(form),
+        _ => parser.expected_ref("end of statement", parser.peek_token_ref()),
     }
 }
 
@@ -209,15 +247,26 @@ fn wrong(sql: &str, error: ParserError) -> SqlError {
     let (ParserError::TokenizerError(message) | ParserError::ParserError(message)) = error else {
         return too_complex();
     };
-    // The parser tells the place in its message.
-    let told = message.rsplit_once(" at Line: ");
-    let place = told.and_then(|(_, place)| {
-        let (line, column) = place.split_once(", Column: ")?;
-        let (line, column) = (line.parse().ok()?, column.parse().ok()?);
-        position(sql, Location { line, column })
-    });
-    let message = told.map_or(&*message, |(message, _)| message);
-    SqlError::new(sqlstate::SYNTAX_ERROR, format!("syntax error: {message}")).at(place)
+    let error = ParserError::ParserError(message);
+    let (message, place) = match (told(&error), &error) {
+        (Some((message, place)), _) => (message, position(sql, place)),
+        (None, ParserError::ParserError(message)) => (&**message, None),
+        (None, _) => return too_complex(),
+    };
+    SqlError::new(sqlstate::SYNTAX_ERROR, format!("syntax error: {message}"))
+        .hint("What is supported of PostgreSQL's SQL, is listed in docs/sql/support.md.")
+        .at(place)
+}
+
+/// What the parser tells, and the place that its message ends with.
+fn told(error: &ParserError) -> Option<(&str, Location)> {
+    let ParserError::ParserError(message) = error else {
+        return None;
+    };
+    let (message, place) = message.rsplit_once(" at Line: ")?;
+    let (line, column) = place.split_once(", Column: ")?;
+    let (line, column) = (line.parse().ok()?, column.parse().ok()?);
+    Some((message, Location { line, column }))
 }
 
 /// Characters up to a place, from 1.

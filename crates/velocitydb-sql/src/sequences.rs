@@ -45,6 +45,13 @@ pub(crate) enum Function {
 }
 
 impl Function {
+    pub(crate) const ALL: [Function; 4] = [
+        Function::Nextval,
+        Function::Currval,
+        Function::Lastval,
+        Function::Setval,
+    ];
+
     /// The one of this name.
     pub(crate) fn named(name: &str) -> Option<Function> {
         Some(match name {
@@ -56,7 +63,7 @@ impl Function {
         })
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Function::Nextval => "nextval",
             Function::Currval => "currval",

@@ -35,7 +35,7 @@ use crate::effects::Effects;
 use crate::error::{SqlError, sqlstate};
 use crate::formats::{Settings, read_text};
 use crate::named::Named as NamedItems;
-use crate::parse::{Declare, Form, OfSession, Own, Parsed, parse_within};
+use crate::parse::{Declare, Form, OfSession, Own, Parsed, command, parse_within};
 use crate::planner::{NotNative, Planner};
 use crate::sequences::Sequences;
 use crate::settings::{self, Named};
@@ -596,8 +596,11 @@ impl Session {
 /// That a statement is none of those that are known here.
 fn unknown(tree: &Tree) -> SqlError {
     let text = tree.to_string();
-    let words = text.split_whitespace().take(2).collect::<Vec<_>>();
-    SqlError::unsupported(words.join(" "))
+    let words = text.split_whitespace();
+    match command(words.clone()) {
+        Some(command) => SqlError::unsupported(command),
+        None => SqlError::unsupported(words.take(2).collect::<Vec<_>>().join(" ")),
+    }
 }
 
 impl Native {

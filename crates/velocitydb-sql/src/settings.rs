@@ -202,7 +202,6 @@ impl Named {
     fn of(&mut self, name: &str) -> Option<&mut String> {
         Some(match name {
             "application_name" => &mut self.application_name,
-            "extra_float_digits" => &mut self.extra_float_digits,
             "client_min_messages" => &mut self.client_min_messages,
             _ => return None,
         })
@@ -210,6 +209,10 @@ impl Named {
 }
 
 pub(crate) fn unknown(name: &str) -> SqlError {
+    let known = name.to_lowercase();
+    if crate::absent::is_setting(&known) || crate::absent::makes_no_difference(&known) {
+        return SqlError::unsupported(format!("the setting {known}"));
+    }
     let message = format!("unrecognized configuration parameter {name:?}");
     SqlError::new(sqlstate::UNDEFINED_OBJECT, message)
 }
@@ -226,6 +229,20 @@ pub(crate) fn isolation_name(isolation: Isolation) -> &'static str {
 fn invalid(name: &str, value: &str) -> SqlError {
     let message = format!("invalid value for parameter {name:?}: {value:?}");
     SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
+}
+
+/// A value that PostgreSQL knows, and is none here.
+fn unsupported(name: &str, value: &str) -> SqlError {
+    SqlError::unsupported(format!("{name} = {value:?}"))
+}
+
+/// What is worth knowing of a setting that was set.
+pub(crate) fn notice(name: &str) -> Option<SqlError> {
+    let name = name.to_lowercase();
+    crate::absent::makes_no_difference(&name).then(|| {
+        let message = format!("{name} makes no difference here");
+        SqlError::new(sqlstate::SUCCESSFUL_COMPLETION, message)
+    })
 }
 
 /// One of the product's own levels.
@@ -293,6 +310,7 @@ pub(crate) fn set(
                     "mdy" | "us" => settings.date_order = DateOrder::Mdy,
                     "dmy" | "european" => settings.date_order = DateOrder::Dmy,
                     "ymd" => settings.date_order = DateOrder::Ymd,
+                    "sql" | "german" | "postgres" => return Err(unsupported("DateStyle", value)),
                     _ => return Err(invalid("DateStyle", value)),
                 }
             }
@@ -301,6 +319,9 @@ pub(crate) fn set(
             settings.interval_style = match &*value.to_lowercase() {
                 "postgres" => IntervalStyle::Postgres,
                 "iso_8601" => IntervalStyle::Iso8601,
+                "postgres_verbose" | "sql_standard" => {
+                    return Err(unsupported("IntervalStyle", value));
+                }
                 _ => return Err(invalid("IntervalStyle", value)),
             };
         }
@@ -308,7 +329,27 @@ pub(crate) fn set(
             settings.search_path =
                 SearchPath::read(value).ok_or_else(|| invalid("search_path", value))?;
         }
-        "client_encoding" | "standard_conforming_strings" | "bytea_output" => {}
+        name @ "client_encoding" => {
+            if !["utf8", "utf-8", "unicode"].contains(&&*value.to_lowercase()) {
+                return Err(unsupported(name, value));
+            }
+        }
+        name @ "standard_conforming_strings" => {
+            if !read_bool(name, value, settings)? {
+                return Err(unsupported(name, value));
+            }
+        }
+        name @ "bytea_output" => match &*value.to_lowercase() {
+            "hex" => {}
+            "escape" => return Err(unsupported(name, value)),
+            _ => return Err(invalid(name, value)),
+        },
+        // From 1 on floats are written so that they are read as the same.
+        name @ "extra_float_digits" => match value.trim().parse::<i32>() {
+            Ok(1..=3) => named.extra_float_digits = value.trim().to_owned(),
+            Ok(-15..=0) => return Err(unsupported(name, value)),
+            _ => return Err(invalid(name, value)),
+        },
         name @ "default_transaction_isolation" => {
             named.isolation = Some(match &*value.to_lowercase() {
                 // PostgreSQL has no dirty reads either.
@@ -321,6 +362,16 @@ pub(crate) fn set(
         name @ "default_transaction_read_only" => {
             named.read_only = read_bool(name, value, settings)?;
         }
+        "server_version"
+        | "server_version_num"
+        | "server_encoding"
+        | "integer_datetimes"
+        | "is_superuser"
+        | "max_identifier_length" => {
+            let message = format!("parameter {name:?} cannot be changed");
+            return Err(SqlError::new(sqlstate::CANT_CHANGE_RUNTIME_PARAM, message));
+        }
+        name if crate::absent::makes_no_difference(name) => {}
         name @ "client_min_messages" => {
             let level = value.to_lowercase();
             let levels = [
@@ -395,6 +446,8 @@ pub(crate) fn show(settings: &Settings, named: &Named, name: &str) -> Result<Str
         "default_transaction_read_only" => on_or_off(named.read_only).into(),
         "session_authorization" => settings.user.to_string(),
         "max_identifier_length" => "255".into(),
+        "extra_float_digits" if named.extra_float_digits.is_empty() => "1".into(),
+        "extra_float_digits" => named.extra_float_digits.clone(),
         "client_min_messages" if named.client_min_messages.is_empty() => "notice".into(),
         "velocity.consistency" => named.consistency.name().into(),
         "velocity.durability" => named.durability.name().into(),

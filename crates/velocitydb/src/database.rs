@@ -16,7 +16,7 @@ use velocitydb_engine::{
     Written,
 };
 use velocitydb_query::QueryMemory;
-use velocitydb_types::{Key, Timestamp};
+use velocitydb_types::{Key, Timestamp, Uuid};
 
 use crate::background::{Alarm, Workers};
 use crate::batch::{self, Batch, BatchAnswer, Step};
@@ -384,6 +384,16 @@ impl Database {
     /// What all queries keep together, and may: [`Options::query_memory`].
     pub fn query_memory(&self) -> &Arc<QueryMemory> {
         &self.0.query_memory
+    }
+
+    /// A random number, of the source that ids come from.
+    pub fn random(&self) -> u64 {
+        self.0.random.number()
+    }
+
+    /// A new UUIDv7, as ids are: one that is made later sorts later.
+    pub fn new_uuid(&self) -> Uuid {
+        self.0.random.uuid(self.now())
     }
 
     /// The storage mode.

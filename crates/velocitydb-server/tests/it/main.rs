@@ -28,5 +28,6 @@ mod search;
 mod sessions;
 mod slow;
 mod slow_operations;
+mod supported;
 mod transactions;
 mod transfer;

@@ -18,7 +18,7 @@ use super::postgres::Postgres;
 use script::{Player, differences, play, scripts};
 
 /// A client, and the number of the process that serves it.
-fn connect(runtime: &Runtime, address: SocketAddr, database: &str) -> (Raw, i32) {
+pub(super) fn connect(runtime: &Runtime, address: SocketAddr, database: &str) -> (Raw, i32) {
     runtime.block_on(async {
         let mut raw = Raw::open(address).await;
         let startup = format!("\0\x03\0\0user\0ann\0database\0{database}\0\0");
@@ -30,7 +30,7 @@ fn connect(runtime: &Runtime, address: SocketAddr, database: &str) -> (Raw, i32)
     })
 }
 
-fn ask(runtime: &Runtime, raw: &mut Raw, sql: &str) -> Vec<Answer> {
+pub(super) fn ask(runtime: &Runtime, raw: &mut Raw, sql: &str) -> Vec<Answer> {
     runtime.block_on(async {
         raw.send(&query(sql)).await;
         raw.until_ready().await
@@ -54,7 +54,7 @@ fn row(mut body: &[u8]) -> Vec<String> {
 }
 
 /// As scripts show it.
-fn shown(answers: &[Answer]) -> String {
+pub(super) fn shown(answers: &[Answer]) -> String {
     let mut told = String::new();
     for (kind, body) in answers {
         match kind {

@@ -6,6 +6,7 @@ use sqlparser::ast::{
 };
 
 use super::Binder;
+use super::function::called;
 use crate::aggregate::{Aggregate, Kind, is_aggregate, resolve};
 use crate::bound::{Bound, Typed};
 use crate::casts::CastContext;
@@ -54,9 +55,7 @@ impl Binder<'_> {
         &mut self,
         function: &ast::Function,
     ) -> Result<Option<Typed>, SqlError> {
-        let Some(last) = function.name.0.last().and_then(|part| part.as_ident()) else {
-            return Ok(None);
-        };
+        let last = called(&function.name)?;
         let name = folded(last);
         if !is_aggregate(&name) || function.over.is_some() {
             return Ok(None);
@@ -103,7 +102,11 @@ impl Binder<'_> {
                 let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else {
                     return Err(SqlError::unsupported(format!("the argument {argument}")));
                 };
-                arguments.push(binder.bind(expr)?);
+                let typed = binder.bind(expr)?;
+                arguments.push(match name {
+                    "json_agg" | "jsonb_agg" => binder.apply("to_jsonb", vec![typed])?,
+                    _ => typed,
+                });
             }
             let types: Vec<_> = arguments.iter().map(|argument| argument.sql).collect();
             let resolved = resolve(name, &types, binder.settings)?;

@@ -2,9 +2,9 @@
 
 use sqlparser::ast::{
     self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Expr, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Ident, Subscript, TrimWhereField, UnaryOperator,
+    FunctionArguments, Ident, ObjectName, Subscript, TrimWhereField, UnaryOperator,
 };
-use velocitydb_types::{Interval, Path, ScalarType, SqlType, Value};
+use velocitydb_types::{Interval, ScalarType, SqlType, Value};
 
 use super::{Binder, sql_type};
 use crate::bound::{Bound, Typed};
@@ -43,10 +43,15 @@ impl Binder<'_> {
 
     fn compound(&mut self, expr: &Expr) -> Result<Typed, SqlError> {
         match expr {
+            Expr::Identifier(name) if is_call(name) => self.named(&folded(name), Vec::new()),
             Expr::Identifier(name) => self.column(None, name),
             Expr::CompoundIdentifier(names) => match &names[..] {
                 [table, name] => self.column(Some(table), name),
-                [_, table, name] => self.column(Some(table), name),
+                [_, table, name] => {
+                    let of = ObjectName::from(names[..2].to_vec());
+                    self.check_entry(&of, table)?;
+                    self.column(Some(table), name)
+                }
                 _ => Err(SqlError::unsupported(format!("the name {expr}"))),
             },
             Expr::TypedString(typed) => {
@@ -167,7 +172,11 @@ impl Binder<'_> {
                 timestamp,
                 time_zone,
             } => self.call("timezone", [&**time_zone, &**timestamp]),
-            Expr::Extract { field, expr, .. } => {
+            Expr::Extract {
+                field,
+                syntax: _,
+                expr,
+            } => {
                 let field = match field {
                     ast::DateTimeField::Custom(quoted) => quoted.value.clone(),
                     field => field.to_string(),
@@ -228,6 +237,7 @@ impl Binder<'_> {
             Expr::CompoundFieldAccess { root, access_chain } => self.access(root, access_chain),
             Expr::Function(function) => self.function(function),
             Expr::Subquery(query) => self.scalar_query(query),
+            Expr::Collate { expr, collation } => self.collated(expr, collation),
             Expr::Exists { subquery, negated } => {
                 let exists = self.exists(subquery)?;
                 match negated {
@@ -242,59 +252,6 @@ impl Binder<'_> {
             } => self.in_query(expr, subquery, *negated),
             other => Err(SqlError::unsupported(format!("the expression {other}"))),
         }
-    }
-
-    fn column(&mut self, table: Option<&Ident>, name: &Ident) -> Result<Typed, SqlError> {
-        // Looked up for an error alone: it takes time to count the characters up to there.
-        self.column_of(table, name)
-            .map_err(|error| error.at(self.place(table.unwrap_or(name))))
-    }
-
-    fn column_of(&mut self, table: Option<&Ident>, name: &Ident) -> Result<Typed, SqlError> {
-        let column = folded(name);
-        if let (Some(table), Some(scope)) = (table, self.table)
-            && scope.excluded
-            && folded(table) == "excluded"
-            && let Some(found) = scope.table.column(&column)
-            && let Some(path) = found.path()
-        {
-            let segments = [super::EXCLUDED.to_owned(), path.first().to_owned()];
-            let path = Path::from_segments(segments.into());
-            let path = path.map_err(SqlError::unsupported)?;
-            return Ok(Typed::new(Bound::Column(path), found.sql));
-        }
-        let is_here = match table {
-            None => self
-                .table
-                .is_some_and(|scope| scope.table.column(&column).is_some()),
-            Some(table) => self.table.is_some_and(|scope| scope.alias == folded(table)),
-        };
-        let around = table.map(folded);
-        if !is_here && self.queries.is_around(around.as_deref(), &column) {
-            let what = "a sub-select that refers to the query around it";
-            return Err(SqlError::unsupported(what));
-        }
-        if let (Some(table), scope) = (table, self.table) {
-            let table = folded(table);
-            if scope.is_none_or(|scope| scope.alias != table) {
-                let message = format!("missing FROM-clause entry for table {table:?}");
-                return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message));
-            }
-        }
-        let found = self.table.and_then(|scope| scope.table.column(&column));
-        let Some(found) = found else {
-            if table.is_none() && self.table.is_some_and(|scope| scope.alias == column) {
-                return Err(SqlError::unsupported(format!(
-                    "{column}, a row, as a value"
-                )));
-            }
-            let message = match table {
-                Some(table) => format!("column {}.{column} does not exist", folded(table)),
-                None => format!("column {column:?} does not exist"),
-            };
-            return Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message));
-        };
-        Ok(Typed::new(found.bound.clone(), found.sql))
     }
 
     /// A text as a value of a type.
@@ -405,6 +362,12 @@ impl Binder<'_> {
         op: &BinaryOperator,
         right: &Expr,
     ) -> Result<Typed, SqlError> {
+        if let (Expr::Tuple(one), Expr::Tuple(other)) = (left, right)
+            && *op == BinaryOperator::Overlaps
+            && (one.len(), other.len()) == (2, 2)
+        {
+            return self.call("overlaps", one.iter().chain(other));
+        }
         if matches!((left, right), (Expr::Tuple(_), Expr::Tuple(_))) {
             let equal = self.rows_equal(left, right)?;
             return match op {
@@ -614,6 +577,14 @@ impl Binder<'_> {
         };
         Ok(Typed::new(bound, resolved.result))
     }
+}
+
+/// Whether a name is a function that is called without parentheses, and the parser does not know it.
+fn is_call(name: &Ident) -> bool {
+    name.quote_style.is_none()
+        && ["current_role", "current_schema"]
+            .iter()
+            .any(|known| name.value.eq_ignore_ascii_case(known))
 }
 
 /// The patterns of `LIKE ALL (…)` and `LIKE SOME (…)`, which the parser takes for functions; and

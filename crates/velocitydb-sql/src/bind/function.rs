@@ -2,7 +2,7 @@
 
 use sqlparser::ast::{
     self, BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator,
-    FunctionArguments,
+    FunctionArguments, Ident, ObjectName, ObjectNamePart,
 };
 use velocitydb_types::{SCALAR_TYPES, ScalarType, SqlType, Value};
 
@@ -13,6 +13,25 @@ use crate::error::{SqlError, sqlstate};
 use crate::functions::{is_function, named_arguments, type_name};
 use crate::parse::folded;
 use crate::settings::version;
+
+/// Functions that are neither in the table nor any other's: see [`Binder::named`].
+pub(crate) const OF_BINDER: &[&str] = &[
+    "clock_timestamp",
+    "current_catalog",
+    "current_database",
+    "current_date",
+    "current_role",
+    "current_schema",
+    "current_timestamp",
+    "current_user",
+    "localtimestamp",
+    "now",
+    "session_user",
+    "statement_timestamp",
+    "transaction_timestamp",
+    "user",
+    "version",
+];
 
 impl Binder<'_> {
     /// A call of a function, an aggregate or a sequence.
@@ -36,9 +55,7 @@ impl Binder<'_> {
         if !within_group.is_empty() {
             return Err(SqlError::unsupported("WITHIN GROUP"));
         }
-        let Some(last) = name.0.last().and_then(|part| part.as_ident()) else {
-            return Err(SqlError::unsupported(format!("the function {name}")));
-        };
+        let last = called(name)?;
         let name = folded(last);
         if let Some(sequence) = crate::sequences::Function::named(&name) {
             let bound = self.sequence(sequence, &name, args);
@@ -87,7 +104,7 @@ impl Binder<'_> {
             .map_err(|error| error.at(self.place(last)))
     }
 
-    fn named(
+    pub(super) fn named(
         &mut self,
         name: &str,
         arguments: Vec<(Option<String>, Typed)>,
@@ -100,6 +117,9 @@ impl Binder<'_> {
             }
             "statement_timestamp" | "clock_timestamp" if none => {
                 return Ok(moment(Moment::Statement));
+            }
+            "current_timestamp" | "localtimestamp" if !none => {
+                return Err(SqlError::unsupported(format!("a precision of {name}")));
             }
             "current_date" if none => return self.today(),
             "version" | "current_user" | "session_user" | "user" | "current_role"
@@ -157,6 +177,25 @@ impl Binder<'_> {
         let now = Typed::new(Bound::Moment(Moment::Transaction), ScalarType::Timestamptz);
         let bound = self.cast(now, ScalarType::Date.into(), CastContext::Explicit)?;
         Ok(Typed::new(bound, ScalarType::Date))
+    }
+}
+
+/// The name of a function: one of the schema `pg_catalog`.
+///
+/// # Errors
+/// It is of another.
+pub(super) fn called(name: &ObjectName) -> Result<&Ident, SqlError> {
+    match &name.0[..] {
+        [ObjectNamePart::Identifier(last)] => Ok(last),
+        [schema, ObjectNamePart::Identifier(last)]
+            if schema.as_ident().map(folded).as_deref() == Some("pg_catalog") =>
+        {
+            Ok(last)
+        }
+        _ => {
+            let message = format!("function {name} does not exist");
+            Err(SqlError::new(sqlstate::UNDEFINED_FUNCTION, message))
+        }
     }
 }
 

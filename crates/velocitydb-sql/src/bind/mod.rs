@@ -1,11 +1,12 @@
 //! Names and types: from sqlparser's trees to [`Bound`] expressions.
 //!
-//! Files: `expression`, `function` and `aggregate` (calls), `query` (sub-selects), `cast`, `literals`
+//! Files: `expression`, `column`, `function` and `aggregate` (calls), `query` (sub-selects), `cast`, `literals`
 //! (what stands in the text), `sequence`, `effects` (functions about the
 //! session), `types`. Tests: tests/it.
 
 mod aggregate;
 mod cast;
+mod column;
 mod effects;
 mod expression;
 mod function;
@@ -21,8 +22,9 @@ use velocitydb_types::{ScalarType, SqlType, Value};
 
 pub(crate) use aggregate::Aggregates;
 use cast::Assigned;
+pub(crate) use function::OF_BINDER;
 pub(crate) use query::{Around, Queries};
-pub(crate) use types::{serial, sql_type};
+pub(crate) use types::{check_collation, serial, sql_type};
 
 use crate::bound::{Bound, Typed};
 use crate::casts::CastContext;

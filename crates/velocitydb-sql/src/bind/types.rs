@@ -1,9 +1,12 @@
 //! Names of types.
 
-use sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, TimezoneInfo};
+use sqlparser::ast::{
+    ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, ObjectName, TimezoneInfo,
+};
 use velocitydb_types::{ScalarType, SqlType, SqlTypeError};
 
 use crate::error::{SqlError, sqlstate};
+use crate::parse::folded;
 
 /// The type that a statement names.
 ///
@@ -32,8 +35,9 @@ pub(crate) fn sql_type(named: &DataType) -> Result<SqlType, SqlError> {
         }
     };
     let length = |name: &str, length: &Option<CharacterLength>| match length {
-        Some(CharacterLength::IntegerLength { length, .. }) => format!("{name}({length})"),
-        _ => name.to_owned(),
+        Some(CharacterLength::IntegerLength { length, unit: None }) => format!("{name}({length})"),
+        Some(other) => format!("{name}({other})"),
+        None => name.to_owned(),
     };
     let text = match named {
         DataType::Timestamp(precision, zone) => zoned("timestamp", zone, precision),
@@ -43,20 +47,56 @@ pub(crate) fn sql_type(named: &DataType) -> Result<SqlType, SqlError> {
             length("varchar", of)
         }
         DataType::Custom(name, modifiers) if modifiers.is_empty() => {
-            let last = name.0.last().and_then(|part| part.as_ident());
-            last.map_or_else(|| name.to_string(), crate::parse::folded)
+            let parts: Vec<_> = name.0.iter().filter_map(|part| part.as_ident()).collect();
+            match parts
+                .iter()
+                .map(|part| folded(part))
+                .collect::<Vec<_>>()
+                .as_slice()
+            {
+                [last] => last.clone(),
+                [schema, last] if schema == "pg_catalog" => last.clone(),
+                _ => name.to_string(),
+            }
         }
         other => other.to_string(),
     };
     text.parse().map_err(|error: SqlTypeError| match error {
         SqlTypeError::Unknown(name) => {
-            let message = format!("type {:?} does not exist", name.to_lowercase());
-            SqlError::new(sqlstate::UNDEFINED_OBJECT, message)
+            let name = name.to_lowercase();
+            let plain = name.trim_end_matches("[]");
+            let plain = plain.split(['(', ' ']).next().unwrap_or_default();
+            match crate::absent::is_type(plain) || plain.parse::<SqlType>().is_ok() {
+                true => SqlError::unsupported(format!("the type {name}")),
+                false => {
+                    let message = format!("type {name:?} does not exist");
+                    SqlError::new(sqlstate::UNDEFINED_OBJECT, message)
+                }
+            }
+        }
+        SqlTypeError::Modifier(message) if message.contains("not supported") => {
+            SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message)
         }
         SqlTypeError::Modifier(message) => {
             SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, message)
         }
     })
+}
+
+/// That texts are ordered so: by their bytes.
+///
+/// # Errors
+/// They are ordered otherwise.
+pub(crate) fn check_collation(collation: &ObjectName) -> Result<(), SqlError> {
+    let last = collation.0.last().and_then(|part| part.as_ident());
+    let last = last.map(folded).unwrap_or_default();
+    match &*last {
+        "C" | "POSIX" | "ucs_basic" | "default" => Ok(()),
+        _ => {
+            let what = format!("COLLATE {collation}: texts are ordered by their bytes, which");
+            Err(SqlError::unsupported(what).hint("COLLATE \"C\" is supported."))
+        }
+    }
 }
 
 /// The type of integer columns that count by themselves: `serial` and its like.

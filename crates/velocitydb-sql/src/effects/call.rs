@@ -17,6 +17,8 @@ use crate::settings;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Function {
     BackendPid,
+    NewUuid,
+    Random,
     Notify,
     QueueUsage,
     SetConfig,
@@ -63,6 +65,8 @@ impl Function {
     pub(crate) fn named(name: &str) -> Option<Function> {
         Some(match name {
             "pg_backend_pid" => Function::BackendPid,
+            "gen_random_uuid" => Function::NewUuid,
+            "random" => Function::Random,
             "pg_notify" => Function::Notify,
             "pg_notification_queue_usage" => Function::QueueUsage,
             "set_config" => Function::SetConfig,
@@ -74,9 +78,26 @@ impl Function {
         })
     }
 
+    /// The names of all.
+    pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+        let of_locks = ADVISORY.iter().map(|(name, _)| *name);
+        let others = [
+            Function::BackendPid,
+            Function::NewUuid,
+            Function::Random,
+            Function::Notify,
+            Function::QueueUsage,
+            Function::SetConfig,
+            Function::CurrentSetting,
+        ];
+        others.into_iter().map(Function::name).chain(of_locks)
+    }
+
     fn name(self) -> &'static str {
         match self {
             Function::BackendPid => "pg_backend_pid",
+            Function::NewUuid => "gen_random_uuid",
+            Function::Random => "random",
             Function::Notify => "pg_notify",
             Function::QueueUsage => "pg_notification_queue_usage",
             Function::SetConfig => "set_config",
@@ -89,6 +110,8 @@ impl Function {
     pub(crate) fn arguments(self, count: usize) -> Option<&'static [ScalarType]> {
         let forms: &[&[ScalarType]] = match self {
             Function::BackendPid
+            | Function::NewUuid
+            | Function::Random
             | Function::QueueUsage
             | Function::Advisory((_, Ask::UnlockAll)) => &[&[]],
             Function::Advisory(_) => &[&[ScalarType::Int8], &[ScalarType::Int4, ScalarType::Int4]],
@@ -105,6 +128,8 @@ impl Function {
     pub(crate) fn answer(self) -> ScalarType {
         match self {
             Function::BackendPid => ScalarType::Int4,
+            Function::NewUuid => ScalarType::Uuid,
+            Function::Random => ScalarType::Float8,
             Function::Advisory((_, Ask::Lock { wait: false, .. } | Ask::Unlock(_))) => {
                 ScalarType::Bool
             }
@@ -135,6 +160,11 @@ impl Call {
         let effects = &self.effects;
         Ok(match self.function {
             Function::BackendPid => Value::Int(effects.process_id().into()),
+            Function::NewUuid => Value::Uuid(effects.database.new_uuid()),
+            // As many bits as a float has.
+            Function::Random => {
+                Value::Float((effects.database.random() >> 11) as f64 / (1_u64 << 53) as f64)
+            }
             Function::QueueUsage => Value::Float(effects.database.notifications().usage()),
             Function::Notify => {
                 // Null is nothing, as in PostgreSQL.

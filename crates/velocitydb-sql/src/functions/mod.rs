@@ -276,6 +276,19 @@ pub fn rows() -> &'static [&'static Row] {
     &ROWS
 }
 
+/// The names of all functions, operators and aggregates: those of the session and of sequences, and
+/// words of the grammar, included.
+pub fn names() -> Vec<&'static str> {
+    let mut names: Vec<_> = rows().iter().map(|row| row.name).collect();
+    names.extend(crate::aggregate::NAMES);
+    names.extend(crate::bind::OF_BINDER);
+    names.extend(crate::sequences::Function::ALL.map(crate::sequences::Function::name));
+    names.extend(crate::effects::Function::names());
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 /// A row, for arguments of certain types: what is called.
 struct Bound {
     row: &'static Row,

@@ -45,6 +45,13 @@ impl FunctionError {
     }
 
     pub(super) fn missing(name: &str, types: &[Option<SqlType>]) -> FunctionError {
+        if crate::absent::is_function(name) {
+            return FunctionError {
+                sqlstate: "0A000",
+                message: format!("the function {name} is not supported"),
+                hint: None,
+            };
+        }
         let (message, hint) = match is_operator(name) {
             true => (
                 format!("operator does not exist: {}", shown(name, types)),

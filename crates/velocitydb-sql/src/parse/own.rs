@@ -40,7 +40,9 @@ pub(crate) enum Own {
 pub(crate) enum ReindexKind {
     Index,
     Table,
-    /// All tables of a schema, or of the database.
+    /// All tables of a schema.
+    Schema,
+    /// All tables of the database.
     All,
 }
 
@@ -162,9 +164,13 @@ pub(super) fn number(parser: &mut Parser<'_>) -> Result<i64, ParserError> {
 
 fn reindex(parser: &mut Parser<'_>) -> Result<Own, ParserError> {
     use Keyword::{CONCURRENTLY, DATABASE, INDEX, SCHEMA, SYSTEM, TABLE};
+    if parser.consume_token(&Token::LParen) {
+        tending(parser, &["concurrently", "verbose"])?;
+    }
     let kind = match parser.expect_one_of_keywords(&[INDEX, TABLE, SCHEMA, DATABASE, SYSTEM])? {
         INDEX => ReindexKind::Index,
         TABLE => ReindexKind::Table,
+        SCHEMA => ReindexKind::Schema,
         _ => ReindexKind::All,
     };
     // It is always beside readers and writers.
@@ -180,7 +186,9 @@ fn reindex(parser: &mut Parser<'_>) -> Result<Own, ParserError> {
 /// What is said of how, which means nothing here, and the tables.
 fn tend(parser: &mut Parser<'_>, vacuum: bool) -> Result<Own, ParserError> {
     use Keyword::{ANALYZE, FREEZE, FULL, VERBOSE};
-    parenthesized(parser)?;
+    if parser.consume_token(&Token::LParen) {
+        tending(parser, &TENDING)?;
+    }
     while parser
         .parse_one_of_keywords(&[FULL, FREEZE, VERBOSE, ANALYZE])
         .is_some()
@@ -198,7 +206,41 @@ fn tend(parser: &mut Parser<'_>, vacuum: bool) -> Result<Own, ParserError> {
     Ok(Own::Tend { vacuum, tables })
 }
 
-/// Passes over names and values in parentheses, if there are any.
+/// Options of VACUUM and ANALYZE.
+const TENDING: [&str; 10] = [
+    "full",
+    "freeze",
+    "verbose",
+    "analyze",
+    "disable_page_skipping",
+    "skip_locked",
+    "index_cleanup",
+    "process_toast",
+    "truncate",
+    "parallel",
+];
+
+/// Passes over options, which mean nothing here, up to a closing parenthesis.
+fn tending(parser: &mut Parser<'_>, options: &[&str]) -> Result<(), ParserError> {
+    loop {
+        let token = parser.next_token();
+        if !options.iter().any(|option| is_word(&token, option)) {
+            return parser.expected("an option", token);
+        }
+        if matches!(
+            parser.peek_token_ref().token,
+            Token::Word(_) | Token::Number(..)
+        ) {
+            parser.advance_token();
+        }
+        if parser.consume_token(&Token::RParen) {
+            return Ok(());
+        }
+        parser.expect_token(&Token::Comma)?;
+    }
+}
+
+/// Passes over names of columns in parentheses, if there are any.
 fn parenthesized(parser: &mut Parser<'_>) -> Result<(), ParserError> {
     if !parser.consume_token(&Token::LParen) {
         return Ok(());
@@ -207,8 +249,8 @@ fn parenthesized(parser: &mut Parser<'_>) -> Result<(), ParserError> {
         let token = parser.next_token();
         match token.token {
             Token::RParen => return Ok(()),
-            Token::Word(_) | Token::Number(..) | Token::Comma => {}
-            _ => return parser.expected("a list of options or columns", token),
+            Token::Word(_) | Token::Comma => {}
+            _ => return parser.expected("a list of columns", token),
         }
     }
 }
@@ -241,6 +283,59 @@ pub(super) fn key_locks(tokens: &mut Vec<TokenWithSpan>) {
         }
     }
     super::take(tokens, taken);
+}
+
+/// Puts the options of `GENERATED … AS IDENTITY (…)` into the order in which the parser takes them.
+pub(super) fn identity_options(tokens: &mut [TokenWithSpan]) {
+    const ORDER: [&str; 7] = [
+        "increment",
+        "minvalue",
+        "maxvalue",
+        "start",
+        "cache",
+        "cycle",
+        "no",
+    ];
+    let blank = |of: &TokenWithSpan| matches!(of.token, Token::Whitespace(_));
+    let mut at = 0;
+    while at < tokens.len() {
+        at += 1;
+        if !is_word(&tokens[at - 1], "identity") {
+            continue;
+        }
+        let rest = tokens[at..].iter();
+        let Some(open) = rest.clone().position(|of| !blank(of)).map(|nth| at + nth) else {
+            return;
+        };
+        let end = tokens[open..]
+            .iter()
+            .position(|of| of.token == Token::RParen);
+        let (Token::LParen, Some(end)) = (&tokens[open].token, end) else {
+            continue;
+        };
+        let inside = &mut tokens[open + 1..open + end];
+        // Each option with what follows it.
+        let mut options: Vec<(usize, Vec<TokenWithSpan>)> = Vec::new();
+        let mut negated = false;
+        for token in inside.iter() {
+            let rank = ORDER.iter().position(|word| is_word(token, word));
+            match (rank, options.last_mut()) {
+                (Some(rank), Some((last, option))) if negated => {
+                    *last = rank;
+                    option.push(token.clone());
+                }
+                (None, Some((_, option))) => option.push(token.clone()),
+                (None, None) => options.push((0, vec![token.clone()])),
+                (Some(rank), _) => options.push((rank, vec![token.clone()])),
+            }
+            negated = negated && blank(token) || rank == Some(ORDER.len() - 1);
+        }
+        options.sort_by_key(|(rank, _)| *rank);
+        let sorted = options.into_iter().flat_map(|(_, option)| option);
+        for (place, token) in inside.iter_mut().zip(sorted) {
+            *place = token;
+        }
+    }
 }
 
 /// Takes `OVERRIDING … VALUE` out of INSERTs; the answer is where the statements begin that say it, in

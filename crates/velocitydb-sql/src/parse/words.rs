@@ -4,7 +4,8 @@
 //! - `FROM ONLY t`, `UPDATE ONLY (t)`: no table inherits from another.
 //! - `BEGIN … DEFERRABLE` and its like: a transaction that only reads never waits to be safe.
 //! - `BETWEEN ASYMMETRIC`, which is how BETWEEN is; `trim(leading FROM x)`, `trim(FROM x)`.
-//! - Refused: `BETWEEN SYMMETRIC`, `ON CONFLICT (…) WHERE …`.
+//! - `x ISNULL`, which is `x IS NULL`: it would be taken for another name of `x`.
+//! - Refused: `BETWEEN SYMMETRIC`, `ON CONFLICT (…) WHERE …`, `ON CONFLICT (expression)`.
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -30,10 +31,11 @@ fn is_first(before: Option<&Token>) -> bool {
 /// One that is not supported.
 pub(super) fn replace(sql: &str, tokens: &mut Vec<TokenWithSpan>) -> Result<(), SqlError> {
     use Keyword::{
-        ASYMMETRIC, BEGIN, BETWEEN, BOTH, CONFLICT, DEFERRABLE, FROM, JOIN, LEADING, NOT, ONLY,
-        SET, START, SYMMETRIC, TRAILING, TRANSACTION, TRIM, UPDATE, USING, WHERE,
+        ARRAY, ASYMMETRIC, BEGIN, BETWEEN, BOTH, COLLATE, CONFLICT, DEFERRABLE, FROM, JOIN,
+        LEADING, NOT, ONLY, SET, START, SYMMETRIC, TRAILING, TRANSACTION, TRIM, UPDATE, USING,
+        WHERE,
     };
-    let mut taken = Vec::new();
+    let (mut taken, mut null_tests) = (Vec::new(), Vec::new());
     let solid = tokens.iter().enumerate();
     let mut solid = solid.filter(|(_, of)| !matches!(of.token, Token::Whitespace(_)));
     // What stands before, the last first.
@@ -85,6 +87,29 @@ pub(super) fn replace(sql: &str, tokens: &mut Vec<TokenWithSpan>) -> Result<(), 
             (None, Some(WHERE)) if conflict == Some(depth) && before[0] == Some(&Token::RParen) => {
                 return refused("ON CONFLICT (…) WHERE …");
             }
+            (_, None) if *token == Token::LParen && conflict.is_some_and(|at| at + 1 == depth) => {
+                return refused("ON CONFLICT (expression)");
+            }
+            (_, Some(COLLATE)) if conflict.is_some_and(|at| at + 1 == depth) => {
+                return refused("ON CONFLICT (… COLLATE …)");
+            }
+            (_, Some(ARRAY))
+                if !matches!(
+                    solid.clone().next().map(|(_, of)| &of.token),
+                    Some(Token::LBracket | Token::LParen)
+                ) =>
+            {
+                return refused("ARRAY behind a type, which is type[],");
+            }
+            (last, _) if is_word(token, "isnull") && ends_operand(before[0], last) => {
+                match at
+                    .checked_sub(1)
+                    .filter(|at| matches!(tokens[*at].token, Token::Whitespace(_)))
+                {
+                    Some(blank) => null_tests.push((blank, at)),
+                    None => return refused("ISNULL"),
+                }
+            }
             _ => {}
         }
         match token {
@@ -97,6 +122,59 @@ pub(super) fn replace(sql: &str, tokens: &mut Vec<TokenWithSpan>) -> Result<(), 
         before = [Some(token), before[0]];
         places = [at, places[0]];
     }
+    for (blank, at) in null_tests {
+        tokens[blank].token = Token::make_keyword("IS");
+        tokens[at].token = Token::make_keyword("NULL");
+    }
     super::take(tokens, taken);
     Ok(())
+}
+
+fn is_word(token: &Token, text: &str) -> bool {
+    match token {
+        Token::Word(word) => word.quote_style.is_none() && word.value.eq_ignore_ascii_case(text),
+        _ => false,
+    }
+}
+
+/// Whether an operand may end with this.
+fn ends_operand(token: Option<&Token>, keyword: Option<Keyword>) -> bool {
+    use Keyword::{
+        ALL, AND, AS, BY, CASE, DISTINCT, ELSE, HAVING, IN, NOT, ON, OR, RETURNING, SELECT, SET,
+        THEN, WHEN, WHERE,
+    };
+    match token {
+        Some(Token::Word(_)) => !matches!(
+            keyword,
+            Some(
+                ALL | AND
+                    | AS
+                    | BY
+                    | CASE
+                    | DISTINCT
+                    | ELSE
+                    | HAVING
+                    | IN
+                    | NOT
+                    | ON
+                    | OR
+                    | RETURNING
+                    | SELECT
+                    | SET
+                    | THEN
+                    | WHEN
+                    | WHERE
+            )
+        ),
+        Some(
+            Token::RParen
+            | Token::RBracket
+            | Token::Number(..)
+            | Token::Placeholder(_)
+            | Token::SingleQuotedString(_)
+            | Token::EscapedStringLiteral(_)
+            | Token::DollarQuotedString(_),
+        ) => true,
+        _ => false,
+    }
 }

@@ -40,6 +40,7 @@ pub(super) fn control(tree: &Tree) -> Result<Option<Control>, SqlError> {
             Control::Show(match &*words.join(" ") {
                 "transaction isolation level" => "transaction_isolation".into(),
                 "time zone" => "TimeZone".into(),
+                "all" => return Err(SqlError::unsupported("SHOW ALL")),
                 // The parser leaves the point out.
                 name => shown_name(&name.replace(' ', ".")),
             })

@@ -343,10 +343,14 @@ impl Session {
                 rows: Some(Rows::one(self.show(name)?)),
                 ..Answer::done("SHOW")
             }),
-            Control::Set { all, local, tag } => Ok(Answer {
-                command: tag,
-                ..self.set_all(all, *local)?
-            }),
+            Control::Set { all, local, tag } => {
+                let notices = all.iter().filter_map(|(name, _)| settings::notice(name));
+                let answer = self.set_all(all, *local)?.with(notices.collect());
+                Ok(Answer {
+                    command: tag,
+                    ..answer
+                })
+            }
             Control::ResetAll => {
                 self.reset_all();
                 Ok(Answer::done("RESET"))

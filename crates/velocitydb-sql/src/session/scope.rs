@@ -44,6 +44,7 @@ impl Saved {
         let first;
         let value = match value {
             Some(value) => value,
+            None if settings::notice(name).is_some() => return Ok(()),
             None => match settings::show(&initial.settings, &initial.named, name) {
                 Err(_) if Arc::make_mut(&mut self.named).forget(name) => return Ok(()),
                 shown => {

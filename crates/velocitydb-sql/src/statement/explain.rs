@@ -71,8 +71,8 @@ impl Preparing<'_> {
                 // There is nothing that they would add or leave out.
                 (
                     "verbose" | "costs" | "buffers" | "timing" | "summary" | "settings" | "wal",
-                    _,
-                ) => {}
+                    Some(word),
+                ) => drop(is_on(&word)?),
                 (name, _) => {
                     let message = format!("unrecognized EXPLAIN option {name:?}");
                     return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));

@@ -18,8 +18,11 @@ pub(crate) fn collection_name(name: &ObjectName) -> Result<String, SqlError> {
     let parts: Option<Vec<String>> = name.0.iter().map(part).collect();
     match parts.as_deref() {
         Some([table]) => Ok(table.clone()),
-        Some([schema, table] | [_, schema, table]) => Ok(in_schema(schema, table)),
-        _ => Err(SqlError::unsupported(format!("the name {name}"))),
+        Some([schema, table]) => Ok(in_schema(schema, table)),
+        _ => {
+            let what = format!("the name {name}, with a database,");
+            Err(SqlError::unsupported(what))
+        }
     }
 }
 

@@ -23,6 +23,7 @@ use super::row::Row;
 use super::rows::{Outputs, Rows};
 use super::select::{Select, account};
 use super::subselect::{self, SubSelect};
+use super::whole;
 use crate::bind::{Binder, EXCLUDED, Scope, simple};
 use crate::bound::{Bound, Environment, Typed};
 use crate::error::{SqlError, concurrent_update, sqlstate};
@@ -548,7 +549,8 @@ impl Run<'_, '_> {
             }
         }
         let before = transaction.savepoint();
-        let (constraint, holder) = match transaction.insert_returning(table.name(), &fields) {
+        let (inserted, fields) = whole::insert(table, fields, transaction)?;
+        let (constraint, holder) = match inserted {
             Ok(document) => {
                 let id = document.id();
                 match transaction.taken(table.name(), &id)? {

@@ -5,7 +5,7 @@
 //! nothing a statement says is passed over in silence: what is not done is refused.
 //!
 //! Files: `from` (tables), `values` (VALUES), `query` (binding a SELECT), `select`, `group`, `finish` and `order` (its
-//! stages), `subselect`, `insert`, `assign`, `explain`, `modify` (UPDATE and DELETE), `define` (tables and indexes), `row`
+//! stages), `subselect`, `whole` (documents without declared fields), `insert`, `assign`, `explain`, `modify` (UPDATE and DELETE), `define` (tables and indexes), `row`
 //! and `rows` (answers).
 
 mod assign;
@@ -23,6 +23,7 @@ pub(crate) mod rows;
 pub(crate) mod select;
 pub(crate) mod subselect;
 mod values;
+mod whole;
 
 pub(crate) use assign::default;
 pub(crate) use from::collection_name;

@@ -14,8 +14,9 @@ use super::row::Row;
 use super::rows::{Outputs, Rows, column_type};
 use super::select::account;
 use super::subselect::{self, SubSelect};
+use super::whole;
 use crate::bind::Scope;
-use crate::bound::Environment;
+use crate::bound::{Bound, Environment};
 use crate::conditions::Conditions;
 use crate::error::SqlError;
 use crate::formats::Settings;
@@ -288,6 +289,10 @@ impl Modify {
             }
             let mut update = Update::new();
             for ((column, _), value) in pairs() {
+                if matches!(column.bound, Bound::Document) {
+                    update = whole::replacement(&document, value.clone())?;
+                    continue;
+                }
                 update = update.set(&Path::field(&column.name).to_string(), value.clone());
             }
             match transaction.update(name, &id, update) {

@@ -63,8 +63,11 @@ impl Outputs {
                     SelectItemQualifiedWildcardKind::ObjectName(table),
                     options,
                 ) if is_plain(options) => {
-                    let table = table.0.last().and_then(|part| part.as_ident()).map(folded);
-                    let table = table.unwrap_or_default();
+                    let last = table.0.last().and_then(|part| part.as_ident());
+                    if let (Some(last), true) = (last, table.0.len() > 1) {
+                        binder.check_entry(table, last)?;
+                    }
+                    let table = last.map(folded).unwrap_or_default();
                     if binder.table.is_none_or(|scope| scope.alias != table) {
                         let message = format!("missing FROM-clause entry for table {table:?}");
                         return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message));
@@ -186,6 +189,7 @@ fn named(expr: &Expr) -> Named {
             Named::Well(names.last().map(folded).unwrap_or_default())
         }
         Expr::Nested(inner) => named(inner),
+        Expr::Collate { expr, .. } => named(expr),
         Expr::CompoundFieldAccess { root, .. } => named(root),
         Expr::Function(function) => match function.name.0.last().and_then(|part| part.as_ident()) {
             Some(name) => Named::Well(folded(name)),

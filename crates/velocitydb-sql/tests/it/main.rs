@@ -19,5 +19,7 @@ mod script;
 mod sessions;
 mod settings;
 mod slt;
+mod support;
+mod supported;
 mod types;
 mod violations;

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use sqlparser::ast::{
-    self, AlterColumnOperation, AlterTableOperation as Operation, DataType, Expr, GeneratedAs,
+    self, AlterColumnOperation, AlterTableOperation as Operation, CreateTableOptions, DataType,
+    Expr, GeneratedAs,
 };
 use sqlparser::tokenizer::{Token, Tokenizer, Word};
 use velocitydb::{
@@ -16,6 +17,7 @@ use super::column::{Draft, identity_options};
 use super::constraint::Constraint;
 use super::index::duplicates;
 use super::names::{Names, beside, primary_key_name, reference_name};
+use super::table::storage;
 use super::{invalid, notice, refused, skipped};
 use crate::bind::sql_type;
 use crate::bound::{Bound, Typed};
@@ -207,6 +209,11 @@ impl Preparing<'_> {
             Operation::OwnerTo { .. } => {
                 let message = "tables have no owners";
                 altered.draft.notices.push(notice(message));
+                Ok(())
+            }
+            Operation::SetOptionsParens { options } => {
+                let notices = storage(&CreateTableOptions::With(options.clone()))?;
+                altered.draft.notices.extend(notices);
                 Ok(())
             }
             other => Err(SqlError::unsupported(format!("ALTER TABLE … {other}"))),

@@ -11,7 +11,7 @@ use super::constraint::Constraint;
 use super::names::Names;
 use super::sequence::settle;
 use super::{default, invalid};
-use crate::bind::{serial, sql_type};
+use crate::bind::{check_collation, serial, sql_type};
 use crate::error::{SqlError, sqlstate};
 use crate::parse::{SequenceOption, folded};
 use crate::statement::Preparing;
@@ -216,15 +216,7 @@ impl Preparing<'_> {
                     field.default = Some(draft.count(&name, sql, Some(identity), &options)?);
                     field.required = true;
                 }
-                ColumnOption::Collation(collation) => {
-                    let last = collation.0.last().and_then(|part| part.as_ident());
-                    let last = last.map(folded).unwrap_or_default();
-                    if !matches!(&*last, "C" | "POSIX" | "ucs_basic") {
-                        let what =
-                            format!("COLLATE {collation}: texts are ordered by their bytes, which");
-                        return Err(SqlError::unsupported(what).hint("COLLATE \"C\" is supported."));
-                    }
-                }
+                ColumnOption::Collation(collation) => check_collation(collation)?,
                 other => constraints.push(Constraint::of_column(given, &name, other)?),
             }
         }

@@ -4,11 +4,12 @@ use sqlparser::ast::{
     self, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, IndexColumn, IndexType,
     ObjectName, OrderByExpr, OrderByOptions,
 };
-use velocitydb::{FieldType, IndexDefinition, IndexField, IndexKind, Path};
+use velocitydb::{Definition, FieldType, IndexDefinition, IndexField, IndexKind, Path};
 use velocitydb_types::{ScalarType, SqlType};
 
 use super::names::{Names, beside, missing, schema_of, table_of};
 use super::{notice, refused, skipped};
+use crate::bind::check_collation;
 use crate::error::{SqlError, sqlstate};
 use crate::parse::{ReindexKind, folded};
 use crate::statement::{Preparing, collection_name};
@@ -106,9 +107,28 @@ impl Preparing<'_> {
                 let table = self.table(name)?;
                 vec![self.database.collection(table.name())?]
             }
-            _ => {
+            (kind, name) => {
+                let name = name.map(collection_name).transpose()?;
+                if let (ReindexKind::All, Some(name)) = (kind, &name)
+                    && *name != *self.settings.database
+                {
+                    let message = "can only reindex the currently open database";
+                    return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
+                }
+                let schema = name.filter(|_| kind == ReindexKind::Schema);
                 let all = self.database.collections().into_iter();
-                let all = all.map(|table| self.database.collection(&table.name));
+                let wanted = |schema: &str, table: &Definition| is_in(schema, &table.name);
+                let all: Vec<_> = all
+                    .filter(|table| schema.as_ref().is_none_or(|schema| wanted(schema, table)))
+                    .collect();
+                if let (Some(schema), true) = (&schema, all.is_empty())
+                    && schema != "public"
+                {
+                    return Err(missing("schema", schema));
+                }
+                let all = all
+                    .into_iter()
+                    .map(|table| self.database.collection(&table.name));
                 all.collect::<Result<_, _>>()?
             }
         };
@@ -178,6 +198,13 @@ impl<'t> Part<'t> {
                 return Err(SqlError::unsupported(format!("the operator class {class}")));
             }
         }
+        let expr = match expr {
+            Expr::Collate { expr, collation } => {
+                check_collation(collation)?;
+                &**expr
+            }
+            expr => expr,
+        };
         let (name, words) = match expr {
             Expr::Identifier(name) => (folded(name), false),
             Expr::Function(function) => match english(function) {

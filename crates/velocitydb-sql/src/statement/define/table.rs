@@ -88,7 +88,7 @@ fn refuse_forms(create: &ast::CreateTable) -> Result<(), SqlError> {
 }
 
 /// Notices about parameters of storage, which mean nothing here.
-fn storage(options: &CreateTableOptions) -> Result<Vec<SqlError>, SqlError> {
+pub(super) fn storage(options: &CreateTableOptions) -> Result<Vec<SqlError>, SqlError> {
     let options = match options {
         CreateTableOptions::None => return Ok(Vec::new()),
         CreateTableOptions::With(options) | CreateTableOptions::Plain(options) => options,
