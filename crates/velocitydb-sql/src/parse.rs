@@ -170,7 +170,7 @@ fn statements(
         while overriding.next_if(|(place, _)| *place < begins).is_some() {}
         let said = overriding.next_if(|(place, _)| *place == begins);
         *begun = parser.get_current_index();
-        let form = statement(parser)?;
+        let form = statement(parser, *begun)?;
         statements.push(Parsed {
             form,
             overriding: said.map(|(_, said)| said),
@@ -179,7 +179,8 @@ fn statements(
     }
 }
 
-fn statement(parser: &mut Parser<'_>) -> Result<Form, ParserError> {
+/// The statement whose tokens begin with or behind this one.
+fn statement(parser: &mut Parser<'_>, begins: usize) -> Result<Form, ParserError> {
     let form = match Own::parse(parser)? {
         Some(own) => Form::Own(Box::new(own)),
         None if own::is_word(parser.peek_token_ref(), "abort") => {
@@ -193,9 +194,16 @@ fn statement(parser: &mut Parser<'_>) -> Result<Form, ParserError> {
         None => Form::Tree(Box::new(parser.parse_statement()?)),
     };
     match parser.peek_token_ref().token {
-        Token::SemiColon | Token::EOF => Ok(form),
-        _ => parser.expected_ref("end of statement", parser.peek_token_ref()),
+        Token::SemiColon | Token::EOF => {}
+        _ => return parser.expected_ref("end of statement", parser.peek_token_ref()),
     }
+    if let Form::Tree(tree) = &form
+        && matches!(**tree, Statement::CreateTable(_) | Statement::AlterTable(_))
+        && let Some(token) = refused::lost(statement_at(parser, begins), tree)
+    {
+        return parser.expected_ref("an option of PostgreSQL", token);
+    }
+    Ok(form)
 }
 
 /// The name that a text is, as the argument of `nextval` is one.

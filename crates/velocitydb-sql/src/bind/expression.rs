@@ -54,6 +54,9 @@ impl Binder<'_> {
                 }
                 _ => Err(SqlError::unsupported(format!("the name {expr}"))),
             },
+            Expr::TypedString(typed) if typed.uses_odbc_syntax => {
+                Err(SqlError::unsupported(format!("the literal {typed}")))
+            }
             Expr::TypedString(typed) => {
                 let sql = sql_type(&typed.data_type)?;
                 let text = typed.value.value.clone().into_string().unwrap_or_default();

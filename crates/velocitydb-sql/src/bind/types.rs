@@ -46,6 +46,13 @@ pub(crate) fn sql_type(named: &DataType) -> Result<SqlType, SqlError> {
         DataType::CharacterVarying(of) | DataType::CharVarying(of) | DataType::Varchar(of) => {
             length("varchar", of)
         }
+        // Of any length, with blanks that do not count; and of one byte.
+        DataType::Custom(name, modifiers)
+            if modifiers.is_empty() && ["bpchar", "\"char\""].contains(&&*name.to_string()) =>
+        {
+            let what = format!("the type {name}");
+            return Err(SqlError::unsupported(what).hint("char(n), varchar and text are."));
+        }
         DataType::Custom(name, modifiers) if modifiers.is_empty() => {
             let parts: Vec<_> = name.0.iter().filter_map(|part| part.as_ident()).collect();
             match parts

@@ -4,7 +4,10 @@
 //! Looked at when a statement is no SQL for the parser, so that nothing which it does know is refused
 //! here. `docs/sql/support.md` lists all of it; tests/it/support.rs runs the examples there.
 
-use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
+use sqlparser::ast::Statement;
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+
+use super::Postgres;
 
 /// Statements of PostgreSQL 15 that there are not.
 pub(crate) const COMMANDS: &[&str] = &[
@@ -274,4 +277,34 @@ fn word(of: &TokenWithSpan) -> String {
         Token::Word(word) if word.quote_style.is_none() => word.value.clone(),
         token => token.to_string(),
     }
+}
+
+/// Words of other dialects that the parser takes without a trace, behind a column's type.
+const LOST: [&str; 8] = [
+    "AS",
+    "ASC",
+    "AUTO_INCREMENT",
+    "AUTOINCREMENT",
+    "DESC",
+    "IDENTITY",
+    "SRID",
+    "UPDATE",
+];
+
+/// A word of a definition that is not in its tree.
+pub(super) fn lost<'t>(
+    tokens: impl Iterator<Item = &'t TokenWithSpan> + Clone,
+    tree: &Statement,
+) -> Option<&'t TokenWithSpan> {
+    let is = |token: &Token, wanted: &str| match token {
+        Token::Word(word) => word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted),
+        _ => false,
+    };
+    let text = tree.to_string();
+    let kept = Tokenizer::new(&Postgres, &text).tokenize().ok()?;
+    LOST.into_iter().find_map(|wanted| {
+        let said = || tokens.clone().filter(|of| is(&of.token, wanted));
+        let kept = kept.iter().filter(|token| is(token, wanted)).count();
+        (said().count() > kept).then(|| said().last()).flatten()
+    })
 }

@@ -60,6 +60,9 @@ impl Preparing<'_> {
             locks.is_empty() && order_by.is_none() && limit_clause.is_none() && fetch.is_none();
         let select = match &**body {
             SetExpr::Select(select) => Some(&**select),
+            SetExpr::Values(_) if !locks.is_empty() => {
+                return Err(SqlError::unsupported("FOR UPDATE of VALUES"));
+            }
             SetExpr::Values(_) => None,
             SetExpr::Query(inner) if is_bare => return self.select_into(inner, targets),
             SetExpr::Query(_) => return Err(SqlError::unsupported("nested SELECT")),

@@ -194,7 +194,19 @@ impl Preparing<'_> {
         for option in &column.options {
             let given = option.name.as_ref().map(folded);
             match &option.option {
-                ColumnOption::Null => {}
+                ColumnOption::Null => {
+                    let is_other = |option: &ast::ColumnOptionDef| {
+                        matches!(
+                            option.option,
+                            ColumnOption::NotNull | ColumnOption::PrimaryKey(_)
+                        )
+                    };
+                    if counts.is_some() || column.options.iter().any(is_other) {
+                        let message =
+                            format!("conflicting NULL/NOT NULL declarations for column {name:?}");
+                        return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
+                    }
+                }
                 ColumnOption::NotNull => field.required = true,
                 ColumnOption::Default(expr) => {
                     one_default()?;

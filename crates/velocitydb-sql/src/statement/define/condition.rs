@@ -5,7 +5,7 @@
 //! what that language cannot say is refused.
 
 use sqlparser::ast::{self, BinaryOperator, Expr, UnaryOperator};
-use velocitydb_types::Expression;
+use velocitydb_types::{Expression, ScalarType, SqlType};
 
 use crate::bind::Scope;
 use crate::error::SqlError;
@@ -144,10 +144,10 @@ fn without_cast(expr: &Expr) -> &Expr {
     else {
         return expr;
     };
-    let is_text = crate::bind::sql_type(data_type).is_ok_and(|sql| match sql {
-        velocitydb_types::SqlType::Scalar(scalar) | velocitydb_types::SqlType::Array(scalar) => {
-            scalar.row().kept == velocitydb_types::FieldType::String
-        }
+    // One with a length cuts off.
+    let is_text = crate::bind::sql_type(data_type).is_ok_and(|sql| {
+        let (SqlType::Scalar(scalar) | SqlType::Array(scalar)) = sql;
+        matches!(scalar, ScalarType::Text | ScalarType::Varchar(None))
     });
     let mut whole = &**inner;
     while let Expr::Nested(nested) = whole {

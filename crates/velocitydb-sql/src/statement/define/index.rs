@@ -182,22 +182,6 @@ impl<'t> Part<'t> {
         if nulls_first.is_some_and(|first| first != descends) {
             return Err(SqlError::unsupported(format!("{part} in an index")));
         }
-        if let Some(class) = operator_class {
-            // Texts are ordered by their bytes as it is.
-            let name = class.to_string().to_lowercase();
-            if !matches!(
-                name.as_str(),
-                "text_pattern_ops"
-                    | "varchar_pattern_ops"
-                    | "array_ops"
-                    | "text_ops"
-                    | "int4_ops"
-                    | "int8_ops"
-                    | "point_ops"
-            ) {
-                return Err(SqlError::unsupported(format!("the operator class {class}")));
-            }
-        }
         let expr = match expr {
             Expr::Collate { expr, collation } => {
                 check_collation(collation)?;
@@ -217,6 +201,9 @@ impl<'t> Part<'t> {
             let message = format!("column {name:?} does not exist");
             SqlError::new(sqlstate::UNDEFINED_COLUMN, message)
         })?;
+        if let Some(class) = operator_class {
+            check_class(class, column.sql, words)?;
+        }
         let path = column.path().cloned();
         let path = path.filter(|path| !path.first().starts_with('_'));
         Ok(Part {
@@ -225,6 +212,28 @@ impl<'t> Part<'t> {
             descends,
             words,
         })
+    }
+}
+
+/// Whether an operator class is the one of the type: texts are ordered by their bytes as it is.
+fn check_class(class: &ObjectName, sql: SqlType, words: bool) -> Result<(), SqlError> {
+    let name = class.to_string().to_lowercase();
+    let fits = match (name.as_str(), sql) {
+        _ if words => false,
+        ("text_ops" | "text_pattern_ops" | "varchar_pattern_ops", SqlType::Scalar(scalar)) => {
+            scalar.is_text()
+        }
+        ("int4_ops", sql) => sql == ScalarType::Int4.into(),
+        ("int8_ops", sql) => sql == ScalarType::Int8.into(),
+        ("array_ops", sql) => matches!(sql, SqlType::Array(_)),
+        ("point_ops", sql) => sql == ScalarType::Point.into(),
+        _ => false,
+    };
+    match fits {
+        true => Ok(()),
+        false => Err(SqlError::unsupported(format!(
+            "the operator class {class} for a column of type {sql}"
+        ))),
     }
 }
 
