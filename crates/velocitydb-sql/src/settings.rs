@@ -211,7 +211,11 @@ impl Named {
 pub(crate) fn unknown(name: &str) -> SqlError {
     let known = name.to_lowercase();
     if crate::absent::is_setting(&known) || crate::absent::makes_no_difference(&known) {
-        return SqlError::unsupported(format!("the setting {known}"));
+        let error = SqlError::unsupported(format!("the setting {known}"));
+        return match &*known {
+            "synchronous_commit" => error.hint("velocity.durability says what a commit waits for."),
+            _ => error,
+        };
     }
     let message = format!("unrecognized configuration parameter {name:?}");
     SqlError::new(sqlstate::UNDEFINED_OBJECT, message)

@@ -16,6 +16,19 @@ fn support() -> Support {
     read(&format!("{package}/.."))
 }
 
+/// Why there is no plan of a statement that reads or changes rows.
+fn not_explained(sql: &str, tables: &str) -> Option<SqlError> {
+    let is_planned = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "VALUES "]
+        .iter()
+        .any(|begin| sql.starts_with(begin));
+    // Of one statement: another may have to be run before. The parser knows no EXPLAIN of these.
+    let is_alone = !sql.contains("; ") && !sql.contains("OVERRIDING");
+    match is_planned && is_alone {
+        true => run_alone(tables, &format!("EXPLAIN {sql}")).err(),
+        false => None,
+    }
+}
+
 /// What is wrong with a row, if anything is.
 fn wrong(example: &Example, tables: &str) -> Option<String> {
     let outcome = run_alone(tables, &example.sql);
@@ -23,6 +36,9 @@ fn wrong(example: &Example, tables: &str) -> Option<String> {
         (Ok(outcome), "native") => {
             if outcome.notices > 0 {
                 return Some("it runs with a notice".into());
+            }
+            if let Some(error) = not_explained(&example.sql, tables) {
+                return Some(format!("EXPLAIN: {error}"));
             }
             let values = outcome
                 .answers
@@ -165,7 +181,11 @@ fn told(session: &mut Session, sql: &str) -> String {
     });
     let (columns, answer) = match answer {
         Ok(answer) => answer,
-        Err(error) => return format!("ERROR:  {error}\n"),
+        Err(error) => {
+            let hint = error.hint.as_ref();
+            let hint = hint.map_or_else(String::new, |hint| format!("HINT:  {hint}\n"));
+            return format!("ERROR:  {error}\n{hint}");
+        }
     };
     let mut told = String::new();
     for notice in &answer.notices {
