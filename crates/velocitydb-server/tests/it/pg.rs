@@ -7,12 +7,14 @@ pub mod raw;
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
+use futures_util::SinkExt;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 use velocitydb::locks::OwnerId;
 use velocitydb::notifications::Notification;
-use velocitydb::{Database, Definition};
+use velocitydb::{Database, Definition, Durability, Options};
 use velocitydb_pg::{Door, PgConfig};
 use velocitydb_server::SqlBackend;
 
@@ -164,6 +166,41 @@ async fn documents_are_rows_too() {
         _ => None,
     });
     assert_eq!(rows.collect::<Vec<_>>(), [("n1", "hello")]);
+}
+
+/// `SET velocity.durability` counts for statements alone, for blocks and for COPY.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_as_durable_as_the_session_says() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = Options::at(directory.path()).durability(Durability::Os);
+    let database = Database::open(options).unwrap();
+    let door = open(&database);
+    let client = client(&door).await;
+    let syncs = || database.stats().log.unwrap().syncs;
+    client
+        .batch_execute("CREATE TABLE tasks (id int PRIMARY KEY)")
+        .await
+        .unwrap();
+    client
+        .batch_execute("SET velocity.durability = 'full'")
+        .await
+        .unwrap();
+    for sql in [
+        "INSERT INTO tasks VALUES (1)",
+        "BEGIN; INSERT INTO tasks VALUES (2); COMMIT",
+        "UPDATE tasks SET id = 3 WHERE id = 2",
+    ] {
+        let before = syncs();
+        client.batch_execute(sql).await.unwrap();
+        assert!(syncs() > before, "{sql}");
+    }
+    let before = syncs();
+    let sink = client.copy_in("COPY tasks FROM STDIN").await.unwrap();
+    let mut sink = std::pin::pin!(sink);
+    sink.send(Bytes::from("4\n5\n")).await.unwrap();
+    sink.finish().await.unwrap();
+    assert!(syncs() > before);
+    assert_eq!(count(&client).await, 4);
 }
 
 async fn count(client: &Client) -> i64 {
