@@ -198,7 +198,6 @@ fn statement(parser: &mut Parser<'_>, begins: usize) -> Result<Form, ParserError
         _ => return parser.expected_ref("end of statement", parser.peek_token_ref()),
     }
     if let Form::Tree(tree) = &form
-        && matches!(**tree, Statement::CreateTable(_) | Statement::AlterTable(_))
         && let Some(token) = refused::lost(statement_at(parser, begins), tree)
     {
         return parser.expected_ref("an option of PostgreSQL", token);

@@ -279,30 +279,39 @@ fn word(of: &TokenWithSpan) -> String {
     }
 }
 
-/// Words of other dialects that the parser takes without a trace, behind a column's type.
-const LOST: [&str; 8] = [
+/// Words of other dialects that the parser takes without a trace: behind a column's type, and before
+/// an index.
+const LOST_OF_TABLES: &[&str] = &[
     "AS",
     "ASC",
     "AUTO_INCREMENT",
     "AUTOINCREMENT",
     "DESC",
+    "GENERATED",
     "IDENTITY",
+    "PROJECTION",
     "SRID",
     "UPDATE",
 ];
+const LOST_OF_INDEXES: &[&str] = &["GLOBAL", "LOCAL", "TEMP", "TEMPORARY", "TRANSIENT"];
 
 /// A word of a definition that is not in its tree.
 pub(super) fn lost<'t>(
     tokens: impl Iterator<Item = &'t TokenWithSpan> + Clone,
     tree: &Statement,
 ) -> Option<&'t TokenWithSpan> {
+    let lost = match tree {
+        Statement::CreateTable(_) | Statement::AlterTable(_) => LOST_OF_TABLES,
+        Statement::CreateIndex(_) => LOST_OF_INDEXES,
+        _ => return None,
+    };
     let is = |token: &Token, wanted: &str| match token {
         Token::Word(word) => word.quote_style.is_none() && word.value.eq_ignore_ascii_case(wanted),
         _ => false,
     };
     let text = tree.to_string();
     let kept = Tokenizer::new(&Postgres, &text).tokenize().ok()?;
-    LOST.into_iter().find_map(|wanted| {
+    lost.iter().find_map(|wanted| {
         let said = || tokens.clone().filter(|of| is(&of.token, wanted));
         let kept = kept.iter().filter(|token| is(token, wanted)).count();
         (said().count() > kept).then(|| said().last()).flatten()

@@ -31,9 +31,9 @@ fn is_first(before: Option<&Token>) -> bool {
 /// One that is not supported.
 pub(super) fn replace(sql: &str, tokens: &mut Vec<TokenWithSpan>) -> Result<(), SqlError> {
     use Keyword::{
-        ARRAY, ASYMMETRIC, BEGIN, BETWEEN, BOTH, COLLATE, CONFLICT, DEFERRABLE, FROM, JOIN,
-        LEADING, NOT, ONLY, SET, START, SYMMETRIC, TRAILING, TRANSACTION, TRIM, UPDATE, USING,
-        WHERE,
+        ARRAY, ASYMMETRIC, BEGIN, BETWEEN, BOTH, COLLATE, CONFLICT, DEFERRABLE, FROM, INSERT, JOIN,
+        LEADING, LOCAL, NOT, ONLY, SET, START, SYMMETRIC, TRAILING, TRANSACTION, TRIM, UPDATE,
+        USING, WHERE,
     };
     let (mut taken, mut null_tests) = (Vec::new(), Vec::new());
     let solid = tokens.iter().enumerate();
@@ -77,6 +77,7 @@ pub(super) fn replace(sql: &str, tokens: &mut Vec<TokenWithSpan>) -> Result<(), 
                     taken.push(behind);
                 }
             }
+            (Some(INSERT), Some(LOCAL)) => return refused("INSERT LOCAL"),
             (Some(BETWEEN), Some(ASYMMETRIC)) => taken.push(at),
             (Some(BETWEEN), Some(SYMMETRIC)) => return refused("BETWEEN SYMMETRIC"),
             (Some(LEADING | TRAILING | BOTH), Some(FROM)) => taken.push(at),
