@@ -2,7 +2,7 @@
 //! runs here runs there and answers the same, and nothing of it is missing in the lists.
 
 #[path = "../../../velocitydb-sql/tests/it/supported.rs"]
-mod supported;
+mod tables;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 use super::pg::raw::Raw;
 use super::postgres::Postgres;
 use super::sessions::{ask, connect, shown};
-use supported::{Example, Support, quoted, read, run_alone};
+use tables::{Example, Support, quoted, read, run_alone};
 
 /// What PostgreSQL answers to an example, over tables of its own.
 fn theirs(runtime: &Runtime, postgres: &Postgres, support: &Support, example: &Example) -> String {
