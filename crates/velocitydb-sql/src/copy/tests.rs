@@ -90,7 +90,7 @@ proptest! {
         rows in rows(),
         piece in 1..40_usize,
         csv in prop::sample::select(vec![
-            "", "(FORMAT binary)", "(FORMAT csv)", "(FORMAT csv, HEADER)", "(DELIMITER '|', NULL 'N')",
+            "", "(FORMAT binary)", "(FORMAT csv)", "(FORMAT csv, HEADER)", "(DELIMITER '|', NULL '\\q')",
             "(FORMAT csv, QUOTE '''', ESCAPE '\\', DELIMITER ';', NULL 'a')", "(HEADER)",
             "(FORMAT csv, ESCAPE ',', DELIMITER '|')",
         ]),
