@@ -151,7 +151,10 @@ enum Kind {
 /// A statement about transactions and settings.
 #[derive(Debug, Clone)]
 enum Control {
-    Begin(Modes),
+    Begin {
+        modes: Modes,
+        tag: &'static str,
+    },
     SetTransaction(Modes),
     Commit,
     Rollback,

@@ -68,7 +68,7 @@ impl Means {
     /// # Errors
     /// It would have to change something.
     fn read(self, name: &str, value: &str, settings: &Settings) -> Result<String, SqlError> {
-        let value = match self {
+        let known = match self {
             Means::Either => {
                 return read_bool(name, value, settings).map(|on| on_or_off(on).into());
             }
@@ -78,8 +78,9 @@ impl Means {
             },
             Means::Only(values) => values.iter().copied().find(|known| *known == value),
         };
-        let value = value.ok_or_else(|| SqlError::unsupported(format!("this value of {name}")));
-        value.map(str::to_owned)
+        known
+            .map(str::to_owned)
+            .ok_or_else(|| unsupported(name, value))
     }
 
     fn first(self) -> &'static str {

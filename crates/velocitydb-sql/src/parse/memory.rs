@@ -96,6 +96,8 @@ pub(super) fn tokens_max(sql: &str) -> usize {
             // Others are rare enough.
             b'-' if rest.first() == Some(&b'-') => return count + rest.len(),
             b'/' if rest.first() == Some(&b'*') => return count + rest.len(),
+            // The tokenizer loses what follows `&>`, so that a quote there begins nothing.
+            b'>' if before == Some(b'&') => return count + rest.len(),
             b'$' if !rest.first().is_some_and(u8::is_ascii_digit) => return count + rest.len(),
             b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
                 let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
@@ -258,6 +260,8 @@ mod tests {
             "SELECT 1a1e5e5_0x0x, ",
             "SELECT é, →→→, ",
             "SELECT `'`, ",
+            "SELECT U&>'*/\"\"\\",
+            "SELECT 1 &>', ",
         ] {
             let sql = format!("{begin}{many}");
             assert!(tokens_max(&sql) >= tokens(&sql), "{sql}");

@@ -319,7 +319,7 @@ impl Session {
         }
     }
 
-    pub(super) fn begin(&mut self, modes: Modes) -> Result<Answer, SqlError> {
+    pub(super) fn begin(&mut self, modes: Modes, tag: &'static str) -> Result<Answer, SqlError> {
         let notice = match &mut self.block {
             Some(block) => {
                 let notice = (!block.implicit).then(|| {
@@ -343,7 +343,7 @@ impl Session {
         };
         Ok(Answer {
             notices: notice.into_iter().collect(),
-            ..Answer::done("BEGIN")
+            ..Answer::done(tag)
         })
     }
 

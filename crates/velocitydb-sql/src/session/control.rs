@@ -14,13 +14,16 @@ pub(super) fn control(tree: &Tree) -> Result<Option<Control>, SqlError> {
     Ok(Some(match tree {
         Tree::StartTransaction {
             modes,
-            begin: _,
+            begin,
             transaction: _,
             modifier: None,
             statements,
             exception: None,
             has_end_keyword: false,
-        } if statements.is_empty() => Control::Begin(Modes::of(modes)),
+        } if statements.is_empty() => Control::Begin {
+            modes: Modes::of(modes),
+            tag: if *begin { "BEGIN" } else { "START TRANSACTION" },
+        },
         Tree::Commit {
             chain: false,
             end: _,

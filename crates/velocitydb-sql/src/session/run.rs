@@ -282,7 +282,7 @@ impl Session {
 
     fn control(&mut self, control: &Control) -> Result<Answer, SqlError> {
         match control {
-            Control::Begin(modes) => self.begin(*modes),
+            Control::Begin { modes, tag } => self.begin(*modes, tag),
             Control::SetTransaction(modes) => self.set_transaction(*modes),
             Control::Commit => at_once(self.commit(&Threads)),
             Control::Rollback => {

@@ -111,7 +111,10 @@ fn a_transaction_that_only_reads_writes_nothing() {
         "EXPLAIN ANALYZE DELETE FROM t",
     ] {
         let lines = [
-            ("BEGIN ISOLATION LEVEL SERIALIZABLE, READ ONLY", "BEGIN"),
+            (
+                "START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY",
+                "START TRANSACTION",
+            ),
             (sql, "25006"),
         ];
         check(&mut session, &lines);
