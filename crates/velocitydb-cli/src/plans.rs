@@ -20,8 +20,8 @@ use goldenscript::{Command, Context, Runner};
 use velocitydb::query::plan::Explained;
 use velocitydb::query::{Find, Pipeline};
 use velocitydb::types::Value;
-use velocitydb::{Background, Database, Definition, IndexDefinition, IndexField, Options, Path};
-use velocitydb_import::{Ids, LoadOptions, Loader};
+use velocitydb::{Background, Database, IndexDefinition, IndexField, Options, Path};
+use velocitydb_import::{LoadOptions, Loader};
 
 use crate::sample;
 
@@ -162,15 +162,8 @@ impl Runner for Plans {
 
 /// The first rows of a table.
 fn load(db: &Database, table: &sample::Table) {
-    let (definition, ids) = match table.id {
-        None => (Definition::new(table.name), Ids::RowNumber),
-        Some(id) => (
-            Definition::new(table.name).primary_key(id),
-            Ids::Fields(id.into()),
-        ),
-    };
-    db.create_collection(definition).unwrap();
-    let mut loader = Loader::new(db, LoadOptions::new(table.name, ids));
+    db.create_collection(table.definition().unwrap()).unwrap();
+    let mut loader = Loader::new(db, LoadOptions::new(table.name, table.ids()));
     for row in table.reader().unwrap().take(ROWS) {
         loader.push(row.unwrap()).unwrap();
     }

@@ -1,16 +1,18 @@
 //! The sample data in the program itself: all flights from New York City in 2013.
 //!
-//! Five collections (data/nycflights13/README.md describes them). A collection that holds all
-//! its rows is left alone; one whose loading was interrupted goes on where it stopped, which is
-//! seen by its documents being exactly the first rows; one that somebody has changed is left
-//! alone too.
+//! Five collections (data/nycflights13/README.md describes them). They declare their fields, so that
+//! these are columns for SQL; nothing is required, and other fields are welcome. A collection that
+//! holds all its rows is left alone; one whose loading was interrupted goes on where it stopped,
+//! which is seen by its documents being exactly the first rows; one that somebody has changed, or
+//! that is there already and declares nothing, is left as it is too.
 //! Tests: below, and tests/it/serve.rs.
 
 use std::io::Cursor;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use velocitydb::{Database, Definition, PrimaryKey};
+use velocitydb::FieldType::{self, Float, Int, String as Text, Time};
+use velocitydb::{Database, Definition, Field, Openness, PrimaryKey, Schema};
 use velocitydb_import::{Format, Ids, LoadError, LoadOptions, Loader, OnBadRow, Options, Reader};
 
 use crate::failure::Failure;
@@ -26,16 +28,19 @@ pub struct Table {
     pub id: Option<&'static str>,
     /// Rows in the data.
     pub rows: u64,
+    /// Its fields, in the order of the data's columns.
+    fields: &'static [(&'static str, FieldType)],
     /// CSV, compressed with zstd.
     data: &'static [u8],
 }
 
 macro_rules! table {
-    ($name:literal, $id:expr, $rows:literal) => {
+    ($name:literal, $id:expr, $rows:literal, $fields:expr) => {
         Table {
             name: $name,
             id: $id,
             rows: $rows,
+            fields: &$fields,
             data: include_bytes!(concat!("../data/nycflights13/", $name, ".csv.zst")),
         }
     };
@@ -43,11 +48,91 @@ macro_rules! table {
 
 /// The collections, smallest first.
 pub const TABLES: [Table; 5] = [
-    table!("airlines", Some("carrier"), 16),
-    table!("airports", Some("faa"), 1_458),
-    table!("planes", Some("tailnum"), 3_322),
-    table!("weather", None, 26_115),
-    table!("flights", None, 336_776),
+    table!(
+        "airlines",
+        Some("carrier"),
+        16,
+        [("carrier", Text), ("name", Text)]
+    ),
+    table!(
+        "airports",
+        Some("faa"),
+        1_458,
+        [
+            ("faa", Text),
+            ("name", Text),
+            ("lat", Float),
+            ("lon", Float),
+            ("alt", Int),
+            ("tz", Int),
+            ("dst", Text),
+            ("tzone", Text),
+        ]
+    ),
+    table!(
+        "planes",
+        Some("tailnum"),
+        3_322,
+        [
+            ("tailnum", Text),
+            ("year", Int),
+            ("type", Text),
+            ("manufacturer", Text),
+            ("model", Text),
+            ("engines", Int),
+            ("seats", Int),
+            ("speed", Int),
+            ("engine", Text),
+        ]
+    ),
+    table!(
+        "weather",
+        None,
+        26_115,
+        [
+            ("origin", Text),
+            ("year", Int),
+            ("month", Int),
+            ("day", Int),
+            ("hour", Int),
+            ("temp", Float),
+            ("dewp", Float),
+            ("humid", Float),
+            ("wind_dir", Int),
+            ("wind_speed", Float),
+            ("wind_gust", Float),
+            ("precip", Float),
+            ("pressure", Float),
+            ("visib", Float),
+            ("time_hour", Time),
+        ]
+    ),
+    table!(
+        "flights",
+        None,
+        336_776,
+        [
+            ("year", Int),
+            ("month", Int),
+            ("day", Int),
+            ("dep_time", Int),
+            ("sched_dep_time", Int),
+            ("dep_delay", Int),
+            ("arr_time", Int),
+            ("sched_arr_time", Int),
+            ("arr_delay", Int),
+            ("carrier", Text),
+            ("flight", Int),
+            ("tailnum", Text),
+            ("origin", Text),
+            ("dest", Text),
+            ("air_time", Int),
+            ("distance", Int),
+            ("hour", Int),
+            ("minute", Int),
+            ("time_hour", Time),
+        ]
+    ),
 ];
 
 /// What was done about one collection.
@@ -82,7 +167,15 @@ pub fn load(
 impl Table {
     /// Its rows.
     pub fn reader(&self) -> Result<Reader, Failure> {
-        Reader::open(Cursor::new(self.data), Format::Csv, Options::default())
+        let types = self
+            .fields
+            .iter()
+            .map(|(name, kind)| ((*name).to_owned(), *kind));
+        let options = Options {
+            types: types.collect(),
+            ..Options::default()
+        };
+        Reader::open(Cursor::new(self.data), Format::Csv, options)
             .map_err(|error| self.failed(error))
     }
 
@@ -93,6 +186,25 @@ impl Table {
         ))
     }
 
+    /// What it is as a collection.
+    pub fn definition(&self) -> Result<Definition, Failure> {
+        let fields = self
+            .fields
+            .iter()
+            .map(|(name, kind)| Field::new(*name, *kind));
+        let schema = Schema::new(Openness::Open, fields.collect());
+        let schema = schema.map_err(|error| self.failed(error))?;
+        let mut definition = Definition::new(self.name).schema(schema);
+        definition.primary_key = self.id.map(PrimaryKey::from);
+        Ok(definition)
+    }
+
+    /// What each document is named by.
+    pub fn ids(&self) -> Ids {
+        self.id
+            .map_or(Ids::RowNumber, |field| Ids::Fields(field.into()))
+    }
+
     fn load(&self, db: &Database, stop: &AtomicBool) -> Result<Loaded, Failure> {
         let started = Instant::now();
         if !db
@@ -100,24 +212,19 @@ impl Table {
             .iter()
             .any(|definition| definition.name == self.name)
         {
-            let mut definition = Definition::new(self.name);
-            definition.primary_key = self.id.map(PrimaryKey::from);
-            db.create_collection(definition)?;
+            db.create_collection(self.definition()?)?;
         }
         let collection = db.collection(self.name)?;
         let there = collection.count()?;
         if there >= self.rows {
             return Ok(Loaded::Present);
         }
-        let ids = self
-            .id
-            .map_or(Ids::RowNumber, |field| Ids::Fields(field.into()));
         let mut loader = Loader::new(
             db,
             LoadOptions {
                 on_bad_row: OnBadRow::SKIP,
                 batch_rows: BATCH_ROWS,
-                ..LoadOptions::new(self.name, ids)
+                ..LoadOptions::new(self.name, self.ids())
             },
         );
         for (number, row) in (1..).zip(self.reader()?) {
@@ -188,6 +295,21 @@ mod tests {
         );
         let first = db.collection("weather").unwrap().get(1).unwrap().unwrap();
         assert_eq!(first.get("origin").unwrap().as_str(), Some("EWR"));
+    }
+
+    /// As one who has only the data would declare them.
+    #[test]
+    fn the_fields_of_the_data_are_declared() {
+        for table in &TABLES {
+            let options = Options::default();
+            let mut data = Reader::open(Cursor::new(table.data), Format::Csv, options).unwrap();
+            // A type widens as rows are read.
+            data.by_ref().take(30_000).for_each(drop);
+            let columns = data.columns().iter();
+            let columns = columns.map(|column| (&*column.name, column.field_type.unwrap()));
+            let columns: Vec<_> = columns.collect();
+            assert_eq!(columns, table.fields, "{}", table.name);
+        }
     }
 
     /// Whatever was there when the program died, the rest comes, and nothing twice.

@@ -97,7 +97,7 @@ async fn serve(flags: Flags, settings: &Settings) -> Result<(), Failure> {
         Some(signal) => signal,
         None => {
             if settings.sample {
-                invite(address);
+                invite(address, postgres.is_some());
             } else {
                 first_steps(address);
             }
@@ -289,8 +289,12 @@ fn first_steps(address: SocketAddr) {
     ));
 }
 
-/// What can be done with the sample.
-fn invite(address: SocketAddr) {
+/// What can be done with the sample, by SQL too where that is served.
+fn invite(address: SocketAddr, sql: bool) {
+    let note = match sql {
+        true => "\nIn psql: SELECT carrier, count(*) FROM flights GROUP BY carrier;",
+        false => "",
+    };
     let base = format!("http://{address}");
     let v1 = format!("{base}/v1/collections");
     let json = "-H 'Content-Type: application/json'";
@@ -299,7 +303,7 @@ fn invite(address: SocketAddr) {
          -d '{{\"expected\": {{\"alt\": 20}}, \"update\": {{\"alt\": 30}}}}'"
     );
     say(&lines(
-        "",
+        note,
         &[
             Try {
                 what: "Is it well?",

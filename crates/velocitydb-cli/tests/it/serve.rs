@@ -1,9 +1,11 @@
 //! `velocitydb serve`: what it prints can be pasted, and what it was given is there after it
 //! stopped, was killed, or was in the way of another.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::json;
+use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use crate::http::{Request, get};
 use crate::process::{Served, velocitydb};
@@ -17,6 +19,25 @@ fn pasted(said: &str) -> Vec<Request> {
     lines.map(Request::from_curl).collect()
 }
 
+/// The rows of the query that a server said is for psql: two columns.
+fn in_psql(said: &str) -> BTreeMap<String, String> {
+    let after = |mark: &str| said.lines().find_map(|line| line.strip_prefix(mark));
+    let port = after("PostgreSQL: psql -h 127.0.0.1 -p ").unwrap();
+    let sql = after("In psql: ").unwrap();
+    let config = format!("host=127.0.0.1 port={port} user=ann");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let answers = runtime.block_on(async {
+        let (client, connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client.simple_query(sql).await.unwrap()
+    });
+    let rows = answers.iter().filter_map(|answer| match answer {
+        SimpleQueryMessage::Row(row) => Some([0, 1].map(|at| row.get(at).unwrap().to_owned())),
+        _ => None,
+    });
+    rows.map(|[name, value]| (name, value)).collect()
+}
+
 fn data(dir: &Path) -> String {
     dir.join("data").to_str().unwrap().to_owned()
 }
@@ -26,7 +47,8 @@ fn data(dir: &Path) -> String {
 fn the_sample_is_loaded_and_answers_every_line_that_is_printed() {
     let dir = tempfile::tempdir().unwrap();
     let data = data(dir.path());
-    let served = Served::start(&["--sample", "--data", &data]);
+    let postgres = ["--postgres", "127.0.0.1:0"];
+    let served = Served::start(&[&["--sample", "--data", &data][..], &postgres].concat());
     assert!(
         served
             .said
@@ -34,6 +56,9 @@ fn the_sample_is_loaded_and_answers_every_line_that_is_printed() {
         "{}",
         served.said
     );
+    let flights = in_psql(&served.said);
+    assert_eq!(flights.len(), 16);
+    assert_eq!(flights["UA"], "58665");
     let answers: Vec<_> = pasted(&served.said)
         .iter()
         .map(|request| (request.url.clone(), request.send()))
