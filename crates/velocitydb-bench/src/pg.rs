@@ -142,10 +142,16 @@ struct Compared {
     theirs: Option<Spread>,
 }
 
+/// How many connections a server has to take for so many at once: some more, since those that are
+/// closed take a moment to end.
+fn room_for(connections: usize) -> usize {
+    connections + 10
+}
+
 impl Pair {
     /// Starts both, with room for this many connections.
     fn start(bench: &Bench<'_>, commit: Commit, connections: usize) -> Result<Pair, BenchError> {
-        let connections = connections + 10;
+        let connections = room_for(connections);
         let start = |peer: &Peer| peer.start(bench.subject, commit, connections);
         Ok(Pair {
             ours: Server::ours(bench.subject, commit, connections)?,
@@ -264,20 +270,5 @@ impl Bench<'_> {
             ),
             ..row
         })
-    }
-}
-
-/// A figure of ours with a bar of its own; the other side's stands beside it.
-fn beside(bench: &Bench<'_>, compared: &Compared, row: Row) -> Row {
-    let detail = compared.theirs.as_ref().zip(bench.peer.as_ref());
-    let detail = detail.map(|(theirs, peer)| {
-        let Spread { min, median, max } = *theirs;
-        let [min, median, max] = [min, median, max].map(short);
-        format!("{}: {median} {} ({min} to {max})", peer.version, row.unit)
-    });
-    Row {
-        figure: compared.ours,
-        detail: detail.unwrap_or_default(),
-        ..row
     }
 }
