@@ -230,6 +230,10 @@ fn named(expr: &Expr) -> Named {
     }
 }
 
+/// What a document that an answer holds takes: its handle. A list that grows may have room for as many
+/// again.
+pub(super) const HANDLE_BYTES: usize = 2 * size_of::<Document>();
+
 /// The rows of an answer. They hold documents, not the state that these were read from.
 #[derive(Debug)]
 pub struct Rows {
@@ -288,28 +292,52 @@ impl Rows {
     pub(super) fn of(
         rows: Vec<Row>,
         outputs: Vec<Expression>,
-        mut kept: Kept,
+        kept: Kept,
     ) -> Result<Rows, SqlError> {
-        let is_simple =
-            |output: &Expression| matches!(output, Expression::Field(_) | Expression::Literal(_));
         let is_document = |row: &Row| matches!(row, Row::Document(_));
-        let source = if outputs.iter().all(is_simple) && rows.iter().all(is_document) {
+        if rows.iter().all(is_document) {
             let documents = rows.into_iter().filter_map(|row| match row {
                 Row::Document(document) => Some(document),
                 Row::Made(_) => None,
             });
-            Source::Documents(documents.collect(), outputs)
-        } else {
-            let mut all = Vec::with_capacity(rows.len());
-            for row in rows {
-                let values = row.values(&outputs)?;
-                kept.resize(0, values.iter().map(value_bytes).sum())?;
-                all.push(values);
-            }
-            Source::Values(all)
-        };
+            return Rows::of_documents(documents.collect(), outputs, kept);
+        }
+        Rows::computed(rows.into_iter(), outputs, kept)
+    }
+
+    /// As [`Rows::of`], of documents. Where only their fields are asked for, nothing but the handles
+    /// is kept, at [`HANDLE_BYTES`] each, which whoever found them has counted.
+    pub(super) fn of_documents(
+        documents: Vec<Document>,
+        outputs: Vec<Expression>,
+        kept: Kept,
+    ) -> Result<Rows, SqlError> {
+        let is_simple =
+            |output: &Expression| matches!(output, Expression::Field(_) | Expression::Literal(_));
+        match outputs.iter().all(is_simple) {
+            true => Ok(Rows {
+                source: Source::Documents(documents, outputs),
+                next: 0,
+                _kept: Some(kept),
+            }),
+            false => Rows::computed(documents.into_iter().map(Row::Document), outputs, kept),
+        }
+    }
+
+    fn computed(
+        rows: impl ExactSizeIterator<Item = Row>,
+        outputs: Vec<Expression>,
+        mut kept: Kept,
+    ) -> Result<Rows, SqlError> {
+        let mut all = Vec::with_capacity(rows.len());
+        for row in rows {
+            let values = row.values(&outputs)?;
+            let bytes = values.iter().map(value_bytes).sum::<usize>();
+            kept.resize(0, bytes + size_of::<Vec<Value>>())?;
+            all.push(values);
+        }
         Ok(Rows {
-            source,
+            source: Source::Values(all),
             next: 0,
             _kept: Some(kept),
         })

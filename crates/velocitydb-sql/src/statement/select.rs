@@ -20,7 +20,7 @@ use super::finish::Finish;
 use super::group::Grouping;
 use super::order::Order;
 use super::row::Row;
-use super::rows::{Outputs, Rows};
+use super::rows::{HANDLE_BYTES, Outputs, Rows};
 use super::subselect::{self, SubSelect};
 use crate::bound::{Bound, Environment};
 use crate::conditions::{Conditions, UNLIMITED};
@@ -119,20 +119,20 @@ impl Select {
         let mut kept = account(transaction);
         if let (Some(table), Some(locks)) = (&self.table, self.locks) {
             let rows = self.locked(table, locks, transaction, environment)?;
-            kept.resize(0, rows.len() * size_of::<Row>())?;
-            return Rows::of(rows, outputs, kept);
+            kept.resize(0, rows.len() * HANDLE_BYTES)?;
+            return Rows::of_documents(rows, outputs, kept);
         }
         if let (Some(table), Some(order)) = (&self.table, self.engine_order()) {
             let mut find = order.of(self.conditions.find(environment)?);
             (find.offset, find.limit) = (offset, limit);
             let (mut rows, mut outcome) = (Vec::new(), Ok(()));
             transaction.find_each(table.name(), &find, |document| {
-                outcome = kept.resize(0, size_of::<Row>());
-                rows.push(Row::Document(document.clone()));
+                outcome = kept.resize(0, HANDLE_BYTES);
+                rows.push(document.clone());
                 outcome.is_ok()
             })?;
             outcome?;
-            return Rows::of(rows, outputs, kept);
+            return Rows::of_documents(rows, outputs, kept);
         }
         let mut finish = Finish::new(self, environment, limit, offset)?;
         match &self.grouping {
@@ -153,7 +153,7 @@ impl Select {
         locks: RowLocks,
         transaction: &mut Transaction,
         environment: &Environment<'_>,
-    ) -> Result<Vec<Row>, SqlError> {
+    ) -> Result<Vec<Document>, SqlError> {
         let (limit, offset) = self.part(environment)?;
         let wanted = limit.unwrap_or(usize::MAX).saturating_add(offset);
         if limit == Some(0) {
@@ -186,7 +186,7 @@ impl Select {
         let mut found = Vec::new();
         let mut each = |document: &Document| {
             if let Some(document) = lock(document)? {
-                kept.resize(0, size_of::<Row>())?;
+                kept.resize(0, HANDLE_BYTES)?;
                 found.push(document);
             }
             Ok::<_, SqlError>(found.len() < wanted)
@@ -219,7 +219,8 @@ impl Select {
         for document in to_lock {
             transaction.lock_row(table.name(), document, locks.mode, locks.wait)?;
         }
-        Ok(found.into_iter().skip(offset).map(Row::Document).collect())
+        found.drain(..offset.min(found.len()));
+        Ok(found)
     }
 
     /// Whether its tables are still as they were.
