@@ -5,6 +5,7 @@
 //! - [`output`]: the server when nobody reads what it says;
 //! - [`schema`]: schema files;
 //! - [`shell`], [`terminal`]: the shell, status and top, without a terminal and through one;
+//! - [`slow_reader`]: a large result of SQL that nobody takes;
 //! - [`docs`]: the examples of docs/operating;
 //! - [`kill`]: SIGKILL under load, again and again, and what is left.
 
@@ -20,10 +21,13 @@ mod http;
 mod import;
 mod kill;
 mod output;
+mod postgres;
 mod process;
 mod schema;
 mod serve;
 mod shell;
+#[cfg(target_os = "linux")]
+mod slow_reader;
 #[cfg(unix)]
 mod terminal;
 

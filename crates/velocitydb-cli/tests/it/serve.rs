@@ -1,13 +1,12 @@
 //! `velocitydb serve`: what it prints can be pasted, and what it was given is there after it
 //! stopped, was killed, or was in the way of another.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::json;
-use tokio_postgres::{NoTls, SimpleQueryMessage};
 
 use crate::http::{Request, get};
+use crate::postgres::{Client, Row};
 use crate::process::{Served, velocitydb};
 
 /// The `curl` lines of what a server said.
@@ -19,23 +18,10 @@ fn pasted(said: &str) -> Vec<Request> {
     lines.map(Request::from_curl).collect()
 }
 
-/// The rows of the query that a server said is for psql: two columns.
-fn in_psql(said: &str) -> BTreeMap<String, String> {
-    let after = |mark: &str| said.lines().find_map(|line| line.strip_prefix(mark));
-    let port = after("PostgreSQL: psql -h 127.0.0.1 -p ").unwrap();
-    let sql = after("In psql: ").unwrap();
-    let config = format!("host=127.0.0.1 port={port} user=ann");
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let answers = runtime.block_on(async {
-        let (client, connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();
-        tokio::spawn(connection);
-        client.simple_query(sql).await.unwrap()
-    });
-    let rows = answers.iter().filter_map(|answer| match answer {
-        SimpleQueryMessage::Row(row) => Some([0, 1].map(|at| row.get(at).unwrap().to_owned())),
-        _ => None,
-    });
-    rows.map(|[name, value]| (name, value)).collect()
+/// The rows of the query that a server said is for psql.
+fn in_psql(said: &str) -> Vec<Row> {
+    let sql = said.lines().find_map(|line| line.strip_prefix("In psql: "));
+    Client::of(said).query(sql.unwrap()).0
 }
 
 fn data(dir: &Path) -> String {
@@ -58,7 +44,8 @@ fn the_sample_is_loaded_and_answers_every_line_that_is_printed() {
     );
     let flights = in_psql(&served.said);
     assert_eq!(flights.len(), 16);
-    assert_eq!(flights["UA"], "58665");
+    let united = ["UA", "58665"].map(|text| Some(text.to_owned()));
+    assert!(flights.iter().any(|row| *row == united), "{flights:?}");
     let answers: Vec<_> = pasted(&served.said)
         .iter()
         .map(|request| (request.url.clone(), request.send()))
