@@ -354,8 +354,8 @@ impl CopyIn {
         Ok(())
     }
 
-    /// The definition that the documents fit: values were read as those of their columns, and nulls
-    /// and checks were looked at ([`Maker::make`]). `None`: a default is still to be filled in.
+    /// The definition that the documents fit: values were read as those of their columns, and nulls,
+    /// constraints and checks were looked at ([`Maker::make`]). `None`: a default is still to be filled in.
     fn checked(&self) -> Option<(CollectionId, u64)> {
         let table = &self.from.table;
         let mut columns = table.columns.iter().enumerate();

@@ -2,7 +2,9 @@
 
 use velocitydb::{DefaultValue, Error, Fields, Refusal};
 use velocitydb_query::Expression;
-use velocitydb_types::{DOCUMENT_BYTES_MAX, FieldsBuilder, SqlType, Timestamp, Uuid, Value};
+use velocitydb_types::{
+    Constraints, DOCUMENT_BYTES_MAX, FieldsBuilder, SqlType, Timestamp, Uuid, Value,
+};
 
 use super::from::CopyFrom;
 use super::row::{Row, bad, shown};
@@ -70,13 +72,20 @@ impl Maker {
         let always_null = columns.any(|(at, column)| {
             column.required && column.default.is_none() && !from.columns.contains(&at)
         });
+        let schema = &from.table.definition.schema;
+        // Values of a column's type may still not be ones of its field: an object where only arrays are.
+        let mut fields = schema.fields().iter();
+        let is_bound = fields.any(|field| {
+            let is_narrower = field.sql_type().kept() != field.kind;
+            is_narrower || field.constraints != Constraints::default()
+        });
         let mut maker = Maker {
             targets,
             order,
             builder: FieldsBuilder::new(),
             condition: None,
             always_null,
-            judges: from.condition.is_some() || !from.table.definition.schema.checks().is_empty(),
+            judges: from.condition.is_some() || !schema.checks().is_empty() || is_bound,
             began,
             statement,
         };

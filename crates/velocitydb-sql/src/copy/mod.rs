@@ -14,8 +14,8 @@
 //! the rows are written at the end, as one entry of the log; so they wait in memory as encoded
 //! documents, whose number is bounded (`from`). Errors tell where: `COPY t, line 3, column a: "x"`.
 //!
-//! Tests: `tests` (the forms, with what PostgreSQL 15 itself said), tests/it/copy.rs (statements),
-//! and velocitydb-server, tests/it/copy.rs (psql, pgbench, drivers).
+//! Tests: `tests` (the forms among themselves), tests/it/sessions/copy.script (with other sessions), and
+//! velocitydb-server, tests/it/copy.rs (what PostgreSQL 15 says to the same; drivers).
 
 mod binary;
 mod csv;

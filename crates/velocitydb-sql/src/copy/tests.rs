@@ -2,7 +2,7 @@
 //! tests/it/copy/cases.txt.
 
 use proptest::prelude::*;
-use velocitydb::{Database, Document};
+use velocitydb::{Database, Definition, Document, Openness, Schema};
 use velocitydb_query::{Filter, Find};
 use velocitydb_types::Value;
 
@@ -154,6 +154,48 @@ proptest! {
             prop_assert_eq!(&copy_in(&mut session, &sql, &data, piece), &whole);
             prop_assert_eq!(documents(&database), rows);
             run(&mut session, "TRUNCATE t");
+        }
+    }
+}
+
+/// A collection that was not made by SQL may ask more of its fields than that they are of their columns'
+/// types.
+#[test]
+fn what_fields_ask_beyond_their_types_is_kept() {
+    let database = Database::in_memory().unwrap();
+    let fields = serde_json::json!([
+        {"name": "n", "type": "int", "minimum": 1, "exclusive_maximum": 10},
+        {"name": "s", "type": "string", "pattern": "^[a-z]*$", "max_length": 3},
+        {"name": "o", "type": "string", "one_of": ["x", "y"]},
+    ]);
+    let define = |name: &str, fields| {
+        let schema = Schema::new(Openness::Open, serde_json::from_value(fields).unwrap());
+        let definition = Definition::new(name).schema(schema.unwrap());
+        database.create_collection(definition).unwrap();
+    };
+    define("t", fields);
+    define("u", serde_json::json!([{"name": "v", "type": "array"}]));
+    let mut session = Session::new(database.clone());
+    for (table, data, state) in [
+        ("t", "0,a,x", Some("23514")),
+        ("t", "10,a,x", Some("23514")),
+        ("t", "1,A,x", Some("23514")),
+        ("t", "1,abcd,x", Some("23514")),
+        ("t", "1,a,z", Some("23514")),
+        ("t", "1,a,x", None),
+        ("u", "{}", Some("42804")),
+        ("u", "[]", None),
+    ] {
+        for block in [false, true] {
+            if block {
+                run(&mut session, "BEGIN");
+            }
+            let copy = format!("COPY {table} FROM STDIN (FORMAT csv)");
+            let copied = copy_in(&mut session, &copy, data.as_bytes(), 100);
+            assert_eq!(copied.err().map(|error| error.sqlstate), state, "{data}");
+            if block {
+                run(&mut session, "ROLLBACK");
+            }
         }
     }
 }
