@@ -2,9 +2,8 @@
 //!
 //! `copy/cases.txt` has statements (`>`), their data (`<`, with escapes as in Rust), and what
 //! PostgreSQL 15 says to them (`=`); where we say something else on purpose, that too (`*`). Each case
-//! is run in a transaction block and outside of one. With the address of a PostgreSQL 15 in
-//! `VELOCITYDB_TEST_POSTGRES` the cases are asked there again, and written anew with
-//! `UPDATE_GOLDENFILES=1`.
+//! is run in a transaction block and outside of one. Where PostgreSQL 15 is installed it is asked
+//! again, and with `UPDATE_GOLDENFILES=1` what it says is written anew.
 
 use std::path::PathBuf;
 use std::pin::pin;
@@ -17,6 +16,7 @@ use velocitydb::Database;
 use velocitydb_pg::Door;
 
 use crate::pg::{client, open};
+use crate::postgres::Postgres;
 
 /// A statement of the cases.
 struct Case {
@@ -195,28 +195,22 @@ async fn all_told(client: &Client, cases: &[Case]) -> Vec<[Vec<String>; 2]> {
 #[tokio::test(flavor = "multi_thread")]
 async fn cases_end_as_postgresql_says() {
     let mut cases = cases();
-    match std::env::var("VELOCITYDB_TEST_POSTGRES") {
-        Err(_) => {
-            eprintln!("VELOCITYDB_TEST_POSTGRES is not set: the answers are those of the file")
+    if let Some(postgres) = Postgres::start() {
+        let (host, port) = (postgres.address.ip(), postgres.address.port());
+        let config = format!("host={host} port={port} user=ann dbname=postgres");
+        let (client, connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let told = all_told(&client, &cases).await;
+        let update = std::env::var("UPDATE_GOLDENFILES").is_ok();
+        for (case, [within, alone]) in cases.iter_mut().zip(told) {
+            assert_eq!(within, alone, "{}", case.statement);
+            if !update {
+                assert_eq!(case.postgres, alone, "{}", case.statement);
+            }
+            case.postgres = alone;
         }
-        Ok(config) => {
-            let (client, connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();
-            tokio::spawn(connection);
-            let drop = "SET client_min_messages = error; SET timezone = 'UTC'; \
-                        DROP TABLE IF EXISTS t, one, k, f, r, q";
-            client.batch_execute(drop).await.unwrap();
-            let told = all_told(&client, &cases).await;
-            let update = std::env::var("UPDATE_GOLDENFILES").is_ok();
-            for (case, [within, alone]) in cases.iter_mut().zip(told) {
-                assert_eq!(within, alone, "{}", case.statement);
-                if !update {
-                    assert_eq!(case.postgres, alone, "{}", case.statement);
-                }
-                case.postgres = alone;
-            }
-            if update {
-                std::fs::write(cases_path(), written(&cases)).unwrap();
-            }
+        if update {
+            std::fs::write(cases_path(), written(&cases)).unwrap();
         }
     }
     let door = open(&Database::in_memory().unwrap());
