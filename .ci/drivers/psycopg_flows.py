@@ -250,15 +250,24 @@ def flow_cancel():
         connection.execute("INSERT INTO held VALUES (1)")
         with psycopg.connect() as holder:
             holder.execute("UPDATE held SET id = id WHERE id = 1")
-            cancel = threading.Timer(0.2, connection.cancel_safe)
-            cancel.start()
+            ended = threading.Event()
+
+            def cancel():
+                # One that comes before the statement runs ends nothing.
+                while not ended.wait(0.05):
+                    connection.cancel_safe()
+
+            canceller = threading.Thread(target=cancel)
+            canceller.start()
             try:
                 connection.execute("UPDATE held SET id = id WHERE id = 1")
             except psycopg.errors.QueryCanceled as error:
                 fails("57014", error)
             else:
                 raise AssertionError("not cancelled")
-            cancel.join()
+            finally:
+                ended.set()
+                canceller.join()
         assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
