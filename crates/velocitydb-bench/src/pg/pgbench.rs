@@ -56,16 +56,16 @@ pub(super) struct Load {
 }
 
 impl Pgbench {
-    /// Makes and fills the tables: the steps of `pgbench -i`, `dtgvp` when nothing else is said.
-    pub(super) fn initialize(&self, server: &Server, steps: &str) -> Result<(), BenchError> {
+    /// Makes and fills the tables.
+    pub(super) fn initialize(&self, server: &Server) -> Result<(), BenchError> {
         let mut command = self.command(server);
         let scale = self.scale.to_string();
-        command.args(["-i", "-q", "-s", &scale, "-I", steps, super::DATABASE]);
+        command.args(["-i", "-q", "-s", &scale, super::DATABASE]);
         let limit = Duration::from_secs(60 + 10 * self.scale as u64);
         let ended = run(&mut command, limit)?;
         match ended.status.success() {
             true => Ok(()),
-            false => Err(unfit(&format!("pgbench -i -I {steps} failed"), &ended)),
+            false => Err(unfit("pgbench -i failed", &ended)),
         }
     }
 

@@ -1,7 +1,5 @@
 //! pgbench's tables: filled, brought into memory, and checked after each run.
 
-use std::fmt::Write;
-
 use super::Pair;
 use super::pgbench::{Load, Pgbench};
 use super::servers::Server;
@@ -9,11 +7,11 @@ use crate::BenchError;
 
 /// Fills both sides, and brings all of it into their memory.
 pub(super) fn fill(pair: &Pair, pgbench: &Pgbench) -> Result<(), BenchError> {
-    fill_ours(&pair.ours, pgbench)?;
+    pgbench.initialize(&pair.ours)?;
     let Some(theirs) = &pair.theirs else {
         return Ok(());
     };
-    pgbench.initialize(theirs, "dtgvp")?;
+    pgbench.initialize(theirs)?;
     // COPY and the making of an index pass by PostgreSQL's buffers: each page of both is read once.
     let mut client = theirs.client()?;
     client.query("SET enable_bitmapscan = off")?;
@@ -23,48 +21,6 @@ pub(super) fn fill(pair: &Pair, pgbench: &Pgbench) -> Result<(), BenchError> {
         client.query(sum)?;
     }
     client.query("CHECKPOINT").map(|_| ())
-}
-
-/// As `pgbench -i` does, but by INSERT where there is no COPY.
-// TODO #5: `pgbench.initialize(server, "dtgvp")` alone, once COPY is there.
-fn fill_ours(server: &Server, pgbench: &Pgbench) -> Result<(), BenchError> {
-    match pgbench.initialize(server, "dtgvp") {
-        Err(BenchError::Unfit(error)) if error.contains("unexpected copy in result") => {}
-        other => return other,
-    }
-    pgbench.initialize(server, "dt")?;
-    insert(server, pgbench.scale)?;
-    pgbench.initialize(server, "vp")
-}
-
-/// Rows of one INSERT.
-const ROWS: usize = 1_000;
-
-fn insert(server: &Server, scale: usize) -> Result<(), BenchError> {
-    let mut client = server.client()?;
-    // Each with how many of its rows a branch has.
-    let tables = [
-        ("branches(bid, bbalance)", 1),
-        ("tellers(bid, tid, tbalance)", 10),
-        ("accounts(bid, aid, abalance, filler)", 100_000),
-    ];
-    for (table, each) in tables {
-        let ids: Vec<usize> = (1..=each * scale).collect();
-        for ids in ids.chunks(ROWS) {
-            let mut sql = format!("INSERT INTO pgbench_{table} VALUES ");
-            for (at, id) in ids.iter().enumerate() {
-                let comma = if at == 0 { "" } else { ", " };
-                let row = match each {
-                    1 => format!("({id}, 0)"),
-                    10 => format!("({}, {id}, 0)", id.div_ceil(10)),
-                    _ => format!("({}, {id}, 0, '')", id.div_ceil(each)),
-                };
-                write!(sql, "{comma}{row}").expect("a string takes everything");
-            }
-            client.query(&sql)?;
-        }
-    }
-    Ok(())
 }
 
 /// Whether the tables show what was committed: pgbench empties the history before it runs, and each
