@@ -58,6 +58,35 @@ fn a_statement_that_keeps_too_much_ends() {
     }
 }
 
+/// However long the rows are: their handles are kept until the answer is dropped.
+#[test]
+fn columns_of_rows_are_kept_as_handles() {
+    const ROWS: usize = 100_000;
+    let database = Database::open(Options::in_memory().query_memory(16 << 20)).unwrap();
+    let memory = database.query_memory();
+    let mut session = Session::new(database.clone());
+    count(&mut session, "CREATE TABLE t (id int PRIMARY KEY, a text)").unwrap();
+    let copy = session.prepare("COPY t FROM STDIN", &[]).unwrap();
+    for part in 0..10 {
+        let ids = part * ROWS / 10..(part + 1) * ROWS / 10;
+        let data: String = ids.map(|id| format!("{id}\t{id:0>200}\n")).collect();
+        let mut copy = session.copy_in(&copy).unwrap();
+        session.copy_take(&mut copy, data.as_bytes()).unwrap();
+        session.copy_end(&mut copy).unwrap();
+    }
+    for sql in ["SELECT id, a FROM t", "SELECT * FROM t FOR SHARE"] {
+        let prepared = session.prepare(sql, &[]).unwrap();
+        let rows = session.run(&prepared, &[]).unwrap().rows.unwrap();
+        assert_eq!(rows.len(), ROWS);
+        let used = memory.used();
+        assert!(used >= 8 * ROWS && used <= 20 * ROWS, "{used} of {sql}");
+        drop(rows);
+        assert_eq!(memory.used(), 0, "all of it is given back: {sql}");
+    }
+    let error = count(&mut session, "SELECT a || id::text FROM t").unwrap_err();
+    assert_eq!(error.sqlstate, "53200", "values are kept whole: {error}");
+}
+
 /// `SELECT … IN (1, 1, …)` of so many bytes.
 fn list(bytes: usize) -> String {
     format!("SELECT id FROM t WHERE id IN (1{})", ",1".repeat(bytes / 2))
