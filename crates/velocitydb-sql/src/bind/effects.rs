@@ -1,6 +1,6 @@
 //! Calls of functions that are about the session, or do something to it.
 
-use sqlparser::ast::{FunctionArg, FunctionArgExpr, FunctionArguments};
+use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments};
 
 use super::Binder;
 use crate::bound::{Bound, Typed};
@@ -9,6 +9,27 @@ use crate::effects::Function;
 use crate::error::{SqlError, sqlstate};
 use crate::functions::type_name;
 
+/// The arguments of a call that takes expressions in their order, and nothing besides.
+pub(super) fn plain_arguments<'e>(
+    name: &str,
+    given: &'e FunctionArguments,
+) -> Result<Vec<&'e Expr>, SqlError> {
+    let given = match given {
+        FunctionArguments::List(list)
+            if list.duplicate_treatment.is_none() && list.clauses.is_empty() =>
+        {
+            &list.args[..]
+        }
+        FunctionArguments::None => &[],
+        _ => return Err(SqlError::unsupported(format!("these arguments of {name}"))),
+    };
+    let given = given.iter().map(|argument| match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr),
+        other => Err(SqlError::unsupported(format!("the argument {other}"))),
+    });
+    given.collect()
+}
+
 impl Binder<'_> {
     pub(super) fn effect(
         &mut self,
@@ -16,20 +37,8 @@ impl Binder<'_> {
         name: &str,
         given: &FunctionArguments,
     ) -> Result<Typed, SqlError> {
-        let given = match given {
-            FunctionArguments::List(list)
-                if list.duplicate_treatment.is_none() && list.clauses.is_empty() =>
-            {
-                &list.args[..]
-            }
-            FunctionArguments::None => &[],
-            _ => return Err(SqlError::unsupported(format!("these arguments of {name}"))),
-        };
         let mut arguments = Vec::new();
-        for argument in given {
-            let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else {
-                return Err(SqlError::unsupported(format!("the argument {argument}")));
-            };
+        for expr in plain_arguments(name, given)? {
             arguments.push(self.bind(expr)?);
         }
         let types: Vec<_> = arguments.iter().map(|typed| type_name(typed.sql)).collect();

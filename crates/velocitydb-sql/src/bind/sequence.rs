@@ -1,9 +1,10 @@
 //! Calls of the functions of sequences.
 
-use sqlparser::ast::{DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments};
+use sqlparser::ast::{DataType, Expr, FunctionArguments};
 use velocitydb_types::{ScalarType, Value};
 
 use super::Binder;
+use super::effects::plain_arguments;
 use crate::bound::{Bound, Typed};
 use crate::casts::CastContext;
 use crate::error::{SqlError, sqlstate};
@@ -16,25 +17,14 @@ impl Binder<'_> {
         name: &str,
         given: &FunctionArguments,
     ) -> Result<Typed, SqlError> {
-        let given = match given {
-            FunctionArguments::List(list)
-                if list.duplicate_treatment.is_none() && list.clauses.is_empty() =>
-            {
-                &list.args[..]
-            }
-            FunctionArguments::None => &[],
-            _ => return Err(SqlError::unsupported(format!("these arguments of {name}"))),
-        };
+        let given = plain_arguments(name, given)?;
         let (least, types) = function.arguments();
         if !(least..=types.len()).contains(&given.len()) {
             let message = format!("function {name} does not have {} arguments", given.len());
             return Err(SqlError::new(sqlstate::UNDEFINED_FUNCTION, message));
         }
         let (mut known, mut arguments, mut of) = (None, Vec::new(), Vec::new());
-        for (at, (argument, sql)) in given.iter().zip(types).enumerate() {
-            let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else {
-                return Err(SqlError::unsupported(format!("the argument {argument}")));
-            };
+        for (at, (expr, sql)) in given.into_iter().zip(types).enumerate() {
             let typed = self.bind(if at == 0 {
                 without_regclass(expr)
             } else {

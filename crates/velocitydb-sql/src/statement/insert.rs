@@ -20,7 +20,7 @@ use super::Preparing;
 use super::assign::{Assigned, assignments, default, is_default, may_be_given, wrong_type};
 use super::explain::Outline;
 use super::row::Row;
-use super::rows::{Outputs, Rows};
+use super::rows::{HANDLE_BYTES, Outputs, Rows};
 use super::select::{Select, account};
 use super::subselect::{self, SubSelect};
 use super::whole;
@@ -516,10 +516,10 @@ impl Insert {
         let mut kept = account(transaction);
         let written = match outputs.is_empty() {
             true => Vec::new(),
-            false => run.written.into_iter().map(Row::Document).collect(),
+            false => run.written,
         };
-        kept.resize(0, written.len() * size_of::<Row>())?;
-        Ok((run.count, Rows::of(written, outputs, kept)?))
+        kept.resize(0, written.len() * HANDLE_BYTES)?;
+        Ok((run.count, Rows::of_documents(written, outputs, kept)?))
     }
 }
 

@@ -10,8 +10,7 @@ use velocitydb_types::Path;
 use super::Preparing;
 use super::assign::{Assigned, assignments};
 use super::explain::Outline;
-use super::row::Row;
-use super::rows::{Outputs, Rows, column_type};
+use super::rows::{HANDLE_BYTES, Outputs, Rows, column_type};
 use super::select::account;
 use super::subselect::{self, SubSelect};
 use super::whole;
@@ -195,7 +194,7 @@ impl Modify {
         let mut kept = account(transaction);
         let (mut found, mut outcome) = (Vec::new(), Ok(()));
         transaction.find_each(self.table.name(), &find, |document| {
-            outcome = kept.resize(0, size_of::<Row>());
+            outcome = kept.resize(0, HANDLE_BYTES);
             found.push(document.clone());
             outcome.is_ok()
         })?;
@@ -214,9 +213,9 @@ impl Modify {
         let count = changed.len() as u64;
         let changed = match outputs.is_empty() {
             true => Vec::new(),
-            false => changed.into_iter().map(Row::Document).collect(),
+            false => changed,
         };
-        Ok((count, Rows::of(changed, outputs, kept)?))
+        Ok((count, Rows::of_documents(changed, outputs, kept)?))
     }
 
     fn violations(&self) -> Violations<'_> {

@@ -472,8 +472,8 @@ impl Select {
                 }
             }
         };
-        let found = found.into_iter().map(Row::Document).collect();
-        Rows::of(found, outputs, Kept::new(Limits::default())).map(Some)
+        let found = found.into_iter().collect();
+        Rows::of_documents(found, outputs, Kept::new(Limits::default())).map(Some)
     }
 }
 

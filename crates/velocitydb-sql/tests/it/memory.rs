@@ -79,7 +79,7 @@ fn columns_of_rows_are_kept_as_handles() {
         let rows = session.run(&prepared, &[]).unwrap().rows.unwrap();
         assert_eq!(rows.len(), ROWS);
         let used = memory.used();
-        assert!(used >= 8 * ROWS && used <= 20 * ROWS, "{used} of {sql}");
+        assert!((8 * ROWS..=20 * ROWS).contains(&used), "{used} of {sql}");
         drop(rows);
         assert_eq!(memory.used(), 0, "all of it is given back: {sql}");
     }
