@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_epoch::pin;
 use serde::{Deserialize, Serialize};
 use velocitydb_types::{
-    Field, FieldType, Fields, Key, Migration, OnDelete, Path, RawMap, Reference, Schema, Timestamp,
-    Value,
+    DOCUMENT_BYTES_MAX, Field, FieldType, Fields, Key, Migration, OnDelete, Path, RawMap,
+    Reference, Schema, Timestamp, Value,
 };
 
 mod expiry;
@@ -49,6 +49,8 @@ pub(crate) const FIRST_USER_COLLECTION: CollectionId = CollectionId(16);
 
 /// The longest name of a collection or an index, in bytes.
 pub const NAME_BYTES_MAX: usize = 128;
+/// The longest definition, in bytes of JSON: it is kept in a document.
+pub const DEFINITION_BYTES_MAX: usize = DOCUMENT_BYTES_MAX / 2;
 
 /// What a collection is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +98,9 @@ pub struct Definition {
     /// When documents expire that do not say it themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ttl: Option<TimeToLive>,
+    /// What people say of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }
 
 /// Another definition for a collection, and what it cannot say by itself. Its documents are
@@ -140,6 +145,11 @@ impl Alteration {
     pub fn drop(mut self, field: impl Into<String>) -> Alteration {
         self.drop.push(field.into());
         self
+    }
+
+    /// Whether documents and indexes are then as they are: only defaults and comments differ.
+    pub(crate) fn leaves_documents(&self, present: &Definition) -> bool {
+        self.rename.is_empty() && self.drop.is_empty() && self.definition.bare() == present.bare()
     }
 
     /// How it brings documents from the present definition to the new one.
@@ -253,6 +263,7 @@ impl Definition {
             schema: Schema::open(),
             indexes: Vec::new(),
             ttl: None,
+            comment: None,
         }
     }
 
@@ -315,6 +326,13 @@ impl Definition {
                 return Err(Refusal::IndexExists(index.name.clone()));
             }
         }
+        let bytes = serde_json::to_string(self).map_or(usize::MAX, |text| text.len());
+        if bytes > DEFINITION_BYTES_MAX {
+            return Err(Refusal::BadDefinition(format!(
+                "the definition takes {bytes} bytes as JSON; at most {DEFINITION_BYTES_MAX} are \
+                 allowed"
+            )));
+        }
         let mut retentions = self
             .indexes
             .iter()
@@ -326,6 +344,17 @@ impl Definition {
             )));
         }
         Ok(())
+    }
+
+    /// The same without what no document or index depends on that is there.
+    fn bare(&self) -> Definition {
+        let mut bare = self.clone();
+        bare.comment = None;
+        bare.schema = bare.schema.bare();
+        for index in &mut bare.indexes {
+            index.comment = None;
+        }
+        bare
     }
 
     /// The index by whose retention documents expire.
@@ -479,7 +508,8 @@ impl Collection {
 
     /// Whether it is one of the definition, or of one of its fields.
     fn has_index(&self, index: &IndexDefinition) -> bool {
-        index.name.starts_with('_') || self.definition.indexes.contains(index)
+        let mut own = self.definition.indexes.iter();
+        index.name.starts_with('_') || own.any(|own| own.is_made_as(index))
     }
 
     /// About how many entries an index has for a key. O(log n).

@@ -112,6 +112,10 @@ impl State {
         {
             return Ok(Arc::clone(&prepared.table));
         }
+        if alteration.leaves_documents(&old.definition) {
+            alteration.migration(&old.definition)?;
+            return Ok(Arc::clone(&old.table));
+        }
         let mut builder = Builder::new(old, alteration, time, self.shared.seed)?;
         builder.copy(|_| Ok::<_, Refusal>(()))?;
         builder.index()?;

@@ -421,6 +421,9 @@ impl Engine {
         }
         let state = self.writer.lock();
         let (found, alteration) = alteration_of(command, &state)?;
+        if alteration.leaves_documents(&found.definition) {
+            return None;
+        }
         Some((Watch::start(found)?, alteration))
     }
 

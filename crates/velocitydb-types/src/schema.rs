@@ -158,6 +158,15 @@ impl Schema {
         self
     }
 
+    /// The same, without what no document depends on that is there: defaults and comments.
+    #[must_use]
+    pub fn bare(mut self) -> Self {
+        for field in &mut self.fields {
+            (field.default, field.comment) = (None, None);
+        }
+        self
+    }
+
     /// Whether fields that are not declared are allowed.
     pub fn openness(&self) -> Openness {
         self.openness

@@ -50,6 +50,9 @@ pub struct SequenceDefinition {
     pub cycle: bool,
     /// The column that it is for, and with which it goes.
     pub owner: Option<SequenceOwner>,
+    /// What people say of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }
 
 /// A column that has a sequence.
@@ -122,6 +125,7 @@ impl SequenceDefinition {
             maximum: i64::MAX,
             cycle: false,
             owner: None,
+            comment: None,
         }
     }
 
@@ -296,6 +300,17 @@ impl Sequence {
         state.position = position;
         state.ahead = 0;
         Ok(())
+    }
+
+    /// Gives it another comment; its numbers go on as they would have.
+    ///
+    /// # Errors
+    /// It was dropped, or the database cannot write it down.
+    pub fn describe(&self, comment: Option<String>) -> Result<(), SequenceError> {
+        self.alter(|definition, _| {
+            definition.comment = comment;
+            Ok(())
+        })
     }
 
     fn inner(&self) -> Result<Arc<Inner>, SequenceError> {

@@ -50,6 +50,9 @@ pub struct IndexDefinition {
     /// at that moment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retention: Option<TimeSpan>,
+    /// What people say of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }
 
 /// What a partition of a time-series index spans unless its definition says.
@@ -117,6 +120,8 @@ struct Written {
     partition: Option<TimeSpan>,
     #[serde(default)]
     retention: Option<TimeSpan>,
+    #[serde(default)]
+    comment: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -169,6 +174,7 @@ impl From<Written> for IndexDefinition {
             language: written.language,
             partition: written.partition,
             retention: written.retention,
+            comment: written.comment,
         }
     }
 }
@@ -258,6 +264,7 @@ impl IndexDefinition {
             language: None,
             partition: None,
             retention: None,
+            comment: None,
         }
     }
 
@@ -335,6 +342,18 @@ impl IndexDefinition {
         IndexDefinition {
             filter: Some(filter),
             ..self
+        }
+    }
+
+    /// Whether the other one is made the same, whatever is said of them.
+    pub(crate) fn is_made_as(&self, other: &IndexDefinition) -> bool {
+        let made = |index: &IndexDefinition| IndexDefinition {
+            comment: None,
+            ..index.clone()
+        };
+        match self.comment == other.comment {
+            true => self == other,
+            false => self.name == other.name && made(self) == made(other),
         }
     }
 

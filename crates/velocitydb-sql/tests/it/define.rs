@@ -145,3 +145,71 @@ fn no_user_can_take_the_sequences_collection() {
     assert!(run(&mut session, "CREATE TABLE _sequences (a int)").is_err());
     assert_eq!(database.collections(), []);
 }
+
+#[test]
+fn comments_are_kept_with_what_they_are_about() {
+    let database = Database::in_memory().unwrap();
+    let mut session = Session::new(database.clone());
+    let mut say = |sql: &str| run(&mut session, sql).map(drop);
+    say("CREATE TABLE t (id serial PRIMARY KEY, a int); CREATE INDEX t_a ON t (a)").unwrap();
+    say("INSERT INTO t (a) VALUES (1), (2)").unwrap();
+    say("COMMENT ON TABLE t IS 'all of them'").unwrap();
+    say("COMMENT ON COLUMN public.t.a IS 'it''s a number'").unwrap();
+    say("COMMENT ON INDEX t_a IS 'by a'").unwrap();
+    say("COMMENT ON SEQUENCE t_id_seq IS 'for ids'").unwrap();
+    let comments = || {
+        let collection = database.collection("t").unwrap();
+        let table = collection.definition().unwrap();
+        let sequence = database.sequence("t_id_seq").unwrap().unwrap();
+        let comments = [
+            table.comment,
+            table.schema.field("a").unwrap().comment.clone(),
+            table.indexes[0].comment.clone(),
+            sequence.definition().comment,
+        ];
+        comments.map(Option::unwrap_or_default)
+    };
+    let all = ["all of them", "it's a number", "by a", "for ids"];
+    assert_eq!(comments(), all);
+    // Other definitions leave them where they are, and they leave the index and the numbers.
+    say("ALTER TABLE t ADD COLUMN b int DEFAULT 5; ALTER SEQUENCE t_id_seq CACHE 2").unwrap();
+    assert_eq!(comments(), all);
+    let collection = database.collection("t").unwrap();
+    let find = Find::new(Filter::Eq(Path::field("a"), Value::Int(2)));
+    let explained = format!("{:?}", collection.explain(&find).unwrap());
+    assert!(explained.contains("t_a"), "{explained}");
+    say("INSERT INTO t (a) VALUES (3)").unwrap();
+    let find = Find::new(Filter::Eq(Path::field("a"), Value::Int(3)));
+    let found = collection.find(&find).unwrap();
+    assert_eq!(found[0].get("id").unwrap().as_int(), Some(3));
+    // Nothing, and an empty one, take it away.
+    say("COMMENT ON TABLE t IS NULL; COMMENT ON COLUMN t.a IS ''").unwrap();
+    say("COMMENT ON INDEX t_a IS NULL; COMMENT ON SEQUENCE t_id_seq IS NULL").unwrap();
+    assert_eq!(comments(), ["", "", "", ""]);
+    for (sql, message) in [
+        ("COMMENT ON TABLE x IS 'a'", "relation \"x\" does not exist"),
+        (
+            "COMMENT ON COLUMN t.x IS 'a'",
+            "column \"x\" of relation \"t\" does not exist",
+        ),
+        (
+            "COMMENT ON COLUMN a IS 'a'",
+            "column name must be qualified",
+        ),
+        ("COMMENT ON INDEX x IS 'a'", "relation \"x\" does not exist"),
+        (
+            "COMMENT ON SEQUENCE x IS 'a'",
+            "relation \"x\" does not exist",
+        ),
+    ] {
+        assert_eq!(&*say(sql).unwrap_err().message, message, "{sql}");
+    }
+    for (of, told) in [
+        ("SCHEMA public", "schema"),
+        ("INDEX t_pkey", "primary keys"),
+    ] {
+        let sql = format!("COMMENT ON {of} IS 'a'");
+        let expected = format!("comments on {told} are not kept");
+        assert_eq!(notices(&mut session, &sql), [expected]);
+    }
+}

@@ -95,6 +95,9 @@ pub struct Field {
     /// Whose documents its values name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub references: Option<Reference>,
+    /// What people say of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }
 
 /// A field as it comes in.
@@ -130,6 +133,8 @@ struct FieldForm {
     one_of: Option<Vec<Value>>,
     #[serde(default)]
     references: Option<Reference>,
+    #[serde(default)]
+    comment: Option<String>,
 }
 
 impl From<FieldForm> for Field {
@@ -152,6 +157,7 @@ impl From<FieldForm> for Field {
                 one_of: form.one_of,
             },
             references: form.references,
+            comment: form.comment,
         }
     }
 }
@@ -168,6 +174,7 @@ impl Field {
             default: None,
             constraints: Constraints::default(),
             references: None,
+            comment: None,
         }
     }
 

@@ -440,6 +440,9 @@ pub(super) fn changes(present: &Definition, alteration: &Alteration) -> Vec<Stri
     if present.ttl != new.ttl {
         changes.push("change the time to live".to_owned());
     }
+    if present.comment != new.comment {
+        changes.push("change the comment".to_owned());
+    }
     changes
 }
 
@@ -467,6 +470,7 @@ fn field_changes(before: &Field, after: &Field) -> Vec<String> {
         ("default", before.default == after.default),
         ("constraints", before.constraints == after.constraints),
         ("reference", before.references == after.references),
+        ("comment", before.comment == after.comment),
     ] {
         if !same {
             changes.push(format!("change the {what} of {name}"));

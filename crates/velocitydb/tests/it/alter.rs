@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use velocitydb::query::{Filter, Find};
 use velocitydb::{
     Alteration, Collection, Database, DefaultValue, Definition, Error, Expected, Field, FieldType,
     IndexDefinition, Isolation, Openness, Schema, Swap, Update,
@@ -339,4 +340,66 @@ fn the_type_of_the_primary_key_is_altered_only_where_ids_stay() {
     orders.truncate().unwrap();
     orders.alter(Alteration::to(of(FieldType::String))).unwrap();
     orders.insert(json(r#"{"number":"7"}"#)).unwrap();
+}
+
+/// What only says something is done at once, whatever the collection holds.
+#[test]
+fn comments_and_defaults_leave_documents_and_indexes_as_they_are() {
+    let disk = SimDisk::new(1);
+    let db = on(&disk);
+    let a = create(&db, "a");
+    a.create_index(IndexDefinition::btree(
+        "by_n",
+        [velocitydb::Path::field("n")],
+    ))
+    .unwrap();
+    let schema = Schema::new(Openness::Open, vec![Field::new("n", FieldType::Int)]).unwrap();
+    a.alter(Alteration::to(a.definition().unwrap().schema(schema)))
+        .unwrap();
+    for id in 0..100 {
+        a.insert_with_id(id, [("n", id.into())]).unwrap();
+    }
+    let find = |n: i64| Find::new(Filter::Eq(velocitydb::Path::field("n"), n.into()));
+    let before = db.snapshot();
+    let bytes = a.stats().unwrap().bytes;
+    let mut definition = a.definition().unwrap();
+    let mut n = definition.schema.fields()[0].clone();
+    n.comment = Some("a number".into());
+    n.default = Some(DefaultValue::Constant(7.into()));
+    definition.schema = Schema::new(Openness::Open, vec![n]).unwrap();
+    definition.comment = Some("numbers".into());
+    definition.indexes[0].comment = Some("to find them".into());
+    a.alter(Alteration::to(definition.clone())).unwrap();
+    assert_eq!(a.definition().unwrap(), definition);
+    assert_eq!(
+        a.stats().unwrap().bytes,
+        bytes,
+        "the same documents and indexes"
+    );
+    // The index is one of both definitions.
+    let then = before.collection("a").unwrap();
+    for explained in [then.explain(&find(5)), a.explain(&find(5))] {
+        let explained = format!("{:?}", explained.unwrap());
+        assert!(explained.contains("by_n"), "{explained}");
+    }
+    a.insert_with_id("later", json("{}")).unwrap();
+    assert_eq!(a.count_where(&find(7).filter).unwrap(), 2);
+    a.drop_index("by_n").unwrap();
+    let digest = db.digest();
+    let db = on(&disk.crash(CrashMode::Process));
+    assert_eq!(db.digest(), digest);
+    let now = db.collection("a").unwrap().definition().unwrap();
+    assert_eq!(now.comment.as_deref(), Some("numbers"));
+}
+
+#[test]
+fn a_definition_that_no_document_could_keep_is_refused() {
+    let db = in_memory();
+    let definition = Definition {
+        comment: Some("x".repeat(16 << 20)),
+        ..Definition::new("a")
+    };
+    let error = db.create_collection(definition).unwrap_err();
+    assert_eq!(error.code().0, "invalid_definition");
+    assert!(error.to_string().contains("at most 8388608"), "{error}");
 }

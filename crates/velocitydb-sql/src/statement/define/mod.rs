@@ -6,11 +6,12 @@
 //! that a statement says is done, told by a notice, or refused.
 //!
 //! Files: `table` (CREATE TABLE), `column` and `constraint` (what is said there and in ALTER TABLE),
-//! `condition` (CHECK and WHERE), `default`, `alter`, `index`, `sequence`, `drop` (DROP, TRUNCATE,
+//! `condition` (CHECK and WHERE), `default`, `alter`, `comment`, `index`, `sequence`, `drop` (DROP, TRUNCATE,
 //! schemas), `names`. Tests: tests/it/slt.
 
 mod alter;
 mod column;
+mod comment;
 mod condition;
 mod constraint;
 mod default;
@@ -137,10 +138,7 @@ impl Define {
     /// Whether it cannot be rolled back, and is run outside of transaction blocks.
     pub(crate) fn is_alone(&self) -> bool {
         match &self.statement {
-            Form::Tree(tree) => !matches!(
-                **tree,
-                Tree::Truncate(_) | Tree::Query(_) | Tree::Comment { .. }
-            ),
+            Form::Tree(tree) => !matches!(**tree, Tree::Truncate(_) | Tree::Query(_)),
             Form::Own(own) => !matches!(**own, Own::Tend { vacuum: false, .. }),
         }
     }
@@ -179,7 +177,7 @@ impl Preparing<'_> {
             Tree::CreateSchema { .. } => drop::create_schema(tree),
             Tree::Truncate(truncate) => self.truncate(truncate, None),
             Tree::Drop { .. } => self.drop_objects(tree),
-            Tree::Comment { .. } => Ok(vec![notice("comments are not kept")]),
+            Tree::Comment { .. } => self.comment(tree),
             Tree::Query(_) => Ok(vec![notice(
                 "create_hypertable does nothing: make an index over the time column",
             )]),
