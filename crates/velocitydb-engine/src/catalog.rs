@@ -15,14 +15,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_epoch::pin;
 use serde::{Deserialize, Serialize};
 use velocitydb_types::{
-    DOCUMENT_BYTES_MAX, Field, FieldType, Fields, Key, Migration, OnDelete, Path, RawMap,
-    Reference, Schema, Timestamp, Value,
+    DOCUMENT_BYTES_MAX, Field, FieldType, Fields, Key, OnDelete, Path, RawMap, Reference, Schema,
+    Value,
 };
 
+mod alteration;
 mod expiry;
 mod index;
 mod primary_key;
 
+pub use alteration::Alteration;
 pub use expiry::TimeToLive;
 pub use index::{Direction, INDEX_FIELDS_MAX, IndexDefinition, IndexField, IndexKind, PARTITION};
 pub use primary_key::{PRIMARY_KEY_FIELDS_MAX, PrimaryKey};
@@ -101,83 +103,6 @@ pub struct Definition {
     /// What people say of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
-}
-
-/// Another definition for a collection, and what it cannot say by itself. Its documents are
-/// brought to it in one step: readers see all of them as they were, or all as they are then.
-/// Their versions, indexes and times stay.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an alteration, an object")]
-pub struct Alteration {
-    /// What it shall be. Name, kind, persistence and primary key stay.
-    pub definition: Definition,
-    /// Declared fields that have another name now: the old name, the new name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub rename: BTreeMap<String, String>,
-    /// Declared fields that go, with their values.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub drop: Vec<String>,
-    /// The moment that new fields get whose default is it. Set by who proposes it.
-    #[serde(default)]
-    pub at: Timestamp,
-}
-
-impl Alteration {
-    /// To this definition, without renames and drops.
-    pub fn to(definition: Definition) -> Alteration {
-        Alteration {
-            definition,
-            rename: BTreeMap::new(),
-            drop: Vec::new(),
-            at: Timestamp::default(),
-        }
-    }
-
-    /// The same; a declared field gets another name.
-    #[must_use]
-    pub fn rename(mut self, from: impl Into<String>, to: impl Into<String>) -> Alteration {
-        self.rename.insert(from.into(), to.into());
-        self
-    }
-
-    /// The same; a declared field goes, with its values.
-    #[must_use]
-    pub fn drop(mut self, field: impl Into<String>) -> Alteration {
-        self.drop.push(field.into());
-        self
-    }
-
-    /// Whether documents and indexes are then as they are: only defaults and comments differ.
-    pub(crate) fn leaves_documents(&self, present: &Definition) -> bool {
-        self.rename.is_empty() && self.drop.is_empty() && self.definition.bare() == present.bare()
-    }
-
-    /// How it brings documents from the present definition to the new one.
-    pub(crate) fn migration(&self, present: &Definition) -> Result<Migration<'_>, Refusal> {
-        let new = &self.definition;
-        let stays = [
-            ("name", new.name == present.name),
-            ("kind", new.kind == present.kind),
-            ("persistence", new.persistence == present.persistence),
-            ("primary key", new.primary_key == present.primary_key),
-        ];
-        if let Some((what, _)) = stays.iter().find(|(_, same)| !same) {
-            return Err(Refusal::BadDefinition(format!(
-                "the {what} of a collection cannot be altered"
-            )));
-        }
-        let moved =
-            |name: &str| self.rename.contains_key(name) || self.drop.iter().any(|d| d == name);
-        let mut key_fields = present.primary_key.iter().flat_map(PrimaryKey::fields);
-        if let Some(name) = key_fields.find(|name| moved(name)) {
-            return Err(Refusal::BadDefinition(format!(
-                "the primary key field {name:?} cannot be renamed or dropped"
-            )));
-        }
-        new.check()?;
-        Migration::new(&present.schema, &new.schema, &self.rename, &self.drop)
-            .map_err(|error| Refusal::BadDefinition(error.to_string()))
-    }
 }
 
 /// A collection at run time: its definition and its documents.
@@ -344,6 +269,12 @@ impl Definition {
             )));
         }
         Ok(())
+    }
+
+    /// The same; the collection `from`, where fields refer to it, is called `to`.
+    pub(crate) fn with_references_renamed(mut self, from: &str, to: &str) -> Definition {
+        self.schema = self.schema.with_references_renamed(from, to);
+        self
     }
 
     /// The same without what no document or index depends on that is there.
@@ -634,8 +565,11 @@ impl Catalog {
                 _ => {}
             }
         }
-        // Its own references are those of the definition.
-        let mut referrers = self.referrers(name).iter();
+        // Those that refer to it do so by the name that it has now. Its own references are those
+        // of the definition.
+        let present = id.and_then(|id| self.by_id(id));
+        let present = present.map_or(name, |present| &present.definition.name);
+        let mut referrers = self.referrers(present).iter();
         let Some(referrer) = referrers.find(|referrer| Some(referrer.collection) != id) else {
             return Ok(());
         };
@@ -688,6 +622,9 @@ impl Catalog {
             // What a deletion does may depend on their order: the same after an alteration as
             // after a start from a checkpoint.
             referrers.sort_by_key(|referrer| referrer.collection);
+        }
+        if let Some(former) = self.by_id.get(&collection.id) {
+            self.by_name.remove(&former.definition.name);
         }
         if collection.id >= FIRST_USER_COLLECTION {
             self.by_name

@@ -26,6 +26,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::iter;
 use std::num::ParseIntError;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -223,7 +224,20 @@ impl Told {
             Definitions::Attach(collection, _) => (ChangeKind::IndexCreated, collection),
             Definitions::Detach(collection, _) => (ChangeKind::IndexDropped, collection),
             Definitions::Empty(collection) => (ChangeKind::CollectionTruncated, collection),
-            Definitions::Altered(collection) => (ChangeKind::CollectionAltered, collection),
+            Definitions::Altered(collection, others) => {
+                for collection in iter::once(collection).chain(others) {
+                    // Under the name that it had: the definition says which it has now.
+                    let former = catalog.by_id(collection.id).expect("it is altered");
+                    let definition = Some(Arc::new(collection.definition.clone()));
+                    self.push(
+                        former,
+                        ChangeKind::CollectionAltered,
+                        (None, None),
+                        definition,
+                    );
+                }
+                return;
+            }
             Definitions::Remove(id) => {
                 let collection = catalog.by_id(*id).expect("staged under this catalog");
                 return self.push(

@@ -24,8 +24,9 @@ pub(crate) enum Definitions {
     Detach(Collection, String),
     /// The same collection without its documents.
     Empty(Collection),
-    /// The same collection; its table may be another one.
-    Altered(Collection),
+    /// The same collection; its table may be another one, and its name. Then the others are those
+    /// that refer to it.
+    Altered(Collection, Vec<Collection>),
     Remove(CollectionId),
 }
 
@@ -38,12 +39,7 @@ impl State {
         time: Timestamp,
     ) -> Result<Definitions, Refusal> {
         if let Some((old, alteration)) = alteration_of(command, self) {
-            return Ok(Definitions::Altered(self.alter(
-                old,
-                &alteration,
-                index,
-                time,
-            )?));
+            return self.alter(old, &alteration, index, time);
         }
         Ok(match command {
             Command::Write(_) | Command::Tick => unreachable!("it defines nothing"),
@@ -82,22 +78,44 @@ impl State {
         })
     }
 
-    /// A collection brought to another definition.
+    /// A collection brought to another definition, and with it those that refer to it by name.
     fn alter(
         &self,
         old: &Arc<Collection>,
         alteration: &Alteration,
         index: u64,
         time: Timestamp,
-    ) -> Result<Collection, Refusal> {
-        let definition = alteration.definition.clone();
+    ) -> Result<Definitions, Refusal> {
+        let (from, to) = (&old.definition.name, &alteration.definition.name);
+        if from != to && self.catalog.get(to).is_some() {
+            return Err(Refusal::CollectionExists(to.clone()));
+        }
+        let definition = alteration.result(&old.definition);
         self.catalog.check_references(Some(old.id), &definition)?;
         let table = self.altered(old, alteration, time)?;
         let altered = Collection::new(old.id, definition, index, table);
-        if !Arc::ptr_eq(&altered.table, &old.table) || altered.references != old.references {
+        let before = old
+            .references
+            .iter()
+            .map(|(path, name)| match name == from {
+                true => (path, to),
+                false => (path, name),
+            });
+        let same = before.eq(altered.references.iter().map(|(path, name)| (path, name)));
+        if !same || !Arc::ptr_eq(&altered.table, &old.table) {
             self.check_referring(&altered, time)?;
         }
-        Ok(altered)
+        let referrers = self.catalog.referrers(from).iter();
+        let mut others: Vec<_> = referrers.map(|referrer| referrer.collection).collect();
+        others.retain(|id| *id != old.id && from != to);
+        others.dedup();
+        let renamed = |id| {
+            let other = self.known(id)?;
+            let definition = other.definition.clone().with_references_renamed(from, to);
+            Ok(redefined(other, definition, index))
+        };
+        let others: Result<_, Refusal> = others.into_iter().map(renamed).collect();
+        Ok(Definitions::Altered(altered, others?))
     }
 
     /// The table of an alteration: made beside the writers, or now.

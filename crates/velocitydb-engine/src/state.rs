@@ -133,7 +133,7 @@ impl Staged {
     pub(crate) fn only_removes(&self) -> bool {
         match self.definitions.as_deref() {
             Some(Definitions::Remove(_) | Definitions::Empty(_) | Definitions::Detach(..)) => true,
-            Some(Definitions::Put(_) | Definitions::Attach(..) | Definitions::Altered(_)) => false,
+            Some(Definitions::Put(_) | Definitions::Attach(..) | Definitions::Altered(..)) => false,
             None => self
                 .versions
                 .iter()
@@ -285,31 +285,65 @@ impl State {
             Command::Tick => {}
             definition => {
                 let change = self.define(definition, index, time).map_err(refused)?;
-                let (collection, gone) = match &change {
-                    Definitions::Put(c)
-                    | Definitions::Empty(c)
-                    | Definitions::Altered(c)
-                    | Definitions::Attach(c, _)
-                    | Definitions::Detach(c, _) => {
-                        (c.definition.to_document(c.id), c.definition.name.clone())
+                self.write_down(&change, &mut stager).map_err(refused)?;
+                if let Command::Alter(_, alteration) = definition {
+                    for (name, definition) in &alteration.sequences {
+                        self.describe_sequence(name, definition, &mut stager)
+                            .map_err(refused)?;
                     }
-                    Definitions::Remove(id) => {
-                        let name = self.known(*id).map_err(refused)?.definition.name.clone();
-                        (Fields::empty(), name)
-                    }
-                };
-                let fields = (!matches!(change, Definitions::Remove(_))).then_some(&collection);
-                let key = Key::from_value(&Value::String(gone))
-                    .map_err(|error| refused(Refusal::BadDefinition(error.to_string())))?;
-                let fields = fields.map(|fields| fields.as_bytes());
-                stager
-                    .system(COLLECTIONS, &key, fields, Expires::Never)
-                    .map_err(refused)?;
+                }
                 staged.definitions = Some(Box::new(change));
             }
         }
         staged.read = stager.read;
         Ok(())
+    }
+
+    /// Stages the documents of the definitions that a change makes.
+    fn write_down(&self, change: &Definitions, stager: &mut Stager<'_>) -> Result<(), Refusal> {
+        let mut write = |name: &str, fields: Option<Fields>| {
+            let key = key_of(name)?;
+            let fields = fields.as_ref().map(Fields::as_bytes);
+            stager.system(COLLECTIONS, &key, fields, Expires::Never)
+        };
+        let document = |one: &Collection| Some(one.definition.to_document(one.id));
+        match change {
+            Definitions::Remove(id) => write(&self.known(*id)?.name, None),
+            Definitions::Put(one)
+            | Definitions::Empty(one)
+            | Definitions::Attach(one, _)
+            | Definitions::Detach(one, _) => write(&one.name, document(one)),
+            Definitions::Altered(one, others) => {
+                let former = &self.known(one.id)?.name;
+                if *former != one.name {
+                    write(former, None)?;
+                }
+                write(&one.name, document(one))?;
+                let mut others = others.iter();
+                others.try_for_each(|other| write(&other.name, document(other)))
+            }
+        }
+    }
+
+    /// Stages another definition of a sequence, if it is there; its position stays.
+    fn describe_sequence(
+        &self,
+        name: &str,
+        definition: &str,
+        stager: &mut Stager<'_>,
+    ) -> Result<(), Refusal> {
+        let key = key_of(name)?;
+        let table = &self.catalog.by_id[&SEQUENCES].table;
+        let guard = &crossbeam_epoch::pin();
+        let newest = table.newest(table.hash(key.as_bytes()), key.as_bytes(), guard);
+        let Some(present) = newest.filter(|newest| !newest.version.is_tombstone()) else {
+            return Ok(());
+        };
+        let mut fields = present.version.fields().to_map();
+        fields.insert("definition".to_owned(), Value::from(definition));
+        let fields =
+            Fields::from_map(&fields).map_err(|error| Refusal::BadDefinition(error.to_string()))?;
+        stager.system(SEQUENCES, &key, Some(fields.as_bytes()), Expires::Never)
     }
 
     pub(crate) fn known(&self, id: CollectionId) -> Result<&Arc<Collection>, Refusal> {
@@ -387,8 +421,12 @@ impl State {
                 self.next_collection = self.next_collection.max(CollectionId(collection.id.0 + 1));
                 catalog.put(collection);
             }
-            Definitions::Empty(collection) | Definitions::Altered(collection) => {
+            Definitions::Empty(collection) => catalog.put(collection),
+            Definitions::Altered(collection, others) => {
                 catalog.put(collection);
+                for other in others {
+                    catalog.put(other);
+                }
             }
             Definitions::Attach(collection, index) => {
                 collection.table.attach_index(index);
@@ -611,6 +649,11 @@ impl Shared {
             Persistence::Volatile => &self.volatile,
         }
     }
+}
+
+/// The key of a system collection's document that a name is.
+fn key_of(name: &str) -> Result<Key, Refusal> {
+    Key::from_value(&Value::from(name)).map_err(|error| Refusal::BadDefinition(error.to_string()))
 }
 
 fn retry_key(retry: &Retry<'_>) -> Result<Key, Refusal> {

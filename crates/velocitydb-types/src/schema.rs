@@ -158,6 +158,17 @@ impl Schema {
         self
     }
 
+    /// The same; the collection `from`, where fields refer to it, is called `to`.
+    #[must_use]
+    pub fn with_references_renamed(mut self, from: &str, to: &str) -> Self {
+        let references = self.fields.iter_mut();
+        let references = references.filter_map(|field| field.references.as_mut());
+        for reference in references.filter(|reference| reference.collection == from) {
+            to.clone_into(&mut reference.collection);
+        }
+        self
+    }
+
     /// The same, without what no document depends on that is there: defaults and comments.
     #[must_use]
     pub fn bare(mut self) -> Self {

@@ -18,6 +18,7 @@ use crate::changes::ChangesRequest;
 use crate::database::{Answer, Inner, Prepared};
 use crate::input::{Expected, Id, Input, Update};
 use crate::options::Call;
+use crate::sequences::Moves;
 use crate::view::{Page, PageRequest};
 
 /// A handle to a collection, from [`crate::Database::collection`]. Cheap to clone.
@@ -428,11 +429,18 @@ impl Collection {
 
     /// Gives the collection another definition and brings its documents to it, in one step. What
     /// does not fit refuses it, by the document's id, and changes nothing.
-    pub fn alter(&self, alteration: Alteration) -> Result<Answer<()>, Error> {
-        let at = self.inner.clock.now();
-        let alteration = Alteration { at, ..alteration };
+    ///
+    /// With another name in it the collection is renamed: other collections that refer to it, and
+    /// the sequences of its columns, follow in the same step. This handle keeps the former name.
+    pub fn alter(&self, mut alteration: Alteration) -> Result<Answer<()>, Error> {
+        alteration.at = self.inner.clock.now();
+        let moves = Moves::new(&self.name, &alteration);
+        alteration.sequences = self.inner.moved_sequences(&moves)?;
         let command = |id| Command::Alter(id, Box::new(alteration.clone()));
-        self.inner.redefine(&self.name, &self.call, command)
+        let answer = self.inner.redefine(&self.name, &self.call, command)?;
+        let moves = Moves::new(&self.name, &alteration);
+        self.inner.move_sequences(&moves);
+        Ok(answer)
     }
 
     /// Creates an index over the present documents, and returns once it is built: beside writers,

@@ -19,10 +19,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
-use velocitydb_engine::catalog::{Collection as Runtime, SEQUENCES, check_name};
+use velocitydb_engine::catalog::{Alteration, Collection as Runtime, SEQUENCES, check_name};
 use velocitydb_engine::command::{Change, Command, Condition, Expires, Mode, Operation, Write};
 use velocitydb_engine::{Document, Error};
-use velocitydb_types::{Fields, Key, ScalarType, SqlType, Value};
+use velocitydb_types::{FieldOperation, Fields, Key, Path, ScalarType, SqlType, Value};
 
 use crate::database::{Database, Inner};
 
@@ -111,6 +111,41 @@ pub enum SequenceError {
     /// Something else of the database.
     #[error(transparent)]
     Database(#[from] Error),
+}
+
+/// Columns that get other names, of a collection that may get one too.
+pub(crate) struct Moves<'a> {
+    from: &'a str,
+    to: &'a str,
+    fields: &'a BTreeMap<String, String>,
+}
+
+impl<'a> Moves<'a> {
+    /// Those of an alteration of the collection `name`.
+    pub(crate) fn new(name: &'a str, alteration: &'a Alteration) -> Moves<'a> {
+        Moves {
+            from: name,
+            to: &alteration.definition.name,
+            fields: &alteration.rename,
+        }
+    }
+
+    /// The owner as it is called then, if that is another name.
+    fn of(&self, owner: &SequenceOwner) -> Option<SequenceOwner> {
+        let moved = SequenceOwner {
+            collection: self.to.to_owned(),
+            field: self
+                .fields
+                .get(&owner.field)
+                .unwrap_or(&owner.field)
+                .clone(),
+        };
+        (owner.collection == self.from && moved != *owner).then_some(moved)
+    }
+
+    fn is_none(&self) -> bool {
+        self.from == self.to && self.fields.is_empty()
+    }
 }
 
 impl SequenceDefinition {
@@ -243,7 +278,7 @@ impl Sequence {
                 let last = value.wrapping_add(way);
                 let position = SequencePosition { last, called: true };
                 let inner = self.inner()?;
-                inner.put_sequence(&state.definition, position, Condition::Present)?;
+                inner.put_position(&state.definition.name, position)?;
                 state.ahead = ahead;
                 state.block = (state.block * 2).min(BLOCK_MAX);
             }
@@ -264,7 +299,7 @@ impl Sequence {
         state.check_present()?;
         state.definition.check_value(position.last)?;
         let inner = self.inner()?;
-        inner.put_sequence(&state.definition, position, Condition::Present)?;
+        inner.put_position(&state.definition.name, position)?;
         state.position = position;
         state.ahead = 0;
         Ok(())
@@ -323,7 +358,7 @@ impl Sequence {
         let state = &mut *self.state.lock();
         if state.ahead > 0 && !state.dropped {
             state.ahead = 0;
-            inner.put_sequence(&state.definition, state.position, Condition::Present)?;
+            inner.put_position(&state.definition.name, state.position)?;
         }
         Ok(())
     }
@@ -475,6 +510,47 @@ impl Database {
 }
 
 impl Inner {
+    /// The sequences of columns that get other names: name, and definition as it is written down.
+    pub(crate) fn moved_sequences(
+        &self,
+        moves: &Moves<'_>,
+    ) -> Result<BTreeMap<String, String>, Error> {
+        let mut moved = BTreeMap::new();
+        if moves.is_none() {
+            return Ok(moved);
+        }
+        let mut damaged = None;
+        let view = self.view(self.clock.now());
+        view.snapshot
+            .scan(&*self.sequences_table()?, 0, |document| {
+                match read(document) {
+                    Ok((mut definition, _)) => {
+                        let owner = definition.owner.as_ref().and_then(|owner| moves.of(owner));
+                        if owner.is_some() {
+                            definition.owner = owner;
+                            moved.insert(definition.name.clone(), text(&definition));
+                        }
+                    }
+                    Err(error) => damaged = Some(error),
+                }
+                damaged.is_none()
+            })?;
+        damaged.map_or(Ok(moved), Err)
+    }
+
+    /// Tells the sequences in use that their columns have got other names.
+    pub(crate) fn move_sequences(&self, moves: &Moves<'_>) {
+        if moves.is_none() {
+            return;
+        }
+        for sequence in self.sequences.by_name.read().values() {
+            let owner = &mut sequence.state.lock().definition.owner;
+            if let Some(moved) = owner.as_ref().and_then(|owner| moves.of(owner)) {
+                *owner = Some(moved);
+            }
+        }
+    }
+
     fn sequences_table(&self) -> Result<Arc<Runtime>, Error> {
         let found = self.engine.catalog().by_id(SEQUENCES).cloned();
         found.ok_or_else(|| Error::UnknownCollection("_sequences".to_owned()))
@@ -498,9 +574,8 @@ impl Inner {
         position: SequencePosition,
         condition: Condition,
     ) -> Result<(), SequenceError> {
-        let text = serde_json::to_string(definition).expect("a definition has only string keys");
         let fields = BTreeMap::from([
-            ("definition".to_owned(), Value::String(text)),
+            ("definition".to_owned(), Value::String(text(definition))),
             ("last".to_owned(), Value::Int(position.last)),
             ("called".to_owned(), Value::Bool(position.called)),
         ]);
@@ -508,6 +583,19 @@ impl Inner {
             Fields::from_map(&fields).map_err(|error| Error::Invalid(error.to_string()))?;
         let change = Change::Put(Cow::Owned(fields.into_bytes().into_vec()));
         self.write_sequence(&definition.name, condition, change)
+    }
+
+    /// Writes down a position alone: the definition may change meanwhile.
+    fn put_position(&self, name: &str, position: SequencePosition) -> Result<(), SequenceError> {
+        let set = |name: &str, value| FieldOperation::Set {
+            path: Path::field(name),
+            value,
+        };
+        let operations = vec![
+            set("last", Value::Int(position.last)),
+            set("called", Value::Bool(position.called)),
+        ];
+        self.write_sequence(name, Condition::Present, Change::Patch(operations))
     }
 
     fn write_sequence(
@@ -543,6 +631,10 @@ impl Inner {
             let _ = sequence.settle(self);
         }
     }
+}
+
+fn text(definition: &SequenceDefinition) -> String {
+    serde_json::to_string(definition).expect("a definition has only string keys")
 }
 
 fn read(document: &Document) -> Result<(SequenceDefinition, SequencePosition), Error> {

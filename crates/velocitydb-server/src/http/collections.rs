@@ -190,11 +190,13 @@ async fn alter(
     ask.no_idempotency_key()?;
     let collection = ask.app.database.collection(&name)?;
     let collection = collection.with(ask.asked.call());
+    let database = ask.app.database.clone();
     ask.long(move || {
         let example = "an alteration, an object such as {\"definition\": {\"name\": \"tasks\"}}";
         let asked: AskedAlteration = read(&text, example)?;
+        let name = asked.definition.name.clone();
         let answer = collection.alter(asked.into())?;
-        let described = collection.describe()?;
+        let described = database.collection(&name)?.describe()?;
         let mut response = json::response(StatusCode::OK, to_json(&described));
         answer_write(&mut response, &answer);
         Ok(response)

@@ -125,10 +125,7 @@ fn indexes_come_along_and_what_cannot_be_altered_says_so() {
     let definition = people.definition().unwrap();
     let checked = Alteration::to(definition.clone()).drop("old");
     assert_eq!(code(people.alter(checked)), "invalid_definition");
-    let other = Definition {
-        name: "other".into(),
-        ..definition
-    };
+    let other = definition.volatile();
     assert_eq!(
         code(people.alter(Alteration::to(other))),
         "invalid_definition"

@@ -12,8 +12,7 @@ use rand::{Rng, SeedableRng};
 use velocitydb::query::Filter;
 use velocitydb::{
     Alteration, Batch, Call, Change, Changes, Crossing, Database, Definition, Durability, Error,
-    HistoryKept, HistoryOptions, IndexDefinition, Options, Path, Persistence, Position, Timestamp,
-    Update,
+    HistoryKept, HistoryOptions, IndexDefinition, Options, Path, Persistence, Position, Update,
 };
 use velocitydb_sim::SimDisk;
 
@@ -184,12 +183,7 @@ fn changes_of_definitions_are_told() {
     let index = IndexDefinition::unique("by_n", vec![Path::field("n")]);
     tasks.create_index(index).unwrap();
     tasks.drop_index("by_n").unwrap();
-    let alteration = Alteration {
-        definition: tasks.definition().unwrap(),
-        rename: BTreeMap::new(),
-        drop: Vec::new(),
-        at: Timestamp(0),
-    };
+    let alteration = Alteration::to(tasks.definition().unwrap());
     tasks.alter(alteration).unwrap();
     tasks.truncate().unwrap();
     let view = db.snapshot();

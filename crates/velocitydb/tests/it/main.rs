@@ -32,6 +32,7 @@ mod queries;
 mod random;
 mod readme;
 mod references;
+mod rename;
 mod reopen;
 mod retention;
 mod retries;

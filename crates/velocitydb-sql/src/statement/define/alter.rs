@@ -17,6 +17,7 @@ use super::column::{Draft, identity_options};
 use super::constraint::Constraint;
 use super::index::duplicates;
 use super::names::{Names, beside, primary_key_name, reference_name};
+use super::rename::new_name;
 use super::table::storage;
 use super::{invalid, notice, refused, skipped};
 use crate::bind::sql_type;
@@ -68,6 +69,10 @@ impl Preparing<'_> {
             table => table?.name().to_owned(),
         };
         let collection = self.database.collection(&name)?;
+        if let Some(name) = new_name(operations)? {
+            self.rename_table(&collection, name)?;
+            return Ok(Vec::new());
+        }
         let definition = collection.definition()?;
         if definition.schema.fields().is_empty() {
             let what = "ALTER TABLE of a collection without declared fields";
@@ -108,8 +113,7 @@ impl Preparing<'_> {
             self.database.create_sequence(sequence.clone())?;
         }
         let mut alteration = Alteration::to(definition);
-        let renames = !rename.is_empty();
-        (alteration.rename, alteration.drop) = (rename.clone(), drop);
+        (alteration.rename, alteration.drop) = (rename, drop);
         if let Err(error) = collection.alter(alteration) {
             for sequence in &draft.sequences {
                 self.database.drop_sequence(&sequence.name)?;
@@ -142,32 +146,7 @@ impl Preparing<'_> {
         for sequence in dropped {
             self.database.drop_sequence(&sequence)?;
         }
-        if renames {
-            self.rename_owners(&name, &rename)?;
-        }
         Ok(draft.notices)
-    }
-
-    /// Sequences go with the columns whose they are, whatever these are called.
-    fn rename_owners(
-        &self,
-        table: &str,
-        rename: &BTreeMap<String, String>,
-    ) -> Result<(), SqlError> {
-        for sequence in self.database.sequences()? {
-            let owner = sequence.definition().owner;
-            let owner = owner.filter(|owner| owner.collection == table);
-            let Some(new) = owner.and_then(|owner| rename.get(&owner.field)) else {
-                continue;
-            };
-            sequence.alter(|definition, _| {
-                if let Some(owner) = &mut definition.owner {
-                    owner.field.clone_from(new);
-                }
-                Ok::<_, SqlError>(())
-            })?;
-        }
-        Ok(())
     }
 
     fn alter(&mut self, operation: &Operation, altered: &mut Altered<'_>) -> Result<(), SqlError> {

@@ -10,7 +10,7 @@ use super::{notice, refused};
 use crate::catalog::check_changes;
 use crate::error::{SqlError, sqlstate};
 use crate::parse::folded;
-use crate::sequences::find;
+use crate::sequences::{find, relation_name};
 use crate::statement::{Preparing, collection_name};
 
 impl Preparing<'_> {
@@ -42,13 +42,16 @@ impl Preparing<'_> {
                 self.describe(definition)?;
             }
             CommentObject::Index => {
-                let name = collection_name(name)?;
-                let Some(table) = table_of(self.database, &name) else {
-                    return match self.is_primary_key(&name) {
-                        true => Ok(vec![notice("comments on primary keys are not kept")]),
-                        false => Err(missing("relation", &name)),
+                let there = |name: &str| table_of(self.database, name).is_some();
+                let Some(name) = self.settings.found(name, there)? else {
+                    let found = self.settings.found(name, |name| self.is_primary_key(name));
+                    return match found? {
+                        Some(_) => Ok(vec![notice("comments on primary keys are not kept")]),
+                        None => Err(missing("relation", &collection_name(name)?)),
                     };
                 };
+                let table = table_of(self.database, &name);
+                let table = table.ok_or_else(|| missing("relation", &name))?;
                 let mut definition = self.database.collection(&table)?.definition()?;
                 for index in &mut definition.indexes {
                     if index.name == name {
@@ -58,7 +61,8 @@ impl Preparing<'_> {
                 self.describe(definition)?;
             }
             CommentObject::Sequence => {
-                let sequence = find(self.database, &collection_name(name)?)?;
+                let name = relation_name(name, self.settings, self.database)?;
+                let sequence = find(self.database, &name)?;
                 sequence.describe(comment)?;
             }
             other => {

@@ -7,7 +7,7 @@
 //!
 //! Files: `table` (CREATE TABLE), `column` and `constraint` (what is said there and in ALTER TABLE),
 //! `condition` (CHECK and WHERE), `default`, `alter`, `comment`, `index`, `sequence`, `drop` (DROP, TRUNCATE,
-//! schemas), `names`. Tests: tests/it/slt.
+//! schemas), `rename`, `names`. Tests: tests/it/slt.
 
 mod alter;
 mod column;
@@ -18,6 +18,7 @@ mod default;
 mod drop;
 mod index;
 mod names;
+mod rename;
 mod sequence;
 mod table;
 
@@ -75,6 +76,7 @@ impl Define {
                 Tree::CreateIndex(_) => "CREATE INDEX",
                 Tree::CreateSchema { .. } => "CREATE SCHEMA",
                 Tree::AlterTable(_) => "ALTER TABLE",
+                Tree::AlterIndex { .. } => "ALTER INDEX",
                 Tree::Comment { .. } => "COMMENT",
                 Tree::Truncate(_) => "TRUNCATE TABLE",
                 Tree::Drop { object_type, .. } => match object_type {
@@ -174,6 +176,7 @@ impl Preparing<'_> {
             Tree::CreateTable(create) => self.create_table(create),
             Tree::CreateIndex(create) => self.create_index(create),
             Tree::AlterTable(alter) => self.alter_table(alter),
+            Tree::AlterIndex { name, operation } => self.alter_index(name, operation),
             Tree::CreateSchema { .. } => drop::create_schema(tree),
             Tree::Truncate(truncate) => self.truncate(truncate, None),
             Tree::Drop { .. } => self.drop_objects(tree),
