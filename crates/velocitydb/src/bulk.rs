@@ -1,4 +1,4 @@
-//! Many new documents of one collection, in one entry of the log.
+//! Many new documents of one collection, in one entry of the log. Tests: tests/it/batches.rs.
 
 use std::borrow::Cow;
 

@@ -1,8 +1,8 @@
 //! Batches: all or nothing, or each by itself.
 
 use velocitydb::{
-    Batch, BatchAnswer, Database, Definition, Effect, Error, Expected, Field, FieldType, Fields,
-    Openness, Schema, Update,
+    Batch, BatchAnswer, Call, Database, Definition, Effect, Error, Expected, Field, FieldType,
+    Fields, Openness, Schema, Update,
 };
 
 use crate::support::{code, create, done, in_memory, read};
@@ -300,4 +300,16 @@ fn many_documents_are_inserted_together_or_not_at_all() {
         done(a.insert_checked(&number, Some(a.defined().unwrap()))),
         1
     );
+    let [number] = number;
+    let error = a.insert_all(&[number.clone(), named("x")]).unwrap_err();
+    assert!(
+        matches!(error, Error::Refused { operation: 1, .. }),
+        "{error}"
+    );
+    // What a retry would be answered is not kept of so many.
+    let with_key = a.with(Call::default().idempotency_key("once"));
+    let error = with_key.insert_all(&[number]).unwrap_err();
+    assert!(matches!(error, Error::Invalid(_)), "{error}");
+    assert_eq!(done(a.insert_all(&[])), 0);
+    assert_eq!(a.count().unwrap(), 1);
 }
