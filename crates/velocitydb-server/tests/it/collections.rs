@@ -197,10 +197,6 @@ fn a_collection_is_altered() {
     assert!(detail.contains("document a:"), "{detail}");
     for (body, what) in [
         (
-            r#"{"definition":{"name":"other"}}"#,
-            "the name of a collection",
-        ),
-        (
             r#"{"definition":{"name":"things"},"at":1}"#,
             "unknown field `at`",
         ),
@@ -218,4 +214,11 @@ fn a_collection_is_altered() {
     let key = [("idempotency-key", "k")];
     let keyed = served.ask("POST", alter, &key, asked);
     keyed.problem(400, "invalid_header");
+    let renamed = served.post(alter, r#"{"definition":{"name":"others"}}"#);
+    assert_eq!(renamed.json()["name"], "others");
+    let document = "/v1/collections/others/documents/a";
+    assert_eq!(served.get(document).json()["new"], 7);
+    served
+        .get("/v1/collections/things")
+        .problem(404, "unknown_collection");
 }
