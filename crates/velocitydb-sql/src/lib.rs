@@ -38,6 +38,7 @@ mod settings;
 mod shape;
 mod statement;
 mod table;
+mod temporary;
 mod violations;
 
 pub use copy::{CopyIn, CopyTo};

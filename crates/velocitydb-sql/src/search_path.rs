@@ -13,12 +13,15 @@ use crate::error::{SqlError, sqlstate};
 use crate::formats::Settings;
 use crate::parse::{folded, names_in};
 use crate::statement::collection_name;
+use crate::temporary::Temporary;
 
 /// The schemas in which names are looked for, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SearchPath {
     text: Arc<str>,
     schemas: Arc<[String]>,
+    /// Looked in before them.
+    pub(crate) temporary: Temporary,
 }
 
 /// The schema that is called as the user.
@@ -32,6 +35,7 @@ impl Default for SearchPath {
         SearchPath {
             text: "\"$user\", public".into(),
             schemas: [USER.to_owned(), "public".to_owned()].into(),
+            temporary: Temporary::default(),
         }
     }
 }
@@ -48,7 +52,16 @@ impl SearchPath {
         (schemas.len() <= SCHEMAS_MAX).then(|| SearchPath {
             text: text.into(),
             schemas: schemas.into(),
+            temporary: Temporary::default(),
         })
+    }
+
+    /// The same path, of the session that had another one.
+    pub(crate) fn of_session(self, former: &SearchPath) -> SearchPath {
+        SearchPath {
+            temporary: former.temporary.clone(),
+            ..self
+        }
     }
 
     /// As SHOW shows it.
@@ -61,7 +74,7 @@ impl Settings {
     /// The schema in which new tables are, if there is any.
     pub(crate) fn schema(&self) -> Option<&str> {
         let mut schemas = self.search_path.schemas.iter();
-        let found = schemas.find(|schema| !matches!(&***schema, USER | "pg_catalog"));
+        let found = schemas.find(|schema| !matches!(&***schema, USER | "pg_catalog" | "pg_temp"));
         found.map(String::as_str)
     }
 
@@ -75,8 +88,16 @@ impl Settings {
         mut exists: impl FnMut(&str) -> bool,
     ) -> Result<Option<String>, SqlError> {
         let given = collection_name(name)?;
+        let temporary = &self.search_path.temporary;
         if name.0.len() > 1 {
-            return Ok(Some(given).filter(|given| exists(given)));
+            let given = temporary.resolved(given);
+            return Ok(given.filter(|given| exists(given)));
+        }
+        if let Some(schema) = temporary.in_use() {
+            let collection = in_schema(schema, &given);
+            if exists(&collection) {
+                return Ok(Some(collection));
+            }
         }
         for schema in &*self.search_path.schemas {
             let schema = match &**schema {
@@ -98,7 +119,10 @@ impl Settings {
     pub(crate) fn new_name(&self, name: &ObjectName) -> Result<String, SqlError> {
         let given = collection_name(name)?;
         if name.0.len() > 1 {
-            return Ok(given);
+            return self.search_path.temporary.resolved(given).ok_or_else(|| {
+                let message = "cannot create relations in temporary schemas of other sessions";
+                SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message)
+            });
         }
         match self.schema() {
             Some(schema) => Ok(in_schema(schema, &given)),
@@ -116,6 +140,7 @@ impl Binder<'_> {
         let search_path = SearchPath {
             text: "public".into(),
             schemas: ["public".to_owned()].into(),
+            temporary: Temporary::default(),
         };
         let settings = Arc::new(Settings {
             search_path,

@@ -43,6 +43,7 @@ use crate::statement::define::Define;
 use crate::statement::rows::{Column, Rows};
 use crate::statement::{Native, Preparing};
 use crate::table::Tables;
+use crate::temporary::{SessionTables, Temporary};
 
 /// Where a session stands in transactions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,6 +114,8 @@ pub struct Prepared {
 struct Plan {
     kind: Arc<Kind>,
     settings: Arc<Settings>,
+    /// [`crate::temporary::Temporary::made`].
+    temporary: u64,
 }
 
 impl Plan {
@@ -130,7 +133,9 @@ impl Plan {
             | Kind::Session(_)
             | Kind::Prepare(_) => return true,
         };
-        tables_are_current && Arc::ptr_eq(&self.settings, &session.settings)
+        tables_are_current
+            && Arc::ptr_eq(&self.settings, &session.settings)
+            && self.temporary == session.settings.search_path.temporary.made()
     }
 }
 
@@ -282,6 +287,8 @@ pub struct Session {
     /// Cursors that have outlived their transaction.
     held: Cursors,
     locks: SessionLocks,
+    /// Behind the transaction that may be open.
+    temporary: SessionTables,
 }
 
 impl Session {
@@ -294,7 +301,10 @@ impl Session {
     pub fn over(tables: Arc<Tables>) -> Session {
         let database = tables.database().clone();
         let now = database.now();
-        let settings = Arc::new(Settings::new(now));
+        let temporary = Temporary::new();
+        let mut settings = Settings::new(now);
+        settings.search_path.temporary = temporary.clone();
+        let settings = Arc::new(settings);
         let named = Arc::new(Named::new(database.default_durability()));
         let initial = Saved::new(&settings, &named);
         let effects = Arc::new(Effects::new(database.clone(), initial.clone()));
@@ -313,6 +323,10 @@ impl Session {
             implicit: false,
             planner: None,
             sequences: Arc::new(Sequences::new(database.clone())),
+            temporary: SessionTables {
+                temporary,
+                database: database.clone(),
+            },
             database,
             tables,
         }
@@ -440,6 +454,7 @@ impl Session {
             plan: Mutex::new(Plan {
                 kind: Arc::new(kind),
                 settings: Arc::clone(&self.settings),
+                temporary: self.settings.search_path.temporary.made(),
             }),
             parameters,
             columns,

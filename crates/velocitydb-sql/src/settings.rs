@@ -331,8 +331,8 @@ pub(crate) fn set(
             };
         }
         "search_path" => {
-            settings.search_path =
-                SearchPath::read(value).ok_or_else(|| invalid("search_path", value))?;
+            let path = SearchPath::read(value).ok_or_else(|| invalid("search_path", value))?;
+            settings.search_path = path.of_session(&settings.search_path);
         }
         name @ "client_encoding" => {
             if !["utf8", "utf-8", "unicode"].contains(&&*value.to_lowercase()) {

@@ -157,7 +157,7 @@ impl Database {
             Background::Owner => None,
             Background::Threads => Some(Workers::start(&engine, &options, &alarm, &flusher)?),
         };
-        Ok(Database(Arc::new(Inner {
+        let database = Database(Arc::new(Inner {
             engine,
             clock: Arc::clone(&options.clock),
             random,
@@ -172,7 +172,10 @@ impl Database {
             loading: parking_lot::Mutex::default(),
             sequences: crate::sequences::Sequences::default(),
             workers: parking_lot::Mutex::new(workers),
-        })))
+        }));
+        // Those of sessions that a crash has ended.
+        database.drop_named(crate::temporary::is_temporary)?;
+        Ok(database)
     }
 
     /// A database in memory alone.

@@ -49,6 +49,7 @@ mod schemas;
 #[cfg(feature = "full-text")]
 mod search;
 mod sequences;
+mod temporary;
 mod transaction;
 mod view;
 
@@ -71,6 +72,7 @@ pub use schemas::{
 #[cfg(feature = "full-text")]
 pub use search::{Found, Search, languages};
 pub use sequences::{Sequence, SequenceDefinition, SequenceError, SequenceOwner, SequencePosition};
+pub use temporary::{TEMPORARY, is_temporary};
 pub use transaction::{FreeRows, Freed, Settled, Settling, Transaction};
 pub use view::{CollectionView, Page, PageRequest};
 

@@ -255,6 +255,7 @@ impl Session {
         let committed = block.commit(runtime, &self.named.call()).await;
         self.end_scope(scope, committed.is_ok());
         self.held.extend(committed?);
+        self.temporary.end_transaction(runtime)?;
         Ok(())
     }
 

@@ -110,7 +110,10 @@ impl Session {
                 let check = |transaction: &mut _| copy.check_references(transaction);
                 settler.run(&mut block.transaction, check).await
             }
-            None => runtime.work(|| copy.write(&self.database, self.named.call())),
+            None => {
+                runtime.work(|| copy.write(&self.database, self.named.call()))?;
+                Ok(self.temporary.end_transaction(runtime)?)
+            }
         }
     }
 

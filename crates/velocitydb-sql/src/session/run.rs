@@ -148,6 +148,9 @@ impl Session {
         if answer.is_err() {
             self.fail();
         }
+        if self.block.is_none() && answer.is_ok() {
+            self.temporary.end_transaction(runtime)?;
+        }
         answer
     }
 
@@ -365,6 +368,7 @@ impl Session {
                 self.close(None)?;
                 self.of_session(&OfSession::Unlisten(None), &[])?;
                 self.locks.owner().release_session();
+                self.temporary.drop_all()?;
                 self.reset_all();
                 self.statements.retain(|name, _| name.is_empty());
                 Ok(Answer::done(tag))
@@ -378,8 +382,10 @@ impl Session {
                 Ok(Answer::done("DEALLOCATE"))
             }
             Control::Ignored(tag) => {
-                if *tag == "DISCARD SEQUENCES" {
-                    self.sequences.forget();
+                match *tag {
+                    "DISCARD SEQUENCES" => self.sequences.forget(),
+                    "DISCARD TEMP" => self.temporary.drop_all()?,
+                    _ => {}
                 }
                 Ok(Answer::done(tag))
             }

@@ -21,5 +21,6 @@ mod settings;
 mod slt;
 mod support;
 mod supported;
+mod temporary;
 mod types;
 mod violations;

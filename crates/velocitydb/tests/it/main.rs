@@ -45,6 +45,7 @@ mod sequences;
 mod snapshots;
 mod support;
 mod swaps;
+mod temporary;
 mod time_series;
 mod transfers;
 mod visibility;

@@ -7,7 +7,7 @@ use sqlparser::ast::{
     ForeignKeyConstraint, IndexColumn, KeyOrIndexDisplay, NullsDistinctOption, ObjectName,
     PrimaryKeyConstraint, ReferentialAction, TableConstraint, UniqueConstraint,
 };
-use velocitydb::{FieldType, IndexDefinition, OnDelete, Path};
+use velocitydb::{FieldType, IndexDefinition, OnDelete, Path, is_temporary};
 use velocitydb_types::{Check, Reference};
 
 use super::column::Draft;
@@ -44,6 +44,12 @@ pub(super) fn columns(columns: &[IndexColumn]) -> Result<Vec<String>, SqlError> 
         other => Err(SqlError::unsupported(format!("{other} in a constraint"))),
     };
     columns.iter().map(column).collect()
+}
+
+fn of_its_kind(kind: &str) -> SqlError {
+    invalid(format!(
+        "constraints on {kind} tables may reference only {kind} tables"
+    ))
 }
 
 fn deferred(characteristics: Option<ConstraintCharacteristics>) -> Result<(), SqlError> {
@@ -272,6 +278,11 @@ impl Preparing<'_> {
             None => self.table(to)?,
         };
         let parent_name = parent.name().to_owned();
+        match (is_temporary(draft.name()), is_temporary(&parent_name)) {
+            (true, false) => return Err(of_its_kind("temporary")),
+            (false, true) => return Err(of_its_kind("permanent")),
+            _ => {}
+        }
         let own_name = reference_name(draft.name(), column);
         draft.note_name("foreign key", name, &own_name);
         let field = draft.field(column)?;

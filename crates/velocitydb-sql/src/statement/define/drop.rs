@@ -71,7 +71,7 @@ impl Preparing<'_> {
                 _ => collection_name(name)?,
             };
             let there = match kind {
-                "schema" | "index" => exists(&given).then(|| given.clone()),
+                "schema" => exists(&given).then(|| given.clone()),
                 _ => self.settings.found(name, exists)?,
             };
             let name = given;
@@ -338,7 +338,8 @@ impl Preparing<'_> {
     }
 }
 
-fn empty(transaction: &mut Transaction, table: &str) -> Result<(), Error> {
+/// Deletes all rows of a table.
+pub(crate) fn empty(transaction: &mut Transaction, table: &str) -> Result<(), Error> {
     let mut ids = Vec::new();
     transaction.find_each(table, &Find::new(Filter::All), |document| {
         ids.push(document.id());

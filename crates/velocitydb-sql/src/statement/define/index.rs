@@ -97,7 +97,10 @@ impl Preparing<'_> {
     ) -> Result<Vec<SqlError>, SqlError> {
         let tables = match (kind, name) {
             (ReindexKind::Index, Some(name)) => {
-                let name = collection_name(name)?;
+                let there = |name: &str| table_of(self.database, name).is_some();
+                let Some(name) = self.settings.found(name, there)? else {
+                    return Err(missing("index", &collection_name(name)?));
+                };
                 let table =
                     table_of(self.database, &name).ok_or_else(|| missing("index", &name))?;
                 self.database.collection(&table)?.rebuild_index(&name)?;

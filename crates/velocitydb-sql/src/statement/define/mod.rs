@@ -32,6 +32,7 @@ use crate::error::{SqlError, sqlstate};
 use crate::parse::{Form, Own, Parsed};
 
 pub(crate) use default::identity;
+pub(crate) use drop::empty;
 
 /// A statement that defines something. See the module.
 #[derive(Debug, Clone)]

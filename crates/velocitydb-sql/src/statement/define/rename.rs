@@ -7,7 +7,7 @@
 use sqlparser::ast::{
     AlterIndexOperation, AlterTableOperation as Operation, ObjectName, RenameTableNameKind,
 };
-use velocitydb::{Alteration, Collection, Definition};
+use velocitydb::{Alteration, Collection, Definition, is_temporary};
 
 use super::names::{Names, beside, missing, primary_key_name, table_of};
 use super::refused;
@@ -66,6 +66,10 @@ impl Preparing<'_> {
         }
         let altered = collection.alter(Alteration::to(renamed));
         altered.map_err(|error| refused(error, &name))?;
+        if is_temporary(&name) {
+            let temporary = &self.settings.search_path.temporary;
+            temporary.rename(collection.name(), &name);
+        }
         Ok(())
     }
 

@@ -1,8 +1,8 @@
 //! CREATE TABLE.
 
 use sqlparser::ast::helpers::stmt_create_table::CreateTableBuilder;
-use sqlparser::ast::{self, CreateTableOptions, SqlOption};
-use velocitydb::Definition;
+use sqlparser::ast::{self, CreateTableOptions, OnCommit, SqlOption};
+use velocitydb::{Definition, Field, is_temporary};
 
 use super::column::Draft;
 use super::constraint::Constraint;
@@ -29,7 +29,11 @@ impl Preparing<'_> {
         create: &ast::CreateTable,
     ) -> Result<Vec<SqlError>, SqlError> {
         refuse_forms(create)?;
-        let name = self.settings.new_name(&create.name)?;
+        let temporary = &self.settings.search_path.temporary;
+        let name = match create.temporary {
+            false => self.settings.new_name(&create.name)?,
+            true => temporary.new_name(&create.name)?,
+        };
         let mut notices = storage(&create.table_options)?;
         let mut names = Names::new(self.database);
         let name = match names.given(name) {
@@ -48,6 +52,18 @@ impl Preparing<'_> {
             self.constrain(constraint, &mut draft)?;
         }
         let definition = draft.finish()?;
+        let is_emptied = create.on_commit == Some(OnCommit::DeleteRows);
+        if is_temporary(&definition.name) {
+            let mut fields = definition.schema.fields().iter();
+            let refers = |field: &Field| {
+                let to = field.references.as_ref();
+                let to = to.filter(|to| to.collection != definition.name);
+                to.is_some_and(|to| temporary.is_emptied(&to.collection) != is_emptied)
+            };
+            if fields.any(refers) {
+                return Err(SqlError::unsupported("ON COMMIT of only one of two tables"));
+            }
+        }
         for sequence in &draft.sequences {
             self.database.create_sequence(sequence.clone())?;
         }
@@ -57,6 +73,9 @@ impl Preparing<'_> {
             }
             return Err(refused(error, draft.name()));
         }
+        if is_temporary(draft.name()) {
+            temporary.note(draft.name(), is_emptied);
+        }
         notices.append(&mut draft.notices);
         Ok(notices)
     }
@@ -64,7 +83,10 @@ impl Preparing<'_> {
 
 fn refuse_forms(create: &ast::CreateTable) -> Result<(), SqlError> {
     let forms = [
-        (create.temporary, "CREATE TEMPORARY TABLE"),
+        (
+            create.on_commit == Some(OnCommit::Drop),
+            "ON COMMIT DROP of a table that is made outside of transactions",
+        ),
         (create.query.is_some(), "CREATE TABLE … AS"),
         (create.like.is_some(), "CREATE TABLE … LIKE"),
         (create.inherits.is_some(), "INHERITS"),
@@ -75,7 +97,15 @@ fn refuse_forms(create: &ast::CreateTable) -> Result<(), SqlError> {
     if let Some((_, form)) = forms.iter().find(|(present, _)| *present) {
         return Err(SqlError::unsupported(form));
     }
+    if create.on_commit.is_some() && !create.temporary {
+        let message = "ON COMMIT can only be used on temporary tables";
+        return Err(SqlError::new(sqlstate::INVALID_TABLE_DEFINITION, message));
+    }
     let known = CreateTableBuilder::new(create.name.clone())
+        .temporary(create.temporary)
+        // It makes no difference.
+        .global(create.global)
+        .on_commit(create.on_commit)
         .columns(create.columns.clone())
         .constraints(create.constraints.clone())
         .if_not_exists(create.if_not_exists)
