@@ -291,12 +291,13 @@ impl Engine {
         collection: &Collection,
         unique: &FieldIndex,
         key: &[u8],
-        now: impl FnOnce() -> Timestamp,
+        now: impl Fn() -> Timestamp,
     ) -> Option<Document> {
         let domain = self.shared.domain(collection.definition.persistence);
         let table = &collection.table;
-        let found = table.get_unique(unique, key, &domain.visible);
-        found.filter(|found| Engine::is_live(found, domain, now))
+        table.get_unique(unique, key, &domain.visible, |found| {
+            Engine::is_live(found, domain, &now)
+        })
     }
 
     #[inline]

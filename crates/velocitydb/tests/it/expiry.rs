@@ -6,8 +6,8 @@ use std::time::Duration;
 use velocitydb::query::Filter;
 use velocitydb::{
     Batch, Call, Collection, Database, Definition, Effect, Expected, Expiry, Field, FieldType,
-    Isolation, ManualClock, Openness, Options, PageRequest, Persistence, Schema, Timestamp, Update,
-    Value,
+    IndexDefinition, Isolation, ManualClock, Openness, Options, PageRequest, Path, Persistence,
+    Schema, Timestamp, Update, Value,
 };
 use velocitydb_sim::{CrashMode, SimDisk};
 
@@ -165,6 +165,40 @@ fn unique_values_of_expired_documents_are_free() {
     );
     a.delete("y").unwrap();
     a.insert_with_id("z", mail()).unwrap();
+}
+
+/// A name that a document had which has expired is free, and whoever has it now is found by it, though
+/// the old one is not removed yet.
+#[test]
+fn who_has_the_name_of_an_expired_document_is_found_by_it() {
+    let (db, clock) = timed();
+    let a = create(&db, "a");
+    let path = || "name".parse::<Path>().unwrap();
+    for index in [
+        IndexDefinition::btree("ordered", [path()]).and_unique(),
+        IndexDefinition::unique("hashed", vec![path()]),
+    ] {
+        a.create_index(index).unwrap();
+    }
+    let name = || [("name", "ann".into())];
+    for turn in 0..20 {
+        expiring(&a, 1).insert_with_id(turn, name()).unwrap();
+        for index in ["hashed", "ordered"] {
+            let found = a.get_by_unique(index, &["ann".into()]).unwrap();
+            assert_eq!(
+                found.map(|found| found.id().to_string()),
+                Some(turn.to_string()),
+                "{index}"
+            );
+        }
+        clock.advance(2 * SECOND);
+        for index in ["hashed", "ordered"] {
+            assert!(
+                a.get_by_unique(index, &["ann".into()]).unwrap().is_none(),
+                "{index}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -203,13 +203,14 @@ impl Table {
         })
     }
 
-    /// The document that has a key in a unique index, as it may be seen now. O(1) expected in an index
-    /// without order, O(log n) in one with.
+    /// The document that has a key in a unique index, as it may be seen now: one that has expired may
+    /// have it besides. O(1) expected in an index without order, O(log n) in one with.
     pub(crate) fn get_unique(
         &self,
         unique: &FieldIndex,
         key: &[u8],
         visible: &Visible,
+        is_live: impl Fn(&Document) -> bool,
     ) -> Option<Document> {
         let (guard, hash) = (&pin(), self.hash(key));
         let mut spare = Vec::new();
@@ -217,7 +218,7 @@ impl Table {
             let index = visible.index();
             let found = self.find_row(unique, (key, hash), guard, |row| {
                 let seen = Table::seen(self.rows.head(row, guard)?, At::Latest, visible, guard)?;
-                unique.has(&seen, key, &mut spare).then_some(seen)
+                (unique.has(&seen, key, &mut spare) && is_live(&seen)).then_some(seen)
             });
             // The rows are looked at one after the other: that none has it says something about a
             // state only when that was the same all the while.
