@@ -158,22 +158,29 @@ impl Collection {
         if self.call.deadline.is_some() {
             self.inner.begin(&self.call)?;
         }
-        let runtime = self.runtime()?;
-        let found = runtime.index(index).filter(|found| {
-            let definition = found.definition();
-            let whole = definition.filter.is_none() && definition.fields.len() == values.len();
-            definition.unique && whole
-        });
-        let unique = found.ok_or_else(|| Refusal::UnknownIndex(index.to_owned()))?;
-        if values.iter().any(Value::is_null) {
-            return Ok(None);
+        loop {
+            let runtime = self.runtime()?;
+            let found = runtime.index(index).filter(|found| {
+                let definition = found.definition();
+                let whole = definition.filter.is_none() && definition.fields.len() == values.len();
+                definition.unique && whole
+            });
+            let unique = found.ok_or_else(|| Refusal::UnknownIndex(index.to_owned()))?;
+            if values.iter().any(Value::is_null) {
+                return Ok(None);
+            }
+            let mut key = Vec::new();
+            for (field, value) in unique.definition().fields.iter().zip(values) {
+                encode_directed(value, field.direction, &mut key);
+            }
+            let now = || self.inner.clock.now();
+            let found = self.inner.engine.get_unique(&runtime, &unique, &key, now);
+            // One that was dropped or rebuilt meanwhile lacks what came after that.
+            let is_current = |now: Arc<_>| Arc::ptr_eq(&now, &unique);
+            if found.is_some() || runtime.index(index).is_some_and(is_current) {
+                return Ok(found);
+            }
         }
-        let mut key = Vec::new();
-        for (field, value) in unique.definition().fields.iter().zip(values) {
-            encode_directed(value, field.direction, &mut key);
-        }
-        let now = || self.inner.clock.now();
-        Ok(self.inner.engine.get_unique(&runtime, &unique, &key, now))
     }
 
     /// Makes one change of one document.

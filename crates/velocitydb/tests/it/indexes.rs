@@ -1,13 +1,16 @@
 //! Unique indexes that come and go.
 
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
 use velocitydb::query::{Filter, Find, Hint};
 use velocitydb::{
-    Batch, Database, Definition, Field, FieldType, IndexDefinition, Openness, Path, Schema, Update,
-    Value,
+    Batch, Call, Clock, Database, Definition, Expiry, Field, FieldType, IndexDefinition,
+    ManualClock, Openness, Options, Path, Schema, Timestamp, Update, Value,
 };
 use velocitydb_sim::{CrashMode, SimDisk};
 
-use crate::support::{code, create, done, in_memory, on};
+use crate::support::{SECOND, code, create, done, in_memory, on, still};
 
 fn unique(name: &str, fields: &[&str]) -> IndexDefinition {
     IndexDefinition::unique(
@@ -376,4 +379,49 @@ fn a_name_that_goes_from_one_document_to_another_is_always_found() {
             }
         }
     });
+}
+
+/// A clock that does something the next time that it is asked.
+#[derive(Default)]
+struct BusyClock(ManualClock, Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl std::fmt::Debug for BusyClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Clock for BusyClock {
+    fn now(&self) -> Timestamp {
+        let deed = self.1.lock().unwrap().take();
+        deed.into_iter().for_each(|deed| deed());
+        self.0.now()
+    }
+}
+
+/// In the middle of a read, which asks the clock whether the first of two documents has expired, the
+/// index is rebuilt and the name goes from the second to a third, which only the new index has.
+#[test]
+fn a_name_is_found_while_its_index_is_rebuilt() {
+    let clock = Arc::new(BusyClock::default());
+    let options = still(Options::in_memory()).clock(clock.clone());
+    let db = Database::open(options).unwrap();
+    let people = create(&db, "people");
+    let name = || "name".parse::<Path>().unwrap();
+    let index = IndexDefinition::btree("by_name", [name()]).and_unique();
+    people.create_index(index).unwrap();
+    let ann = || [("name", "ann".into())];
+    let brief = Call::new().expires(Expiry::In(Duration::from_secs(1)));
+    people.with(brief).insert_with_id(1, ann()).unwrap();
+    clock.0.advance(2 * SECOND);
+    people.insert_with_id(2, ann()).unwrap();
+    let (other, moved) = (db.clone(), people.clone());
+    *clock.1.lock().unwrap() = Some(Box::new(move || {
+        moved.rebuild_index("by_name").unwrap();
+        let swap = Batch::atomic().delete("people", 2);
+        done(other.batch(swap.insert_with_id("people", 3, [("name", "ann".into())])));
+    }));
+    let found = people.get_by_unique("by_name", &["ann".into()]).unwrap();
+    assert!(clock.1.lock().unwrap().is_none());
+    assert_eq!(found.map(|found| found.id().to_string()), Some("3".into()));
 }
