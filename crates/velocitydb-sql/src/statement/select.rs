@@ -11,9 +11,9 @@
 use std::sync::Arc;
 
 use velocitydb::locks::{Mode, Wait};
-use velocitydb::{Document, Freed, Isolation, PrimaryKey, Refusal, Transaction};
+use velocitydb::{Document, Freed, Isolation, PrimaryKey, Transaction};
 use velocitydb_query::{Aggregated, Allowance, Direction, Expression, Find, Kept, Limits, Nulls};
-use velocitydb_types::{Path, Value};
+use velocitydb_types::{Key, Path, Value};
 
 use super::explain::Outline;
 use super::finish::Finish;
@@ -443,7 +443,8 @@ impl Select {
         })
     }
 
-    /// The row that a point names, from the newest state; `None`: its index has just been dropped.
+    /// The row that a point names, from the newest state; `None`: its table has just been defined
+    /// anew.
     ///
     /// # Errors
     /// What an expression has no value for.
@@ -454,22 +455,23 @@ impl Select {
     ) -> Result<Option<Rows>, SqlError> {
         let table = self.table.as_ref();
         let outputs = self.outputs.lower(environment)?;
-        let found = match (table.and_then(|table| table.collection.as_ref()), point) {
+        let collection = table.and_then(|table| table.collection.as_ref());
+        let found = match (collection, point) {
             (None, _) => None,
-            (Some(collection), Point::Id(key)) => match key.value(environment)? {
-                Value::Null => None,
-                value => collection.get(value)?,
+            // What no key can be is nobody's.
+            (Some(collection), Point::Id(key)) => match Key::from_value(&key.value(environment)?) {
+                Ok(key) => collection.get_by_key(&key)?,
+                Err(_) => None,
             },
             (Some(collection), Point::Unique(index, keys)) => {
                 let values = keys.iter().map(|key| key.value(environment));
                 let values = values.collect::<Result<Vec<_>, _>>()?;
-                match collection.get_by_unique(index, &values) {
-                    Err(velocitydb::Error::Refused {
-                        refusal: Refusal::UnknownIndex(_),
-                        ..
-                    }) => return Ok(None),
-                    found => found?,
+                let found = collection.get_by_unique(index, &values);
+                // Another index may have the name by now.
+                if !self.is_current() {
+                    return Ok(None);
                 }
+                found?
             }
         };
         let found = found.into_iter().collect();

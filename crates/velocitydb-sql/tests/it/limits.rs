@@ -44,6 +44,21 @@ fn chains_of_conditions_are_long() {
 }
 
 #[test]
+fn a_text_that_is_too_long_for_a_key_is_no_rows() {
+    let session = &mut session();
+    rows(
+        session,
+        "CREATE TABLE k (id text PRIMARY KEY, u text UNIQUE)",
+    )
+    .unwrap();
+    rows(session, "INSERT INTO k VALUES ('x', 'x')").unwrap();
+    for column in ["id", "u"] {
+        let sql = format!("SELECT * FROM k WHERE {column} = '{}'", "x".repeat(1 << 20));
+        assert_eq!(outcome(session, &sql), Ok(0), "{column}");
+    }
+}
+
+#[test]
 fn what_is_too_deep_is_refused() {
     let session = &mut session();
     let text = |n: usize, of: &str| of.repeat(n);

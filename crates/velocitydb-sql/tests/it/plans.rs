@@ -1,9 +1,11 @@
 //! Prepared statements follow what they were bound to: tables that are defined anew, and settings.
 
-use velocitydb::Database;
+use std::sync::{Arc, Mutex};
+
+use velocitydb::{Clock, Database, Options};
 use velocitydb_sql::formats::write_text;
 use velocitydb_sql::{Prepared, Session, SqlError};
-use velocitydb_types::Value;
+use velocitydb_types::{Timestamp, Value};
 
 fn run(session: &mut Session, prepared: &Prepared) -> Result<String, SqlError> {
     let answer = session.run(prepared, &[])?;
@@ -86,4 +88,44 @@ fn a_setting_holds_for_what_was_prepared_before() {
         run(&mut session, &prepared).unwrap(),
         "2024-06-01 14:00:00+02"
     );
+}
+
+/// A clock that stands still, and does something the next time that it is asked.
+#[derive(Default)]
+struct BusyClock(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl std::fmt::Debug for BusyClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BusyClock")
+    }
+}
+
+impl Clock for BusyClock {
+    fn now(&self) -> Timestamp {
+        let deed = self.0.lock().unwrap().take();
+        deed.into_iter().for_each(|deed| deed());
+        Timestamp(0)
+    }
+}
+
+/// In the moment between what a statement is bound to and its run.
+#[test]
+fn an_index_that_is_made_anew_for_another_column_does_not_answer_for_the_first() {
+    let clock = Arc::new(BusyClock::default());
+    let options = Options::in_memory().clock(Arc::clone(&clock) as _);
+    let options = options.background(velocitydb::Background::Owner);
+    let database = Database::open(options).unwrap();
+    let (mut session, mut other) = (Session::new(database.clone()), Session::new(database));
+    execute(&mut other, "CREATE TABLE t (a int, b int)");
+    execute(&mut other, "INSERT INTO t VALUES (1, 2), (2, 1)");
+    execute(&mut other, "CREATE UNIQUE INDEX u ON t (a)");
+    let sql = "SELECT b FROM t WHERE a = 1";
+    let by_a = session.prepare(sql, &[]).unwrap();
+    assert_eq!(run(&mut session, &by_a).unwrap(), "2");
+    *clock.0.lock().unwrap() = Some(Box::new(move || {
+        execute(&mut other, "DROP INDEX u");
+        execute(&mut other, "CREATE UNIQUE INDEX u ON t (b)");
+    }));
+    assert_eq!(run(&mut session, &by_a).unwrap(), "2");
+    assert!(clock.0.lock().unwrap().is_none());
 }
