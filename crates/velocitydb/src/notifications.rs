@@ -138,7 +138,8 @@ impl Notifications {
         (ordered, Turn { all, number })
     }
 
-    fn deliver(&self, messages: Vec<Notification>) {
+    /// Puts messages into the queues; the answer are those who are to be woken.
+    fn deliver(&self, messages: Vec<Notification>) -> HashMap<u64, Waker> {
         let mut woken = HashMap::new();
         let mut state = self.inner.state.lock();
         let State {
@@ -177,8 +178,7 @@ impl Notifications {
             queue.fell_behind = true;
             woken.extend(queue.waker.take().map(|waker| (id, waker)));
         }
-        drop(state);
-        woken.into_values().for_each(Waker::wake);
+        woken
     }
 
     /// How full the queues are, from 0 to 1.
@@ -213,9 +213,13 @@ impl Turn {
             ready.extend(turns.waiting.pop_front().flatten().unwrap_or_default());
             turns.first += 1;
         }
-        if !ready.is_empty() {
-            self.all.deliver(ready);
-        }
+        let woken = match ready.is_empty() {
+            true => HashMap::new(),
+            false => self.all.deliver(ready),
+        };
+        drop(turns);
+        // Whoever is woken may do anything, even send.
+        woken.into_values().for_each(Waker::wake);
     }
 }
 
@@ -364,6 +368,27 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
+
+    #[test]
+    fn whoever_is_woken_may_send() {
+        struct Sends(Notifications);
+        impl Wake for Sends {
+            fn wake(self: Arc<Self>) {
+                self.0.send([message("a", "2")]);
+            }
+        }
+        let all = Notifications::new();
+        let listener = all.listener();
+        listener.listen("a");
+        let waker = Arc::new(Sends(all.clone())).into();
+        assert!(
+            listener
+                .poll_next(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        all.send([message("a", "1")]);
+        assert_eq!(taken(&listener), texts(&["a 1", "a 2"]));
+    }
 
     #[test]
     fn messages_come_in_the_order_of_turns() {
