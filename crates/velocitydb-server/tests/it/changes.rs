@@ -197,6 +197,8 @@ fn a_reader_that_takes_nothing_falls_behind_and_is_told_so() {
     let mut events = Events::open(&served, OF_THINGS, "");
     let text = "x".repeat(1 << 20);
     let things = served.database.collection("things").unwrap();
+    things.insert_with_id("first", [("n", 1.into())]).unwrap();
+    assert_eq!(events.next()["event"], "change");
     // More than the buffers of a connection take.
     for n in 0..60i64 {
         things
@@ -211,7 +213,7 @@ fn a_reader_that_takes_nothing_falls_behind_and_is_told_so() {
             _ => break event,
         }
     };
-    assert!((1..60).contains(&count), "{count}");
+    assert!(count < 60, "{count}");
     assert_eq!(
         (&end["event"], &end["code"]),
         (&"end".into(), &"position_gone".into())
