@@ -1,8 +1,9 @@
 //! What names without a schema mean: `search_path`.
 //!
 //! A schema is the beginning of the names of its tables ([`collection_name`]), and is there when one
-//! of them is. What the system shows of itself is found before any of the path. Defaults of columns
-//! do not know the path of who inserts: they are bound with the usual one.
+//! of them is. What the system shows of itself is found before any of the path, then the session's
+//! temporary tables ([`Temporary`]). Defaults of columns do not know the path of who inserts: they
+//! are bound with the usual one.
 
 use std::sync::Arc;
 

@@ -29,5 +29,6 @@ mod sessions;
 mod slow;
 mod slow_operations;
 mod supported;
+mod temporary;
 mod transactions;
 mod transfer;
