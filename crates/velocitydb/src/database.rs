@@ -204,6 +204,22 @@ impl Database {
         definition: Definition,
         call: &Call,
     ) -> Result<Answer<Collection>, Error> {
+        if crate::temporary::is_temporary(&definition.name) {
+            let what = format!(
+                "collections called as {:?} are temporary ones of SQL's sessions: choose another \
+                 name",
+                definition.name
+            );
+            return Err(Refusal::BadDefinition(what).into());
+        }
+        self.create(definition, call)
+    }
+
+    pub(crate) fn create(
+        &self,
+        definition: Definition,
+        call: &Call,
+    ) -> Result<Answer<Collection>, Error> {
         let name = definition.name.clone();
         let written = self
             .0

@@ -5,9 +5,12 @@
 //! that a crash has ended are dropped when the database is opened. Tests: tests/it/temporary.rs.
 
 use velocitydb_engine::Error;
+use velocitydb_engine::catalog::Definition;
 use velocitydb_engine::command::Refusal;
 
-use crate::database::Database;
+use crate::collection::Collection;
+use crate::database::{Answer, Database};
+use crate::options::Call;
 use crate::sequences::SequenceError;
 
 /// What the schemas of temporary collections are called, before a number.
@@ -21,6 +24,14 @@ pub fn is_temporary(name: &str) -> bool {
 }
 
 impl Database {
+    /// Creates a temporary collection: it is dropped at the latest when the database is opened again.
+    ///
+    /// # Errors
+    /// As [`Database::create_collection`].
+    pub fn create_temporary(&self, definition: Definition) -> Result<Answer<Collection>, Error> {
+        self.create(definition, &Call::new())
+    }
+
     /// Drops the collections and sequences of these names, those that refer to others first.
     ///
     /// # Errors

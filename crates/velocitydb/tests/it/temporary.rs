@@ -5,7 +5,7 @@ use velocitydb::{
 };
 use velocitydb_sim::{CrashMode, SimDisk};
 
-use crate::support::{create, json, on};
+use crate::support::{code, create, json, on};
 
 #[test]
 fn a_start_drops_what_sessions_have_left_and_nothing_else() {
@@ -16,7 +16,8 @@ fn a_start_drops_what_sessions_have_left_and_nothing_else() {
         create(&db, name).insert_with_id("a", json("{}")).unwrap();
     }
     // One that others refer to comes first by its name.
-    create(&db, "pg_temp_7.a");
+    let temporary = |definition| db.create_temporary(definition).unwrap();
+    temporary(Definition::new("pg_temp_7.a"));
     let reference = serde_json::from_str(r#"{"collection":"pg_temp_7.a"}"#).unwrap();
     let field = Field {
         references: Some(reference),
@@ -25,7 +26,9 @@ fn a_start_drops_what_sessions_have_left_and_nothing_else() {
     let schema = Schema::new(Openness::Open, vec![field]).unwrap();
     for name in ["pg_temp_7.b", "pg_temp_7.c"] {
         let definition = Definition::new(name).schema(schema.clone());
-        db.create_collection(definition).unwrap();
+        let refused = db.create_collection(definition.clone());
+        assert_eq!(code(refused.map(|_| ())), "invalid_definition");
+        temporary(definition);
     }
     for name in ["pg_temp_7.s", "s"] {
         db.create_sequence(SequenceDefinition::new(name)).unwrap();

@@ -67,7 +67,11 @@ impl Preparing<'_> {
         for sequence in &draft.sequences {
             self.database.create_sequence(sequence.clone())?;
         }
-        if let Err(error) = self.database.create_collection(definition) {
+        let created = match is_temporary(draft.name()) {
+            true => self.database.create_temporary(definition),
+            false => self.database.create_collection(definition),
+        };
+        if let Err(error) = created {
             for sequence in &draft.sequences {
                 self.database.drop_sequence(&sequence.name)?;
             }
