@@ -58,6 +58,9 @@ pub struct Notifications {
 
 struct Inner {
     bytes_max: usize,
+    /// Held while a turn is made, which may take long; locked before the others, which are held
+    /// for moments.
+    order: Mutex<()>,
     /// Locked before `state`.
     turns: Mutex<Turns>,
     state: Mutex<State>,
@@ -100,6 +103,7 @@ impl Notifications {
     fn bounded(bytes_max: usize) -> Notifications {
         let inner = Inner {
             bytes_max,
+            order: Mutex::default(),
             turns: Mutex::default(),
             state: Mutex::default(),
         };
@@ -123,19 +127,23 @@ impl Notifications {
     /// Sends messages, which each listener gets in this order and without others between them, behind
     /// all who have a turn.
     pub fn send(&self, messages: impl IntoIterator<Item = Notification>) {
-        let ((), turn) = self.turn(|| ());
-        turn.send(messages);
+        self.next_turn().send(messages);
     }
 
-    /// Does what puts a sender behind others and before others, and gives it its turn. One at a time.
+    /// Does what puts a sender behind others and before others, and gives it its turn. One at a time;
+    /// those who only send do not wait for it.
     pub fn turn<R>(&self, order: impl FnOnce() -> R) -> (R, Turn) {
+        let _one_at_a_time = self.inner.order.lock();
+        (order(), self.next_turn())
+    }
+
+    fn next_turn(&self) -> Turn {
         let mut turns = self.inner.turns.lock();
-        let ordered = order();
         let number = turns.first + turns.waiting.len() as u64;
         turns.waiting.push_back(None);
         drop(turns);
         let all = self.clone();
-        (ordered, Turn { all, number })
+        Turn { all, number }
     }
 
     /// Puts messages into the queues; the answer are those who are to be woken.
@@ -368,6 +376,20 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
+
+    #[test]
+    fn nobody_who_sends_waits_for_a_turn_that_is_being_made() {
+        let all = Notifications::new();
+        let listener = all.listener();
+        listener.listen("a");
+        let ((), first) = all.turn(|| ());
+        let ((), second) = all.turn(|| {
+            first.send([message("a", "1")]);
+            all.send([message("a", "2")]);
+        });
+        second.send([message("a", "3")]);
+        assert_eq!(taken(&listener), texts(&["a 1", "a 2", "a 3"]));
+    }
 
     #[test]
     fn whoever_is_woken_may_send() {
