@@ -201,10 +201,14 @@ impl Effects {
         }
     }
 
+    /// Whether the transaction notifies others.
+    pub(crate) fn notifies(&self) -> bool {
+        !self.state().notified.is_empty()
+    }
+
     /// Makes a commit: with a place among those who notify, if the transaction does.
     pub(crate) fn order<R>(&self, make: impl FnOnce() -> R) -> (R, Option<Turn>) {
-        let notifies = !self.state().notified.is_empty();
-        match notifies {
+        match self.notifies() {
             true => {
                 let (made, turn) = self.database.notifications().turn(make);
                 (made, Some(turn))

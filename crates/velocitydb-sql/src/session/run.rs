@@ -55,7 +55,8 @@ pub(super) async fn commit(
     call: &Call,
     effects: &Effects,
 ) -> Result<(), velocitydb::Error> {
-    let quick = transaction.commits_quickly();
+    // Those who notify wait for each other, however long one takes.
+    let quick = transaction.commits_quickly() && !effects.notifies();
     let begin = || effects.order(|| transaction.begin_commit(call));
     let (committing, turn) = match quick {
         true => begin(),

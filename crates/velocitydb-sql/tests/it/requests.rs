@@ -1,10 +1,14 @@
-//! Requests of several statements are one transaction, and what was cancelled is what ran.
+//! Requests of several statements are one transaction, what was cancelled is what ran, and what may
+//! take its time is said to.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use velocitydb::Database;
+use velocitydb::locks::{LockError, Waiting};
+use velocitydb::{Committing, Database};
 use velocitydb_sql::formats::write_text;
-use velocitydb_sql::{Answer, Session, SqlError, Status};
+use velocitydb_sql::{Answer, Runtime, Session, SqlError, Status, Threads};
 use velocitydb_types::ScalarType;
 
 fn run(session: &mut Session, sql: &str) -> Result<Answer, SqlError> {
@@ -248,4 +252,47 @@ fn a_statement_in_a_block_is_cancelled() {
     });
     assert_eq!(error.unwrap().sqlstate, "57014");
     assert_eq!(session.status(), Status::Failed);
+}
+
+/// A runtime that counts what may take its time.
+#[derive(Default)]
+struct Counting(AtomicUsize);
+
+impl Runtime for Counting {
+    fn work<R>(&self, work: impl FnOnce() -> R) -> R {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        work()
+    }
+
+    async fn wait(&self, waiting: Waiting, limit: Option<Duration>) -> Result<(), LockError> {
+        Threads.wait(waiting, limit).await
+    }
+
+    async fn told(&self, committing: Committing) -> Result<(), velocitydb::Error> {
+        Threads.told(committing).await
+    }
+}
+
+/// It waits for others that do, which may be making long commits.
+#[test]
+fn a_commit_that_notifies_may_take_its_time() {
+    let mut session = Session::new(Database::in_memory().unwrap());
+    let runtime = Counting::default();
+    let mut works = |sql: &str| {
+        let before = runtime.0.load(Ordering::Relaxed);
+        let prepared = session.prepare(sql, &[]).unwrap();
+        let mut run = std::pin::pin!(session.run_on(&runtime, &prepared, &[]));
+        let polled = run.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(polled, Poll::Ready(Ok(_))), "{sql}");
+        runtime.0.load(Ordering::Relaxed) - before
+    };
+    works("CREATE TABLE t (a int)");
+    for (notifies, expected) in [(false, 0), (true, 1)] {
+        works("BEGIN");
+        works("INSERT INTO t VALUES (1)");
+        if notifies {
+            works("NOTIFY c");
+        }
+        assert_eq!(works("COMMIT"), expected);
+    }
 }
