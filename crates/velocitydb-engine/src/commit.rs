@@ -199,11 +199,7 @@ impl Commits {
             match self.advance(index, log, visible) {
                 Some((entry, level)) => {
                     let flushed = log.flush(entry, level);
-                    flushed.map_err(|error| {
-                        let woken = self.0.lock().woken(u64::MAX);
-                        wake(woken);
-                        outcome_unknown(&error)
-                    })?;
+                    flushed.map_err(|error| self.failed(&error))?;
                 }
                 // Nothing stops what is applied.
                 None if visible.index() < index => return Err(not_written(index)),
@@ -227,7 +223,7 @@ impl Commits {
         }
         if let Some((entry, FlushLevel::Written)) = self.advance(index, log, visible) {
             let flushed = log.flush(entry, FlushLevel::Written);
-            flushed.map_err(|error| outcome_unknown(&error))?;
+            flushed.map_err(|error| self.failed(&error))?;
         }
         let (mut pending, woken) = self.meet(log, visible);
         let polled = if visible.index() >= index {
@@ -244,6 +240,13 @@ impl Commits {
         drop(pending);
         wake(woken);
         polled
+    }
+
+    /// What it means that the log has failed. All tasks that wait are to see it.
+    fn failed(&self, error: &LogError) -> Error {
+        let woken = self.0.lock().woken(u64::MAX);
+        wake(woken);
+        outcome_unknown(error)
     }
 }
 

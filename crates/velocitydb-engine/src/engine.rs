@@ -2,8 +2,8 @@
 //!
 //! A write's life ([`Engine::propose`]): staged on the newest state, judged against memory and
 //! disk, appended to the log's buffer, published, and answered once it is visible; a refusal once
-//! all that it rests on is ([`crate::commit`]). Writers take turns under one lock for the steps in memory; the waiting
-//! for the disk happens outside of it, shared by all who wait.
+//! all that it rests on is ([`crate::commit`]). Writers take turns under one lock for the steps in
+//! memory; the waiting for the disk happens outside of it, shared by all who wait.
 //!
 //! The engine has no threads, no clock and no randomness: its owner calls [`Engine::flush`],
 //! [`Engine::checkpoint`] and [`Engine::tend`], and hands in the time.
@@ -134,7 +134,7 @@ pub struct Written {
 #[derive(Debug)]
 pub struct Made {
     /// What it came to is not to be told before this log index is visible
-    /// ([`Engine::wait_visible`]); 0: it may be told.
+    /// ([`Engine::wait_visible`]), as 0 always is.
     pub index: u64,
     /// What it came to, if that becomes visible.
     pub outcome: Result<Written, Error>,
@@ -325,9 +325,7 @@ impl Engine {
         level: Option<Durability>,
     ) -> Result<Written, Error> {
         let made = self.make(now, command, level);
-        if made.index > 0 {
-            self.wait_visible(made.index)?;
-        }
+        self.wait_visible(made.index)?;
         made.outcome
     }
 

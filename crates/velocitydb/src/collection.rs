@@ -19,6 +19,7 @@ use crate::database::{Answer, Inner, Prepared};
 use crate::input::{Expected, Id, Input, Update};
 use crate::options::Call;
 use crate::sequences::Moves;
+use crate::temporary::{check_lasting, is_temporary};
 use crate::view::{Page, PageRequest};
 
 /// A handle to a collection, from [`crate::Database::collection`]. Cheap to clone.
@@ -440,6 +441,9 @@ impl Collection {
     /// With another name in it the collection is renamed: other collections that refer to it, and
     /// the sequences of its columns, follow in the same step. This handle keeps the former name.
     pub fn alter(&self, mut alteration: Alteration) -> Result<Answer<()>, Error> {
+        if !is_temporary(&self.name) {
+            check_lasting(&alteration.definition.name)?;
+        }
         alteration.at = self.inner.clock.now();
         let moves = Moves::new(&self.name, &alteration);
         alteration.sequences = self.inner.moved_sequences(&moves)?;

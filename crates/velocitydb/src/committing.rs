@@ -40,9 +40,7 @@ impl Committing {
     /// # Errors
     /// What the commit was refused for: nothing was changed. The log has failed.
     pub fn block(mut self) -> Result<Answer<()>, Error> {
-        if self.index > 0 {
-            self.inner.engine.wait_visible(self.index)?;
-        }
+        self.inner.engine.wait_visible(self.index)?;
         self.tell()
     }
 
@@ -55,14 +53,12 @@ impl Future for Committing {
     type Output = Result<Answer<()>, Error>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.index > 0 {
-            let (engine, flusher) = (&self.inner.engine, &self.inner.flusher);
-            let mut visible = engine.poll_visible(self.index, context);
-            if visible.is_pending() && !flusher.ask(self.index) {
-                visible = Poll::Ready(engine.wait_visible(self.index));
-            }
-            ready!(visible)?;
+        let (engine, flusher) = (&self.inner.engine, &self.inner.flusher);
+        let mut visible = engine.poll_visible(self.index, context);
+        if visible.is_pending() && !flusher.ask(self.index) {
+            visible = Poll::Ready(engine.wait_visible(self.index));
         }
+        ready!(visible)?;
         Poll::Ready(self.tell())
     }
 }

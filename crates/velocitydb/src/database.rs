@@ -204,14 +204,7 @@ impl Database {
         definition: Definition,
         call: &Call,
     ) -> Result<Answer<Collection>, Error> {
-        if crate::temporary::is_temporary(&definition.name) {
-            let what = format!(
-                "collections called as {:?} are temporary ones of SQL's sessions: choose another \
-                 name",
-                definition.name
-            );
-            return Err(Refusal::BadDefinition(what).into());
-        }
+        crate::temporary::check_lasting(&definition.name)?;
         self.create(definition, call)
     }
 

@@ -23,6 +23,17 @@ pub fn is_temporary(name: &str) -> bool {
     !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// Refuses a temporary collection's name for another.
+pub(crate) fn check_lasting(name: &str) -> Result<(), Refusal> {
+    match is_temporary(name) {
+        false => Ok(()),
+        true => Err(Refusal::BadDefinition(format!(
+            "collections called as {name:?} are temporary ones of SQL's sessions: choose another \
+             name"
+        ))),
+    }
+}
+
 impl Database {
     /// Creates a temporary collection: it is dropped at the latest when the database is opened again.
     ///

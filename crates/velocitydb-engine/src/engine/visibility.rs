@@ -17,11 +17,7 @@ impl Engine {
             Some(files) => {
                 let visible = &self.shared.logged.visible;
                 let waited = self.commits.wait(index, &files.log, visible);
-                if waited.is_err() {
-                    // Those who follow shall see that nothing comes any more.
-                    visible.bell().ring();
-                }
-                waited
+                self.tell_followers(waited)
             }
             None if index <= self.visible_index() => Ok(()),
             None => Err(commit::not_written(index)),
@@ -34,10 +30,19 @@ impl Engine {
         match &self.files {
             Some(files) => {
                 let visible = &self.shared.logged.visible;
-                self.commits.poll(index, context, &files.log, visible)
+                let polled = self.commits.poll(index, context, &files.log, visible);
+                polled.map(|waited| self.tell_followers(waited))
             }
             None => Poll::Ready(self.wait_visible(index)),
         }
+    }
+
+    /// Those who follow shall see when nothing comes any more.
+    fn tell_followers(&self, waited: Result<(), Error>) -> Result<(), Error> {
+        if waited.is_err() {
+            self.shared.logged.visible.bell().ring();
+        }
+        waited
     }
 
     /// Follows the changes of logged collections from now on: every snapshot that is taken after

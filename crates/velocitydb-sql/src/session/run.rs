@@ -136,8 +136,7 @@ impl Session {
                 })
             }
             Kind::Define(define) => self.define(runtime, define).await,
-            Kind::Control(Control::Commit) => self.commit(runtime).await,
-            Kind::Control(control) => self.control(control),
+            Kind::Control(control) => self.control(runtime, control).await,
             Kind::Session(statement) => self.of_session(statement, &prepared.columns),
             Kind::Declare(declare) => self.declare(runtime, declare, parameters).await,
             Kind::Prepare(prepare) => {
@@ -284,11 +283,15 @@ impl Session {
         unreachable!("the last attempt returns")
     }
 
-    fn control(&mut self, control: &Control) -> Result<Answer, SqlError> {
+    async fn control(
+        &mut self,
+        runtime: &impl Runtime,
+        control: &Control,
+    ) -> Result<Answer, SqlError> {
         match control {
             Control::Begin { modes, tag } => self.begin(*modes, tag),
             Control::SetTransaction(modes) => self.set_transaction(*modes),
-            Control::Commit => at_once(self.commit(&Threads)),
+            Control::Commit => self.commit(runtime).await,
             Control::Rollback => {
                 let ended = self.block.take();
                 let is_block = ended.as_ref().is_some_and(|block| !block.implicit);
@@ -364,7 +367,7 @@ impl Session {
                     let message = format!("{tag} cannot run inside a transaction block");
                     return Err(SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message));
                 }
-                at_once(self.commit_implicit(&Threads))?;
+                self.commit_implicit(runtime).await?;
                 self.sequences.forget();
                 self.close(None)?;
                 self.of_session(&OfSession::Unlisten(None), &[])?;

@@ -426,7 +426,7 @@ impl Select {
     pub(crate) fn point(&self) -> Option<Point<'_>> {
         let table = self.table.as_ref()?;
         let definition = &table.definition;
-        if self.limit.is_some() || self.offset.is_some() {
+        if self.limit.is_some() || self.offset.is_some() || !self.order.is_empty() {
             return None;
         }
         let primary = definition.primary_key.as_ref().and_then(PrimaryKey::only);

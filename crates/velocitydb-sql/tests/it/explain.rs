@@ -1,28 +1,19 @@
 //! Plans: that indexes serve what they should, whatever the guesses are.
 
 use velocitydb::Database;
-use velocitydb_sql::formats::write_text;
-use velocitydb_sql::{Session, SqlError, parse};
+use velocitydb_sql::{Session, parse};
 use velocitydb_types::Value;
+
+use crate::supported::texts;
 
 fn run(session: &mut Session, sql: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for tree in parse(sql).unwrap() {
         let prepared = session.prepare_tree(sql, &tree, &[]).unwrap();
         let answer = session.run(&prepared, &[]).unwrap();
-        let columns = prepared.columns();
-        let Some(mut rows) = answer.rows else {
-            continue;
-        };
-        let mut line = Vec::new();
-        while rows
-            .next(|at, cell| {
-                write_text(cell.view(), columns[at].sql, session.settings(), &mut line).unwrap();
-                Ok::<_, SqlError>(())
-            })
-            .unwrap()
-        {
-            lines.push(String::from_utf8(std::mem::take(&mut line)).unwrap());
+        if let Some(rows) = answer.rows {
+            let rows = texts(session, prepared.columns(), rows).unwrap();
+            lines.extend(rows.iter().map(|row| row.concat()));
         }
     }
     lines

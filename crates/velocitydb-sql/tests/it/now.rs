@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use velocitydb::{Database, ManualClock, Options};
-use velocitydb_sql::formats::write_text;
 use velocitydb_sql::{Prepared, Session};
 use velocitydb_types::{ScalarType, Timestamp, Value};
+
+use crate::supported::texts;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -16,17 +17,9 @@ fn run(session: &mut Session, prepared: &Prepared) -> String {
         prepared,
         &[Value::from("now")][..prepared.parameters().len()],
     );
-    let mut text = Vec::new();
-    if let Some(mut rows) = answer.unwrap().rows {
-        let sql = prepared.columns()[0].sql;
-        let settings = session.settings();
-        let wrote = rows.next(|_, cell| {
-            write_text(cell.view(), sql, settings, &mut text)
-                .map_err(velocitydb_sql::SqlError::from)
-        });
-        wrote.unwrap();
-    }
-    String::from_utf8(text).unwrap()
+    let rows = answer.unwrap().rows;
+    let texts = rows.map(|rows| texts(session, prepared.columns(), rows).unwrap());
+    texts.unwrap_or_default().concat().concat()
 }
 
 fn say(session: &mut Session, sql: &str) -> String {

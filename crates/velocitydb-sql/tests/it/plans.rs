@@ -3,22 +3,15 @@
 use std::sync::{Arc, Mutex};
 
 use velocitydb::{Clock, Database, Options};
-use velocitydb_sql::formats::write_text;
 use velocitydb_sql::{Prepared, Session, SqlError};
 use velocitydb_types::{Timestamp, Value};
 
+use crate::supported::texts;
+
 fn run(session: &mut Session, prepared: &Prepared) -> Result<String, SqlError> {
     let answer = session.run(prepared, &[])?;
-    let mut texts = Vec::new();
-    let mut rows = answer.rows.expect("of a query");
-    while rows.next(|at, cell| {
-        let mut text = Vec::new();
-        let sql = prepared.columns()[at].sql;
-        write_text(cell.view(), sql, session.settings(), &mut text)?;
-        texts.push(String::from_utf8(text).unwrap());
-        Ok::<_, SqlError>(())
-    })? {}
-    Ok(texts.join(" "))
+    let rows = answer.rows.expect("of a query");
+    Ok(texts(session, prepared.columns(), rows)?.concat().join(" "))
 }
 
 fn execute(session: &mut Session, sql: &str) {

@@ -7,10 +7,10 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 
 use velocitydb::Database;
-use velocitydb_sql::formats::write_text;
 use velocitydb_sql::{Session, SqlError, parse};
 
 use crate::script::{Player, play, scripts};
+use crate::supported::texts;
 
 fn answer(session: &mut Session, sql: &str) -> Result<String, SqlError> {
     let mut told = String::new();
@@ -28,18 +28,9 @@ fn answer(session: &mut Session, sql: &str) -> Result<String, SqlError> {
         for notice in &answer.notices {
             writeln!(told, "  {} {}", notice.sqlstate, notice.message).unwrap();
         }
-        if let Some(mut rows) = answer.rows {
-            let columns = prepared.columns();
-            let mut row = Vec::new();
-            while rows.next(|at, cell| {
-                let mut text = Vec::new();
-                if !cell.is_null() {
-                    write_text(cell.view(), columns[at].sql, session.settings(), &mut text)?;
-                }
-                row.push(String::from_utf8(text).unwrap());
-                Ok::<_, SqlError>(())
-            })? {
-                writeln!(told, "  {}", std::mem::take(&mut row).join("|")).unwrap();
+        if let Some(rows) = answer.rows {
+            for row in texts(session, prepared.columns(), rows)? {
+                writeln!(told, "  {}", row.join("|")).unwrap();
             }
         }
         writeln!(told, "  {tag}").unwrap();

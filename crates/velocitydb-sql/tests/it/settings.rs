@@ -2,7 +2,8 @@
 
 use velocitydb::Database;
 use velocitydb_sql::Session;
-use velocitydb_sql::formats::write_text;
+
+use crate::supported::texts;
 
 /// The SQLSTATE of the error, or the first value of the answer, or its tag.
 fn told(session: &mut Session, sql: &str) -> String {
@@ -18,17 +19,10 @@ fn told(session: &mut Session, sql: &str) -> String {
         }
     };
     let tag = answer.tag();
-    let Some(mut rows) = answer.rows else {
+    let Some(rows) = answer.rows else {
         return tag;
     };
-    let mut text = Vec::new();
-    let settings = session.settings();
-    let mut write = |at: usize, cell: &velocitydb_query::Cell<'_>| {
-        write_text(cell.view(), columns[at].sql, settings, &mut text)
-    };
-    rows.next(|at, cell| write(at, cell).map_err(velocitydb_sql::SqlError::from))
-        .unwrap();
-    String::from_utf8(text).unwrap()
+    texts(session, &columns, rows).unwrap().concat().concat()
 }
 
 fn check(session: &mut Session, lines: &[(&str, &str)]) {

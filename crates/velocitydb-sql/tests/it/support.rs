@@ -5,11 +5,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use velocitydb::{Database, Definition};
-use velocitydb_sql::formats::write_text;
 use velocitydb_sql::{Session, SqlError, absent, functions};
 use velocitydb_types::SCALAR_TYPES;
 
-use crate::supported::{Example, Support, quoted, read, run_alone};
+use crate::supported::{Example, Support, quoted, read, run_alone, texts};
 
 fn support() -> Support {
     let package = std::env::var("CARGO_MANIFEST_DIR").unwrap();
@@ -192,24 +191,13 @@ fn told(session: &mut Session, sql: &str) -> String {
         writeln!(told, "NOTICE:  {notice}").unwrap();
     }
     let tag = answer.tag();
-    let Some(mut rows) = answer.rows.filter(|_| !columns.is_empty()) else {
+    let Some(rows) = answer.rows.filter(|_| !columns.is_empty()) else {
         return format!("{told}{tag}\n");
     };
     let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
     writeln!(told, "{}", names.join(" | ")).unwrap();
-    let mut row = Vec::new();
-    while rows
-        .next(|at, cell| {
-            let mut text = Vec::new();
-            if !cell.is_null() {
-                write_text(cell.view(), columns[at].sql, session.settings(), &mut text)?;
-            }
-            row.push(String::from_utf8(text).unwrap());
-            Ok::<_, SqlError>(())
-        })
-        .unwrap()
-    {
-        writeln!(told, "{}", std::mem::take(&mut row).join(" | ")).unwrap();
+    for row in texts(session, &columns, rows).unwrap() {
+        writeln!(told, "{}", row.join(" | ")).unwrap();
     }
     told
 }

@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 
 use velocitydb::Database;
 use velocitydb_sql::formats::write_text;
-use velocitydb_sql::{Session, SqlError, parse};
+use velocitydb_sql::{Column, Rows, Session, SqlError, parse};
 
 /// The documents with such tables.
 pub const DOCUMENTS: [&str; 2] = ["support.md", "functions.md"];
@@ -148,6 +148,26 @@ pub struct Outcome {
     pub notices: usize,
 }
 
+/// The values of rows as texts; null is an empty one.
+pub fn texts(
+    session: &Session,
+    columns: &[Column],
+    mut rows: Rows,
+) -> Result<Vec<Vec<String>>, SqlError> {
+    let (mut all, mut row) = (Vec::new(), Vec::new());
+    while rows.next(|at, cell| {
+        let mut text = Vec::new();
+        if !cell.is_null() {
+            write_text(cell.view(), columns[at].sql, session.settings(), &mut text)?;
+        }
+        row.push(String::from_utf8(text).expect("texts are UTF-8"));
+        Ok::<_, SqlError>(())
+    })? {
+        all.push(std::mem::take(&mut row));
+    }
+    Ok(all)
+}
+
 /// Runs all statements of a text.
 pub fn run(session: &mut Session, sql: &str) -> Result<Outcome, SqlError> {
     let (mut answers, mut notices) = (String::new(), 0);
@@ -158,18 +178,9 @@ pub fn run(session: &mut Session, sql: &str) -> Result<Outcome, SqlError> {
         let tag = answer.tag();
         notices += answer.notices.len();
         // Those of COPY are data.
-        if let Some(mut rows) = answer.rows.filter(|_| !tag.starts_with("COPY")) {
-            let columns = prepared.columns();
-            let mut row = Vec::new();
-            while rows.next(|at, cell| {
-                let mut text = Vec::new();
-                if !cell.is_null() {
-                    write_text(cell.view(), columns[at].sql, session.settings(), &mut text)?;
-                }
-                row.push(String::from_utf8(text).expect("texts are UTF-8"));
-                Ok::<_, SqlError>(())
-            })? {
-                writeln!(answers, "  {}", std::mem::take(&mut row).join("|")).unwrap();
+        if let Some(rows) = answer.rows.filter(|_| !tag.starts_with("COPY")) {
+            for row in texts(session, prepared.columns(), rows)? {
+                writeln!(answers, "  {}", row.join("|")).unwrap();
             }
         }
         writeln!(answers, "  {tag}").unwrap();

@@ -28,6 +28,13 @@ fn a_start_drops_what_sessions_have_left_and_nothing_else() {
         let definition = Definition::new(name).schema(schema.clone());
         let refused = db.create_collection(definition.clone());
         assert_eq!(code(refused.map(|_| ())), "invalid_definition");
+        let lasting = db.collection("t").unwrap();
+        let renamed = Definition {
+            name: name.into(),
+            ..lasting.definition().unwrap()
+        };
+        let refused = lasting.alter(velocitydb::Alteration::to(renamed));
+        assert_eq!(code(refused), "invalid_definition");
         temporary(definition);
     }
     for name in ["pg_temp_7.s", "s"] {
