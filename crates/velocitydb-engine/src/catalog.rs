@@ -15,21 +15,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_epoch::pin;
 use serde::{Deserialize, Serialize};
 use velocitydb_types::{
-    DOCUMENT_BYTES_MAX, Field, FieldType, Fields, Key, OnDelete, Path, RawMap, Reference, Schema,
-    Value,
+    DOCUMENT_BYTES_MAX, Field, FieldType, Fields, Key, Path, RawMap, Reference, Schema, Value,
 };
 
 mod alteration;
+mod database;
 mod expiry;
 mod index;
 mod primary_key;
+mod references;
 
 pub use alteration::Alteration;
+pub use database::{DatabaseDefinition, DatabaseId};
 pub use expiry::TimeToLive;
 pub use index::{Direction, INDEX_FIELDS_MAX, IndexDefinition, IndexField, IndexKind, PARTITION};
 pub use primary_key::{PRIMARY_KEY_FIELDS_MAX, PrimaryKey};
 
-use crate::command::{ReferenceError, Refusal};
+pub(crate) use database::Namespace;
+pub(crate) use references::Referrer;
+
+use crate::command::Refusal;
 use crate::stage::index_key;
 use crate::store::{FieldIndex, Table, TableBytes};
 
@@ -46,6 +51,8 @@ pub const RETRIES: CollectionId = CollectionId(1);
 pub const SCHEMAS: CollectionId = CollectionId(2);
 /// The collection of the sequences, by name.
 pub const SEQUENCES: CollectionId = CollectionId(3);
+/// The collection of the databases, by number.
+pub const DATABASES: CollectionId = CollectionId(4);
 /// Collections that users create are numbered from here.
 pub(crate) const FIRST_USER_COLLECTION: CollectionId = CollectionId(16);
 
@@ -109,6 +116,8 @@ pub struct Definition {
 pub struct Collection {
     /// The number.
     pub id: CollectionId,
+    /// The database that it is in.
+    pub database: DatabaseId,
     /// What it is.
     pub definition: Definition,
     /// Its name, for those who keep it.
@@ -125,23 +134,12 @@ pub struct Collection {
 }
 
 /// See the module.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Catalog {
     /// Log index of the newest change.
     pub(crate) changed_at: u64,
     pub(crate) by_id: BTreeMap<CollectionId, Arc<Collection>>,
-    pub(crate) by_name: BTreeMap<String, CollectionId>,
-    /// Who refers to a collection, by its name.
-    referrers: BTreeMap<String, Vec<Referrer>>,
-}
-
-/// A field whose values are ids of another collection's documents, seen from there.
-#[derive(Debug, Clone)]
-pub(crate) struct Referrer {
-    /// The collection that has the field.
-    pub(crate) collection: CollectionId,
-    pub(crate) field: Path,
-    pub(crate) on_delete: OnDelete,
+    pub(crate) databases: BTreeMap<DatabaseId, Namespace>,
 }
 
 /// What the index of a unique field is called.
@@ -340,22 +338,26 @@ impl Definition {
     }
 
     /// As the document that the catalog keeps.
-    pub(crate) fn to_document(&self, id: CollectionId) -> Fields {
+    pub(crate) fn to_document(&self, id: CollectionId, database: DatabaseId) -> Fields {
         let text = serde_json::to_string(self).expect("a definition has only string keys");
         let fields = BTreeMap::from([
             ("id".to_owned(), Value::Int(i64::from(id.0))),
+            ("database".to_owned(), Value::Int(i64::from(database.0))),
             ("definition".to_owned(), Value::String(text)),
         ]);
-        Fields::from_map(&fields).expect("two short fields")
+        Fields::from_map(&fields).expect("three known fields")
     }
 
     /// The inverse of [`Definition::to_document`]; the error says what is wrong.
-    pub(crate) fn from_document(fields: RawMap<'_>) -> Result<(CollectionId, Definition), String> {
-        let id = fields
-            .get("id")
-            .and_then(|id| id.as_int())
-            .and_then(|id| u32::try_from(id).ok())
-            .ok_or("a definition without an id")?;
+    pub(crate) fn from_document(
+        fields: RawMap<'_>,
+    ) -> Result<(CollectionId, DatabaseId, Definition), String> {
+        let number = |field| {
+            let number = fields.get(field).and_then(|number| number.as_int());
+            number.and_then(|number| u32::try_from(number).ok())
+        };
+        let id = number("id").ok_or("a definition without an id")?;
+        let database = number("database").ok_or("a definition without a database")?;
         let text = fields
             .get("definition")
             .and_then(|text| text.as_str())
@@ -371,13 +373,14 @@ impl Definition {
                 index.name, definition.name
             ));
         }
-        Ok((CollectionId(id), definition))
+        Ok((CollectionId(id), DatabaseId(database), definition))
     }
 }
 
 impl Collection {
     pub(crate) fn new(
         id: CollectionId,
+        database: DatabaseId,
         definition: Definition,
         defined_at: u64,
         table: Arc<Table>,
@@ -388,6 +391,7 @@ impl Collection {
             .collect();
         Collection {
             id,
+            database,
             references,
             retention: definition.retention().cloned(),
             name: definition.name.as_str().into(),
@@ -470,10 +474,27 @@ impl Collection {
     }
 }
 
+impl Default for Catalog {
+    /// The databases that are always there, without collections.
+    fn default() -> Catalog {
+        let lasting = [
+            (DatabaseId::VELOCITY, "velocity"),
+            (DatabaseId::POSTGRES, "postgres"),
+        ];
+        let lasting = lasting.map(|(id, name)| (id, Namespace::new(DatabaseDefinition::new(name))));
+        Catalog {
+            changed_at: 0,
+            by_id: BTreeMap::new(),
+            databases: BTreeMap::from(lasting),
+        }
+    }
+}
+
 impl Catalog {
     /// The collection of this name.
-    pub fn get(&self, name: &str) -> Option<&Arc<Collection>> {
-        self.by_name.get(name).and_then(|id| self.by_id.get(id))
+    pub fn get(&self, database: DatabaseId, name: &str) -> Option<&Arc<Collection>> {
+        let id = self.databases.get(&database)?.collections.get(name)?;
+        self.by_id.get(id)
     }
 
     /// The collection of this number.
@@ -481,9 +502,18 @@ impl Catalog {
         self.by_id.get(&id)
     }
 
-    /// The collections that users created, by name.
+    /// The collections that users created in a database, by name.
+    pub fn collections_of(&self, database: DatabaseId) -> impl Iterator<Item = &Arc<Collection>> {
+        let names = self.databases.get(&database).map(|one| &one.collections);
+        let ids = names.into_iter().flat_map(BTreeMap::values);
+        ids.filter_map(|id| self.by_id.get(id))
+    }
+
+    /// The collections that users created, of all databases.
     pub fn collections(&self) -> impl Iterator<Item = &Arc<Collection>> {
-        self.by_name.values().filter_map(|id| self.by_id.get(id))
+        self.by_id
+            .range(FIRST_USER_COLLECTION..)
+            .map(|(_, one)| one)
     }
 
     /// Log index of the newest change of any definition.
@@ -491,128 +521,15 @@ impl Catalog {
         self.changed_at
     }
 
-    /// Whether any collection refers to another, or to itself.
-    #[inline]
-    pub(crate) fn has_references(&self) -> bool {
-        !self.referrers.is_empty()
-    }
-
-    /// The fields that refer to a collection.
-    pub(crate) fn referrers(&self, name: &str) -> &[Referrer] {
-        self.referrers.get(name).map_or(&[], Vec::as_slice)
-    }
-
-    fn forget_referrer(&mut self, id: CollectionId) {
-        self.referrers.retain(|_, referrers| {
-            referrers.retain(|referrer| referrer.collection != id);
-            !referrers.is_empty()
-        });
-    }
-
-    /// Whether a definition, new or of the collection `id`, and those that refer to it fit the
-    /// others.
-    pub(crate) fn check_references(
-        &self,
-        id: Option<CollectionId>,
-        definition: &Definition,
-    ) -> Result<(), Refusal> {
-        let bad = |what| Err(Refusal::BadDefinition(what));
-        let name = &definition.name;
-        for (
-            Field {
-                name: field, kind, ..
-            },
-            Reference { collection, .. },
-        ) in definition.references()
-        {
-            let present = self.get(collection).map(|parent| &parent.definition);
-            let Some(parent) = (if collection == name {
-                Some(definition)
-            } else {
-                present
-            }) else {
-                return bad(format!(
-                    "the field {field:?} refers to {collection:?}, and there is no such collection: \
-                     create it first"
-                ));
-            };
-            if parent.persistence != definition.persistence {
-                return bad(format!(
-                    "the field {field:?} refers to {collection:?}: both must be logged, or both volatile"
-                ));
-            }
-            if parent.expires() {
-                return bad(format!(
-                    "the field {field:?} refers to {collection:?}, whose documents expire"
-                ));
-            }
-            if let Some(key) = parent
-                .primary_key
-                .as_ref()
-                .filter(|key| key.only().is_none())
-            {
-                return bad(format!(
-                    "the field {field:?} refers to {collection:?}, whose primary key has several \
-                     fields ({key}): a field can refer to a key of one field only"
-                ));
-            }
-            match parent.id_type() {
-                Some(expected) if *kind != expected && *kind != FieldType::Json => {
-                    return bad(format!(
-                        "the field {field:?} is {kind}, but the ids of {collection:?} are {expected}"
-                    ));
-                }
-                _ => {}
-            }
-        }
-        // Those that refer to it do so by the name that it has now. Its own references are those
-        // of the definition.
-        let present = id.and_then(|id| self.by_id(id));
-        let present = present.map_or(name, |present| &present.definition.name);
-        let mut referrers = self.referrers(present).iter();
-        let Some(referrer) = referrers.find(|referrer| Some(referrer.collection) != id) else {
-            return Ok(());
-        };
-        let by = &self.by_id[&referrer.collection].definition.name;
-        if definition.expires() {
-            return bad(format!(
-                "documents of {name:?} cannot expire: {by:?} refers to them by {}",
-                referrer.field
-            ));
-        }
-        let before = id
-            .and_then(|id| self.by_id(id))
-            .map(|old| old.definition.id_type());
-        if before.is_some_and(|before| before != definition.id_type()) {
-            return bad(format!(
-                "the primary key of {name:?} cannot have another type: {by:?} refers to it by {}",
-                referrer.field
-            ));
-        }
-        Ok(())
-    }
-
-    /// Refuses what would take documents from those who refer to them.
-    pub(crate) fn check_unreferenced(&self, collection: &Collection) -> Result<(), Refusal> {
-        let name = &collection.definition.name;
-        let mut referrers = self.referrers(name).iter();
-        let Some(other) = referrers.find(|referrer| referrer.collection != collection.id) else {
-            return Ok(());
-        };
-        Err(ReferenceError::CollectionReferenced {
-            collection: name.clone(),
-            by: self.by_id[&other.collection].definition.name.clone(),
-            field: other.field.to_string(),
-        }
-        .into())
-    }
-
     /// Adds a collection, or replaces the one of the same number.
     pub(crate) fn put(&mut self, collection: Collection) {
         self.changed_at = self.changed_at.max(collection.defined_at);
-        self.forget_referrer(collection.id);
+        self.forget_referrer(collection.database, collection.id);
+        let Some(database) = self.databases.get_mut(&collection.database) else {
+            unreachable!("a collection is in a database that is there");
+        };
         for (field, reference) in collection.definition.references() {
-            let referrers = self.referrers.entry(reference.collection.clone());
+            let referrers = database.referrers.entry(reference.collection.clone());
             let referrers = referrers.or_default();
             referrers.push(Referrer {
                 collection: collection.id,
@@ -624,20 +541,23 @@ impl Catalog {
             referrers.sort_by_key(|referrer| referrer.collection);
         }
         if let Some(former) = self.by_id.get(&collection.id) {
-            self.by_name.remove(&former.definition.name);
+            database.collections.remove(&former.definition.name);
         }
         if collection.id >= FIRST_USER_COLLECTION {
-            self.by_name
-                .insert(collection.definition.name.clone(), collection.id);
+            let name = collection.definition.name.clone();
+            database.collections.insert(name, collection.id);
         }
         self.by_id.insert(collection.id, Arc::new(collection));
     }
 
     pub(crate) fn remove(&mut self, id: CollectionId, index: u64) {
         self.changed_at = index;
-        self.forget_referrer(id);
-        if let Some(collection) = self.by_id.remove(&id) {
-            self.by_name.remove(&collection.definition.name);
+        let Some(collection) = self.by_id.remove(&id) else {
+            return;
+        };
+        self.forget_referrer(collection.database, id);
+        if let Some(database) = self.databases.get_mut(&collection.database) {
+            database.collections.remove(&collection.definition.name);
         }
     }
 }
@@ -650,6 +570,6 @@ impl fmt::Debug for Collection {
 
 impl fmt::Debug for Catalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(&self.by_name).finish()
+        f.debug_set().entries(self.collections()).finish()
     }
 }

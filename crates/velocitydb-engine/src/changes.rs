@@ -38,7 +38,9 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use velocitydb_types::Timestamp;
 
-use crate::catalog::{Catalog, Collection, CollectionId, Definition, FIRST_USER_COLLECTION};
+use crate::catalog::{
+    Catalog, Collection, CollectionId, DatabaseId, Definition, FIRST_USER_COLLECTION,
+};
 use crate::define::Definitions;
 use crate::error::Error;
 use crate::memory::Memory;
@@ -162,6 +164,8 @@ pub struct Change {
     pub time: Timestamp,
     /// The collection's number.
     pub collection: CollectionId,
+    /// The database that it is in.
+    pub database: DatabaseId,
     /// The collection's name.
     pub name: Arc<str>,
     /// What happened.
@@ -240,16 +244,26 @@ impl Told {
             }
             Definitions::Remove(id) => {
                 let collection = catalog.by_id(*id).expect("staged under this catalog");
-                return self.push(
-                    collection,
-                    ChangeKind::CollectionDropped,
-                    (None, None),
-                    None,
-                );
+                return self.dropped(collection);
             }
+            Definitions::RemoveDatabase(id) => {
+                return catalog
+                    .collections_of(*id)
+                    .for_each(|one| self.dropped(one));
+            }
+            Definitions::PutDatabase(..) => return,
         };
         let definition = Some(Arc::new(collection.definition.clone()));
         self.push(collection, kind, (None, None), definition);
+    }
+
+    fn dropped(&mut self, collection: &Collection) {
+        self.push(
+            collection,
+            ChangeKind::CollectionDropped,
+            (None, None),
+            None,
+        );
     }
 
     fn push(
@@ -265,6 +279,7 @@ impl Told {
             last: false,
             time: Timestamp(0),
             collection: collection.id,
+            database: collection.database,
             name: Arc::clone(&collection.name),
             kind,
             before,

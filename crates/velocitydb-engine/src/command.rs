@@ -16,12 +16,14 @@ use velocitydb_types::{
     FieldOperation, Key, Path, SchemaError, TimeSpan, Timestamp, UpdateError, Value,
 };
 
-use crate::catalog::{Alteration, CollectionId, Definition, IndexDefinition};
+use crate::catalog::{
+    Alteration, CollectionId, DatabaseDefinition, DatabaseId, Definition, IndexDefinition,
+};
 use crate::store::Document;
 
-/// Version of the rules by which entries are applied. An entry names the one that it needs. Version
-/// 1 was never released.
-pub const APPLY_VERSION: u8 = 2;
+/// Version of the rules by which entries are applied. An entry names the one that it needs. Versions
+/// 1 and 2 were never released.
+pub const APPLY_VERSION: u8 = 3;
 
 /// One entry of the log, without the index and the term that the log keeps beside it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,8 +41,8 @@ pub enum Command<'a> {
     /// Changes of documents.
     #[serde(borrow)]
     Write(Write<'a>),
-    /// Creates a collection.
-    CreateCollection(#[serde(with = "json")] Box<Definition>),
+    /// Creates a collection in a database.
+    CreateCollection(DatabaseId, #[serde(with = "json")] Box<Definition>),
     /// Drops a collection with its documents.
     DropCollection(CollectionId),
     /// Removes all documents of a collection.
@@ -53,6 +55,12 @@ pub enum Command<'a> {
     Tick,
     /// Gives a collection another definition and brings its documents to it.
     Alter(CollectionId, #[serde(with = "json")] Box<Alteration>),
+    /// Creates a database.
+    CreateDatabase(#[serde(with = "json")] DatabaseDefinition),
+    /// Gives a database another name or comment.
+    AlterDatabase(DatabaseId, #[serde(with = "json")] DatabaseDefinition),
+    /// Drops a database with all that is in it.
+    DropDatabase(DatabaseId),
 }
 
 /// Changes of documents, in order, later ones seeing earlier ones.
@@ -148,6 +156,8 @@ pub enum Change<'a> {
 /// An idempotency key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Retry<'a> {
+    /// The database in which it is the caller's.
+    pub database: DatabaseId,
     /// The caller's key.
     pub key: Cow<'a, str>,
     /// Hash of the request: the same key for another request is an error.
@@ -250,6 +260,12 @@ pub enum Refusal {
     /// There is no such collection.
     #[error("there is no collection {0}")]
     UnknownCollection(String),
+    /// There is no such database.
+    #[error("there is no database {0}")]
+    UnknownDatabase(String),
+    /// A database of this name exists.
+    #[error("there is a database {0} already")]
+    DatabaseExists(String),
     /// A collection of this name exists.
     #[error("there is a collection {0} already")]
     CollectionExists(String),

@@ -6,14 +6,15 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use velocitydb_types::{Key, Timestamp};
+use velocitydb_types::{Fields, Key, Timestamp, Value};
 
 use crate::alter::Builder;
 use crate::catalog::{
-    Alteration, Collection, CollectionId, Definition, IndexDefinition, check_name,
+    Alteration, COLLECTIONS, Collection, CollectionId, DATABASES, DatabaseDefinition, DatabaseId,
+    Definition, IndexDefinition, RETRIES, SCHEMAS, SEQUENCES, check_name,
 };
-use crate::command::{Command, Refusal};
-use crate::stage::{check_found, misfit};
+use crate::command::{Command, Expires, Refusal};
+use crate::stage::{Stager, check_found, misfit};
 use crate::state::State;
 use crate::store::{Document, FieldIndex, Table};
 
@@ -28,6 +29,9 @@ pub(crate) enum Definitions {
     /// that refer to it.
     Altered(Collection, Vec<Collection>),
     Remove(CollectionId),
+    PutDatabase(DatabaseId, DatabaseDefinition),
+    /// A database with its collections.
+    RemoveDatabase(DatabaseId),
 }
 
 impl State {
@@ -43,15 +47,18 @@ impl State {
         }
         Ok(match command {
             Command::Write(_) | Command::Tick => unreachable!("it defines nothing"),
-            Command::CreateCollection(definition) => {
+            Command::CreateCollection(database, definition) => {
                 definition.check()?;
-                if self.catalog.get(&definition.name).is_some() {
+                if self.catalog.database_definition(*database).is_none() {
+                    return Err(Refusal::UnknownDatabase(format!("number {}", database.0)));
+                }
+                if self.catalog.get(*database, &definition.name).is_some() {
                     return Err(Refusal::CollectionExists(definition.name.clone()));
                 }
-                self.catalog.check_references(None, definition)?;
+                self.catalog.check_references(*database, None, definition)?;
                 let table = new_table(self, definition);
                 let (id, definition) = (self.next_collection(), (**definition).clone());
-                Definitions::Put(Collection::new(id, definition, index, table))
+                Definitions::Put(Collection::new(id, *database, definition, index, table))
             }
             Command::Alter(id, _) => return Err(Refusal::no_collection(*id)),
             Command::DropCollection(id) => {
@@ -62,7 +69,8 @@ impl State {
                 let old = self.known(*id)?;
                 self.catalog.check_unreferenced(old)?;
                 let table = new_table(self, &old.definition);
-                Definitions::Empty(Collection::new(*id, old.definition.clone(), index, table))
+                let definition = old.definition.clone();
+                Definitions::Empty(Collection::new(*id, old.database, definition, index, table))
             }
             Command::CreateIndex(id, index_definition) => {
                 let old = self.known(*id)?;
@@ -74,6 +82,23 @@ impl State {
                 let old = self.known(*id)?;
                 let (definition, dropped) = without_index(old, name)?;
                 Definitions::Detach(redefined(old, definition, index), dropped.name)
+            }
+            Command::CreateDatabase(definition) => {
+                self.catalog.check_database(None, definition)?;
+                let id = DatabaseId(self.next_collection().0);
+                Definitions::PutDatabase(id, definition.clone())
+            }
+            Command::AlterDatabase(id, definition) => {
+                let present = self.catalog.database_definition(*id);
+                if present.is_none_or(|present| present.name != definition.name) {
+                    self.catalog.passing_database(*id)?;
+                }
+                self.catalog.check_database(Some(*id), definition)?;
+                Definitions::PutDatabase(*id, definition.clone())
+            }
+            Command::DropDatabase(id) => {
+                self.catalog.passing_database(*id)?;
+                Definitions::RemoveDatabase(*id)
             }
         })
     }
@@ -87,13 +112,14 @@ impl State {
         time: Timestamp,
     ) -> Result<Definitions, Refusal> {
         let (from, to) = (&old.definition.name, &alteration.definition.name);
-        if from != to && self.catalog.get(to).is_some() {
+        if from != to && self.catalog.get(old.database, to).is_some() {
             return Err(Refusal::CollectionExists(to.clone()));
         }
         let definition = alteration.result(&old.definition);
-        self.catalog.check_references(Some(old.id), &definition)?;
+        let catalog = &self.catalog;
+        catalog.check_references(old.database, Some(old.id), &definition)?;
         let table = self.altered(old, alteration, time)?;
-        let altered = Collection::new(old.id, definition, index, table);
+        let altered = Collection::new(old.id, old.database, definition, index, table);
         let before = old
             .references
             .iter()
@@ -105,7 +131,7 @@ impl State {
         if !same || !Arc::ptr_eq(&altered.table, &old.table) {
             self.check_referring(&altered, time)?;
         }
-        let referrers = self.catalog.referrers(from).iter();
+        let referrers = self.catalog.referrers(old).iter();
         let mut others: Vec<_> = referrers.map(|referrer| referrer.collection).collect();
         others.retain(|id| *id != old.id && from != to);
         others.dedup();
@@ -148,7 +174,10 @@ impl State {
         for (path, name) in &collection.references {
             let parent = match *name == collection.definition.name {
                 true => Some(&collection.table),
-                false => self.catalog.get(name).map(|parent| &parent.table),
+                false => {
+                    let parent = self.catalog.get(collection.database, name);
+                    parent.map(|parent| &parent.table)
+                }
             };
             let find = |key: Key| {
                 let (key, parent) = (key.as_bytes(), parent?);
@@ -175,6 +204,96 @@ impl State {
         }
         worst.map_or(Ok(()), |(_, refusal)| Err(refusal))
     }
+
+    /// Stages the documents of the definitions that a change makes.
+    pub(crate) fn write_down(
+        &self,
+        change: &Definitions,
+        stager: &mut Stager<'_>,
+    ) -> Result<(), Refusal> {
+        let mut write = |id, key: &Key, fields: Option<Fields>| {
+            let fields = fields.as_ref().map(Fields::as_bytes);
+            stager.system(id, key, fields, Expires::Never)
+        };
+        let key = |one: &Collection| key_of(one.database, &one.name);
+        let document = |one: &Collection| Some(one.definition.to_document(one.id, one.database));
+        let database = |id: &DatabaseId| number_key(id.0);
+        match change {
+            Definitions::Remove(id) => write(COLLECTIONS, &key(self.known(*id)?)?, None),
+            Definitions::Put(one)
+            | Definitions::Empty(one)
+            | Definitions::Attach(one, _)
+            | Definitions::Detach(one, _) => write(COLLECTIONS, &key(one)?, document(one)),
+            Definitions::Altered(one, others) => {
+                let former = self.known(one.id)?;
+                if former.name != one.name {
+                    write(COLLECTIONS, &key(former)?, None)?;
+                }
+                write(COLLECTIONS, &key(one)?, document(one))?;
+                let mut others = others.iter();
+                others.try_for_each(|other| write(COLLECTIONS, &key(other)?, document(other)))
+            }
+            Definitions::PutDatabase(id, definition) => {
+                write(DATABASES, &database(id)?, Some(definition.to_document(*id)))
+            }
+            Definitions::RemoveDatabase(id) => {
+                for of in [COLLECTIONS, SEQUENCES, SCHEMAS, RETRIES] {
+                    for key in self.keys_of(of, *id) {
+                        write(of, &key, None)?;
+                    }
+                }
+                write(DATABASES, &database(id)?, None)
+            }
+        }
+    }
+
+    /// The ids of a database's documents in a system collection.
+    fn keys_of(&self, collection: CollectionId, database: DatabaseId) -> Vec<Key> {
+        let mut keys = Vec::new();
+        let table = &self.catalog.by_id[&collection].table;
+        table.scan(0, u64::MAX, |document| {
+            let key = document.id();
+            if database.has_key(&key) {
+                keys.push(key);
+            }
+            true
+        });
+        // In the same order everywhere.
+        keys.sort();
+        keys
+    }
+
+    /// Stages another definition of a sequence, if it is there; its position stays.
+    pub(crate) fn describe_sequence(
+        &self,
+        database: DatabaseId,
+        (name, definition): (&str, &str),
+        stager: &mut Stager<'_>,
+    ) -> Result<(), Refusal> {
+        let key = key_of(database, name)?;
+        let table = &self.catalog.by_id[&SEQUENCES].table;
+        let guard = &crossbeam_epoch::pin();
+        let newest = table.newest(table.hash(key.as_bytes()), key.as_bytes(), guard);
+        let Some(present) = newest.filter(|newest| !newest.version.is_tombstone()) else {
+            return Ok(());
+        };
+        let mut fields = present.version.fields().to_map();
+        fields.insert("definition".to_owned(), Value::from(definition));
+        let fields =
+            Fields::from_map(&fields).map_err(|error| Refusal::BadDefinition(error.to_string()))?;
+        stager.system(SEQUENCES, &key, Some(fields.as_bytes()), Expires::Never)
+    }
+}
+
+/// The key of a system collection's document that a name is.
+fn key_of(database: DatabaseId, name: &str) -> Result<Key, Refusal> {
+    let key = database.key(name);
+    key.map_err(|error| Refusal::BadDefinition(error.to_string()))
+}
+
+fn number_key(number: u32) -> Result<Key, Refusal> {
+    let key = Key::from_value(&Value::Int(i64::from(number)));
+    key.map_err(|error| Refusal::BadDefinition(error.to_string()))
 }
 
 /// The alteration that a command is, with the collection: an index by whose retention documents
@@ -251,5 +370,6 @@ fn new_index(
 }
 
 fn redefined(old: &Collection, definition: Definition, index: u64) -> Collection {
-    Collection::new(old.id, definition, index, Arc::clone(&old.table))
+    let table = Arc::clone(&old.table);
+    Collection::new(old.id, old.database, definition, index, table)
 }

@@ -32,6 +32,17 @@ pub enum Error {
     /// There is no collection of this name.
     #[error("there is no collection {0:?}")]
     UnknownCollection(String),
+    /// There is no database of this name.
+    #[error("there is no database {0:?}")]
+    UnknownDatabase(String),
+    /// A database cannot be dropped or renamed while somebody has it in use.
+    #[error("the database {name:?} is in use by {guests}: end their sessions first")]
+    DatabaseInUse {
+        /// Its name.
+        name: String,
+        /// How many have it in use.
+        guests: usize,
+    },
     /// The memory limit is reached.
     #[error(
         "the memory limit is reached: {used} of {limit} bytes are used and the write needs {needed} \
@@ -157,6 +168,8 @@ impl Error {
             Error::Refused { refusal, .. } => refusal.code(),
             Error::Invalid(_) => ("invalid_request", Class::Invalid),
             Error::UnknownCollection(_) => ("unknown_collection", Class::NotFound),
+            Error::UnknownDatabase(_) => ("unknown_database", Class::NotFound),
+            Error::DatabaseInUse { .. } => ("database_in_use", Class::Conflict),
             Error::MemoryLimit { .. } => ("memory_limit", Class::Limit),
             Error::DiskFull { .. } => ("disk_full", Class::Unavailable),
             Error::TransactionLimit { .. } => ("transaction_limit", Class::Limit),
@@ -212,6 +225,8 @@ impl Refusal {
             Refusal::DefinitionChanged => ("definition_changed", Class::Retry),
             Refusal::UnknownCollection(_) => ("unknown_collection", Class::NotFound),
             Refusal::CollectionExists(_) => ("collection_exists", Class::Conflict),
+            Refusal::UnknownDatabase(_) => ("unknown_database", Class::NotFound),
+            Refusal::DatabaseExists(_) => ("database_exists", Class::Conflict),
             Refusal::IndexExists(_) => ("index_exists", Class::Conflict),
             Refusal::UnknownIndex(_) => ("unknown_index", Class::NotFound),
             Refusal::BadDefinition(_) => ("invalid_definition", Class::Invalid),

@@ -27,7 +27,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use velocitydb_types::RawMap;
 
-use crate::catalog::{COLLECTIONS, Collection, CollectionId, Definition};
+use crate::catalog::{
+    COLLECTIONS, Collection, CollectionId, DATABASES, DatabaseDefinition, Definition,
+};
 use crate::checkpoint::{self, Checkpoints, Part};
 use crate::command::Entry;
 use crate::crypt::EncryptionKeys;
@@ -263,14 +265,21 @@ fn load_documents(
     id: CollectionId,
     documents: Vec<crate::store::Document>,
 ) -> Result<(), String> {
+    if id == DATABASES {
+        for document in &documents {
+            let fields = RawMap::trusted(document.body().fields);
+            let (id, definition) = DatabaseDefinition::from_document(fields)?;
+            Arc::make_mut(&mut state.catalog).put_database(id, definition);
+        }
+    }
     if id == COLLECTIONS {
         for document in &documents {
-            let (id, definition) =
+            let (id, database, definition) =
                 Definition::from_document(RawMap::trusted(document.body().fields))?;
             let table = new_table(state, &definition);
             let defined_at = document.meta().index;
             let catalog = Arc::make_mut(&mut state.catalog);
-            catalog.put(Collection::new(id, definition, defined_at, table));
+            catalog.put(Collection::new(id, database, definition, defined_at, table));
         }
     }
     let collection = state.catalog.by_id(id).cloned();

@@ -24,8 +24,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::alter::Prepared;
 use crate::catalog::{
-    COLLECTIONS, Catalog, Collection, CollectionId, Definition, FIRST_USER_COLLECTION, Persistence,
-    RETRIES, SCHEMAS, SEQUENCES,
+    COLLECTIONS, Catalog, Collection, CollectionId, DATABASES, DatabaseId, Definition,
+    FIRST_USER_COLLECTION, Persistence, RETRIES, SCHEMAS, SEQUENCES,
 };
 use crate::changes::{History, HistoryOptions};
 use crate::command::{Command, Effect, Entry, Expires, Outcome, Refusal, Results, Retry, Write};
@@ -132,8 +132,18 @@ impl Staged {
     /// Whether it only removes: allowed also when memory is short.
     pub(crate) fn only_removes(&self) -> bool {
         match self.definitions.as_deref() {
-            Some(Definitions::Remove(_) | Definitions::Empty(_) | Definitions::Detach(..)) => true,
-            Some(Definitions::Put(_) | Definitions::Attach(..) | Definitions::Altered(..)) => false,
+            Some(
+                Definitions::Remove(_)
+                | Definitions::Empty(_)
+                | Definitions::Detach(..)
+                | Definitions::RemoveDatabase(_),
+            ) => true,
+            Some(
+                Definitions::Put(_)
+                | Definitions::Attach(..)
+                | Definitions::Altered(..)
+                | Definitions::PutDatabase(..),
+            ) => false,
             None => self
                 .versions
                 .iter()
@@ -152,10 +162,18 @@ impl State {
             (RETRIES, "_retries"),
             (SCHEMAS, "_schemas"),
             (SEQUENCES, "_sequences"),
+            (DATABASES, "_databases"),
         ];
         for (id, name) in system {
             let table = Arc::new(Table::new(seed, Arc::clone(&memory)));
-            catalog.put(Collection::new(id, Definition::new(name), 0, table));
+            let definition = Definition::new(name);
+            catalog.put(Collection::new(
+                id,
+                DatabaseId::VELOCITY,
+                definition,
+                0,
+                table,
+            ));
         }
         let catalog = Arc::new(catalog);
         let shared = Shared {
@@ -286,9 +304,10 @@ impl State {
             definition => {
                 let change = self.define(definition, index, time).map_err(refused)?;
                 self.write_down(&change, &mut stager).map_err(refused)?;
-                if let Command::Alter(_, alteration) = definition {
+                if let Command::Alter(id, alteration) = definition {
+                    let database = self.known(*id).map_err(refused)?.database;
                     for (name, definition) in &alteration.sequences {
-                        self.describe_sequence(name, definition, &mut stager)
+                        self.describe_sequence(database, (name, definition), &mut stager)
                             .map_err(refused)?;
                     }
                 }
@@ -297,53 +316,6 @@ impl State {
         }
         staged.read = stager.read;
         Ok(())
-    }
-
-    /// Stages the documents of the definitions that a change makes.
-    fn write_down(&self, change: &Definitions, stager: &mut Stager<'_>) -> Result<(), Refusal> {
-        let mut write = |name: &str, fields: Option<Fields>| {
-            let key = key_of(name)?;
-            let fields = fields.as_ref().map(Fields::as_bytes);
-            stager.system(COLLECTIONS, &key, fields, Expires::Never)
-        };
-        let document = |one: &Collection| Some(one.definition.to_document(one.id));
-        match change {
-            Definitions::Remove(id) => write(&self.known(*id)?.name, None),
-            Definitions::Put(one)
-            | Definitions::Empty(one)
-            | Definitions::Attach(one, _)
-            | Definitions::Detach(one, _) => write(&one.name, document(one)),
-            Definitions::Altered(one, others) => {
-                let former = &self.known(one.id)?.name;
-                if *former != one.name {
-                    write(former, None)?;
-                }
-                write(&one.name, document(one))?;
-                let mut others = others.iter();
-                others.try_for_each(|other| write(&other.name, document(other)))
-            }
-        }
-    }
-
-    /// Stages another definition of a sequence, if it is there; its position stays.
-    fn describe_sequence(
-        &self,
-        name: &str,
-        definition: &str,
-        stager: &mut Stager<'_>,
-    ) -> Result<(), Refusal> {
-        let key = key_of(name)?;
-        let table = &self.catalog.by_id[&SEQUENCES].table;
-        let guard = &crossbeam_epoch::pin();
-        let newest = table.newest(table.hash(key.as_bytes()), key.as_bytes(), guard);
-        let Some(present) = newest.filter(|newest| !newest.version.is_tombstone()) else {
-            return Ok(());
-        };
-        let mut fields = present.version.fields().to_map();
-        fields.insert("definition".to_owned(), Value::from(definition));
-        let fields =
-            Fields::from_map(&fields).map_err(|error| Refusal::BadDefinition(error.to_string()))?;
-        stager.system(SEQUENCES, &key, Some(fields.as_bytes()), Expires::Never)
     }
 
     pub(crate) fn known(&self, id: CollectionId) -> Result<&Arc<Collection>, Refusal> {
@@ -437,6 +409,11 @@ impl State {
                 catalog.put(collection);
             }
             Definitions::Remove(id) => catalog.remove(id, staged.index),
+            Definitions::PutDatabase(id, definition) => {
+                self.next_collection = self.next_collection.max(CollectionId(id.0 + 1));
+                catalog.put_database(id, definition);
+            }
+            Definitions::RemoveDatabase(id) => catalog.remove_database(id),
         }
         true
     }
@@ -651,14 +628,9 @@ impl Shared {
     }
 }
 
-/// The key of a system collection's document that a name is.
-fn key_of(name: &str) -> Result<Key, Refusal> {
-    Key::from_value(&Value::from(name)).map_err(|error| Refusal::BadDefinition(error.to_string()))
-}
-
 fn retry_key(retry: &Retry<'_>) -> Result<Key, Refusal> {
-    Key::from_value(&Value::String(retry.key.to_string()))
-        .map_err(|error| Refusal::BadDefinition(format!("the idempotency key: {error}")))
+    let key = retry.database.key(&retry.key);
+    key.map_err(|error| Refusal::BadDefinition(format!("the idempotency key: {error}")))
 }
 
 /// What is kept of one operation's answer: its effect, version and id, or why it was refused.

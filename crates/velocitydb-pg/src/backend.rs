@@ -51,7 +51,7 @@ pub trait Backend: Send + Sync + 'static {
 pub struct Startup {
     /// The user; never empty.
     pub user: String,
-    /// The database; the user's name unless the client said another.
+    /// The database; empty when the client named none. Most programs name the user's then.
     pub database: String,
     /// The settings it asks for (`application_name`, `DateStyle`, …), those of `options` (`-c
     /// name=value`) included, in the order in which they came. `client_encoding` is not among them:

@@ -189,9 +189,6 @@ fn hello(version: i32, reader: &mut Reader<'_>) -> Result<Hello, PgError> {
         let message = "no PostgreSQL user name specified in startup packet";
         return Err(PgError::fatal("28000", message));
     }
-    if hello.database.is_empty() {
-        hello.database.clone_from(&hello.user);
-    }
     Ok(hello)
 }
 
@@ -307,10 +304,7 @@ mod tests {
         let parameters = "user\0ann\0client_encoding\0'utf-8'\0application_name\0psql\0options\0\
             -c statement_timeout=5s --search-path=a\\ b -cwork_mem=1MB\0\0";
         let hello = read(196_608, parameters).unwrap();
-        assert_eq!(
-            (hello.user.as_str(), hello.database.as_str()),
-            ("ann", "ann")
-        );
+        assert_eq!((hello.user.as_str(), hello.database.as_str()), ("ann", ""));
         let settings: Vec<String> = hello
             .settings
             .iter()

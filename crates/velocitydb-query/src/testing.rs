@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use velocitydb_engine::catalog::Definition;
+use velocitydb_engine::catalog::{DatabaseId, Definition};
 use velocitydb_engine::changes::HistoryOptions;
 use velocitydb_engine::command::{Change, Command, Condition, Expires, Mode, Operation, Write};
 use velocitydb_engine::log::LogOptions;
@@ -33,10 +33,10 @@ pub(crate) fn documents_of(rows: impl IntoIterator<Item = (Value, Fields)>) -> V
         seed: 7,
         salts: Box::new(|| [0; 16]),
     });
-    let create = Command::CreateCollection(Box::new(Definition::new("rows")));
+    let create = Command::CreateCollection(DatabaseId::VELOCITY, Box::new(Definition::new("rows")));
     engine.propose(Timestamp(1), &create, None).unwrap();
     let catalog = engine.catalog();
-    let collection = catalog.get("rows").unwrap();
+    let collection = catalog.get(DatabaseId::VELOCITY, "rows").unwrap();
     let operations = rows.into_iter().map(|(id, fields)| Operation {
         collection: collection.id,
         key: Cow::Owned(Key::from_value(&id).unwrap().into_bytes().into()),

@@ -5,11 +5,11 @@
 //! statement is run again when another was faster. Tests: tests/it/pg.rs.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use velocitydb::locks::{LockError, Waiting};
-use velocitydb::{Committing, Database};
+use velocitydb::{Committing, Database, DatabaseId, Guest};
 use velocitydb_pg::{
     Backend, Bind, Cancel, Client, Column, Event, Execution, Format, Oid, Output, PgError,
     Severity, Startup, Tag, TransactionStatus, format_of,
@@ -21,31 +21,63 @@ use velocitydb_sql::{
 };
 use velocitydb_types::{SqlType, Value};
 
-/// Makes sessions over a database.
+/// Makes sessions over the databases of a store.
 pub struct SqlBackend {
-    tables: Arc<Tables>,
+    database: Database,
+    /// Of those that were asked for.
+    tables: Mutex<HashMap<DatabaseId, Arc<Tables>>>,
 }
 
 impl SqlBackend {
-    /// Over this database.
+    /// Over this database and those beside it.
     pub fn new(database: Database) -> SqlBackend {
         SqlBackend {
-            tables: Arc::new(Tables::new(database)),
+            database,
+            tables: Mutex::default(),
         }
     }
+
+    /// The tables of a database, which is not dropped while the guest is there.
+    fn enter(&self, name: &str) -> Result<(Arc<Tables>, Guest), SqlError> {
+        let database = match name {
+            "" => Ok(self.database.clone()),
+            name => self.database.database(name),
+        };
+        let database = database.map_err(|error| {
+            let names = self.database.databases().into_iter();
+            let names: Vec<_> = names.map(|(_, one)| one.name).take(NAMED_MAX).collect();
+            SqlError::from(error).hint(format!(
+                "There are {}; another is made by CREATE DATABASE.",
+                names.join(", ")
+            ))
+        })?;
+        let guest = database.enter()?;
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those of databases that were dropped meanwhile.
+        tables.retain(|_, tables| tables.database().name().is_ok());
+        let tables = tables
+            .entry(database.id())
+            .or_insert_with(|| Arc::new(Tables::new(database)));
+        Ok((Arc::clone(tables), guest))
+    }
 }
+
+/// The most databases that a hint names.
+const NAMED_MAX: usize = 10;
 
 impl Backend for SqlBackend {
     type Session = SqlSession;
 
     async fn connect(&self, startup: &Startup) -> Result<SqlSession, PgError> {
-        let mut session = Session::over(Arc::clone(&self.tables));
-        let introduced = session.introduce(&startup.user, &startup.database, &startup.settings);
+        let (tables, guest) = self.enter(&startup.database).map_err(of_sql)?;
+        let mut session = Session::over(tables);
+        let introduced = session.introduce(&startup.user, &startup.settings);
         introduced.map_err(of_sql)?;
         Ok(SqlSession {
             session,
             portals: Named::new("portals", 1_000),
             shapes: HashMap::new(),
+            _guest: guest,
         })
     }
 }
@@ -80,6 +112,7 @@ pub struct SqlSession {
     portals: Named<Portal>,
     /// Simple statements by their [`Shape`]'s text; without one where it cannot be prepared so.
     shapes: HashMap<String, Option<Arc<Prepared>>>,
+    _guest: Guest,
 }
 
 /// The most shapes that a session keeps.

@@ -22,7 +22,7 @@ pub(crate) struct SlowOperation {
     pub(crate) at: String,
     /// The method and the route.
     pub(crate) operation: String,
-    /// As in the path, shortened.
+    /// As in the path, shortened; behind its database when the path names one.
     pub(crate) collection: Option<String>,
     /// As in the path, shortened.
     pub(crate) id: Option<String>,
@@ -36,17 +36,25 @@ pub(crate) struct SlowOperation {
 impl SlowOperation {
     /// The collection and the document that a path names.
     pub(crate) fn target(path: &str) -> (Option<String>, Option<String>) {
-        // In a transaction the same path stands behind its id.
-        let within = path.strip_prefix("/v1/transactions/");
-        let path = match within.and_then(|rest| rest.split_once('/')) {
-            Some((_transaction, path)) => path,
-            None => path.strip_prefix("/v1/").unwrap_or_default(),
+        let path = path.strip_prefix("/v1/").unwrap_or_default();
+        let within = path.strip_prefix("databases/");
+        let (database, path) = match within.and_then(|rest| rest.split_once('/')) {
+            Some((database, path)) => (Some(database), path),
+            None => (None, path),
         };
+        // In a transaction the same path stands behind its id.
+        let within = path.strip_prefix("transactions/");
+        let within = within.and_then(|rest| rest.split_once('/'));
+        let path = within.map_or(path, |(_transaction, path)| path);
         let mut parts = path.split('/');
         if parts.next() != Some("collections") {
             return (None, None);
         }
-        let collection = parts.next().filter(|name| !name.is_empty()).map(shortened);
+        let collection = parts.next().filter(|name| !name.is_empty());
+        let collection = collection.map(|name| match database {
+            Some(database) => format!("{}/{}", shortened(database), shortened(name)),
+            None => shortened(name),
+        });
         let id = match parts.next() {
             Some("documents") => parts.next().map(shortened),
             _ => None,

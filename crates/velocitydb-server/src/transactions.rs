@@ -121,10 +121,15 @@ impl Transactions {
         drop(gone); // not under the lock: one may have a million writes
     }
 
-    /// Begins a transaction.
-    pub(crate) fn begin(&self, isolation: Isolation, timeout: Duration) -> Result<About, Problem> {
+    /// Begins a transaction in a database.
+    pub(crate) fn begin(
+        &self,
+        database: &Database,
+        isolation: Isolation,
+        timeout: Duration,
+    ) -> Result<About, Problem> {
         self.sweep();
-        let transaction = self.database.begin(isolation);
+        let transaction = database.begin(isolation);
         let now = self.database.now();
         let mut table = self.table();
         if table.open.len() >= self.open_max {
@@ -293,7 +298,9 @@ mod tests {
 
     fn begin(transactions: &Transactions) -> Id {
         let minute = Duration::from_secs(60);
-        transactions.begin(Isolation::Snapshot, minute).unwrap().id
+        let database = &transactions.database;
+        let begun = transactions.begin(database, Isolation::Snapshot, minute);
+        begun.unwrap().id
     }
 
     #[test]

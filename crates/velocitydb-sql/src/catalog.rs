@@ -4,8 +4,9 @@
 //! order and limit are those of every SELECT; nothing changes it. A name without a schema means one of
 //! `pg_catalog` before a table of the user, as in PostgreSQL.
 //!
-//! Files: `locks`, `types`. Tests: tests/it/sessions/locks.script, tests/it/slt/catalog.slt.
+//! Files: `databases`, `locks`, `types`. Tests: tests/it/sessions/locks.script, tests/it/slt/catalog.slt.
 
+mod databases;
 mod locks;
 mod types;
 
@@ -21,6 +22,9 @@ use crate::table::{Column, Table};
 /// Takes a row, with a value for each column; whether more are wanted.
 pub(crate) type Each<'e> = &'e mut dyn FnMut(Vec<Value>) -> Result<bool, SqlError>;
 
+/// The number of PostgreSQL's first user, who owns what is always there.
+const OWNER: i64 = 10;
+
 /// A table. See the module.
 struct Shown {
     schema: &'static str,
@@ -32,6 +36,7 @@ struct Shown {
 const ALL: &[Shown] = &[
     locks::PG_LOCKS,
     locks::LOCKS,
+    databases::PG_DATABASE,
     types::PG_TYPE,
     types::PG_NAMESPACE,
     types::PG_RANGE,

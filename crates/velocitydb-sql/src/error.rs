@@ -50,6 +50,9 @@ pub mod sqlstate {
         INVALID_FOREIGN_KEY = "42830";
         UNDEFINED_COLUMN = "42703";
         UNDEFINED_TABLE = "42P01";
+        UNDEFINED_DATABASE = "3D000";
+        DUPLICATE_DATABASE = "42P04";
+        OBJECT_IN_USE = "55006";
         UNDEFINED_PARAMETER = "42P02";
         UNDEFINED_FUNCTION = "42883";
         UNDEFINED_OBJECT = "42704";
@@ -230,6 +233,13 @@ impl From<velocitydb::Error> for SqlError {
             Error::QueryLimit(_) => sqlstate::STATEMENT_TOO_COMPLEX,
             Error::DiskFull { .. } => sqlstate::DISK_FULL,
             Error::Io { .. } => sqlstate::IO_ERROR,
+            Error::UnknownDatabase(name) => return missing_database(name),
+            Error::DatabaseInUse { name, guests } => {
+                let message = format!("database {name:?} is being accessed by other users");
+                let sessions = if *guests == 1 { "session" } else { "sessions" };
+                let detail = format!("There is {guests} other {sessions} using the database.");
+                return SqlError::new(sqlstate::OBJECT_IN_USE, message).detail(detail);
+            }
             Error::UnknownCollection(name) => {
                 let message = format!("relation {name:?} does not exist");
                 return SqlError::new(sqlstate::UNDEFINED_TABLE, message);
@@ -261,6 +271,12 @@ impl From<LockError> for SqlError {
     }
 }
 
+/// That there is no database of this name.
+pub(crate) fn missing_database(name: &str) -> SqlError {
+    let message = format!("database {name:?} does not exist");
+    SqlError::new(sqlstate::UNDEFINED_DATABASE, message)
+}
+
 /// That another was faster.
 pub(crate) fn concurrent_update() -> SqlError {
     let message = "could not serialize access due to concurrent update";
@@ -278,6 +294,10 @@ fn refused(refusal: &Refusal, error: &velocitydb::Error) -> SqlError {
         Refusal::CollectionExists(name) => {
             let message = format!("relation {name:?} already exists");
             return SqlError::new(sqlstate::DUPLICATE_TABLE, message);
+        }
+        Refusal::DatabaseExists(name) => {
+            let message = format!("database {name:?} already exists");
+            return SqlError::new(sqlstate::DUPLICATE_DATABASE, message);
         }
         Refusal::IndexExists(name) => {
             let message = format!("relation {name:?} already exists");

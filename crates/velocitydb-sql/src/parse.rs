@@ -19,7 +19,7 @@ use velocitydb_query::QueryMemory;
 use crate::error::{SqlError, sqlstate};
 
 pub(crate) use dialect::Postgres;
-pub(crate) use own::{Own, ReindexKind, SequenceOption};
+pub(crate) use own::{DatabaseOption, Own, ReindexKind, SequenceOption};
 pub(crate) use refused::command;
 pub(crate) use session::{Declare, Execute, OfSession, Prepare, Way};
 

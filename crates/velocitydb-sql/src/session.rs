@@ -303,6 +303,7 @@ impl Session {
         let now = database.now();
         let temporary = Temporary::new();
         let mut settings = Settings::new(now);
+        settings.database = database.name().unwrap_or_default().into();
         settings.search_path.temporary = temporary.clone();
         let settings = Arc::new(settings);
         let named = Arc::new(Named::new(database.default_durability()));

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
-use velocitydb_engine::catalog::{Catalog, Collection as Runtime};
+use velocitydb_engine::catalog::{Catalog, Collection as Runtime, DatabaseId};
 use velocitydb_engine::command::{
     self, Change, Condition, Mode, Operation, Outcome, Refusal, Retry,
 };
@@ -96,6 +96,7 @@ pub(crate) fn fingerprint(mode: Mode, steps: &[Step<'_>]) -> Result<u64, Error> 
 
 /// The idempotency key of a call, for a request that `fingerprint` identifies.
 pub(crate) fn retry<'c>(
+    database: DatabaseId,
     call: &'c Call,
     now: Timestamp,
     fingerprint: impl FnOnce() -> Result<u64, Error>,
@@ -105,6 +106,7 @@ pub(crate) fn retry<'c>(
     };
     let kept = i64::try_from(idempotency.kept.as_micros()).unwrap_or(i64::MAX);
     Ok(Some(Retry {
+        database,
         key: idempotency.key.as_str().into(),
         request: fingerprint()?,
         expires: now.0.saturating_add(kept),
@@ -312,8 +314,7 @@ fn operation<'a>(
     catalog: &Catalog,
     now: Timestamp,
 ) -> Result<Operation<'a>, Error> {
-    let runtime = catalog.get(&step.collection);
-    let runtime = runtime.ok_or_else(|| Error::UnknownCollection(step.collection.to_string()))?;
+    let runtime = inner.find(catalog, &step.collection)?;
     step.resolve(inner, runtime, now)
         .map_err(|error| match error {
             Error::Refused { refusal, .. } => refused(at, refusal),

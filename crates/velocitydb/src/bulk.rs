@@ -41,9 +41,7 @@ impl Collection {
         loop {
             let now = inner.begin(call)?;
             let catalog = inner.engine.catalog();
-            let runtime = catalog.get(self.name());
-            let runtime =
-                runtime.ok_or_else(|| Error::UnknownCollection(self.name().to_owned()))?;
+            let runtime = inner.find(&catalog, self.name())?;
             let expires = call.expires.at(now);
             let mut operations = Vec::with_capacity(documents.len());
             let is_checked = checked == Some((runtime.id, runtime.defined_at));

@@ -250,9 +250,10 @@ impl Changes {
     /// Looks at some of what is visible.
     fn look(&mut self) -> Result<(), Error> {
         let request = &self.request;
-        let of = |change: &Noted| match &request.collection {
-            Some(name) => change.name == *name,
-            None => true,
+        let database = request.inner.namespace.id;
+        let of = |change: &Noted| {
+            let named = request.collection.as_ref();
+            change.database == database && named.is_none_or(|name| change.name == *name)
         };
         let mut taken = Vec::new();
         self.whole = self.follower.take(of, &mut taken)?;

@@ -1,11 +1,19 @@
 //! The database: opening and closing, collections, transactions, health, background work.
+//!
+//! [`Store`] is all there is: the engine, its log and its threads. A [`Database`] is a handle to one
+//! database of it ([`Namespace`]); the others are found from each (`crate::databases`).
 
+use std::collections::HashMap;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use smallvec::SmallVec;
-use velocitydb_engine::catalog::{Collection as Runtime, CollectionId, Definition, Persistence};
+use velocitydb_engine::catalog::{
+    Catalog, Collection as Runtime, CollectionId, DatabaseId, Definition, Persistence,
+};
 use velocitydb_engine::changes::VisibleWatch;
 use velocitydb_engine::command::{Command, Mode, Operation, Refusal, Write};
 use velocitydb_engine::log::FlushLevel;
@@ -24,16 +32,33 @@ use crate::changes::ChangesRequest;
 use crate::clock::Clock;
 use crate::collection::Collection;
 use crate::committing::Flusher;
+use crate::databases::Namespace;
 use crate::ids::Random;
 use crate::locks::{LockOptions, Locks};
 use crate::notifications::Notifications;
 use crate::options::{Background, Call, Consistency, Options};
 
-/// A database. Cheap to clone: all clones are the same one, closed when the last goes.
+/// A database. Cheap to clone: all clones are the same one, closed when the last goes, and the
+/// last of the others beside it ([`Database::database`]).
 #[derive(Clone)]
 pub struct Database(pub(crate) Arc<Inner>);
 
+/// One database of a store: names are looked up in it.
 pub(crate) struct Inner {
+    pub(crate) store: Arc<Store>,
+    pub(crate) namespace: Arc<Namespace>,
+}
+
+impl Deref for Inner {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+/// See the module.
+pub(crate) struct Store {
     pub(crate) engine: Arc<Engine>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Random,
@@ -46,12 +71,11 @@ pub(crate) struct Inner {
     /// Whether everything was saved and the owner said that it is enough.
     closed: AtomicBool,
     /// Held while a schema is loaded.
-    pub(crate) loading: parking_lot::Mutex<()>,
-    pub(crate) sequences: crate::sequences::Sequences,
+    pub(crate) loading: Mutex<()>,
+    pub(crate) databases: Mutex<HashMap<DatabaseId, Arc<Namespace>>>,
     pub(crate) locks: Locks,
-    notifications: Notifications,
     // Last: the threads end before what they use goes.
-    workers: parking_lot::Mutex<Option<Workers>>,
+    workers: Mutex<Option<Workers>>,
 }
 
 /// What [`Database::read`] has found.
@@ -157,24 +181,26 @@ impl Database {
             Background::Owner => None,
             Background::Threads => Some(Workers::start(&engine, &options, &alarm, &flusher)?),
         };
-        let database = Database(Arc::new(Inner {
+        let store = Arc::new(Store {
             engine,
             clock: Arc::clone(&options.clock),
             random,
             query_memory: QueryMemory::new(options.query_memory_bytes()),
             locks: Locks::new(&LockOptions::default(), Arc::clone(&options.clock)),
-            notifications: Notifications::new(),
             options,
             alarm,
             flusher,
             recovery,
             closed: AtomicBool::new(false),
-            loading: parking_lot::Mutex::default(),
-            sequences: crate::sequences::Sequences::default(),
-            workers: parking_lot::Mutex::new(workers),
-        }));
-        // Those of sessions that a crash has ended.
-        database.drop_named(crate::temporary::is_temporary)?;
+            loading: Mutex::default(),
+            databases: Mutex::default(),
+            workers: Mutex::new(workers),
+        });
+        let database = Database::of(&store, DatabaseId::VELOCITY);
+        for id in database.0.engine.catalog().databases().map(|(id, _)| id) {
+            // Those of sessions that a crash has ended.
+            Database::of(&store, id).drop_named(crate::temporary::is_temporary)?;
+        }
         Ok(database)
     }
 
@@ -213,10 +239,11 @@ impl Database {
         definition: Definition,
         call: &Call,
     ) -> Result<Answer<Collection>, Error> {
-        let name = definition.name.clone();
-        let written = self
-            .0
-            .define(Command::CreateCollection(Box::new(definition)), call)?;
+        let (database, name) = (self.0.namespace.id, definition.name.clone());
+        let written = self.0.define(
+            Command::CreateCollection(database, Box::new(definition)),
+            call,
+        )?;
         Ok(Answer::of(self.collection(&name)?, &written, call))
     }
 
@@ -280,16 +307,17 @@ impl Database {
     pub fn collections(&self) -> Vec<Definition> {
         let catalog = self.0.engine.catalog();
         catalog
-            .collections()
+            .collections_of(self.0.namespace.id)
             .map(|collection| collection.definition.clone())
             .collect()
     }
 
-    /// The name of a collection, if there is one of this number.
+    /// The name of a collection, if there is one of this number in this database.
     pub fn collection_name(&self, id: crate::locks::CollectionId) -> Option<String> {
         let catalog = self.0.engine.catalog();
         let collection = catalog.by_id(id)?;
-        Some(collection.definition.name.clone())
+        let own = collection.database == self.0.namespace.id;
+        own.then(|| collection.definition.name.clone())
     }
 
     /// Makes changes in several collections at once.
@@ -309,7 +337,7 @@ impl Database {
 
     /// Messages to whoever listens.
     pub fn notifications(&self) -> &Notifications {
-        &self.0.notifications
+        &self.0.namespace.notifications
     }
 
     /// Begins a transaction. It holds no locks; see [`Isolation`].
@@ -471,9 +499,18 @@ impl Database {
 }
 
 impl Inner {
-    pub(crate) fn runtime(&self, name: &str) -> Result<Arc<Runtime>, Error> {
-        let found = self.engine.catalog().get(name).cloned();
+    /// The collection of this name in a catalog of now or of then.
+    pub(crate) fn find<'a>(
+        &self,
+        catalog: &'a Catalog,
+        name: &str,
+    ) -> Result<&'a Arc<Runtime>, Error> {
+        let found = catalog.get(self.namespace.id, name);
         found.ok_or_else(|| Error::UnknownCollection(name.to_owned()))
+    }
+
+    pub(crate) fn runtime(&self, name: &str) -> Result<Arc<Runtime>, Error> {
+        self.find(&self.engine.catalog(), name).cloned()
     }
 
     /// The state of now.
@@ -486,32 +523,9 @@ impl Inner {
     pub(crate) fn view_of(&self, snapshot: Snapshot) -> View {
         View {
             snapshot,
+            database: self.namespace.id,
             memory: Arc::clone(&self.query_memory),
         }
-    }
-
-    pub(crate) fn snapshot_deadline(&self, now: Timestamp) -> Timestamp {
-        let after = i64::try_from(self.options.snapshot_deadline.as_micros()).unwrap_or(i64::MAX);
-        Timestamp(now.0.saturating_add(after))
-    }
-
-    /// The time of a call, unless it comes too late.
-    pub(crate) fn begin(&self, call: &Call) -> Result<Timestamp, Error> {
-        let now = self.clock.now();
-        match call.deadline {
-            Some(deadline) if deadline <= now => Err(Error::DeadlineExceeded),
-            _ => Ok(now),
-        }
-    }
-
-    pub(crate) fn define(&self, command: Command<'_>, call: &Call) -> Result<Written, Error> {
-        let now = self.begin(call)?;
-        if call.idempotency.is_some() {
-            let what = "idempotency keys are for changes of documents: definitions are refused \
-                        the second time anyway";
-            return Err(Error::Invalid(what.into()));
-        }
-        self.engine.propose(now, &command, call.durability)
     }
 
     /// Changes the definition of the collection that has this name; the name is looked up again
@@ -549,7 +563,9 @@ impl Inner {
                 resolved_at,
                 operations,
             } = prepare(now)?;
-            let retry = batch::retry(call, now, || batch::fingerprint(mode, steps))?;
+            let retry = batch::retry(self.namespace.id, call, now, || {
+                batch::fingerprint(mode, steps)
+            })?;
             let operations = operations[..].into();
             let write = Write {
                 mode,
@@ -569,6 +585,32 @@ impl Inner {
             }
         }
     }
+}
+
+impl Store {
+    pub(crate) fn snapshot_deadline(&self, now: Timestamp) -> Timestamp {
+        let after = i64::try_from(self.options.snapshot_deadline.as_micros()).unwrap_or(i64::MAX);
+        Timestamp(now.0.saturating_add(after))
+    }
+
+    /// The time of a call, unless it comes too late.
+    pub(crate) fn begin(&self, call: &Call) -> Result<Timestamp, Error> {
+        let now = self.clock.now();
+        match call.deadline {
+            Some(deadline) if deadline <= now => Err(Error::DeadlineExceeded),
+            _ => Ok(now),
+        }
+    }
+
+    pub(crate) fn define(&self, command: Command<'_>, call: &Call) -> Result<Written, Error> {
+        let now = self.begin(call)?;
+        if call.idempotency.is_some() {
+            let what = "idempotency keys are for changes of documents: definitions are refused \
+                        the second time anyway";
+            return Err(Error::Invalid(what.into()));
+        }
+        self.engine.propose(now, &command, call.durability)
+    }
 
     fn close(&self) -> Result<(), Error> {
         drop(self.workers.lock().take());
@@ -577,7 +619,9 @@ impl Inner {
         }
         // After a failure there is nothing left to save, and the owner must not take it as saved.
         self.engine.check_open()?;
-        self.settle_sequences();
+        for namespace in self.databases.lock().values() {
+            namespace.sequences.settle(self);
+        }
         let checkpoint = self.engine.checkpoint();
         self.engine.close("it was closed by its owner")?;
         self.closed.store(true, Ordering::Release);
@@ -591,7 +635,7 @@ pub(crate) struct Prepared<'a> {
     pub(crate) operations: SmallVec<[Operation<'a>; 1]>,
 }
 
-impl Drop for Inner {
+impl Drop for Store {
     fn drop(&mut self) {
         // Whoever wants to know what failed calls `Database::close`.
         let _ = self.close();
@@ -612,6 +656,7 @@ impl std::fmt::Debug for Database {
 #[derive(Clone)]
 pub struct View {
     pub(crate) snapshot: Snapshot,
+    pub(crate) database: DatabaseId,
     /// What its queries take from.
     pub(crate) memory: Arc<QueryMemory>,
 }

@@ -36,6 +36,7 @@ mod clock;
 mod collection;
 mod committing;
 mod database;
+mod databases;
 mod doors;
 mod encryption;
 mod id_text;
@@ -60,6 +61,7 @@ pub use clock::{Clock, ManualClock, SystemClock};
 pub use collection::{Collection, CollectionStats, Swap};
 pub use committing::Committing;
 pub use database::{Answer, Database, Health, Read, View};
+pub use databases::Guest;
 pub use doors::{AskedAlteration, Described, DescribedBytes, METADATA, take_metadata};
 pub use encryption::{KeyFile, read_key_file};
 pub use id_text::{IdError, id_must_be, id_of_text, id_of_value};
@@ -77,8 +79,8 @@ pub use transaction::{FreeRows, Freed, Settled, Settling, Transaction};
 pub use view::{CollectionView, Page, PageRequest};
 
 pub use velocitydb_engine::catalog::{
-    Alteration, Definition, Direction, IndexDefinition, IndexField, IndexKind, Kind, Persistence,
-    PrimaryKey, TimeToLive,
+    Alteration, DatabaseDefinition, DatabaseId, Definition, Direction, IndexDefinition, IndexField,
+    IndexKind, Kind, Persistence, PrimaryKey, TimeToLive,
 };
 pub use velocitydb_engine::changes::{
     ChangeKind, HistoryKept, HistoryOptions, Position, VisibleWatch,

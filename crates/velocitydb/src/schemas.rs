@@ -196,7 +196,7 @@ impl Database {
     /// The schema of this name, if one was loaded.
     pub fn schema(&self, name: &str) -> Result<Option<LoadedSchema>, Error> {
         let (engine, clock) = (&self.0.engine, &self.0.clock);
-        let key = schema_key(name)?;
+        let key = self.schema_key(name)?;
         let found = engine.get(&*self.schemas_table()?, key.as_bytes(), || clock.now());
         found.as_ref().map(read).transpose()
     }
@@ -206,8 +206,11 @@ impl Database {
         let view = self.snapshot();
         let mut schemas = Vec::new();
         let table = self.schemas_table()?;
+        let database = self.0.namespace.id;
         view.snapshot.scan(&table, 0, |document| {
-            schemas.push(read(document));
+            if database.has_key(&document.id()) {
+                schemas.push(read(document));
+            }
             true
         })?;
         let mut schemas = schemas.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -240,7 +243,7 @@ impl Database {
             Fields::from_map(&fields).map_err(|error| Error::Invalid(error.to_string()))?;
         let operation = Operation {
             collection: SCHEMAS,
-            key: Cow::Owned(schema_key(&schema.name)?.into_bytes().into_vec()),
+            key: Cow::Owned(self.schema_key(&schema.name)?.into_bytes().into_vec()),
             condition: Condition::Index(former.map_or(0, |former| former.index)),
             change: Change::Put(Cow::Owned(fields.into_bytes().into_vec())),
             expires: Expires::Never,
@@ -255,11 +258,11 @@ impl Database {
         engine.propose(now, &Command::Write(write), call.durability)?;
         Ok(())
     }
-}
 
-fn schema_key(name: &str) -> Result<Key, Error> {
-    Key::from_value(&Value::from(name))
-        .map_err(|error| Error::Invalid(format!("the schema name {name:?}: {error}")))
+    fn schema_key(&self, name: &str) -> Result<Key, Error> {
+        let key = self.0.namespace.id.key(name);
+        key.map_err(|error| Error::Invalid(format!("the schema name {name:?}: {error}")))
+    }
 }
 
 fn read(document: &Document) -> Result<LoadedSchema, Error> {

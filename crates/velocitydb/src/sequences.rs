@@ -19,12 +19,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
-use velocitydb_engine::catalog::{Alteration, Collection as Runtime, SEQUENCES, check_name};
+use velocitydb_engine::catalog::{
+    Alteration, Collection as Runtime, DatabaseId, SEQUENCES, check_name,
+};
 use velocitydb_engine::command::{Change, Command, Condition, Expires, Mode, Operation, Write};
 use velocitydb_engine::{Document, Error};
-use velocitydb_types::{FieldOperation, Fields, Key, Path, ScalarType, SqlType, Value};
+use velocitydb_types::{FieldOperation, Fields, Path, ScalarType, SqlType, Value};
 
-use crate::database::{Database, Inner};
+use crate::database::{Database, Inner, Store};
 
 /// Numbers that a first block has.
 const BLOCK_MIN: u64 = 32;
@@ -211,7 +213,8 @@ pub(crate) struct Sequences {
 
 /// A sequence. From [`Database::sequence`]; all who have it have the same.
 pub struct Sequence {
-    inner: std::sync::Weak<Inner>,
+    store: std::sync::Weak<Store>,
+    database: DatabaseId,
     number: u64,
     state: Mutex<State>,
 }
@@ -228,13 +231,14 @@ struct State {
 
 impl Sequence {
     fn new(
-        inner: &Arc<Inner>,
+        inner: &Inner,
         definition: SequenceDefinition,
         position: SequencePosition,
     ) -> Arc<Sequence> {
         static NUMBERS: AtomicU64 = AtomicU64::new(0);
         Arc::new(Sequence {
-            inner: Arc::downgrade(inner),
+            store: Arc::downgrade(&inner.store),
+            database: inner.namespace.id,
             number: NUMBERS.fetch_add(1, Ordering::Relaxed),
             state: Mutex::new(State {
                 definition,
@@ -277,8 +281,8 @@ impl Sequence {
                 let way = state.definition.increment.wrapping_mul(ahead.cast_signed());
                 let last = value.wrapping_add(way);
                 let position = SequencePosition { last, called: true };
-                let inner = self.inner()?;
-                inner.put_position(&state.definition.name, position)?;
+                let store = self.store()?;
+                store.put_position(self.database, &state.definition.name, position)?;
                 state.ahead = ahead;
                 state.block = (state.block * 2).min(BLOCK_MAX);
             }
@@ -298,8 +302,8 @@ impl Sequence {
         let state = &mut *self.state.lock();
         state.check_present()?;
         state.definition.check_value(position.last)?;
-        let inner = self.inner()?;
-        inner.put_position(&state.definition.name, position)?;
+        let store = self.store()?;
+        store.put_position(self.database, &state.definition.name, position)?;
         state.position = position;
         state.ahead = 0;
         Ok(())
@@ -329,8 +333,8 @@ impl Sequence {
         definition.name.clone_from(&state.definition.name);
         definition.check()?;
         definition.check_value(position.last)?;
-        let inner = self.inner()?;
-        inner.put_sequence(&definition, position, Condition::Present)?;
+        let store = self.store()?;
+        store.put_sequence(self.database, &definition, position, Condition::Present)?;
         state.definition = definition;
         state.position = position;
         state.ahead = 0;
@@ -348,17 +352,17 @@ impl Sequence {
         })
     }
 
-    fn inner(&self) -> Result<Arc<Inner>, SequenceError> {
+    fn store(&self) -> Result<Arc<Store>, SequenceError> {
         let closed = || Error::Invalid("the database of this sequence is closed".to_owned());
-        Ok(self.inner.upgrade().ok_or_else(closed)?)
+        Ok(self.store.upgrade().ok_or_else(closed)?)
     }
 
     /// Writes down where it stands, so that no number is left out after a start.
-    fn settle(&self, inner: &Inner) -> Result<(), SequenceError> {
+    fn settle(&self, store: &Store) -> Result<(), SequenceError> {
         let state = &mut *self.state.lock();
         if state.ahead > 0 && !state.dropped {
             state.ahead = 0;
-            inner.put_position(&state.definition.name, state.position)?;
+            store.put_position(self.database, &state.definition.name, state.position)?;
         }
         Ok(())
     }
@@ -436,15 +440,16 @@ impl Database {
         definition: SequenceDefinition,
     ) -> Result<Arc<Sequence>, SequenceError> {
         definition.check()?;
-        let mut by_name = self.0.sequences.by_name.write();
+        let mut by_name = self.0.namespace.sequences.by_name.write();
         let name = definition.name.clone();
         if by_name.contains_key(&name) || self.0.read_sequence(&name)?.is_some() {
             return Err(SequenceError::Exists(name));
         }
         let position = definition.first();
         let sequence = Sequence::new(&self.0, definition.clone(), position);
-        self.0
-            .put_sequence(&definition, position, Condition::Absent)?;
+        let database = self.0.namespace.id;
+        let store = &self.0.store;
+        store.put_sequence(database, &definition, position, Condition::Absent)?;
         by_name.insert(name, Arc::clone(&sequence));
         Ok(sequence)
     }
@@ -454,7 +459,7 @@ impl Database {
     /// # Errors
     /// The database cannot read it.
     pub fn sequence(&self, name: &str) -> Result<Option<Arc<Sequence>>, SequenceError> {
-        let sequences = &self.0.sequences;
+        let sequences = &self.0.namespace.sequences;
         if let Some(found) = sequences.by_name.read().get(name) {
             return Ok(Some(Arc::clone(found)));
         }
@@ -478,8 +483,11 @@ impl Database {
         let mut names = Vec::new();
         let table = self.0.sequences_table()?;
         let view = self.snapshot();
+        let database = self.0.namespace.id;
         view.snapshot.scan(&table, 0, |document| {
-            names.push(read(document).map(|(definition, _)| definition.name));
+            if database.has_key(&document.id()) {
+                names.push(read(document).map(|(definition, _)| definition.name));
+            }
             true
         })?;
         let mut names = names.into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -496,13 +504,14 @@ impl Database {
         let Some(sequence) = self.sequence(name)? else {
             return Ok(false);
         };
-        let mut by_name = self.0.sequences.by_name.write();
+        let mut by_name = self.0.namespace.sequences.by_name.write();
         let mut state = sequence.state.lock();
         if state.dropped {
             return Ok(false);
         }
+        let database = self.0.namespace.id;
         self.0
-            .write_sequence(name, Condition::Present, Change::Delete)?;
+            .write_sequence(database, name, Condition::Present, Change::Delete)?;
         state.dropped = true;
         by_name.remove(name);
         Ok(true)
@@ -523,6 +532,9 @@ impl Inner {
         let view = self.view(self.clock.now());
         view.snapshot
             .scan(&*self.sequences_table()?, 0, |document| {
+                if !self.namespace.id.has_key(&document.id()) {
+                    return true;
+                }
                 match read(document) {
                     Ok((mut definition, _)) => {
                         let owner = definition.owner.as_ref().and_then(|owner| moves.of(owner));
@@ -543,7 +555,7 @@ impl Inner {
         if moves.is_none() {
             return;
         }
-        for sequence in self.sequences.by_name.read().values() {
+        for sequence in self.namespace.sequences.by_name.read().values() {
             let owner = &mut sequence.state.lock().definition.owner;
             if let Some(moved) = owner.as_ref().and_then(|owner| moves.of(owner)) {
                 *owner = Some(moved);
@@ -560,16 +572,19 @@ impl Inner {
         &self,
         name: &str,
     ) -> Result<Option<(SequenceDefinition, SequencePosition)>, Error> {
-        let Ok(key) = Key::from_value(&Value::from(name)) else {
+        let Ok(key) = self.namespace.id.key(name) else {
             return Ok(None);
         };
         let table = self.sequences_table()?;
         let found = self.engine.get(&table, key.as_bytes(), || self.clock.now());
         found.as_ref().map(read).transpose()
     }
+}
 
+impl Store {
     fn put_sequence(
         &self,
+        database: DatabaseId,
         definition: &SequenceDefinition,
         position: SequencePosition,
         condition: Condition,
@@ -582,11 +597,16 @@ impl Inner {
         let fields =
             Fields::from_map(&fields).map_err(|error| Error::Invalid(error.to_string()))?;
         let change = Change::Put(Cow::Owned(fields.into_bytes().into_vec()));
-        self.write_sequence(&definition.name, condition, change)
+        self.write_sequence(database, &definition.name, condition, change)
     }
 
     /// Writes down a position alone: the definition may change meanwhile.
-    fn put_position(&self, name: &str, position: SequencePosition) -> Result<(), SequenceError> {
+    fn put_position(
+        &self,
+        database: DatabaseId,
+        name: &str,
+        position: SequencePosition,
+    ) -> Result<(), SequenceError> {
         let set = |name: &str, value| FieldOperation::Set {
             path: Path::field(name),
             value,
@@ -595,17 +615,23 @@ impl Inner {
             set("last", Value::Int(position.last)),
             set("called", Value::Bool(position.called)),
         ];
-        self.write_sequence(name, Condition::Present, Change::Patch(operations))
+        self.write_sequence(
+            database,
+            name,
+            Condition::Present,
+            Change::Patch(operations),
+        )
     }
 
     fn write_sequence(
         &self,
+        database: DatabaseId,
         name: &str,
         condition: Condition,
         change: Change<'static>,
     ) -> Result<(), SequenceError> {
-        let key = Key::from_value(&Value::from(name))
-            .map_err(|error| Error::Invalid(format!("the sequence {name:?}: {error}")))?;
+        let key = database.key(name);
+        let key = key.map_err(|error| Error::Invalid(format!("the sequence {name:?}: {error}")))?;
         let operation = Operation {
             collection: SEQUENCES,
             key: Cow::Owned(key.into_bytes().into_vec()),
@@ -623,12 +649,14 @@ impl Inner {
             .propose(self.clock.now(), &Command::Write(write), None)?;
         Ok(())
     }
+}
 
-    /// Writes down where all sequences stand.
-    pub(crate) fn settle_sequences(&self) {
-        for sequence in self.sequences.by_name.read().values() {
+impl Sequences {
+    /// Writes down where all of them stand.
+    pub(crate) fn settle(&self, store: &Store) {
+        for sequence in self.by_name.read().values() {
             // Then it goes on behind its block.
-            let _ = sequence.settle(self);
+            let _ = sequence.settle(store);
         }
     }
 }

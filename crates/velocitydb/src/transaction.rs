@@ -48,13 +48,8 @@ impl Transaction {
     }
 
     fn runtime(&self, collection: &str) -> Result<Arc<Runtime>, Error> {
-        let found = self
-            .transaction
-            .snapshot()
-            .catalog()
-            .get(collection)
-            .cloned();
-        found.ok_or_else(|| Error::UnknownCollection(collection.to_owned()))
+        let catalog = self.transaction.snapshot().catalog();
+        self.inner.find(catalog, collection).cloned()
     }
 
     /// When the documents that are written from here on expire.
@@ -335,7 +330,7 @@ impl Transaction {
     pub fn begin_commit(self, call: &Call) -> Result<Committing, Error> {
         let now = self.inner.begin(call)?;
         // What it does depends on what it reads: the key alone identifies it.
-        let retry = crate::batch::retry(call, now, || Ok(0))?;
+        let retry = crate::batch::retry(self.inner.namespace.id, call, now, || Ok(0))?;
         let made = self.transaction.commit(now, call.durability, retry);
         Ok(Committing::new(self.inner, made, call))
     }

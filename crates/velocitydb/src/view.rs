@@ -100,7 +100,7 @@ pub struct Page {
 
 impl CollectionView {
     pub(crate) fn new(view: &View, name: &str) -> Result<CollectionView, Error> {
-        let runtime = view.snapshot.catalog().get(name).cloned();
+        let runtime = view.snapshot.catalog().get(view.database, name).cloned();
         let runtime = runtime.ok_or_else(|| Error::UnknownCollection(name.to_owned()))?;
         Ok(CollectionView {
             view: view.clone(),

@@ -11,7 +11,7 @@ use super::format::{
     self, BLOCK_BYTES, BLOCK_BYTES_MAX, BlockHeader, BlockKind, EndBlock, HEADER_BYTES, MetaBlock,
     Packing,
 };
-use crate::catalog::{CollectionId, Persistence};
+use crate::catalog::{CollectionId, DATABASES, Persistence};
 use crate::crypt::{Cipher, EncryptionKeys, Purpose, TAG_BYTES};
 use crate::disk::{Disk, DiskFile};
 use crate::error::Error;
@@ -151,8 +151,11 @@ pub(super) fn write(
     };
     let payload = postcard::to_allocvec(&meta).expect("writing to memory cannot fail");
     writer.block(BlockKind::Meta, 0, &payload).map_err(failed)?;
-    // In the order of their numbers: the definitions come before what they define.
-    for collection in source.snapshot.catalog().by_id.values() {
+    // Databases first, then in the order of their numbers: the definitions come before what they
+    // define.
+    let mut collections: Vec<_> = source.snapshot.catalog().by_id.values().collect();
+    collections.sort_by_key(|collection| collection.id != DATABASES);
+    for collection in collections {
         if collection.definition.persistence == Persistence::Volatile {
             continue;
         }

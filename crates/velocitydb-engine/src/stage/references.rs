@@ -38,7 +38,7 @@ impl Stager<'_> {
                 continue;
             }
             let deleted = staged.version.clone();
-            for referrer in self.catalog.referrers(&parent.definition.name) {
+            for referrer in self.catalog.referrers(parent) {
                 self.note_all();
                 let child = self.collection(referrer.collection)?;
                 for holder in self.who_refers(child, referrer, &deleted) {
@@ -133,7 +133,7 @@ impl Stager<'_> {
         let collection = self.collection(staged.collection)?;
         let name = &collection.definition.name;
         if staged.version.expires_at().is_some()
-            && let Some(referrer) = self.catalog.referrers(name).first()
+            && let Some(referrer) = self.catalog.referrers(collection).first()
         {
             let by = self.collection(referrer.collection)?;
             return Err(ReferenceError::CannotExpire {
@@ -148,7 +148,8 @@ impl Stager<'_> {
             let Some(value) = value.map(|value| value.to_value()) else {
                 continue;
             };
-            let key = Key::from_value(&value).ok().zip(self.catalog.get(parent));
+            let to = self.catalog.get(collection.database, parent);
+            let key = Key::from_value(&value).ok().zip(to);
             let found = key
                 .as_ref()
                 .and_then(|(key, parent)| self.newest(parent, key));

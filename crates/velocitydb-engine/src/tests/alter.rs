@@ -8,7 +8,9 @@ use crossbeam_epoch::pin;
 use velocitydb_types::{Fields, Key, Path, TimeSpan, Timestamp, Value};
 
 use crate::alter::{Builder, Watch};
-use crate::catalog::{Alteration, Definition, FIRST_USER_COLLECTION, IndexDefinition, Persistence};
+use crate::catalog::{
+    Alteration, DatabaseId, Definition, FIRST_USER_COLLECTION, IndexDefinition, Persistence,
+};
 use crate::changes::HistoryOptions;
 use crate::command::{Change, Command, Condition, Entry, Expires, Mode, Operation, Refusal, Write};
 use crate::state::State;
@@ -62,10 +64,10 @@ fn altered(
     apply(
         &mut state,
         1,
-        Command::CreateCollection(Box::new(definition(from))),
+        Command::CreateCollection(DatabaseId::VELOCITY, Box::new(definition(from))),
     );
     put(&mut state, 10, 1, -1);
-    let collection = Arc::clone(state.catalog.get("a").unwrap());
+    let collection = Arc::clone(state.catalog.get(DatabaseId::VELOCITY, "a").unwrap());
     let alteration = Alteration::to(definition(to));
     let watch = Watch::start(&collection).unwrap();
     let mut builder = Builder::new(&watch.collection(), &alteration, Timestamp(20), 1).unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use velocitydb_types::{FieldOperation, Fields, Key, Path, Timestamp, Value};
 
-use crate::catalog::{CollectionId, Definition, IndexDefinition};
+use crate::catalog::{CollectionId, DatabaseId, Definition, IndexDefinition};
 use crate::changes::HistoryOptions;
 use crate::command::{Change, Command, Condition, Effect, Expires, Mode, Operation, Write};
 use crate::log::LogOptions;
@@ -28,7 +28,7 @@ pub(super) fn engine() -> Engine {
     for name in ["a", "b"] {
         define(
             &engine,
-            Command::CreateCollection(Box::new(Definition::new(name))),
+            Command::CreateCollection(DatabaseId::VELOCITY, Box::new(Definition::new(name))),
         )
         .unwrap();
     }
@@ -248,7 +248,11 @@ fn a_condition_sees_the_operations_before_it() {
     assert_eq!(versions, [1, 2, 2, 2, 1]);
     let catalog = engine.catalog();
     let found = engine
-        .get(catalog.get("a").unwrap(), &key(1), || Timestamp(1))
+        .get(
+            catalog.get(DatabaseId::VELOCITY, "a").unwrap(),
+            &key(1),
+            || Timestamp(1),
+        )
         .unwrap();
     assert_eq!(
         (found.meta().version, found.get("n").unwrap().as_int()),
@@ -278,7 +282,11 @@ fn what_was_resolved_under_another_definition_is_refused_as_a_whole() {
         assert_eq!(unknown.code().0, "unknown_collection");
         assert!(
             engine
-                .get(engine.catalog().get("b").unwrap(), &key(1), || Timestamp(1))
+                .get(
+                    engine.catalog().get(DatabaseId::VELOCITY, "b").unwrap(),
+                    &key(1),
+                    || Timestamp(1)
+                )
                 .is_none(),
             "{mode:?}"
         );

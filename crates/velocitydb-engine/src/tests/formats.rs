@@ -6,7 +6,9 @@ use velocitydb_types::{
     Field, FieldOperation, FieldType, Key, Openness, Path, Schema, Timestamp, Value,
 };
 
-use crate::catalog::{Alteration, CollectionId, Definition, IndexDefinition};
+use crate::catalog::{
+    Alteration, CollectionId, DatabaseDefinition, DatabaseId, Definition, IndexDefinition,
+};
 use crate::command::{
     APPLY_VERSION, Change, Command, Condition, Entry, EntryError, Expires, Mode, Operation, Retry,
     Write,
@@ -76,6 +78,7 @@ fn entries_keep_their_bytes() {
         resolved_at: 7,
         operations: Cow::Owned(operations),
         retry: Some(Retry {
+            database: DatabaseId::VELOCITY,
             key: "k".into(),
             request: 9,
             expires: 11,
@@ -90,12 +93,13 @@ fn entries_keep_their_bytes() {
     for (command, golden) in [
         (
             Command::Write(write),
-            "0202000007031003206100010101f00010032061000303020100016e020301020a10032061000601016e0100030101016b0916",
+            "0302000007031003206100010101f00010032061000303020100016e020301020a10032061000601016e010003010100016b0916",
         ),
-        (Command::DropCollection(id), "02020210"),
-        (Command::Truncate(id), "02020310"),
-        (Command::DropIndex(id, "i".into()), "020205100169"),
-        (Command::Tick, "020206"),
+        (Command::DropCollection(id), "03020210"),
+        (Command::Truncate(id), "03020310"),
+        (Command::DropIndex(id, "i".into()), "030205100169"),
+        (Command::Tick, "030206"),
+        (Command::DropDatabase(DatabaseId(17)), "03020a11"),
     ] {
         let bytes = entry(command.clone()).encode();
         assert_eq!(hex(&bytes), golden, "{command:?}");
@@ -103,19 +107,29 @@ fn entries_keep_their_bytes() {
     }
     for (command, head, text) in [
         (
-            Command::CreateCollection(Box::new(definition())),
-            "020201da01",
+            Command::CreateCollection(DatabaseId::VELOCITY, Box::new(definition())),
+            "03020100da01",
             DEFINITION,
         ),
         (
             Command::CreateIndex(id, index),
-            "0202041037",
+            "0302041037",
             r#"{"name":"i","fields":["n"],"kind":"hash","unique":true}"#,
         ),
         (
             Command::Alter(id, Box::new(alteration)),
-            "02020710a101",
+            "03020710a101",
             r#"{"definition":{"name":"c","kind":"document","persistence":"logged","primary_key":null,"schema":{"openness":"open","fields":[]},"indexes":[]},"drop":["n"],"at":2}"#,
+        ),
+        (
+            Command::CreateDatabase(DatabaseDefinition::new("d")),
+            "0302080c",
+            r#"{"name":"d"}"#,
+        ),
+        (
+            Command::AlterDatabase(DatabaseId(17), DatabaseDefinition::new("d")),
+            "030209110c",
+            r#"{"name":"d"}"#,
         ),
     ] {
         let bytes = entry(command.clone()).encode();

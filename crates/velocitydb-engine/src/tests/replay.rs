@@ -12,7 +12,8 @@ use velocitydb_types::{
 };
 
 use crate::catalog::{
-    Alteration, CollectionId, Definition, FIRST_USER_COLLECTION, IndexDefinition, Persistence,
+    Alteration, CollectionId, DatabaseDefinition, DatabaseId, Definition, FIRST_USER_COLLECTION,
+    IndexDefinition, Persistence,
 };
 use crate::changes::HistoryOptions;
 use crate::command::{
@@ -36,7 +37,10 @@ enum Proposal {
         operations: Vec<Asked>,
         retry: Option<(u8, u8, i64)>,
     },
-    Create(u8),
+    Create(u8, u8),
+    CreateDatabase(u8),
+    RenameDatabase(u8, u8),
+    DropDatabase(u8),
     Drop(u8),
     Truncate(u8),
     CreateIndex(u8, u8),
@@ -100,7 +104,10 @@ fn step() -> impl Strategy<Value = Step> {
     let proposal = prop_oneof![
         12 => (any::<bool>(), operations(), retry)
             .prop_map(|(each, operations, retry)| Proposal::Write { each, operations, retry }),
-        2 => (0..3_u8).prop_map(Proposal::Create),
+        2 => (0..3_u8, 0..4_u8).prop_map(|(name, to)| Proposal::Create(name, to)),
+        1 => (0..2_u8).prop_map(Proposal::CreateDatabase),
+        1 => (0..4_u8, 0..2_u8).prop_map(|(at, name)| Proposal::RenameDatabase(at, name)),
+        1 => (0..4_u8).prop_map(Proposal::DropDatabase),
         1 => (0..3_u8).prop_map(Proposal::Drop),
         1 => (0..3_u8).prop_map(Proposal::Truncate),
         1 => (0..3_u8, 0..4_u8).prop_map(|(at, name)| Proposal::CreateIndex(at, name)),
@@ -141,6 +148,16 @@ fn at(state: &State, place: u8) -> CollectionId {
     })
 }
 
+/// The database that stands at this place in the catalog, or one that does not exist.
+fn database(state: &State, place: u8) -> DatabaseId {
+    let found = state.catalog.databases().nth(usize::from(place));
+    found.map_or(DatabaseId(1000), |(id, _)| id)
+}
+
+fn database_called(name: u8) -> DatabaseDefinition {
+    DatabaseDefinition::new(format!("d{name}"))
+}
+
 /// The command, made under the present state as a gateway would.
 fn command(state: &State, proposal: &Proposal, now: i64) -> Command<'static> {
     let index = |name: u8| format!("i{name}");
@@ -156,17 +173,24 @@ fn command(state: &State, proposal: &Proposal, now: i64) -> Command<'static> {
                 resolved_at: state.catalog.changed_at(),
                 operations: operations.collect(),
                 retry: retry.map(|(key, request, kept)| Retry {
+                    database: database(state, key % 2),
                     key: Cow::Owned(format!("k{key}")),
                     request: u64::from(request),
                     expires: now + kept,
                 }),
             })
         }
-        Proposal::Create(name) => {
+        Proposal::Create(name, to) => {
             let n = Field::new("n", FieldType::Int).unique();
             let schema = Schema::new(Openness::Open, vec![n]).unwrap();
-            Command::CreateCollection(Box::new(Definition::new(format!("c{name}")).schema(schema)))
+            let definition = Definition::new(format!("c{name}")).schema(schema);
+            Command::CreateCollection(database(state, *to), Box::new(definition))
         }
+        Proposal::CreateDatabase(name) => Command::CreateDatabase(database_called(*name)),
+        Proposal::RenameDatabase(place, name) => {
+            Command::AlterDatabase(database(state, *place), database_called(*name))
+        }
+        Proposal::DropDatabase(place) => Command::DropDatabase(database(state, *place)),
         Proposal::Drop(place) => Command::DropCollection(at(state, *place)),
         Proposal::Truncate(place) => Command::Truncate(at(state, *place)),
         Proposal::CreateIndex(place, name) => {

@@ -125,7 +125,11 @@ impl Transaction {
                 continue;
             };
             let value = value.to_value();
-            let to = self.snapshot.catalog().get(parent).cloned();
+            let to = self
+                .snapshot
+                .catalog()
+                .get(collection.database, parent)
+                .cloned();
             let found = match Key::from_value(&value).ok().zip(to) {
                 Some((key, to)) => {
                     self.note(|| Note::Referred(to.id, key.as_bytes().into()));
@@ -141,7 +145,7 @@ impl Transaction {
     /// Whether documents of others may refer to those of a collection.
     pub fn is_referred_to(&self, collection: &Collection) -> bool {
         let catalog = self.snapshot.catalog();
-        !catalog.referrers(&collection.definition.name).is_empty()
+        !catalog.referrers(collection).is_empty()
     }
 
     /// Does what follows from documents that are gone: those that refer to them go as well, or
@@ -153,9 +157,9 @@ impl Transaction {
         how: Gone,
     ) -> Result<(), Error> {
         let catalog = self.snapshot.catalog().clone();
-        let mut open = vec![(collection.definition.name.clone(), keys)];
-        while let Some((name, keys)) = open.pop() {
-            for referrer in catalog.referrers(&name) {
+        let mut open = vec![(collection, keys)];
+        while let Some((parent_of, keys)) = open.pop() {
+            for referrer in catalog.referrers(parent_of) {
                 let Some(child) = catalog.by_id(referrer.collection) else {
                     continue;
                 };
@@ -178,7 +182,7 @@ impl Transaction {
                         _ => {
                             self.note_hindered(child, &holder);
                             return Err(refused(ReferenceError::Referenced {
-                                collection: name.clone(),
+                                collection: parent_of.definition.name.clone(),
                                 id: Key::trusted(&parent[..]).to_string(),
                                 by: child.definition.name.clone(),
                                 holder: holder.id().to_string(),
@@ -188,7 +192,7 @@ impl Transaction {
                     }
                 }
                 if !gone.is_empty() {
-                    open.push((child.definition.name.clone(), gone));
+                    open.push((child, gone));
                 }
             }
         }

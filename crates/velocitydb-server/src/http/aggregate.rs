@@ -199,7 +199,7 @@ async fn out(
         );
         return Err(Problem::new("invalid_header", what));
     }
-    let collection = ask.app.database.collection(&name)?;
+    let collection = ask.database().collection(&name)?;
     let (collection, slot) = (collection.with(ask.asked.call()), ask.slot.clone());
     ask.long(move || {
         let mut answer = collection.aggregate_out(view, &pipeline)?;

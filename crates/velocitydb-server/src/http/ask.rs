@@ -14,9 +14,10 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Method, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
-use velocitydb::{Call, Collection, Durability, Expiry};
+use velocitydb::{Call, Collection, Database, Durability, Expiry};
 
 use super::coding::Coding;
+use super::databases::InDatabase;
 use super::headers::{Asked, Preconditions};
 use super::json;
 use super::problem::Problem;
@@ -25,6 +26,8 @@ use crate::app::{App, Slot};
 /// A request's options, and the way to the database.
 pub(super) struct Ask {
     pub(super) app: Arc<App>,
+    /// `None`: `velocity`.
+    other: Option<Database>,
     pub(super) slot: Slot,
     pub(super) asked: Asked,
     pub(super) preconditions: Preconditions,
@@ -33,6 +36,11 @@ pub(super) struct Ask {
 }
 
 impl Ask {
+    /// The database that the request is about.
+    pub(super) fn database(&self) -> &Database {
+        self.other.as_ref().unwrap_or(&self.app.database)
+    }
+
     /// The options of the library's calls.
     pub(super) fn call(&self) -> Call {
         self.asked.call().deadline(self.slot.until)
@@ -40,7 +48,7 @@ impl Ask {
 
     /// A collection whose calls have the request's options.
     pub(super) fn collection(&self, name: &str) -> Result<Collection, Problem> {
-        Ok(self.app.database.collection_with(name, self.call())?)
+        Ok(self.database().collection_with(name, self.call())?)
     }
 
     /// Makes a write of about `bytes`, where it is best made.
@@ -136,8 +144,11 @@ impl FromRequestParts<Arc<App>> for Ask {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Ask, Problem> {
+        let other = parts.extensions.get::<InDatabase>();
+        let other = other.map(|other| app.database.database(&other.name));
         let ask = Ask {
             app: Arc::clone(app),
+            other: other.transpose()?,
             slot: slot(parts)?,
             asked: Asked::read(&parts.headers)?,
             preconditions: Preconditions::read(&parts.headers)?,

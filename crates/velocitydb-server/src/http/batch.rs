@@ -160,7 +160,7 @@ enum Step {
 
 async fn batch(ask: Ask, JsonText(text): JsonText) -> Result<Response, Problem> {
     ask.no_preconditions()?;
-    let (database, call) = (ask.app.database.clone(), ask.call());
+    let (database, call) = (ask.database().clone(), ask.call());
     let (expires, slot) = (ask.asked.expires, ask.slot.clone());
     ask.write(text.len(), move || {
         let request = read_request(&text)?;

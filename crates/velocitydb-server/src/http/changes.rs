@@ -108,7 +108,7 @@ async fn all(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let asked = Asked::read(&uri, &headers)?;
-    let request = ask.app.database.changes();
+    let request = ask.database().changes();
     serve(ask, upgrade, asked.put_into(request)).await
 }
 
@@ -120,7 +120,7 @@ async fn one(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let asked = Asked::read(&uri, &headers)?;
-    let request = ask.app.database.collection(&name)?.changes();
+    let request = ask.database().collection(&name)?.changes();
     serve(ask, upgrade, asked.put_into(request)).await
 }
 
@@ -180,7 +180,7 @@ async fn serve(ask: Ask, upgrade: Upgrade, request: ChangesRequest) -> Result<Re
     // Not the request's slot: that is for what ends soon.
     let slot = ask.app.admit_stream()?;
     let changes = ask.blocking(move || Ok(request.open()?)).await?;
-    let (app, database) = (&ask.app, ask.app.database.clone());
+    let (app, database) = (&ask.app, ask.database().clone());
     let feed = app
         .streams
         .feed(changes, database, slot, app.config.heartbeat);

@@ -119,7 +119,7 @@ async fn list(ask: Ask) -> Result<Response, Problem> {
     struct List {
         collections: Vec<Described>,
     }
-    let (database, call) = (ask.app.database.clone(), ask.call());
+    let (database, call) = (ask.database().clone(), ask.call());
     let body = ask.blocking(move || {
         let mut collections = Vec::new();
         for definition in database.collections() {
@@ -139,7 +139,7 @@ async fn create(ask: Ask, JsonText(text): JsonText) -> Result<Response, Problem>
     ask.no_preconditions()?;
     ask.no_expiry()?;
     ask.no_idempotency_key()?;
-    let (database, call) = (ask.app.database.clone(), ask.call());
+    let (database, call) = (ask.database().clone(), ask.call());
     ask.blocking(move || {
         let answer = database.create_collection_with(definition(&text)?, &call)?;
         let collection = &answer.value;
@@ -168,7 +168,7 @@ async fn get_one(ask: Ask, Params(name): Params<String>) -> Result<Response, Pro
 async fn remove(ask: Ask, Params(name): Params<String>) -> Result<Response, Problem> {
     ask.no_preconditions()?;
     ask.no_idempotency_key()?;
-    let (database, call) = (ask.app.database.clone(), ask.call());
+    let (database, call) = (ask.database().clone(), ask.call());
     ask.blocking(move || {
         let answer = database.drop_collection_with(&name, &call)?;
         let mut response = Response::new(axum::body::Body::empty());
@@ -188,9 +188,9 @@ async fn alter(
     ask.no_preconditions()?;
     ask.no_expiry()?;
     ask.no_idempotency_key()?;
-    let collection = ask.app.database.collection(&name)?;
+    let collection = ask.database().collection(&name)?;
     let collection = collection.with(ask.asked.call());
-    let database = ask.app.database.clone();
+    let database = ask.database().clone();
     ask.long(move || {
         let example = "an alteration, an object such as {\"definition\": {\"name\": \"tasks\"}}";
         let asked: AskedAlteration = read(&text, example)?;

@@ -96,7 +96,7 @@ async fn get(ask: Ask, Params((name, id)): Params<(String, String)>) -> Result<R
         key,
         document: found,
         index,
-    } = ask.app.database.read(&name, &ask.call(), |definition| {
+    } = ask.database().read(&name, &ask.call(), |definition| {
         Ok::<_, Problem>(id_of_text(definition, &id)?)
     })?;
     let conditions = &ask.preconditions;

@@ -79,7 +79,7 @@ fn layout(format: Option<String>, plain: Option<String>) -> Result<Layout, Probl
 
 /// Exports these collections, or all.
 async fn export(ask: Ask, names: Option<Vec<String>>, layout: Layout) -> Result<Response, Problem> {
-    let database = ask.app.database.clone();
+    let database = ask.database().clone();
     let begin = move || {
         let all = || database.collections().into_iter().map(|found| found.name);
         let names = names.unwrap_or_else(|| all().collect());

@@ -168,7 +168,7 @@ async fn import(
     };
     let within = ask.app.config.request_timeout;
     let pump = tokio::spawn(pump(request.into_body(), parts, within));
-    let (database, call) = (ask.app.database.clone(), ask.asked.call());
+    let (database, call) = (ask.database().clone(), ask.asked.call());
     let work = move || load(&database, name, call, wanted, format, source);
     let imported = ask.long(work).await;
     pump.abort();

@@ -180,7 +180,7 @@ async fn create(
     ask.no_preconditions()?;
     ask.no_expiry()?;
     ask.no_idempotency_key()?;
-    let collection = ask.app.database.collection(&name)?;
+    let collection = ask.database().collection(&name)?;
     let collection = collection.with(ask.asked.call());
     ask.long(move || {
         let example = r#"an index, an object such as {"name": "by_state", "kind": "btree", "fields": ["state"]}"#;

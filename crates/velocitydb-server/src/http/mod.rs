@@ -20,6 +20,7 @@ mod batch;
 mod changes;
 mod coding;
 mod collections;
+mod databases;
 mod describe;
 mod documents;
 mod export;
@@ -55,8 +56,7 @@ use std::task::{Context, Poll};
 use axum::Router;
 use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
-use axum::routing::Route as Handler;
-use hyper::Method;
+use axum::routing::{Route as Handler, any};
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceExt, layer::layer_fn, service_fn};
 use tower_http::cors::CorsLayer;
@@ -74,8 +74,8 @@ pub use problem::{PROBLEMS, ProblemRow, problem_table};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Client(pub(crate) std::net::SocketAddr);
 
-/// Every route, with its description. A group more is a line more here.
-fn routes() -> Vec<Route> {
+/// The routes of a database, with their descriptions. A group more is a line more here.
+fn routes_of_a_database() -> Vec<Route> {
     [
         documents::routes(),
         list::routes(),
@@ -91,6 +91,17 @@ fn routes() -> Vec<Route> {
         import::routes(),
         export::routes(),
         schemas::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Every route, but that of what is in another database.
+fn routes() -> Vec<Route> {
+    [
+        routes_of_a_database(),
+        databases::routes(),
         health::routes(),
         admin::routes(),
         reference::routes(),
@@ -120,6 +131,13 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         cors: (!origins.is_empty()).then(|| coding::cors(origins)),
         app: Arc::clone(&app),
     });
+    let within = served(routes_of_a_database(), &door, &app);
+    let within = move |path, request| databases::within(within.clone(), path, request);
+    served(routes, &door, &app).route(databases::WITHIN, any(within))
+}
+
+fn served(routes: Vec<Route>, door: &Arc<Door>, app: &Arc<App>) -> Router {
+    let door = Arc::clone(door);
     describe::router(routes)
         .fallback(no_such_route)
         .method_not_allowed_fallback(method_not_allowed)
@@ -127,7 +145,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
             door: Arc::clone(&door),
             handler: Arc::new(handler),
         }))
-        .with_state(app)
+        .with_state(Arc::clone(app))
 }
 
 /// What every request passes.
@@ -211,16 +229,20 @@ async fn caught(mut work: Pin<&mut impl Future<Output = Response>>) -> Response 
     .await
 }
 
-async fn no_such_route(uri: hyper::Uri) -> Response {
-    let detail = format!("there is nothing at {}", uri.path());
+/// The path of a request as it was asked.
+fn path_of(request: &Request) -> &str {
+    let within = request.extensions().get::<databases::InDatabase>();
+    within.map_or(request.uri(), |within| &within.asked).path()
+}
+
+async fn no_such_route(request: Request) -> Response {
+    let detail = format!("there is nothing at {}", path_of(&request));
     Problem::new("no_such_route", detail).into_response()
 }
 
-async fn method_not_allowed(method: Method, uri: hyper::Uri) -> Response {
-    let detail = format!(
-        "{} does not take {method}: see the header Allow",
-        uri.path()
-    );
+async fn method_not_allowed(request: Request) -> Response {
+    let (path, method) = (path_of(&request), request.method());
+    let detail = format!("{path} does not take {method}: see the header Allow");
     Problem::new("method_not_allowed", detail).into_response()
 }
 

@@ -17,6 +17,7 @@ use hyper::http::uri::PathAndQuery;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::time::Instant;
 
+use super::databases::InDatabase;
 use super::guard::ADMIN;
 use super::headers::{self, REQUEST_ID, REQUEST_ID_BYTES_MAX};
 use super::problem::{self, Problem};
@@ -34,7 +35,9 @@ pub(super) async fn observe(door: &Door, request: Request, handler: &Handler) ->
     let (app, live) = (&door.app, door.app.live());
     let _in_flight = InFlight::new(&app.metrics.in_flight);
     let method = request.method().clone();
-    let path = request.uri().path_and_query().cloned();
+    let within = request.extensions().get::<InDatabase>();
+    let uri = within.map_or(request.uri(), |within| &within.asked);
+    let path = uri.path_and_query().cloned();
     let figures = door.figures(&request);
     let route = figures.route;
     let client = request.extensions().get::<Client>().copied();

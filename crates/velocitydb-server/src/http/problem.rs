@@ -52,6 +52,7 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("no_such_route", 404, "There is nothing at this path"),
     row("not_found", 404, "There is no such document"),
     row("unknown_collection", 404, "There is no such collection"),
+    row("unknown_database", 404, "There is no such database"),
     row("unknown_schema", 404, "No schema of this name was loaded"),
     row("unknown_index", 404, "There is no such index"),
     row("unknown_transaction", 404, "There is no such transaction"),
@@ -62,6 +63,8 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("conflict", 409, "Something that was read has changed since: try again"),
     row("unique_violation", 409, "Another document has this value of a unique field"),
     row("reference_violation", 409, "A document refers to one that is not there, or would be left to"),
+    row("database_exists", 409, "There is a database of this name already"),
+    row("database_in_use", 409, "Somebody is connected to the database"),
     row("collection_exists", 409, "There is such a collection already"),
     row("index_exists", 409, "There is such an index already"),
     row("no_configuration_file", 409, "There is no configuration file to read again"),
@@ -303,6 +306,14 @@ mod tests {
         for (error, status) in [
             (Error::Invalid("x".into()), 400),
             (Error::UnknownCollection("x".into()), 404),
+            (Error::UnknownDatabase("x".into()), 404),
+            (
+                Error::DatabaseInUse {
+                    name: "x".into(),
+                    guests: 1,
+                },
+                409,
+            ),
             (
                 Error::MemoryLimit {
                     needed: 1,

@@ -61,14 +61,14 @@ async fn list(ask: Ask) -> Result<Response, Problem> {
     struct List {
         schemas: Vec<SchemaRow>,
     }
-    let database = ask.app.database.clone();
+    let database = ask.database().clone();
     let schemas = ask.blocking(move || Ok(database.schemas()?)).await?;
     let schemas = schemas.iter().map(velocitydb::LoadedSchema::row).collect();
     Ok(json::response(StatusCode::OK, to_json(&List { schemas })))
 }
 
 async fn get_one(ask: Ask, Params(name): Params<String>) -> Result<Response, Problem> {
-    match ask.app.database.schema(&name)? {
+    match ask.database().schema(&name)? {
         Some(schema) => Ok(json::response(StatusCode::OK, to_json(&schema))),
         None => {
             let what = format!("no schema {name:?} was loaded");
@@ -92,7 +92,7 @@ async fn load(
         Some("true") => true,
         Some(_) => return Err(Problem::new("invalid_query", "dry_run: true or false")),
     };
-    let (database, call) = (ask.app.database.clone(), ask.asked.call());
+    let (database, call) = (ask.database().clone(), ask.asked.call());
     ask.long(move || {
         let schema = read_schema_file(&text)?;
         if schema.name != name {

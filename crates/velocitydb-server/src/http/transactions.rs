@@ -233,7 +233,10 @@ async fn begin(ask: Ask, request: Request) -> Result<Response, Problem> {
     let text = body_or_none(request, &ask).await?;
     let timeout_max = ask.app.config.transaction_timeout;
     let (isolation, timeout) = read_begin(&text, timeout_max)?;
-    let about = ask.app.transactions.begin(isolation, timeout)?;
+    let about = ask
+        .app
+        .transactions
+        .begin(ask.database(), isolation, timeout)?;
     let mut response = json::response(StatusCode::CREATED, shown(&ask, &about));
     let location = HeaderValue::try_from(format!("{ALL}/{}", about.id));
     let location = location.expect("hexadecimal digits are ASCII");

@@ -277,7 +277,7 @@ fn program(name: &str, door: &Door) -> Option<Command> {
         .env("PGPORT", port.to_string());
     command
         .env("PGUSER", "ann")
-        .env("PGDATABASE", "ann")
+        .env("PGDATABASE", "velocity")
         .env("LC_ALL", "C");
     Some(command)
 }

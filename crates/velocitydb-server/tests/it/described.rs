@@ -127,6 +127,15 @@ fn fits(value: &Json, schema: &'static Json) -> Result<(), String> {
 /// that it takes. For every test, by the harness.
 #[track_caller]
 pub fn check(method: &str, path: &str, body: &str, reply: &Reply) {
+    // What is in a database is described as that of `velocity`.
+    let within = path.strip_prefix("/v1/databases/");
+    let within = within.and_then(|rest| rest.split_once('/'));
+    let within = within.map(|(_database, rest)| format!("/v1/{rest}"));
+    let codes = ["\"unknown_database\"", "\"no_such_route\""];
+    if within.is_some() && codes.iter().any(|code| reply.text.contains(code)) {
+        return;
+    }
+    let path = within.as_deref().unwrap_or(path);
     let Some((operation, template)) = operation(method, path) else {
         let code = reply.json()["code"].clone();
         let known = [

@@ -10,6 +10,7 @@ mod coding;
 mod collections;
 mod conditions;
 mod copy;
+mod databases;
 mod described;
 mod documents;
 mod expiry;

@@ -65,7 +65,7 @@ fn collection_of(name: Name<'_>) -> Option<CollectionId> {
         Name::Row { collection, .. }
         | Name::Unique { collection, .. }
         | Name::Collection(collection) => Some(collection),
-        Name::Advisory(_) | Name::AdvisoryPair(..) => None,
+        Name::Advisory(..) | Name::AdvisoryPair(..) => None,
     }
 }
 
@@ -96,15 +96,15 @@ fn pg_locks(database: &Database, each: Each<'_>) -> Result<(), SqlError> {
             Name::Row { .. } => "tuple",
             Name::Unique { .. } => "key",
             Name::Collection(_) => "relation",
-            Name::Advisory(_) | Name::AdvisoryPair(..) => "advisory",
+            Name::Advisory(..) | Name::AdvisoryPair(..) => "advisory",
         };
         // The halves of one number, or two, and which of these it is.
         let (class, object, sub) = match name {
-            Name::Advisory(whole) => {
+            Name::Advisory(_, whole) => {
                 let (high, low) = ((whole >> 32) as u32, whole as u32);
                 (number(high), number(low), number(1))
             }
-            Name::AdvisoryPair(first, second) => {
+            Name::AdvisoryPair(_, first, second) => {
                 (number(first as u32), number(second as u32), number(2))
             }
             _ => (Value::Null, Value::Null, Value::Null),

@@ -8,7 +8,7 @@ use velocitydb::Database;
 use velocitydb_types::ScalarType::{self, Bool, Int2, Int4, Int8, Text};
 use velocitydb_types::{FieldType, SCALAR_TYPES, SqlTypeRow, Value};
 
-use super::{Each, Shown};
+use super::{Each, OWNER, Shown};
 use crate::error::SqlError;
 
 pub(super) const PG_TYPE: Shown = Shown {
@@ -83,9 +83,6 @@ const RANGE_COLUMNS: &[(&str, ScalarType)] = &[
     ("rngcanonical", Text),
     ("rngsubdiff", Text),
 ];
-
-/// The number of PostgreSQL's first user, who owns what is always there.
-const OWNER: i64 = 10;
 
 /// The number of `pg_catalog`.
 const PG_CATALOG: i64 = 11;

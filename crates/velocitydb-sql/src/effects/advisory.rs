@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use velocitydb::DatabaseId;
 use velocitydb::locks::{LockError, Locked, Mode, Name, Wait};
 
 use super::Effects;
@@ -35,10 +36,11 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    fn name(self) -> Name<'static> {
+    /// In a database.
+    fn name(self, of: DatabaseId) -> Name<'static> {
         match self.number {
-            Number::One(number) => Name::Advisory(number),
-            Number::Pair(first, second) => Name::AdvisoryPair(first, second),
+            Number::One(number) => Name::Advisory(of, number),
+            Number::Pair(first, second) => Name::AdvisoryPair(of, first, second),
         }
     }
 }
@@ -119,7 +121,9 @@ impl Effects {
         if deeds.repeats(Deed::Unlock(lock)) {
             return true;
         }
-        let unlocked = self.owner.unlock_session(lock.name(), lock.mode);
+        let unlocked = self
+            .owner
+            .unlock_session(lock.name(self.database.id()), lock.mode);
         if unlocked {
             deeds.note(Deed::Unlock(lock));
         } else if deeds.notices.len() < NOTICES_MAX {
@@ -147,8 +151,13 @@ impl Effects {
     /// A deadlock, or too many locks.
     pub(crate) fn ask(&self, lock: Lock, wait: Wait) -> Result<Locked, LockError> {
         match lock.scope {
-            Scope::Session => self.owner.lock_session(lock.name(), lock.mode, wait),
-            Scope::Transaction => self.owner.lock(lock.name(), lock.mode, wait),
+            Scope::Session => {
+                self.owner
+                    .lock_session(lock.name(self.database.id()), lock.mode, wait)
+            }
+            Scope::Transaction => self
+                .owner
+                .lock(lock.name(self.database.id()), lock.mode, wait),
         }
     }
 
@@ -183,7 +192,8 @@ impl Effects {
             let run = deeds.run.get(&deed).copied().unwrap_or(0);
             if let Deed::Lock(lock) = deed {
                 for _ in run..count {
-                    self.owner.unlock_session(lock.name(), lock.mode);
+                    self.owner
+                        .unlock_session(lock.name(self.database.id()), lock.mode);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Statements that sqlparser does not know, or not in all of their forms.
 
-use sqlparser::ast::{DataType, ObjectName};
+use sqlparser::ast::{DataType, Ident, ObjectName};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan};
@@ -25,6 +25,18 @@ pub(crate) enum Own {
         kind: ReindexKind,
         name: Option<ObjectName>,
     },
+    CreateDatabase {
+        name: Ident,
+        options: Vec<DatabaseOption>,
+    },
+    RenameDatabase {
+        name: Ident,
+        new_name: Ident,
+    },
+    DropDatabase {
+        name: Ident,
+        if_exists: bool,
+    },
     /// VACUUM, or ANALYZE alone: of tables, or of all.
     Tend {
         vacuum: bool,
@@ -46,6 +58,13 @@ pub(crate) enum ReindexKind {
     All,
 }
 
+/// What is said of a database: a name in lower case, and a value.
+#[derive(Debug, Clone)]
+pub(crate) struct DatabaseOption {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
 /// What is said of a sequence. `None`: what the type says.
 #[derive(Debug, Clone)]
 pub(crate) enum SequenceOption {
@@ -64,7 +83,10 @@ pub(crate) enum SequenceOption {
 impl Own {
     /// The statement that begins here, if it is one of ours.
     pub(super) fn parse(parser: &mut Parser<'_>) -> Result<Option<Own>, ParserError> {
-        use Keyword::{ALTER, ANALYZE, COPY, CREATE, EXISTS, IF, NOT, REINDEX, SEQUENCE, VACUUM};
+        use Keyword::{
+            ALTER, ANALYZE, COPY, CREATE, DATABASE, DROP, EXISTS, IF, NOT, REINDEX, RENAME,
+            SEQUENCE, TO, VACUUM,
+        };
         if parser.parse_keywords(&[CREATE, SEQUENCE]) {
             return Ok(Some(Own::CreateSequence {
                 if_not_exists: parser.parse_keywords(&[IF, NOT, EXISTS]),
@@ -77,6 +99,24 @@ impl Own {
                 if_exists: parser.parse_keywords(&[IF, EXISTS]),
                 name: parser.parse_object_name(false)?,
                 options: options(parser)?,
+            }));
+        }
+        if parser.parse_keywords(&[CREATE, DATABASE]) {
+            return Ok(Some(Own::CreateDatabase {
+                name: parser.parse_identifier()?,
+                options: database_options(parser)?,
+            }));
+        }
+        if parser.parse_keywords(&[ALTER, DATABASE]) {
+            let name = parser.parse_identifier()?;
+            parser.expect_keywords(&[RENAME, TO])?;
+            let new_name = parser.parse_identifier()?;
+            return Ok(Some(Own::RenameDatabase { name, new_name }));
+        }
+        if parser.parse_keywords(&[DROP, DATABASE]) {
+            return Ok(Some(Own::DropDatabase {
+                if_exists: parser.parse_keywords(&[IF, EXISTS]),
+                name: parser.parse_identifier()?,
             }));
         }
         if parser.parse_keyword(COPY) {
@@ -93,6 +133,26 @@ impl Own {
         }
         Ok(OfSession::parse(parser)?.map(Own::Session))
     }
+}
+
+fn database_options(parser: &mut Parser<'_>) -> Result<Vec<DatabaseOption>, ParserError> {
+    let _with = parser.parse_keyword(Keyword::WITH);
+    let mut options = Vec::new();
+    while !matches!(parser.peek_token_ref().token, Token::SemiColon | Token::EOF) {
+        let mut name = parser.parse_identifier()?.value.to_ascii_lowercase();
+        if name == "connection" {
+            parser.expect_keyword(Keyword::LIMIT)?;
+            name.push_str(" limit");
+        }
+        let _equals = parser.consume_token(&Token::Eq);
+        let value = match parser.peek_token_ref().token {
+            Token::Number(..) | Token::Minus => number(parser)?.to_string(),
+            Token::SingleQuotedString(_) => parser.parse_literal_string()?,
+            _ => parser.parse_identifier()?.value,
+        };
+        options.push(DatabaseOption { name, value });
+    }
+    Ok(options)
 }
 
 fn options(parser: &mut Parser<'_>) -> Result<Vec<SequenceOption>, ParserError> {

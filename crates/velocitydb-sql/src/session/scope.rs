@@ -64,19 +64,13 @@ impl Saved {
 }
 
 impl Session {
-    /// Who the client is, the database that it named, and what it wishes its settings to be.
+    /// Who the client is, and what it wishes its settings to be.
     ///
     /// # Errors
     /// There is no setting of such a name, or it cannot have this value.
-    pub fn introduce(
-        &mut self,
-        user: &str,
-        database: &str,
-        settings: &[(String, String)],
-    ) -> Result<(), SqlError> {
+    pub fn introduce(&mut self, user: &str, settings: &[(String, String)]) -> Result<(), SqlError> {
         let own = Arc::make_mut(&mut self.settings);
         own.user = user.into();
-        own.database = database.into();
         for (name, value) in settings {
             self.set(name, value)?;
         }

@@ -1,6 +1,6 @@
 //! How long settings hold, what a transaction that only reads may do, and what a session says of itself.
 
-use velocitydb::Database;
+use velocitydb::{Call, Database, DatabaseDefinition};
 use velocitydb_sql::Session;
 
 use crate::supported::texts;
@@ -32,9 +32,12 @@ fn check(session: &mut Session, lines: &[(&str, &str)]) {
 }
 
 fn session() -> Session {
-    let mut session = Session::new(Database::in_memory().unwrap());
+    let store = Database::in_memory().unwrap();
+    let shop = DatabaseDefinition::new("shop");
+    let shop = store.create_database(shop, &Call::new()).unwrap().value;
+    let mut session = Session::new(shop);
     let wishes = [("statement_timeout".to_owned(), "5s".to_owned())];
-    session.introduce("ann", "shop", &wishes).unwrap();
+    session.introduce("ann", &wishes).unwrap();
     session
 }
 

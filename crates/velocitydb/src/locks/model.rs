@@ -12,6 +12,7 @@ use std::task::{Poll, Wake, Waker};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use velocitydb_engine::catalog::DatabaseId;
 
 use super::table::Scope;
 use super::*;
@@ -22,7 +23,7 @@ const LOCKS: usize = 4;
 const STEPS: usize = 400;
 
 fn name(lock: usize) -> Name<'static> {
-    Name::Advisory(lock as i64)
+    Name::Advisory(DatabaseId::VELOCITY, lock as i64)
 }
 
 /// What an owner was granted, or waits for.

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use velocitydb_engine::catalog::CollectionId;
+use velocitydb_engine::catalog::{CollectionId, DatabaseId};
 use velocitydb_types::Key;
 
 /// The longest key that needs no allocation.
@@ -38,9 +38,9 @@ pub enum Name<'a> {
     /// A whole collection. Knows nothing of the locks on its rows.
     Collection(CollectionId),
     /// An advisory lock by one number.
-    Advisory(i64),
+    Advisory(DatabaseId, i64),
     /// An advisory lock by two numbers; none of them is one of those by one number.
-    AdvisoryPair(i32, i32),
+    AdvisoryPair(DatabaseId, i32, i32),
 }
 
 impl<'a> Name<'a> {
@@ -56,7 +56,7 @@ impl<'a> Name<'a> {
     pub(super) fn weight(&self) -> usize {
         match self {
             Name::Row { key, .. } | Name::Unique { key, .. } => 1 + key.len() / 64,
-            Name::Collection(_) | Name::Advisory(_) | Name::AdvisoryPair(..) => 1,
+            Name::Collection(_) | Name::Advisory(..) | Name::AdvisoryPair(..) => 1,
         }
     }
 }
@@ -78,8 +78,12 @@ impl Hash for Name<'_> {
                 state.write(key);
             }
             Name::Collection(collection) => state.write_u32(collection.0),
-            Name::Advisory(key) => state.write_i64(key),
-            Name::AdvisoryPair(first, second) => {
+            Name::Advisory(database, key) => {
+                state.write_u32(database.0);
+                state.write_i64(key);
+            }
+            Name::AdvisoryPair(database, first, second) => {
+                state.write_u32(database.0);
                 state.write_i32(first);
                 state.write_i32(second);
             }
@@ -104,8 +108,8 @@ impl fmt::Display for Name<'_> {
                 collection.0
             ),
             Name::Collection(collection) => write!(f, "collection {}", collection.0),
-            Name::Advisory(key) => write!(f, "advisory lock {key}"),
-            Name::AdvisoryPair(first, second) => write!(f, "advisory lock ({first}, {second})"),
+            Name::Advisory(_, key) => write!(f, "advisory lock {key}"),
+            Name::AdvisoryPair(_, first, second) => write!(f, "advisory lock ({first}, {second})"),
         }
     }
 }
@@ -136,8 +140,8 @@ enum Kept {
         key: KeyBytes,
     },
     Collection(u32),
-    Advisory(i64),
-    AdvisoryPair(i32, i32),
+    Advisory(DatabaseId, i64),
+    AdvisoryPair(DatabaseId, i32, i32),
 }
 
 #[derive(Clone)]
@@ -168,8 +172,10 @@ impl LockName {
                 }
             }
             Kept::Collection(collection) => Name::Collection(CollectionId(*collection)),
-            Kept::Advisory(key) => Name::Advisory(*key),
-            Kept::AdvisoryPair(first, second) => Name::AdvisoryPair(*first, *second),
+            Kept::Advisory(database, key) => Name::Advisory(*database, *key),
+            Kept::AdvisoryPair(database, first, second) => {
+                Name::AdvisoryPair(*database, *first, *second)
+            }
         }
     }
 }
@@ -209,8 +215,10 @@ impl From<Name<'_>> for LockName {
                 key,
             } => keyed(collection, u32::from(index), key),
             Name::Collection(collection) => Kept::Collection(collection.0),
-            Name::Advisory(key) => Kept::Advisory(key),
-            Name::AdvisoryPair(first, second) => Kept::AdvisoryPair(first, second),
+            Name::Advisory(database, key) => Kept::Advisory(database, key),
+            Name::AdvisoryPair(database, first, second) => {
+                Kept::AdvisoryPair(database, first, second)
+            }
         })
     }
 }
@@ -273,9 +281,12 @@ mod tests {
             ),
             (unique(3, b""), "key 0x of unique index 3 of collection 7"),
             (Name::Collection(collection), "collection 7"),
-            (Name::Advisory(-1), "advisory lock -1"),
-            (Name::Advisory(7), "advisory lock 7"),
-            (Name::AdvisoryPair(0, 7), "advisory lock (0, 7)"),
+            (Name::Advisory(DatabaseId::VELOCITY, -1), "advisory lock -1"),
+            (Name::Advisory(DatabaseId::VELOCITY, 7), "advisory lock 7"),
+            (
+                Name::AdvisoryPair(DatabaseId::VELOCITY, 0, 7),
+                "advisory lock (0, 7)",
+            ),
         ];
         for (position, (name, text)) in rows.iter().enumerate() {
             let kept = LockName::from(*name);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use velocitydb_engine::catalog::CollectionId;
+use velocitydb_engine::catalog::{CollectionId, DatabaseId};
 use velocitydb_types::{ErrorClass, Timestamp};
 
 use super::*;
@@ -114,8 +114,8 @@ fn names_of_different_kinds_are_different_locks() {
         unique(0),
         unique(1),
         Name::Collection(COLLECTION),
-        Name::Advisory(7),
-        Name::AdvisoryPair(0, 7),
+        Name::Advisory(DatabaseId::VELOCITY, 7),
+        Name::AdvisoryPair(DatabaseId::VELOCITY, 0, 7),
     ];
     for name in names {
         assert!(is_free(&second, name, Mode::EXCLUSIVE), "{name}");
@@ -206,9 +206,17 @@ fn a_deadlock_tells_who_waits_for_whom() {
     let [first, second, third] = [locks.owner(), locks.owner(), locks.owner()];
     take(&first, row(b"a"), Mode::Update);
     take(&second, row(b"b"), Mode::NoKeyUpdate);
-    take(&third, Name::Advisory(5), Mode::EXCLUSIVE);
+    take(
+        &third,
+        Name::Advisory(DatabaseId::VELOCITY, 5),
+        Mode::EXCLUSIVE,
+    );
     queue(&first, row(b"b"), Mode::Share);
-    queue(&second, Name::Advisory(5), Mode::SHARED);
+    queue(
+        &second,
+        Name::Advisory(DatabaseId::VELOCITY, 5),
+        Mode::SHARED,
+    );
     let error = third.lock(row(b"a"), Mode::KeyShare, Wait::Block);
     let error = error.unwrap_err();
     let LockError::Deadlock(cycle) = &error else {
@@ -276,7 +284,7 @@ fn a_rollback_to_a_savepoint_gives_back_what_came_after_it() {
 fn session_locks_are_counted_and_outlive_transactions() {
     let locks = locks();
     let (owner, other) = (locks.owner(), locks.owner());
-    let name = Name::Advisory(1);
+    let name = Name::Advisory(DatabaseId::VELOCITY, 1);
     for mode in [Mode::EXCLUSIVE, Mode::EXCLUSIVE, Mode::SHARED] {
         take_session(&owner, name, mode);
     }
@@ -294,7 +302,7 @@ fn session_locks_are_counted_and_outlive_transactions() {
     assert!(is_free(&other, name, Mode::SHARED));
     assert!(!is_free(&other, name, Mode::EXCLUSIVE));
     assert!(owner.unlock_session(name, Mode::SHARED));
-    assert!(!owner.unlock_session(Name::Advisory(2), Mode::SHARED));
+    assert!(!owner.unlock_session(Name::Advisory(DatabaseId::VELOCITY, 2), Mode::SHARED));
     nothing_is_left(&locks);
 
     // Those of a transaction are not counted.
@@ -313,15 +321,19 @@ fn session_locks_are_counted_and_outlive_transactions() {
 fn a_session_lock_can_be_waited_for() {
     let locks = locks();
     let (owner, other) = (locks.owner(), locks.owner());
-    take(&owner, Name::Advisory(1), Mode::EXCLUSIVE);
-    let name = Name::Advisory(1);
+    take(
+        &owner,
+        Name::Advisory(DatabaseId::VELOCITY, 1),
+        Mode::EXCLUSIVE,
+    );
+    let name = Name::Advisory(DatabaseId::VELOCITY, 1);
     let Ok(Locked::Waiting(waiting)) = other.lock_session(name, Mode::SHARED, Wait::Block) else {
         panic!("it is to wait");
     };
     owner.release_transaction();
     futures_lite::future::block_on(waiting).unwrap();
     other.release_transaction();
-    assert!(other.unlock_session(Name::Advisory(1), Mode::SHARED));
+    assert!(other.unlock_session(Name::Advisory(DatabaseId::VELOCITY, 1), Mode::SHARED));
     nothing_is_left(&locks);
 }
 
@@ -479,7 +491,11 @@ fn nearly_all_of_a_large_limit_can_be_had_and_never_more() {
     // What is given back can be had by others.
     owner.release_transaction();
     for lock in 0..max as i64 / 16 * 15 {
-        take(&owner, Name::Advisory(lock), Mode::EXCLUSIVE);
+        take(
+            &owner,
+            Name::Advisory(DatabaseId::VELOCITY, lock),
+            Mode::EXCLUSIVE,
+        );
     }
     drop(owner);
     nothing_is_left(&locks);

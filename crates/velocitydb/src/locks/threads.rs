@@ -12,6 +12,7 @@ use std::time::Duration;
 use futures_lite::future::{block_on, poll_once};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
+use velocitydb_engine::catalog::DatabaseId;
 
 use super::*;
 use crate::SystemClock;
@@ -78,7 +79,11 @@ fn transaction(owner: &Owner, used: &Used, random: &mut StdRng) -> Result<bool, 
             true => Mode::EXCLUSIVE,
             false => Mode::SHARED,
         };
-        let locked = owner.lock(Name::Advisory(lock as i64), mode, Wait::Block);
+        let locked = owner.lock(
+            Name::Advisory(DatabaseId::VELOCITY, lock as i64),
+            mode,
+            Wait::Block,
+        );
         whole = locked.and_then(|locked| obtain(locked, random));
         if !matches!(whole, Ok(true)) {
             break;

@@ -12,6 +12,7 @@ mod alter;
 mod batches;
 mod builder;
 mod changes;
+mod databases;
 mod documents;
 mod encryption;
 mod errors;

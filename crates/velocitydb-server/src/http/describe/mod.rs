@@ -33,11 +33,15 @@ use super::problem::{PROBLEMS, ProblemRow};
 use crate::app::App;
 
 /// What the routes are sorted under, and what that is.
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("Documents", "Reading and changing documents"),
     (
         "Collections",
         "What collections there are, and what each is",
+    ),
+    (
+        "Databases",
+        "Namespaces beside each other, each with collections of its own",
     ),
     ("Queries", "Finding, counting and aggregating documents"),
     ("Indexes", "What makes queries fast"),

@@ -503,6 +503,11 @@ fn collections() -> Json {
             ("primary", number("The primary key's index and the row table")),
             ("indexes", number("Unique indexes")),
         ]),
+        "Database": object("A database.", &[
+            ("name", of("string", "Its name: 1 to 128 bytes without `/` and control characters")),
+            ("comment?", of("string", "What people say of it")),
+        ]),
+        "Databases": object("All databases.", &[("databases", list_of(&reference("Database")))]),
         "Collections": object("All collections.", &[("collections", list_of(&reference("Collection")))]),
         "Alteration": object("Another definition, and what it cannot say by itself.", &[
             ("definition", reference("Definition")),

@@ -1,5 +1,5 @@
-//! COMMENT ON. What is said of a table, a column, an index or a sequence is kept in its definition:
-//! an alteration that leaves the rows as they are.
+//! COMMENT ON. What is said of a table, a column, an index or a sequence or a database is kept in its
+//! definition: an alteration that leaves the rows as they are.
 
 use sqlparser::ast::{self, CommentObject, ObjectName};
 use velocitydb::{Alteration, Definition};
@@ -60,6 +60,7 @@ impl Preparing<'_> {
                 }
                 self.describe(definition)?;
             }
+            CommentObject::Database => return self.comment_on_database(name, comment),
             CommentObject::Sequence => {
                 let name = relation_name(name, self.settings, self.database)?;
                 let sequence = find(self.database, &name)?;

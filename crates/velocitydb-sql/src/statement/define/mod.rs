@@ -6,7 +6,7 @@
 //! that a statement says is done, told by a notice, or refused.
 //!
 //! Files: `table` (CREATE TABLE), `column` and `constraint` (what is said there and in ALTER TABLE),
-//! `condition` (CHECK and WHERE), `default`, `alter`, `comment`, `index`, `sequence`, `drop` (DROP, TRUNCATE,
+//! `condition` (CHECK and WHERE), `database`, `default`, `alter`, `comment`, `index`, `sequence`, `drop` (DROP, TRUNCATE,
 //! schemas), `rename`, `names`. Tests: tests/it/slt.
 
 mod alter;
@@ -14,6 +14,7 @@ mod column;
 mod comment;
 mod condition;
 mod constraint;
+mod database;
 mod default;
 mod drop;
 mod index;
@@ -68,6 +69,9 @@ impl Define {
                 Own::CreateSequence { .. } => "CREATE SEQUENCE",
                 Own::AlterSequence { .. } => "ALTER SEQUENCE",
                 Own::Reindex { .. } => "REINDEX",
+                Own::CreateDatabase { .. } => "CREATE DATABASE",
+                Own::RenameDatabase { .. } => "ALTER DATABASE",
+                Own::DropDatabase { .. } => "DROP DATABASE",
                 Own::Tend { vacuum: true, .. } => "VACUUM",
                 Own::Tend { .. } => "ANALYZE",
                 Own::Session(_) | Own::Copy(_) => return None,
@@ -148,8 +152,8 @@ impl Define {
 
     fn outside(&self) -> SqlError {
         match self.tag {
-            "VACUUM" => {
-                let message = "VACUUM cannot run inside a transaction block";
+            tag @ ("VACUUM" | "CREATE DATABASE" | "DROP DATABASE") => {
+                let message = format!("{tag} cannot run inside a transaction block");
                 SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message)
             }
             tag => SqlError::unsupported(format!("{tag} in a transaction block"))
@@ -202,6 +206,9 @@ impl Preparing<'_> {
                 options,
             } => self.alter_sequence(name, *if_exists, options),
             Own::Reindex { kind, name } => self.reindex(*kind, name.as_ref()),
+            Own::CreateDatabase { name, options } => self.create_database(name, options),
+            Own::RenameDatabase { name, new_name } => self.rename_database(name, new_name),
+            Own::DropDatabase { name, if_exists } => self.drop_database(name, *if_exists),
             Own::Session(_) => unreachable!("no definition"),
             // Memory is given back, and figures are kept, without being asked.
             Own::Tend { vacuum: _, tables } => {
