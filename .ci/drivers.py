@@ -30,6 +30,8 @@ from served import PROGRAM, Server, environment, kept
 PYPI = ["psycopg[binary]==3.3.9", "asyncpg==0.32.0", "SQLAlchemy==2.1.9"]
 NPM = ["pg@8.23.1", "pg-cursor@2.22.0", "pg-copy-streams@7.0.0"]
 FLOWS = pathlib.Path(__file__).resolve().parent / "drivers"
+# What a server of ColonyOS asks; with --against and UPDATE_GOLDENFILES its answers are written anew.
+COLONIES = FLOWS.parents[1] / "crates/velocitydb-server/tests/it/colonies/statements.txt"
 
 
 def flows_of(command, more):
@@ -48,10 +50,11 @@ def flows_of(command, more):
         yield "(to its end)", False
 
 
-def of_python(name):
+def of_python(*names):
     def flows(where):
         python = environment("drivers", PYPI) / "python"
-        return flows_of([python, FLOWS / f"{name}_flows.py"], {**where, "PYTHONDONTWRITEBYTECODE": "1"})
+        for name in names:
+            yield from flows_of([python, FLOWS / f"{name}.py"], {**where, "PYTHONDONTWRITEBYTECODE": "1"})
 
     return flows
 
@@ -67,7 +70,9 @@ def of_node(where):
 def of_go(where):
     cache = kept("go", [], lambda home: home.mkdir(exist_ok=True))
     debian = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOCACHE": str(cache)}
-    return flows_of(["go", "run", FLOWS / "lib_pq_flows.go"], {**where, **debian, "PGSSLMODE": "disable"})
+    where = {**where, **debian, "PGSSLMODE": "disable"}
+    yield from flows_of(["go", "run", FLOWS / "lib_pq_flows.go"], where)
+    yield from flows_of(["go", "run", FLOWS / "lib_pq_colonies.go", COLONIES], where)
 
 
 def of_psql(where):
@@ -88,18 +93,18 @@ def of_psql(where):
 
 DRIVERS = {
     "psql": of_psql,
-    "psycopg": of_python("psycopg"),
-    "asyncpg": of_python("asyncpg"),
-    "sqlalchemy": of_python("sqlalchemy"),
+    "psycopg": of_python("psycopg_flows", "psycopg_colonies"),
+    "asyncpg": of_python("asyncpg_flows"),
+    "sqlalchemy": of_python("sqlalchemy_flows"),
     "node-postgres": of_node,
     "lib/pq": of_go,
 }
 
 
-def check(names, address, user, known):
+def check(names, address, user, known, more):
     """Runs them; what was not as it is known to be."""
     host, port = address
-    where = {"PGHOST": host, "PGPORT": port, "PGUSER": user, "PGDATABASE": "postgres", "TZ": "UTC"}
+    where = {"PGHOST": host, "PGPORT": port, "PGUSER": user, "PGDATABASE": "postgres", "TZ": "UTC", **more}
     wrong = []
     for driver in names:
         print(f"{driver}:", flush=True)
@@ -119,13 +124,14 @@ def main():
     options = reader.parse_args()
     names = options.only or list(DRIVERS)
     if options.against:
-        wrong = check(names, options.against.rsplit(":", 1), options.user, [])
+        peer = {"AGAINST_POSTGRES": "1"}
+        wrong = check(names, options.against.rsplit(":", 1), options.user, [], peer)
     else:
         not_yet = (FLOWS / "not_yet.txt").read_text().splitlines()
         known = [line.split(":")[0] for line in not_yet if not line.startswith("#")]
         with tempfile.TemporaryDirectory(prefix="velocitydb-drivers-") as directory:
             with Server(options.program, pathlib.Path(directory), ["--postgres", "127.0.0.1:0"]) as server:
-                wrong = check(names, server.postgres, options.user, known)
+                wrong = check(names, server.postgres, options.user, known, {})
     if wrong:
         raise SystemExit("\n".join(wrong))
 

@@ -43,6 +43,8 @@ pub struct Find {
     pub sort: Vec<(Path, Direction)>,
     /// Where nulls stand in that order.
     pub nulls: Nulls,
+    /// In which order they come when nothing sorts them.
+    pub unsorted: Unsorted,
     /// Which parts of each document are wanted; see [`Find::projector`].
     pub projection: Projection,
     /// How many of the first are left out.
@@ -56,6 +58,17 @@ pub struct Find {
     /// How much the query may keep.
     pub limits: Limits,
     wrong: Wrong,
+}
+
+/// In which order documents come when nothing sorts them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unsorted {
+    /// In that of the cheapest plan.
+    #[default]
+    Any,
+    /// In that of an index that the filter helps with, however few documents there are: PostgreSQL
+    /// takes it so for tables that it knows nothing of, and programs lean on it.
+    ByIndex,
 }
 
 impl Find {

@@ -56,7 +56,7 @@ pub use filter::{
     Area, CONDITIONS_MAX, ELEMENT, FILTER_DEPTH_MAX, Filter, IN_VALUES_MAX, REGEX_BYTES_MAX,
     REGEXES_MAX, Regex, TEXTS_MAX, Text, TypeOf, VALUE_TYPES, ValueType, Values,
 };
-pub use find::{Cursor, Find, Hint};
+pub use find::{Cursor, Find, Hint, Unsorted};
 pub use language::{JSON_BYTES_MAX, JSON_DEPTH_MAX, Json};
 pub use limits::{Allowance, Kept, Limits, value_bytes};
 pub use memory::QueryMemory;

@@ -9,7 +9,7 @@
 //! ([`Known::is_exact`]). So `LIKE 'abc%'` is a range of an index.
 
 use velocitydb::{IndexDefinition, IndexField};
-use velocitydb_query::{Expression, Filter, Find, IN_VALUES_MAX, Limits};
+use velocitydb_query::{Expression, Filter, Find, IN_VALUES_MAX, Limits, Unsorted};
 use velocitydb_types::{Path, ScalarType, SqlType, Value};
 
 use crate::bound::{Bound, Environment};
@@ -226,6 +226,7 @@ impl Conditions {
             _ => Filter::And(filters),
         };
         let mut find = Find::new(filter).limits(UNLIMITED);
+        find.unsorted = Unsorted::ByIndex;
         let rest = self.rest.iter().map(|part| part.lower(environment));
         let mut rest = rest.collect::<Result<Vec<_>, _>>()?;
         find.condition = match rest.len() {

@@ -20,8 +20,8 @@ use crate::command::Refusal;
 #[cfg(feature = "full-text")]
 use crate::text::Language;
 
-/// How many fields an index may have.
-pub const INDEX_FIELDS_MAX: usize = 16;
+/// How many fields an index may have: as many as one of PostgreSQL.
+pub const INDEX_FIELDS_MAX: usize = 32;
 
 /// What an index is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -23,6 +23,7 @@ mod run;
 #[cfg(feature = "full-text")]
 mod texts;
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use velocitydb_engine::catalog::{Collection, IndexKind, PrimaryKey};
@@ -32,7 +33,7 @@ use velocitydb_types::{Key, Path, Value};
 
 use crate::error::QueryError;
 use crate::filter::Filter;
-use crate::find::{Arrival, Find, Hint};
+use crate::find::{Arrival, Find, Hint, Unsorted};
 use bounds::Keys;
 use order::InOrder;
 
@@ -46,6 +47,12 @@ const FETCHED_NS: f64 = 400.0;
 const RANGE_NS: f64 = 1000.0;
 /// What keeping a row and comparing it costs in a sort, for each comparison.
 const SORTED_NS: f64 = 60.0;
+
+/// Costs seem to be the same up to this factor.
+const SAME: f64 = 1.1;
+/// A scan is no cheaper than one of so many documents where an index gives the order
+/// ([`Unsorted::ByIndex`]).
+const SCANNED_MIN: f64 = 1000.0;
 
 /// What it costs to ask a condition on a text of one document: its words are read anew.
 const TEXT_NS: f64 = 3000.0;
@@ -141,11 +148,21 @@ pub fn plan(collection: &Collection, find: &Find) -> Result<Plan, QueryError> {
         sorted_by: 0,
         sorted: find.sort.is_empty(),
         run: None,
+        known: 0,
     });
-    let mut plans: Vec<Plan> = candidates
+    let costed = candidates
         .into_iter()
-        .map(|one| one.cost(find, left))
-        .collect();
+        .map(|one| (one.known, one.cost(find, left)));
+    let mut costed: Vec<(usize, Plan)> = costed.collect();
+    costed.sort_by(|(_, one), (_, other)| one.cost.total_cmp(&other.cost));
+    // What is known of numbers is not exact. Of plans that seem to cost the same that one is taken
+    // whose entries meet the most conditions: it passes over the fewest documents.
+    let most = costed
+        .first()
+        .map_or(0.0, |(_, cheapest)| cheapest.cost * SAME);
+    let same = costed.partition_point(|(_, plan)| plan.cost <= most);
+    costed[..same].sort_by_key(|(known, _)| Reverse(*known));
+    let mut plans: Vec<Plan> = costed.into_iter().map(|(_, plan)| plan).collect();
     match &find.hint {
         None => {}
         Some(Hint::Scan) => plans.retain(|plan| plan.index().is_none()),
@@ -159,7 +176,6 @@ pub fn plan(collection: &Collection, find: &Find) -> Result<Plan, QueryError> {
             }
         }
     }
-    plans.sort_by(|a, b| a.cost.total_cmp(&b.cost));
     let mut plans = plans.into_iter();
     let mut best = plans.next().unwrap_or_else(Plan::nothing);
     best.rejected = plans
@@ -319,6 +335,8 @@ struct Candidate {
     /// About how many of them are equal in the sort fields by which they come sorted; of no
     /// interest where those are none or all.
     run: Option<f64>,
+    /// About how many conditions its entries meet.
+    known: usize,
 }
 
 fn candidate(
@@ -356,6 +374,7 @@ fn candidate(
             sorted_by: 0,
             sorted: find.sort.is_empty(),
             run: None,
+            known: definition.fields.len(),
         });
     }
     // Documents without elements are not in the index: only who asks for elements is served.
@@ -385,6 +404,7 @@ fn candidate(
         return None;
     }
     let ranges = order::parts(index, &keys, &in_order, find);
+    let known = keys.points + usize::from(definition.filter.is_some());
     let InOrder {
         sorted_by,
         sorted,
@@ -409,6 +429,7 @@ fn candidate(
         sorted_by,
         sorted,
         run,
+        known,
     })
 }
 
@@ -444,6 +465,7 @@ fn within(index: &Arc<FieldIndex>, find: &Find, conjuncts: &[&Filter]) -> Option
         sorted_by: 0,
         sorted: find.sort.is_empty(),
         run: None,
+        known: 1,
     })
 }
 
@@ -488,7 +510,11 @@ impl Candidate {
             let proposed = wanted * (self.rows / left.max(1.0)).max(1.0);
             rows = rows.min(proposed + beyond);
         }
-        let mut cost = ranges as f64 * RANGE_NS + rows * each;
+        let read = match (&self.access, find.unsorted) {
+            (Access::Scan, Unsorted::ByIndex) if find.sort.is_empty() => rows.max(SCANNED_MIN),
+            _ => rows,
+        };
+        let mut cost = ranges as f64 * RANGE_NS + read * each;
         if !self.sorted {
             let sorted = left.min(rows);
             let depth = wanted.unwrap_or(sorted).min(sorted).max(2.0).log2();

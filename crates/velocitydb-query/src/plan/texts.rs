@@ -45,6 +45,7 @@ pub(super) fn candidate(
         sorted_by: 0,
         sorted: find.sort.is_empty(),
         run: None,
+        known: 1,
     })
 }
 

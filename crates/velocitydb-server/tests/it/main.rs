@@ -4,10 +4,12 @@
 
 #![allow(clippy::unwrap_used)] // a test that cannot go on has failed
 
+mod assignment;
 mod batch;
 mod changes;
 mod coding;
 mod collections;
+mod colonies;
 mod conditions;
 mod copy;
 mod databases;

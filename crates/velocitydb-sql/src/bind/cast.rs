@@ -20,7 +20,10 @@ pub(super) enum Assigned {
 
 impl From<FormatError> for SqlError {
     fn from(error: FormatError) -> SqlError {
-        SqlError::new(error.code, error.message)
+        SqlError {
+            detail: error.detail.map(Into::into),
+            ..SqlError::new(error.code, error.message)
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Calls of the functions of sequences.
 
-use sqlparser::ast::{DataType, Expr, FunctionArguments};
+use sqlparser::ast::{DataType, Expr, FunctionArguments, Spanned};
 use velocitydb_types::{ScalarType, Value};
 
 use super::Binder;
@@ -8,6 +8,7 @@ use super::effects::plain_arguments;
 use crate::bound::{Bound, Typed};
 use crate::casts::CastContext;
 use crate::error::{SqlError, sqlstate};
+use crate::parse::position;
 use crate::sequences::Function;
 
 impl Binder<'_> {
@@ -23,6 +24,9 @@ impl Binder<'_> {
             let message = format!("function {name} does not have {} arguments", given.len());
             return Err(SqlError::new(sqlstate::UNDEFINED_FUNCTION, message));
         }
+        // A sequence that is not there is missed where its name stands.
+        let first = given.first().map(|expr| without_regclass(expr).span());
+        let place = first.and_then(|first| position(self.sql, first.start));
         let (mut known, mut arguments, mut of) = (None, Vec::new(), Vec::new());
         for (at, (expr, sql)) in given.into_iter().zip(types).enumerate() {
             let typed = self.bind(if at == 0 {
@@ -38,10 +42,11 @@ impl Binder<'_> {
                 }
             }
         }
+        let called = self
+            .sequences
+            .call(function, known.as_deref(), self.settings);
         let bound = Bound::Apply {
-            function: self
-                .sequences
-                .call(function, known.as_deref(), self.settings)?,
+            function: called.map_err(|error| error.at(place))?,
             arguments,
             types: of.into(),
             volatile: true,

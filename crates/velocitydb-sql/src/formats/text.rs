@@ -285,8 +285,8 @@ fn read_point(text: &str) -> Result<Value, FormatError> {
     binary::point(degrees(lon)?, degrees(lat)?)
 }
 
-/// Appends JSON as jsonb is written: with a space behind each comma and colon. A decimal is a
-/// number; other values that JSON does not have are strings.
+/// Appends JSON as jsonb is written: with a space behind each comma and colon, the shortest keys
+/// first. A decimal is a number; other values that JSON does not have are strings.
 pub(super) fn write_json(value: &View<'_>, out: &mut Vec<u8>) {
     match value {
         View::Number(Number::Decimal(decimal)) => numbers::write_numeric(decimal, None, out),
@@ -302,7 +302,9 @@ pub(super) fn write_json(value: &View<'_>, out: &mut Vec<u8>) {
         }
         View::Map(map) => {
             out.push(b'{');
-            for (at, (name, value)) in map.iter().enumerate() {
+            let mut fields: Vec<_> = map.iter().collect();
+            fields.sort_by_key(|(name, _)| (name.len(), *name));
+            for (at, (name, value)) in fields.into_iter().enumerate() {
                 if at > 0 {
                     out.extend_from_slice(b", ");
                 }

@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    self, ConflictTarget, Expr, OnConflict, OnConflictAction, OnInsert, SetExpr, TableObject,
+    self, ConflictTarget, Expr, OnConflict, OnConflictAction, OnInsert, SetExpr, Spanned,
+    TableObject,
 };
 use velocitydb::{DefaultValue, Document, Error, Key, Refusal, Transaction, Update};
 use velocitydb_query::{Cell, Expression, Filter, Find};
@@ -23,12 +24,13 @@ use super::row::Row;
 use super::rows::{HANDLE_BYTES, Outputs, Rows};
 use super::select::{Select, account};
 use super::subselect::{self, SubSelect};
+use super::values::check_width;
 use super::whole;
 use crate::bind::{Binder, EXCLUDED, Scope, simple};
 use crate::bound::{Bound, Environment, Typed};
 use crate::error::{SqlError, concurrent_update, sqlstate};
 use crate::formats::Settings;
-use crate::parse::{Overriding, folded};
+use crate::parse::{Overriding, folded, position};
 use crate::table::Table;
 use crate::violations::{Violations, Written};
 
@@ -154,10 +156,13 @@ impl Preparing<'_> {
         };
         let settings = Arc::clone(self.settings);
         let overriding = self.overriding;
+        let sql = self.sql;
+        let column_place = |at: usize| position(sql, columns[at].span().start);
         let mut binder = self.binder(None);
         let source = match (source_select, rows) {
             (Some(select), _) => {
-                check_width(select.outputs.columns.len(), places.len(), named)?;
+                let width = select.outputs.columns.len();
+                check_width(width, (places.len(), named), |_| None, column_place)?;
                 let select = cast_outputs(select, &places, overriding, &table, &mut binder)?;
                 Source::Select(Box::new(select))
             }
@@ -171,17 +176,13 @@ impl Preparing<'_> {
                     let message = "VALUES lists must all be the same length";
                     return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
                 }
+                if let Some(row) = rows.first() {
+                    let place = |at: usize| position(sql, row.content[at].span().start);
+                    check_width(width, (places.len(), named), place, column_place)?;
+                }
                 let rows = rows.iter();
-                let rows = rows.map(|row| {
-                    values_row(
-                        &row.content,
-                        &places,
-                        named,
-                        overriding,
-                        &table,
-                        &mut binder,
-                    )
-                });
+                let rows = rows
+                    .map(|row| values_row(&row.content, &places, overriding, &table, &mut binder));
                 Source::Values(rows.collect::<Result<_, _>>()?)
             }
         };
@@ -241,25 +242,13 @@ pub(super) fn is_bare(query: &ast::Query) -> bool {
     locks.is_empty() && pipe_operators.is_empty()
 }
 
-fn check_width(given: usize, columns: usize, named: bool) -> Result<(), SqlError> {
-    let which = match given > columns {
-        true => "more expressions than target columns",
-        false if named && given < columns => "more target columns than expressions",
-        false => return Ok(()),
-    };
-    let message = format!("INSERT has {which}");
-    Err(SqlError::new(sqlstate::SYNTAX_ERROR, message))
-}
-
 fn values_row(
     given: &[Expr],
     places: &[usize],
-    named: bool,
     overriding: Option<Overriding>,
     table: &Table,
     binder: &mut Binder<'_>,
 ) -> Result<Vec<Option<Bound>>, SqlError> {
-    check_width(given.len(), places.len(), named)?;
     let row = given.iter().zip(places).map(|(expr, at)| {
         if is_default(expr) {
             return Ok(None);

@@ -161,3 +161,25 @@ impl Preparing<'_> {
         }))
     }
 }
+
+/// Whether there is a value for each column, and a column for each value; the error is at the first
+/// that is without, of which `value` and `column` tell the places.
+///
+/// # Errors
+/// There are too many or too few.
+pub(super) fn check_width(
+    given: usize,
+    (columns, named): (usize, bool),
+    value: impl Fn(usize) -> Option<u32>,
+    column: impl Fn(usize) -> Option<u32>,
+) -> Result<(), SqlError> {
+    let (which, place) = match given > columns {
+        true => ("more expressions than target columns", value(columns)),
+        false if named && given < columns => {
+            ("more target columns than expressions", column(given))
+        }
+        false => return Ok(()),
+    };
+    let message = format!("INSERT has {which}");
+    Err(SqlError::new(sqlstate::SYNTAX_ERROR, message).at(place))
+}

@@ -17,6 +17,7 @@ mod constraint;
 mod database;
 mod default;
 mod drop;
+mod hypertable;
 mod index;
 mod names;
 mod rename;
@@ -25,7 +26,7 @@ mod table;
 
 use std::sync::Arc;
 
-use sqlparser::ast::{self, ObjectType, Statement as Tree};
+use sqlparser::ast::{ObjectType, Statement as Tree};
 use velocitydb::{Error, Refusal, Transaction};
 
 use super::Preparing;
@@ -34,6 +35,7 @@ use crate::parse::{Form, Own, Parsed};
 
 pub(crate) use default::identity;
 pub(crate) use drop::empty;
+use hypertable::is_hypertable;
 
 /// A statement that defines something. See the module.
 #[derive(Debug, Clone)]
@@ -91,7 +93,7 @@ impl Define {
                     ObjectType::Schema => "DROP SCHEMA",
                     _ => return None,
                 },
-                Tree::Query(query) if hypertable(query) => "SELECT 0",
+                Tree::Query(query) if is_hypertable(query) => "SELECT 0",
                 _ => return None,
             },
         };
@@ -163,18 +165,6 @@ impl Define {
     }
 }
 
-/// Whether it is nothing but a call of `create_hypertable`, which is TimescaleDB's.
-fn hypertable(query: &ast::Query) -> bool {
-    let text = query.to_string().to_lowercase();
-    let Some(rest) = text.strip_prefix("select create_hypertable(") else {
-        return false;
-    };
-    let ast::SetExpr::Select(select) = &*query.body else {
-        return false;
-    };
-    rest.ends_with(')') && select.projection.len() == 1 && select.from.is_empty()
-}
-
 impl Preparing<'_> {
     fn define(&mut self, tree: &Tree) -> Result<Vec<SqlError>, SqlError> {
         match tree {
@@ -186,9 +176,7 @@ impl Preparing<'_> {
             Tree::Truncate(truncate) => self.truncate(truncate, None),
             Tree::Drop { .. } => self.drop_objects(tree),
             Tree::Comment { .. } => self.comment(tree),
-            Tree::Query(_) => Ok(vec![notice(
-                "create_hypertable does nothing: make an index over the time column",
-            )]),
+            Tree::Query(query) => self.hypertable(query),
             other => Err(SqlError::unsupported(format!("{other}"))),
         }
     }
