@@ -11,6 +11,7 @@
 //! `servers` starts both, `pgbench` is the load, `tables` fills and checks, `copy` and `idle` are
 //! groups of their own. Without a peer our figures stand alone.
 
+pub mod colonies;
 mod copy;
 mod idle;
 mod pgbench;
@@ -25,6 +26,7 @@ use velocitydb::Database;
 
 use self::pgbench::{Mode, Pgbench, Script};
 use self::servers::{Peer, Server, programs};
+pub use self::wire::Address;
 use crate::BenchError;
 use crate::embedded::Options;
 use crate::measure::{Better, HEAD, Row, Spread, alternate, short};
@@ -88,7 +90,8 @@ pub struct Bench<'a> {
     filled: Option<(Commit, Pair)>,
 }
 
-type Figures = fn(&mut Bench<'_>) -> Result<Row, BenchError>;
+/// What a group of figures is made by.
+pub type Figures = fn(&mut Bench<'_>) -> Result<Row, BenchError>;
 
 /// The groups, by name, in the order of the report.
 pub const GROUPS: &[(&str, Figures)] = &[
@@ -100,8 +103,12 @@ pub const GROUPS: &[(&str, Figures)] = &[
     ("idle", idle::memory),
 ];
 
-/// Runs the groups that were asked for and hands each line of the report to `print`.
-pub fn run(subject: &Subject<'_>, mut print: impl FnMut(&str)) -> Result<(), BenchError> {
+/// Runs those of `groups` that were asked for and hands each line of the report to `print`.
+pub fn run(
+    subject: &Subject<'_>,
+    groups: &'static [(&'static str, Figures)],
+    mut print: impl FnMut(&str),
+) -> Result<(), BenchError> {
     let peer = match subject.against {
         Against::Nobody => None,
         Against::Postgres => Some(Peer::find()?),
@@ -129,7 +136,7 @@ pub fn run(subject: &Subject<'_>, mut print: impl FnMut(&str)) -> Result<(), Ben
         pgbench,
         filled: None,
     };
-    for figures in subject.options.chosen(GROUPS) {
+    for figures in subject.options.chosen(groups) {
         print(&figures(&mut bench)?.to_string());
     }
     Ok(())
@@ -140,6 +147,40 @@ struct Compared {
     ratio: Option<Spread>,
     ours: Spread,
     theirs: Option<Spread>,
+}
+
+impl Compared {
+    /// A line of the report: the ratio where there is another side, which is to reach bar and aim.
+    fn row(
+        &self,
+        bench: &Bench<'_>,
+        what: String,
+        unit: &'static str,
+        (bar, aim): (f64, f64),
+    ) -> Row {
+        let row = Row {
+            what,
+            figure: self.ours,
+            unit,
+            bar: f64::NAN,
+            aim: f64::NAN,
+            better: Better::Higher,
+            detail: String::new(),
+        };
+        let (Some(ratio), Some(theirs), Some(peer)) = (self.ratio, self.theirs, &bench.peer) else {
+            return row;
+        };
+        let [ours, theirs] = [self.ours, theirs].map(|side| short(side.median));
+        Row {
+            what: format!("{}, against {}", row.what, peer.version),
+            figure: ratio,
+            unit: "x",
+            bar,
+            aim,
+            detail: format!("{ours} against {theirs} {unit}"),
+            ..row
+        }
+    }
 }
 
 /// How many connections a server has to take for so many at once: some more, since those that are
@@ -157,6 +198,12 @@ impl Pair {
             ours: Server::ours(bench.subject, commit, connections)?,
             theirs: bench.peer.as_ref().map(start).transpose()?,
         })
+    }
+
+    /// Does something on each side.
+    fn each(&self, work: impl Fn(&Server) -> Result<(), BenchError>) -> Result<(), BenchError> {
+        work(&self.ours)?;
+        self.theirs.as_ref().map_or(Ok(()), work)
     }
 
     /// Alternates the sides; `ask` answers the figure of one of them.
@@ -221,7 +268,7 @@ impl Bench<'_> {
         commit: Commit,
         script: Script,
         mode: Mode,
-        (bar, aim): (f64, f64),
+        goals: (f64, f64),
     ) -> Result<Row, BenchError> {
         self.filled(commit)?;
         let (_, pair) = self.filled.as_ref().expect("they were started");
@@ -244,31 +291,8 @@ impl Bench<'_> {
                 short(failed as f64 / all.get() as f64 * 100.0)
             ),
         };
-        let row = Row {
-            what,
-            figure: compared.ours,
-            unit: "transactions/s",
-            bar: f64::NAN,
-            aim: f64::NAN,
-            better: Better::Higher,
-            detail: note.trim_start_matches("; ").to_owned(),
-        };
-        let (Some(ratio), Some(theirs), Some(peer)) = (compared.ratio, compared.theirs, &self.peer)
-        else {
-            return Ok(row);
-        };
-        Ok(Row {
-            what: format!("{}, against {}", row.what, peer.version),
-            figure: ratio,
-            unit: "x",
-            bar,
-            aim,
-            detail: format!(
-                "{} against {} transactions/s{note}",
-                short(compared.ours.median),
-                short(theirs.median)
-            ),
-            ..row
-        })
+        let mut row = compared.row(self, what, "transactions/s", goals);
+        row.detail.push_str(&note);
+        Ok(row)
     }
 }

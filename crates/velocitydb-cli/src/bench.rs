@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use velocitydb::{Database, Options};
+use velocitydb_bench::pg::colonies;
 use velocitydb_bench::{BenchError, embedded, http, pg, query};
 
 use crate::failure::Failure;
@@ -60,6 +61,36 @@ enum Benchmark {
         #[arg(long, value_name = "N", default_value_t = 2000)]
         #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
         connections: u32,
+    },
+    /// What servers of ColonyOS ask, alone or against PostgreSQL, or of a server that is there
+    Colonies {
+        /// The other side
+        #[arg(long, value_name = "PEER", conflicts_with = "address")]
+        against: Option<Peer>,
+
+        /// A server that is there and asks for no password, instead of those that are started; tables
+        /// called p_… are made and dropped
+        #[arg(long, value_name = "HOST:PORT")]
+        address: Option<String>,
+
+        /// The user at the address
+        #[arg(long, value_name = "NAME", default_value = "postgres")]
+        user: String,
+
+        /// The database at the address
+        #[arg(long, value_name = "NAME", default_value = "postgres")]
+        database: String,
+
+        #[command(flatten)]
+        common: Common,
+
+        #[command(flatten)]
+        round: Round,
+
+        /// Connections of the mix
+        #[arg(long, value_name = "N", default_value_t = 16)]
+        #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
+        clients: u32,
     },
     /// The bare route of `http`, until it is killed
     #[command(hide = true)]
@@ -151,13 +182,52 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
                 clients: clients as usize,
                 connections: connections as usize,
                 program: std::env::current_exe()?,
-                against: match against {
-                    None => pg::Against::Nobody,
-                    Some(Peer::Postgres) => pg::Against::Postgres,
-                },
+                against: of_peer(against),
                 flights: &|| sample().map_err(|error| BenchError::Unfit(error.to_string())),
             };
-            report(out, |print| pg::run(&subject, print))
+            report(out, |print| pg::run(&subject, pg::GROUPS, print))
+        }
+        Benchmark::Colonies {
+            against,
+            address,
+            user,
+            database,
+            common,
+            round,
+            clients,
+        } => {
+            let options = common.options(colonies::GROUPS.iter().map(|(name, _)| *name))?;
+            let (clients, round) = (clients as usize, Duration::from_secs(round.seconds));
+            if let Some(address) = address {
+                let (host, port) = address
+                    .rsplit_once(':')
+                    .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)))
+                    .ok_or_else(|| {
+                        Failure::Usage(format!(
+                            "{address:?} is not HOST:PORT, such as 127.0.0.1:5432"
+                        ))
+                    })?;
+                let address = pg::Address {
+                    host,
+                    port,
+                    user,
+                    database,
+                };
+                return report(out, |print| {
+                    colonies::run_at(&address, &options, (clients, round), print)
+                });
+            }
+            let subject = pg::Subject {
+                options,
+                round,
+                scale: 1,
+                clients,
+                connections: 0,
+                program: std::env::current_exe()?,
+                against: of_peer(against),
+                flights: &|| Err(BenchError::Unfit("nobody asks for flights".to_owned())),
+            };
+            report(out, |print| pg::run(&subject, colonies::GROUPS, print))
         }
         Benchmark::BareRoute { read, written } => {
             let answers = http::Answers { read, written };
@@ -166,6 +236,13 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             served.map_err(|error| Failure::new(error.to_string()))?;
             Ok(told?)
         }
+    }
+}
+
+fn of_peer(peer: Option<Peer>) -> pg::Against {
+    match peer {
+        None => pg::Against::Nobody,
+        Some(Peer::Postgres) => pg::Against::Postgres,
     }
 }
 

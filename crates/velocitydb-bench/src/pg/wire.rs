@@ -13,6 +13,19 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Bytes of a message of COPY, as psql sends them.
 const COPY_BYTES: usize = 64 << 10;
 
+/// Where a server is, who we are there, and in which database. It asks for no password.
+#[derive(Debug, Clone)]
+pub struct Address {
+    /// Its name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The user.
+    pub user: String,
+    /// The database.
+    pub database: String,
+}
+
 /// A session.
 #[derive(Debug)]
 pub(super) struct Client(BufReader<TcpStream>);
@@ -20,16 +33,28 @@ pub(super) struct Client(BufReader<TcpStream>);
 impl Client {
     /// Opens a session on this machine.
     pub(super) fn open(port: u16) -> Result<Client, BenchError> {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+        Client::open_at(&Address {
+            host: Ipv4Addr::LOCALHOST.to_string(),
+            port,
+            user: super::USER.to_owned(),
+            database: super::DATABASE.to_owned(),
+        })
+    }
+
+    /// Opens a session of a server.
+    pub(super) fn open_at(address: &Address) -> Result<Client, BenchError> {
+        let Address {
+            host,
+            port,
+            user,
+            database,
+        } = address;
+        let stream = TcpStream::connect((host.as_str(), *port))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut client = Client(BufReader::with_capacity(512, stream));
-        let hello = format!(
-            "\0\x03\0\0user\0{}\0database\0{}\0\0",
-            super::USER,
-            super::DATABASE
-        );
+        let hello = format!("\0\x03\0\0user\0{user}\0database\0{database}\0\0");
         client.send(&with_length(hello.as_bytes()))?;
         client.until_ready()?;
         Ok(client)
@@ -46,6 +71,38 @@ impl Client {
         let messages = [
             message(b'P', format!("kept\0{sql}\0\0\0").as_bytes()),
             message(b'B', b"\0kept\0\0\0\0\0\0\0"),
+            message(b'E', b"\0\0\0\0\0"),
+            message(b'S', b""),
+        ];
+        self.send(&messages.concat())?;
+        self.until_ready()
+    }
+
+    /// Runs a statement as lib/pq does: parsed without a name and described, and a round trip later
+    /// bound and run; all parameters are texts. Answers the first column of the first row.
+    pub(super) fn ask(
+        &mut self,
+        sql: &str,
+        parameters: &[&str],
+    ) -> Result<Option<String>, BenchError> {
+        let messages = [
+            message(b'P', format!("\0{sql}\0\0\0").as_bytes()),
+            message(b'D', b"S\0"),
+            message(b'S', b""),
+        ];
+        self.send(&messages.concat())?;
+        self.until_ready()?;
+        let count = |count: usize| u16::try_from(count).expect("few parameters").to_be_bytes();
+        let mut bind = b"\0\0\0\0".to_vec();
+        bind.extend(count(parameters.len()));
+        for parameter in parameters {
+            let length = u32::try_from(parameter.len()).expect("a short parameter");
+            bind.extend(length.to_be_bytes());
+            bind.extend(parameter.as_bytes());
+        }
+        bind.extend([0, 0]);
+        let messages = [
+            message(b'B', &bind),
             message(b'E', b"\0\0\0\0\0"),
             message(b'S', b""),
         ];
