@@ -65,6 +65,15 @@ impl<'a> Builder<'a> {
     /// the smallest id is named, whatever the order of rows: it is the same on each node.
     pub(crate) fn copy<E: From<Refusal>>(
         &mut self,
+        pause: impl FnMut(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.copy_if(|_| true, pause)
+    }
+
+    /// As [`Builder::copy`], only the documents of ids that are wanted.
+    pub(crate) fn copy_if<E: From<Refusal>>(
+        &mut self,
+        wanted: impl Fn(&[u8]) -> bool,
         mut pause: impl FnMut(&mut Self) -> Result<(), E>,
     ) -> Result<(), E> {
         let old = Arc::clone(&self.old);
@@ -73,7 +82,9 @@ impl<'a> Builder<'a> {
         while let Some(row) = from {
             let mut step = Vec::with_capacity(STEP);
             from = old.table.scan(row, u64::MAX, |document| {
-                step.push(document.clone());
+                if wanted(document.key_bytes()) {
+                    step.push(document.clone());
+                }
                 step.len() < STEP
             });
             for document in step {
@@ -167,25 +178,7 @@ impl<'a> Builder<'a> {
     }
 
     fn migrate(&mut self, version: &Document) -> Result<Option<Fields>, Refusal> {
-        let migrated = self.migration.apply(version.fields(), self.alteration.at);
-        let fields = migrated.map_err(|error| Refusal::Migration {
-            id: version.id().to_string(),
-            error: Box::new(error),
-        })?;
-        let key_fields = self.old.definition.primary_key.iter();
-        for name in key_fields.flat_map(PrimaryKey::fields) {
-            let Some(fields) = &fields else { break };
-            let value = |fields: RawMap<'_>| fields.get(name).map(|value| value.to_value());
-            let before = value(version.fields()).unwrap_or_default();
-            let value = value(fields.as_raw()).unwrap_or_default();
-            if Key::from_value(&value) != Key::from_value(&before) {
-                return Err(Refusal::AlteredKey {
-                    id: version.id().to_string(),
-                    field: name.to_string(),
-                    value: format!("{} {}", value.type_name(), value.to_json()),
-                });
-            }
-        }
+        let fields = migrated(&self.old, &self.migration, self.alteration.at, version)?;
         self.changed |= fields.is_some();
         Ok(fields)
     }
@@ -207,6 +200,35 @@ impl<'a> Builder<'a> {
         }
         Ok(())
     }
+}
+
+/// The fields of a document under another definition of its collection; `None`: they are the same.
+pub(crate) fn migrated(
+    old: &Collection,
+    migration: &Migration<'_>,
+    at: Timestamp,
+    version: &Document,
+) -> Result<Option<Fields>, Refusal> {
+    let migrated = migration.apply(version.fields(), at);
+    let fields = migrated.map_err(|error| Refusal::Migration {
+        id: version.id().to_string(),
+        error: Box::new(error),
+    })?;
+    let key_fields = old.definition.primary_key.iter();
+    for name in key_fields.flat_map(PrimaryKey::fields) {
+        let Some(fields) = &fields else { break };
+        let value = |fields: RawMap<'_>| fields.get(name).map(|value| value.to_value());
+        let before = value(version.fields()).unwrap_or_default();
+        let value = value(fields.as_raw()).unwrap_or_default();
+        if Key::from_value(&value) != Key::from_value(&before) {
+            return Err(Refusal::AlteredKey {
+                id: version.id().to_string(),
+                field: name.to_string(),
+                value: format!("{} {}", value.type_name(), value.to_json()),
+            });
+        }
+    }
+    Ok(fields)
 }
 
 /// A table that was made for an alteration of this collection.

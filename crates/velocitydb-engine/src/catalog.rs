@@ -56,6 +56,25 @@ pub const DATABASES: CollectionId = CollectionId(4);
 /// Collections that users create are numbered from here.
 pub(crate) const FIRST_USER_COLLECTION: CollectionId = CollectionId(16);
 
+/// New collections of a transaction have numbers from here until it is committed, each transaction its
+/// own.
+pub(crate) const PROVISIONAL: CollectionId = CollectionId(1 << 31);
+
+impl CollectionId {
+    /// Whether it is the number of a collection that a transaction has made, and nobody else knows.
+    pub fn is_provisional(self) -> bool {
+        self >= PROVISIONAL
+    }
+
+    /// The number that it stands for, where the first provisional one stands for `first`.
+    pub(crate) fn real(self, first: CollectionId) -> CollectionId {
+        match self.0.checked_sub(PROVISIONAL.0) {
+            Some(which) => CollectionId(first.0.saturating_add(which)),
+            None => self,
+        }
+    }
+}
+
 /// The longest name of a collection or an index, in bytes.
 pub const NAME_BYTES_MAX: usize = 128;
 /// The longest definition, in bytes of JSON: it is kept in a document.
@@ -442,7 +461,7 @@ impl Collection {
     }
 
     /// Whether it is one of the definition, or of one of its fields.
-    fn has_index(&self, index: &IndexDefinition) -> bool {
+    pub(crate) fn has_index(&self, index: &IndexDefinition) -> bool {
         let mut own = self.definition.indexes.iter();
         index.name.starts_with('_') || own.any(|own| own.is_made_as(index))
     }
@@ -502,6 +521,12 @@ impl Catalog {
         self.by_id.get(&id)
     }
 
+    /// The one of this number that a user created.
+    pub(crate) fn known(&self, id: CollectionId) -> Result<&Arc<Collection>, Refusal> {
+        let found = self.by_id(id).filter(|_| id >= FIRST_USER_COLLECTION);
+        found.ok_or_else(|| Refusal::no_collection(id))
+    }
+
     /// The collections that users created in a database, by name.
     pub fn collections_of(&self, database: DatabaseId) -> impl Iterator<Item = &Arc<Collection>> {
         let names = self.databases.get(&database).map(|one| &one.collections);
@@ -522,7 +547,7 @@ impl Catalog {
     }
 
     /// Adds a collection, or replaces the one of the same number.
-    pub(crate) fn put(&mut self, collection: Collection) {
+    pub(crate) fn put(&mut self, collection: Arc<Collection>) {
         self.changed_at = self.changed_at.max(collection.defined_at);
         self.forget_referrer(collection.database, collection.id);
         let Some(database) = self.databases.get_mut(&collection.database) else {
@@ -547,7 +572,7 @@ impl Catalog {
             let name = collection.definition.name.clone();
             database.collections.insert(name, collection.id);
         }
-        self.by_id.insert(collection.id, Arc::new(collection));
+        self.by_id.insert(collection.id, collection);
     }
 
     pub(crate) fn remove(&mut self, id: CollectionId, index: u64) {

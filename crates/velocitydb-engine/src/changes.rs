@@ -26,7 +26,6 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::iter;
 use std::num::ParseIntError;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -38,9 +37,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use velocitydb_types::Timestamp;
 
-use crate::catalog::{
-    Catalog, Collection, CollectionId, DatabaseId, Definition, FIRST_USER_COLLECTION,
-};
+use crate::catalog::{Collection, CollectionId, DatabaseId, Definition, FIRST_USER_COLLECTION};
 use crate::define::Definitions;
 use crate::error::Error;
 use crate::memory::Memory;
@@ -221,49 +218,34 @@ impl Told {
         self.push(collection, kind, (before, after), None);
     }
 
-    /// A change of a definition; `catalog` is the one before it.
-    pub(crate) fn definition(&mut self, change: &Definitions, catalog: &Catalog) {
-        let (kind, collection) = match change {
-            Definitions::Put(collection) => (ChangeKind::CollectionCreated, collection),
-            Definitions::Attach(collection, _) => (ChangeKind::IndexCreated, collection),
-            Definitions::Detach(collection, _) => (ChangeKind::IndexDropped, collection),
-            Definitions::Empty(collection) => (ChangeKind::CollectionTruncated, collection),
-            Definitions::Altered(collection, others) => {
-                for collection in iter::once(collection).chain(others) {
+    /// A change of a definition.
+    pub(crate) fn definition(&mut self, change: &Definitions) {
+        let mut push = |of: &Collection, kind, new: Option<&Collection>| {
+            let definition = new.map(|new| Arc::new(new.definition.clone()));
+            self.push(of, kind, (None, None), definition);
+        };
+        let (kind, one) = match change {
+            Definitions::Put(one) => (ChangeKind::CollectionCreated, one),
+            Definitions::Attach(one, _) => (ChangeKind::IndexCreated, one),
+            Definitions::Detach(one, _) => (ChangeKind::IndexDropped, one),
+            Definitions::Empty(one) => (ChangeKind::CollectionTruncated, one),
+            Definitions::Altered(all) => {
+                for (former, one) in all {
                     // Under the name that it had: the definition says which it has now.
-                    let former = catalog.by_id(collection.id).expect("it is altered");
-                    let definition = Some(Arc::new(collection.definition.clone()));
-                    self.push(
-                        former,
-                        ChangeKind::CollectionAltered,
-                        (None, None),
-                        definition,
-                    );
+                    push(former, ChangeKind::CollectionAltered, Some(one));
                 }
                 return;
             }
-            Definitions::Remove(id) => {
-                let collection = catalog.by_id(*id).expect("staged under this catalog");
-                return self.dropped(collection);
-            }
-            Definitions::RemoveDatabase(id) => {
-                return catalog
-                    .collections_of(*id)
-                    .for_each(|one| self.dropped(one));
+            Definitions::Remove(one) => return push(one, ChangeKind::CollectionDropped, None),
+            Definitions::RemoveDatabase(_, all) => {
+                for one in all {
+                    push(one, ChangeKind::CollectionDropped, None);
+                }
+                return;
             }
             Definitions::PutDatabase(..) => return,
         };
-        let definition = Some(Arc::new(collection.definition.clone()));
-        self.push(collection, kind, (None, None), definition);
-    }
-
-    fn dropped(&mut self, collection: &Collection) {
-        self.push(
-            collection,
-            ChangeKind::CollectionDropped,
-            (None, None),
-            None,
-        );
+        push(one, kind, Some(one));
     }
 
     fn push(

@@ -61,6 +61,18 @@ pub enum Command<'a> {
     AlterDatabase(DatabaseId, #[serde(with = "json")] DatabaseDefinition),
     /// Drops a database with all that is in it.
     DropDatabase(DatabaseId),
+    /// Definitions, each over what those before it leave, and then changes of documents: all or
+    /// nothing. The new collections have the numbers from [`CollectionId::is_provisional`]'s first on,
+    /// in the order in which they are created.
+    Transaction {
+        /// Those of collections and indexes.
+        #[serde(borrow)]
+        definitions: Vec<Command<'a>>,
+        /// The changes: of documents as the definitions leave them, but on conditions that they met
+        /// before.
+        #[serde(borrow)]
+        write: Write<'a>,
+    },
 }
 
 /// Changes of documents, in order, later ones seeing earlier ones.
@@ -509,7 +521,7 @@ impl Command<'_> {
     /// About as many bytes as the operations of a large write take, so that the buffer does not
     /// grow while it is written: each growth is a copy into fresh memory.
     fn bytes_about(&self) -> usize {
-        let Command::Write(write) = self else {
+        let (Command::Write(write) | Command::Transaction { write, .. }) = self else {
             return 0;
         };
         let of = |operation: &Operation<'_>| {

@@ -29,7 +29,7 @@ pub use rekey::Rekey;
 pub use stats::EngineStats;
 
 use crate::alter::{Builder, Prepared, Watch};
-use crate::catalog::{Alteration, Catalog, Collection, Persistence};
+use crate::catalog::{Alteration, Catalog, Collection, PROVISIONAL, Persistence};
 use crate::changes::HistoryOptions;
 use crate::checkpoint::Checkpoints;
 use crate::command::{Command, Results};
@@ -163,6 +163,9 @@ struct Files {
     _lock: Box<dyn DiskLock>,
 }
 
+/// Above all log indexes.
+const PRIVATE: u64 = 1 << 63;
+
 /// Freeing fewer documents than this is not worth postponing.
 const RETIRED_DOCUMENTS_MIN: u64 = 1000;
 
@@ -183,6 +186,8 @@ pub struct Engine {
     long: AtomicUsize,
     given_up: AtomicU64,
     expired: AtomicU64,
+    /// What open transactions number their definitions by, instead of log indexes.
+    private: AtomicU64,
     /// Collections whose tables wait to be freed.
     retired: Mutex<Vec<Arc<Collection>>>,
 }
@@ -246,6 +251,7 @@ impl Engine {
             long: AtomicUsize::new(0),
             given_up: AtomicU64::new(0),
             expired: AtomicU64::new(0),
+            private: AtomicU64::new(PRIVATE),
             retired: Mutex::new(Vec::new()),
         }
     }
@@ -258,6 +264,15 @@ impl Engine {
     /// The storage mode.
     pub fn mode(&self) -> StorageMode {
         self.mode
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    /// The next number for a definition of an open transaction.
+    pub(crate) fn next_private(&self) -> u64 {
+        self.private.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The visible collections.
@@ -419,7 +434,8 @@ impl Engine {
             return None;
         }
         let state = self.writer.lock();
-        let (found, alteration) = alteration_of(command, &state)?;
+        let (id, alteration) = alteration_of(command, &state.catalog, PROVISIONAL)?;
+        let found = state.catalog.known(id).ok()?;
         if alteration.leaves_documents(&found.definition) {
             return None;
         }
@@ -450,7 +466,7 @@ impl Engine {
         Ok(builder)
     }
 
-    fn fits(&self, bytes: usize) -> Result<(), Error> {
+    pub(crate) fn fits(&self, bytes: usize) -> Result<(), Error> {
         let memory = &self.shared.memory;
         match memory.limit() {
             Some(limit) if !memory.fits(bytes) => Err(Error::MemoryLimit {

@@ -276,10 +276,11 @@ fn load_documents(
         for document in &documents {
             let (id, database, definition) =
                 Definition::from_document(RawMap::trusted(document.body().fields))?;
-            let table = new_table(state, &definition);
+            let table = new_table(&state.shared, &definition);
             let defined_at = document.meta().index;
             let catalog = Arc::make_mut(&mut state.catalog);
-            catalog.put(Collection::new(id, database, definition, defined_at, table));
+            let new = Collection::new(id, database, definition, defined_at, table);
+            catalog.put(Arc::new(new));
         }
     }
     let collection = state.catalog.by_id(id).cloned();

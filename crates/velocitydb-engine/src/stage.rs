@@ -62,6 +62,9 @@ pub(crate) struct Refused {
 /// See the module.
 pub(crate) struct Stager<'s> {
     catalog: &'s Catalog,
+    /// Where the entry has definitions: what there was before them, and the number that the first new
+    /// collection gets.
+    before: Option<(&'s Catalog, CollectionId)>,
     index: u64,
     time: Timestamp,
     guard: &'s Guard,
@@ -136,6 +139,7 @@ impl<'s> Stager<'s> {
     ) -> Stager<'s> {
         Stager {
             catalog,
+            before: None,
             index,
             time,
             guard,
@@ -145,6 +149,40 @@ impl<'s> Stager<'s> {
             linked: catalog.has_references(),
             each: false,
             many: None,
+        }
+    }
+
+    /// The entry has definitions: documents are changed as they leave them, on the conditions that
+    /// were met before.
+    pub(crate) fn define_over(&mut self, catalog: &'s Catalog, first: CollectionId) {
+        self.before = Some((catalog, first));
+    }
+
+    /// Refuses changes of volatile collections.
+    pub(crate) fn check_logged(&self, write: &Write<'_>) -> Result<(), Refusal> {
+        let changes = write.operations.iter();
+        let mut changes = changes.filter(|operation| operation.change != Change::None);
+        let is_logged = |operation: &Operation<'_>| {
+            let found = self.collection(self.real(operation.collection));
+            found.is_ok_and(|found| found.definition.persistence == Persistence::Logged)
+        };
+        match changes.all(is_logged) {
+            true => Ok(()),
+            false => Err(Refusal::MixedPersistence),
+        }
+    }
+
+    /// The number that the collection of an operation has.
+    fn real(&self, id: CollectionId) -> CollectionId {
+        self.before.map_or(id, |(_, first)| id.real(first))
+    }
+
+    /// A collection as it was before the definitions of the entry, if it was there; without definitions
+    /// it is as it is.
+    fn former(&self, collection: &'s Arc<Collection>) -> Option<&'s Arc<Collection>> {
+        match self.before {
+            Some((before, _)) => before.by_id(collection.id),
+            None => Some(collection),
         }
     }
 
@@ -234,8 +272,15 @@ impl<'s> Stager<'s> {
         operation: &Operation<'_>,
         write: &Write<'_>,
     ) -> Result<Outcome, Box<Refusal>> {
-        let collection = self.collection(operation.collection)?;
-        if collection.defined_at > write.resolved_at {
+        let id = self.real(operation.collection);
+        let collection = match (self.before, &operation.change) {
+            // A condition alone is about what was there.
+            (Some((before, _)), Change::None) => before.by_id(id),
+            _ => None,
+        };
+        let collection = collection.map_or_else(|| self.collection(id), Ok)?;
+        let is_new = self.before.is_some() && collection.defined_at == self.index;
+        if collection.defined_at > write.resolved_at && !is_new {
             return Err(Refusal::DefinitionChanged.into());
         }
         if let Condition::CollectionIndex(index) = operation.condition {
@@ -249,10 +294,14 @@ impl<'s> Stager<'s> {
         }
         self.indexed |= collection.table.has_indexes();
         let place = self.find(collection, &operation.key);
+        let former = match (place.staged, &place.present, is_new) {
+            (None, None, true) => self.newest_before(collection, &operation.key),
+            _ => None,
+        };
         let newest = match (place.staged, &place.present) {
             (Some(at), _) => Some(&self.versions[at].version),
             (None, Some(present)) => Some(&present.version),
-            (None, None) => None,
+            (None, None) => former.as_ref(),
         };
         if place.staged.is_none() {
             // What this entry has staged itself is nothing to wait for.
@@ -302,6 +351,13 @@ impl<'s> Stager<'s> {
     fn collection(&self, id: CollectionId) -> Result<&'s Arc<Collection>, Refusal> {
         let found = self.catalog.by_id(id);
         found.ok_or_else(|| Refusal::no_collection(id))
+    }
+
+    /// A document that definitions of the entry have left to the write.
+    fn newest_before(&self, collection: &'s Arc<Collection>, key: &[u8]) -> Option<Document> {
+        let table = &self.former(collection)?.table;
+        let newest = table.newest(table.hash(key), key, self.guard)?;
+        Some(newest.version)
     }
 
     fn find<'k>(&self, collection: &Collection, key: &'k [u8]) -> Place<'k> {
@@ -455,12 +511,18 @@ impl<'s> Stager<'s> {
         if staged.keys.is_empty() || !staged.version.is_live(self.time) {
             return Ok(());
         }
-        let table = &self.collection(id)?.table;
+        let collection = self.collection(id)?;
+        let table = &collection.table;
+        let redefined = self.before.is_some() && collection.defined_at == self.index;
         let own = staged.present.as_ref().map(|present| present.row);
         for (position, unique) in table.indexes().iter().enumerate() {
             let Some((key, hash)) = self.versions[at].keys.claim(position) else {
                 continue;
             };
+            // One that goes with the same entry.
+            if redefined && !collection.has_index(unique.definition()) {
+                continue;
+            }
             let many = self.many.as_ref();
             let held = table.unique_holder(unique, (key, hash), self.time, self.guard, |row| {
                 Some(row) == own || many.is_some_and(|many| many.rows.contains(&(id, row)))
@@ -495,7 +557,10 @@ impl<'s> Stager<'s> {
     ) -> Result<(), Refusal> {
         let collection = self.collection(id)?;
         let place = self.find(collection, key.as_bytes());
-        let live = place.present.as_ref().map(|present| &present.version);
+        let live = match place.staged {
+            Some(at) => Some(&self.versions[at].version),
+            None => place.present.as_ref().map(|present| &present.version),
+        };
         let live = live.filter(|live| live.is_live(self.time)).cloned();
         self.stage(0, collection, place, live.as_ref(), fields, expires)?;
         Ok(())

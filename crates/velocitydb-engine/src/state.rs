@@ -29,7 +29,7 @@ use crate::catalog::{
 };
 use crate::changes::{History, HistoryOptions};
 use crate::command::{Command, Effect, Entry, Expires, Outcome, Refusal, Results, Retry, Write};
-use crate::define::Definitions;
+use crate::define::Redefined;
 use crate::memory::Memory;
 use crate::stage::{Refused, StagedVersion, Stager};
 use crate::store::{Document, GarbageQueue, Meta, Snapshots, Table, Visible};
@@ -97,7 +97,7 @@ pub(crate) struct Staged {
     versions: SmallVec<[StagedVersion; 1]>,
     /// It changes log time alone.
     tick: bool,
-    definitions: Option<Box<Definitions>>,
+    definitions: Option<Box<Redefined>>,
     pub(crate) persistence: Persistence,
     pub(crate) index: u64,
     pub(crate) time: Timestamp,
@@ -131,24 +131,12 @@ impl Staged {
 
     /// Whether it only removes: allowed also when memory is short.
     pub(crate) fn only_removes(&self) -> bool {
-        match self.definitions.as_deref() {
-            Some(
-                Definitions::Remove(_)
-                | Definitions::Empty(_)
-                | Definitions::Detach(..)
-                | Definitions::RemoveDatabase(_),
-            ) => true,
-            Some(
-                Definitions::Put(_)
-                | Definitions::Attach(..)
-                | Definitions::Altered(..)
-                | Definitions::PutDatabase(..),
-            ) => false,
-            None => self
-                .versions
-                .iter()
-                .all(|staged| staged.version.is_tombstone()),
-        }
+        let removes = |staged: &StagedVersion| {
+            // Of what is defined else only the definition's document is there.
+            staged.version.is_tombstone() || self.redefines() && staged.collection == COLLECTIONS
+        };
+        let definitions = self.definitions.as_deref();
+        definitions.is_none_or(Redefined::only_removes) && self.versions.iter().all(removes)
     }
 }
 
@@ -167,13 +155,8 @@ impl State {
         for (id, name) in system {
             let table = Arc::new(Table::new(seed, Arc::clone(&memory)));
             let definition = Definition::new(name);
-            catalog.put(Collection::new(
-                id,
-                DatabaseId::VELOCITY,
-                definition,
-                0,
-                table,
-            ));
+            let one = Collection::new(id, DatabaseId::VELOCITY, definition, 0, table);
+            catalog.put(Arc::new(one));
         }
         let catalog = Arc::new(catalog);
         let shared = Shared {
@@ -192,13 +175,6 @@ impl State {
             next_collection: FIRST_USER_COLLECTION,
             prepared: None,
         }
-    }
-
-    pub(crate) fn table(&self) -> Arc<Table> {
-        Arc::new(Table::new(
-            self.shared.seed,
-            Arc::clone(&self.shared.memory),
-        ))
     }
 
     pub(crate) fn sequence(&mut self, persistence: Persistence) -> &mut Sequence {
@@ -262,68 +238,95 @@ impl State {
         }
     }
 
-    fn stage_into(
+    fn stage_into<'c>(
         &self,
         staged: &mut Staged,
-        command: &Command<'_>,
+        command: &Command<'c>,
         guard: &Guard,
     ) -> Result<(), Refused> {
         let (index, time) = (staged.index, staged.time);
-        let mut stager = Stager::new(&self.catalog, index, time, &mut staged.versions, guard);
         let refused = |refusal| Refused {
             operation: 0,
             refusal,
             read: index - 1,
         };
-        match command {
-            Command::Write(write) => {
-                if let Some(retry) = &write.retry
-                    && let Some((kept, results)) =
-                        self.repeated(retry, time, guard).map_err(refused)?
-                {
-                    // It is the answer of then: the index may be somebody's fencing token.
-                    staged.results = results;
-                    staged.repeated = true;
-                    staged.read = kept.index;
-                    staged.answer_time = kept.updated_at;
-                    return Ok(());
-                }
-                stager.write(write, &mut staged.results)?;
-                if let Some(retry) = &write.retry
-                    && !stager.versions.is_empty()
-                {
-                    let key = retry_key(retry).map_err(refused)?;
-                    let fields = retry_document(retry, index, write, &staged.results);
-                    let expires = Expires::At(retry.expires);
-                    stager
-                        .system(RETRIES, &key, Some(fields.as_bytes()), expires)
-                        .map_err(refused)?;
-                }
-            }
-            Command::Tick => {}
-            definition => {
-                let change = self.define(definition, index, time).map_err(refused)?;
-                self.write_down(&change, &mut stager).map_err(refused)?;
+        let definitions: &[Command<'c>] = match command {
+            Command::Write(_) | Command::Tick => &[],
+            Command::Transaction { definitions, .. } => &definitions[..],
+            definition => std::slice::from_ref(definition),
+        };
+        let write = match command {
+            Command::Write(write) | Command::Transaction { write, .. } => Some(write),
+            _ => None,
+        };
+        if let Some(retry) = write.and_then(|write| write.retry.as_ref())
+            && let Some((kept, results)) = self.repeated(retry, time, guard).map_err(refused)?
+        {
+            // It is the answer of then: the index may be somebody's fencing token.
+            staged.results = results;
+            staged.repeated = true;
+            staged.read = kept.index;
+            staged.answer_time = kept.updated_at;
+            return Ok(());
+        }
+        let redefined = match definitions {
+            [] => None,
+            all => Some(self.define(all, (index, time), write).map_err(refused)?),
+        };
+        let catalog = redefined.as_ref().map_or(&self.catalog, |new| &new.catalog);
+        let mut stager = Stager::new(catalog, index, time, &mut staged.versions, guard);
+        if let Some(redefined) = &redefined {
+            stager.define_over(&self.catalog, self.next_collection);
+            self.write_down(redefined, &mut stager).map_err(refused)?;
+            for definition in definitions {
                 if let Command::Alter(id, alteration) = definition {
-                    let database = self.known(*id).map_err(refused)?.database;
+                    let id = id.real(self.next_collection);
+                    let Some(database) = catalog.by_id(id).map(|one| one.database) else {
+                        continue;
+                    };
                     for (name, definition) in &alteration.sequences {
                         self.describe_sequence(database, (name, definition), &mut stager)
                             .map_err(refused)?;
                     }
                 }
-                staged.definitions = Some(Box::new(change));
             }
         }
-        staged.read = stager.read;
+        if let Some(write) = write {
+            if redefined.is_some() {
+                stager.check_logged(write).map_err(refused)?;
+            }
+            stager
+                .write(write, &mut staged.results)
+                .map_err(|cause| match redefined {
+                    Some(_) => Refused {
+                        read: index - 1,
+                        ..cause
+                    },
+                    None => cause,
+                })?;
+            if redefined.is_some() {
+                // Where documents have come to another table, those that go are not in it.
+                stager
+                    .versions
+                    .retain(|staged| staged.present.is_some() || !staged.version.is_tombstone());
+            }
+            if let Some(retry) = &write.retry
+                && !stager.versions.is_empty()
+            {
+                let key = retry_key(retry).map_err(refused)?;
+                let fields = retry_document(retry, index, write, &staged.results);
+                let expires = Expires::At(retry.expires);
+                stager
+                    .system(RETRIES, &key, Some(fields.as_bytes()), expires)
+                    .map_err(refused)?;
+            }
+        }
+        staged.read = match redefined {
+            Some(_) => index - 1,
+            None => stager.read,
+        };
+        staged.definitions = redefined.map(Box::new);
         Ok(())
-    }
-
-    pub(crate) fn known(&self, id: CollectionId) -> Result<&Arc<Collection>, Refusal> {
-        let found = self
-            .catalog
-            .by_id(id)
-            .filter(|_| id >= FIRST_USER_COLLECTION);
-        found.ok_or_else(|| Refusal::no_collection(id))
     }
 
     /// Publishes what was staged in the same critical section. Readers see it once its index is
@@ -348,6 +351,13 @@ impl State {
             Persistence::Volatile => None,
         };
         let time = staged.time;
+        let redefined = staged.definitions.take();
+        if let Some(redefined) = &redefined {
+            self.catalog = Arc::clone(&redefined.catalog);
+            self.next_collection = redefined.next_collection;
+            let changes = redefined.changes.iter();
+            changes.for_each(|change| told.iter_mut().for_each(|told| told.definition(change)));
+        }
         for staged in staged.versions.drain(..) {
             let StagedVersion {
                 collection,
@@ -374,48 +384,16 @@ impl State {
                 );
             }
         }
-        if let Some(mut told) = told {
-            if let Some(change) = staged.definitions.as_deref() {
-                told.definition(change, &self.catalog);
-            }
+        if let Some(told) = told {
             let shared = &self.shared;
             shared
                 .history
                 .note(staged.index, time, told, &shared.memory);
         }
-        let Some(change) = staged.definitions.take() else {
-            return false;
-        };
-        let catalog = Arc::make_mut(&mut self.catalog);
-        catalog.changed_at = staged.index;
-        match *change {
-            Definitions::Put(collection) => {
-                self.next_collection = self.next_collection.max(CollectionId(collection.id.0 + 1));
-                catalog.put(collection);
-            }
-            Definitions::Empty(collection) => catalog.put(collection),
-            Definitions::Altered(collection, others) => {
-                catalog.put(collection);
-                for other in others {
-                    catalog.put(other);
-                }
-            }
-            Definitions::Attach(collection, index) => {
-                collection.table.attach_index(index);
-                catalog.put(collection);
-            }
-            Definitions::Detach(collection, name) => {
-                collection.table.detach_index(&name);
-                catalog.put(collection);
-            }
-            Definitions::Remove(id) => catalog.remove(id, staged.index),
-            Definitions::PutDatabase(id, definition) => {
-                self.next_collection = self.next_collection.max(CollectionId(id.0 + 1));
-                catalog.put_database(id, definition);
-            }
-            Definitions::RemoveDatabase(id) => catalog.remove_database(id),
-        }
-        true
+        // Behind the versions: what they have of indexes was found in the tables as they were.
+        let redefines = redefined.is_some();
+        redefined.into_iter().for_each(|new| new.settle_indexes());
+        redefines
     }
 
     /// Looks at up to `limit` replaced versions and gives back those that nobody can see any
@@ -620,6 +598,11 @@ impl State {
 }
 
 impl Shared {
+    /// An empty table.
+    pub(crate) fn table(&self) -> Arc<Table> {
+        Arc::new(Table::new(self.seed, Arc::clone(&self.memory)))
+    }
+
     pub(crate) fn domain(&self, persistence: Persistence) -> &Domain {
         match persistence {
             Persistence::Logged => &self.logged,

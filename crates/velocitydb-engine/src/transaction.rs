@@ -10,10 +10,14 @@
 //! Documents that a refusal told of count as read, and so do those of writes that were undone. A
 //! document deleted and put anew is a new one.
 //!
+//! Definitions are made at once over a catalog of its own ([`Transaction::define`]), and with the writes
+//! in its one entry at the commit.
+//!
 //! Savepoints are positions in an undo list. Tests: golden scripts in the embedded library's
 //! `tests/it/testscripts`, and against a model in its `random`.
 
 mod checks;
+mod define;
 mod needs;
 
 use std::collections::{BTreeMap, HashMap};
@@ -21,7 +25,7 @@ use std::sync::Arc;
 
 use velocitydb_types::{RawMap, Timestamp};
 
-use crate::catalog::{Collection, CollectionId, Persistence};
+use crate::catalog::{Catalog, Collection, CollectionId, DatabaseId, Persistence};
 use crate::command::{
     Change, Command, Condition, Effect, Expires, Mode, Operation, Outcome, Refusal, Results, Retry,
     Write,
@@ -112,13 +116,39 @@ pub struct Transaction {
     /// Serializable only: what was read and at which index.
     reads: HashMap<DocumentKey, u64>,
     scans: HashMap<CollectionId, u64>,
-    /// What each write replaced in `writes`, oldest first.
-    undo: Vec<(DocumentKey, Option<Pending>)>,
+    /// What each write replaced in `writes`, and where definitions were made, oldest first.
+    undo: Vec<Undo>,
     /// What that takes.
     undo_kept: usize,
     claims: checks::Claims,
     /// What the present statement needs besides its writes, when that is asked for.
     notes: Option<Vec<needs::Note>>,
+    /// Its definitions, once there is one.
+    private: Option<define::Private>,
+}
+
+/// How to undo something.
+enum Undo {
+    /// A document was this before.
+    Written(DocumentKey, Option<Pending>),
+    /// There were so many definitions before one that concerns this name.
+    Defined {
+        database: DatabaseId,
+        name: Box<str>,
+        /// The name as an encoded id.
+        key: Box<[u8]>,
+        before: usize,
+    },
+}
+
+impl Undo {
+    /// What it takes, about, in bytes.
+    fn bytes(&self) -> usize {
+        match self {
+            Undo::Written((_, key), before) => bytes_of(key, before.as_ref()),
+            Undo::Defined { name, key, .. } => name.len() + bytes_of(key, None),
+        }
+    }
 }
 
 impl Transaction {
@@ -145,6 +175,7 @@ impl Transaction {
             undo_kept: 0,
             claims: checks::Claims::new(),
             notes: None,
+            private: None,
         }
     }
 
@@ -181,6 +212,15 @@ impl Transaction {
         if written.all(|id| fits(*id)) {
             self.resolved_at = catalog.changed_at();
         }
+        self.define_again();
+    }
+
+    /// The collections as it sees them: those of its snapshot, and what it has made of them.
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        match &self.private {
+            Some(private) => private.catalog(),
+            None => self.snapshot.catalog(),
+        }
     }
 
     /// What the transaction makes of a document of the snapshot: `None` when it leaves it as it is,
@@ -216,6 +256,7 @@ impl Transaction {
 
     /// Refuses that so many bytes more are kept, when it is too much.
     fn check_kept(&self, more: usize) -> Result<(), Error> {
+        self.check_defined()?;
         if self.kept + self.undo_kept + more > TRANSACTION_BYTES_MAX {
             let max = TRANSACTION_BYTES_MAX;
             return Err(Error::TransactionLimit { max });
@@ -300,6 +341,7 @@ impl Transaction {
     /// # Errors
     /// It was dropped since the transaction began.
     pub fn note_scan(&mut self, collection: &Collection) -> Result<(), Error> {
+        self.check_defined()?;
         if self.isolation == Isolation::Serializable {
             // When another has changed it already, what was read holds at no commit.
             let changed = self.snapshot.changed(collection).unwrap_or(u64::MAX);
@@ -410,12 +452,24 @@ impl Transaction {
         if outcome.effect != Effect::Deleted {
             pending.document = outcome.document.clone();
         }
-        let undo = bytes_of(key, before.as_ref());
-        self.check_kept(undo + bytes_of(key, Some(&pending)))?;
-        self.undo_kept += undo;
-        self.undo.push((name.clone(), before));
-        self.put(name, Some(pending));
+        self.replace(name, before, pending)?;
         Ok(outcome)
+    }
+
+    /// Keeps a written document, and what was kept before.
+    fn replace(
+        &mut self,
+        name: DocumentKey,
+        before: Option<Pending>,
+        pending: Pending,
+    ) -> Result<(), Error> {
+        let bytes = bytes_of(&name.1, Some(&pending));
+        let undo = Undo::Written(name.clone(), before);
+        self.check_kept(undo.bytes() + bytes)?;
+        self.undo_kept += undo.bytes();
+        self.undo.push(undo);
+        self.put(name, Some(pending));
+        Ok(())
     }
 
     fn put(&mut self, (collection, key): DocumentKey, pending: Option<Pending>) {
@@ -453,27 +507,44 @@ impl Transaction {
                 "the savepoint was rolled back before".into(),
             ));
         }
-        for (name, before) in self.undo.split_off(savepoint.0).into_iter().rev() {
-            self.undo_kept -= bytes_of(&name.1, before.as_ref());
-            self.put(name, before);
+        let mut definitions = None;
+        for undo in self.undo.split_off(savepoint.0).into_iter().rev() {
+            self.undo_kept -= undo.bytes();
+            match undo {
+                Undo::Written(name, before) => self.put(name, before),
+                Undo::Defined { before, .. } => definitions = Some(before),
+            }
+        }
+        if let Some(before) = definitions {
+            self.undefine(before);
         }
         Ok(())
     }
 
     /// Whether its commit is made in no time worth speaking of, as far as anybody can tell.
     pub fn commits_quickly(&self) -> bool {
-        self.written + self.reads.len() <= QUICK_OPERATIONS_MAX && !self.engine.is_occupied()
+        self.private.is_none()
+            && self.written + self.reads.len() <= QUICK_OPERATIONS_MAX
+            && !self.engine.is_occupied()
     }
 
     /// Makes everything as one entry. A conflict ([`Error::is_retryable`]) has changed
     /// nothing: begin again.
     pub fn commit(
-        self,
+        mut self,
         now: Timestamp,
         level: Option<Durability>,
         retry: Option<Retry<'_>>,
     ) -> Made {
-        if self.written == 0 {
+        let refused = self.check_defined();
+        let definitions = self.take_definitions();
+        if let Err(error) = refused {
+            return Made {
+                index: 0,
+                outcome: Err(error),
+            };
+        }
+        if self.written == 0 && definitions.is_empty() {
             // It has read one state and changed nothing: it happened at its snapshot.
             let outcome = Ok(Written {
                 index: self.snapshot.index(),
@@ -484,18 +555,22 @@ impl Transaction {
             });
             return Made { index: 0, outcome };
         }
+        let catalog = Arc::clone(self.catalog());
         let mut operations = Vec::with_capacity(self.written + self.reads.len());
-        for (id, index) in &self.scans {
+        let scans = self.scans.iter();
+        for (id, index) in scans.filter(|(id, _)| !id.is_provisional()) {
             operations.push(condition(*id, &[], Condition::CollectionIndex(*index)));
         }
         let only_read = self
             .reads
             .iter()
-            .filter(|((id, key), _)| self.written(*id, key).is_none());
+            .filter(|((id, key), _)| !id.is_provisional() && self.written(*id, key).is_none());
         for ((id, key), index) in only_read {
             operations.push(condition(*id, key, Condition::Index(*index)));
         }
+        // Those of collections that it has dropped went with them.
         let all = self.writes.iter();
+        let all = all.filter(|(id, _)| catalog.by_id(**id).is_some());
         let all = all.flat_map(|(id, writes)| writes.iter().map(move |(key, it)| (id, key, it)));
         for (id, key, pending) in all {
             let mut expected = Condition::Index(pending.base);
@@ -510,6 +585,7 @@ impl Transaction {
             let change = match &pending.document {
                 Some(document) => Change::Put(document.fields().as_bytes().into()),
                 None if pending.base > 0 => Change::Delete,
+                None if id.is_provisional() => continue,
                 None => Change::None,
             };
             operations.push(Operation {
@@ -526,7 +602,17 @@ impl Transaction {
             operations: operations.into(),
             retry,
         };
-        let Made { index, outcome } = self.engine.make(now, &Command::Write(write), level);
+        let indexed = define::indexed(&definitions);
+        let command = match definitions.is_empty() {
+            false => Command::Transaction { definitions, write },
+            true => Command::Write(write),
+        };
+        let Made { index, outcome } = self.engine.make(now, &command, level);
+        if outcome.is_ok() {
+            // What there is no memory for now is built later.
+            let mut built = indexed.into_iter();
+            let _ = built.try_for_each(|id| self.engine.finish_indexes(id));
+        }
         let outcome = match outcome {
             // Its writes took each other back: it happened at its snapshot, or at what it rests on.
             Ok(written) if !written.repeated => {

@@ -24,6 +24,7 @@ pub mod casts;
 mod catalog;
 mod conditions;
 mod copy;
+mod definitions;
 mod effects;
 mod error;
 pub mod formats;

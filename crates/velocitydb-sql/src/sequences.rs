@@ -23,6 +23,8 @@ use crate::statement::collection_name;
 pub(crate) struct Sequences {
     database: Database,
     used: Mutex<Used>,
+    /// What the transaction that is open has made of sequences, by name; `None`: it has dropped it.
+    own: Mutex<HashMap<String, Option<Arc<Sequence>>>>,
     /// The transaction may only read: none moves.
     only_reads: AtomicBool,
 }
@@ -90,10 +92,10 @@ impl Function {
 pub(crate) fn relation_name(
     name: &ObjectName,
     settings: &Settings,
-    database: &Database,
+    relations: &impl Relations,
 ) -> Result<String, SqlError> {
     let found = settings.found(name, |name| {
-        matches!(database.sequence(name), Ok(Some(_))) || database.collection(name).is_ok()
+        matches!(relations.sequence(name), Ok(Some(_))) || relations.has_collection(name)
     })?;
     found.map_or_else(|| Err(missing(&collection_name(name)?)), Ok)
 }
@@ -102,13 +104,46 @@ fn undefined(message: String) -> SqlError {
     SqlError::new(sqlstate::OBJECT_NOT_IN_PREREQUISITE_STATE, message)
 }
 
+/// Where sequences and tables are looked for.
+pub(crate) trait Relations {
+    /// Whether there is a collection of this name.
+    fn has_collection(&self, name: &str) -> bool;
+
+    /// The sequence of this name, if there is one.
+    ///
+    /// # Errors
+    /// The database cannot read it.
+    fn sequence(&self, name: &str) -> Result<Option<Arc<Sequence>>, SequenceError>;
+}
+
+impl Relations for Sequences {
+    fn has_collection(&self, name: &str) -> bool {
+        self.database.collection(name).is_ok()
+    }
+
+    fn sequence(&self, name: &str) -> Result<Option<Arc<Sequence>>, SequenceError> {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        match own.get(name) {
+            Some(own) => Ok(own.clone()),
+            None => self.database.sequence(name),
+        }
+    }
+}
+
 impl Sequences {
     pub(crate) fn new(database: Database) -> Sequences {
         Sequences {
             database,
             used: Mutex::default(),
+            own: Mutex::default(),
             only_reads: AtomicBool::new(false),
         }
+    }
+
+    /// What the transaction that is open has made of sequences.
+    pub(crate) fn set_own(&self, own: Vec<(String, Option<Arc<Sequence>>)>) {
+        let mut present = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        *present = own.into_iter().collect();
     }
 
     /// Whether statements from here on leave sequences where they are.
@@ -133,10 +168,10 @@ impl Sequences {
         name: Option<&str>,
         settings: &Arc<Settings>,
     ) -> Result<Arc<dyn Scalar>, SqlError> {
-        let named = |name| relation_name(&name_in(name)?, settings, &self.database);
+        let named = |name| relation_name(&name_in(name)?, settings, &**self);
         let name = name.map(named).transpose()?;
         if let Some(name) = &name {
-            find(&self.database, name)?;
+            find(&**self, name)?;
         }
         Ok(Arc::new(Call {
             function,
@@ -154,7 +189,7 @@ impl Sequences {
                 View::Str(text) => {
                     let text = String::from_utf8_lossy(text);
                     let name = name_in(&text)?;
-                    (relation_name(&name, &call.settings, &self.database)?, 1)
+                    (relation_name(&name, &call.settings, self)?, 1)
                 }
                 _ => return Ok(Value::Null),
             },
@@ -163,7 +198,7 @@ impl Sequences {
         match call.function {
             Function::Nextval => {
                 self.check_moves(call.function)?;
-                let sequence = find(&self.database, &name)?;
+                let sequence = find(self, &name)?;
                 let value = sequence.next()?;
                 let mut used = self.used();
                 used.values.insert(sequence.number(), value);
@@ -189,7 +224,7 @@ impl Sequences {
                     return Ok(Value::Null);
                 };
                 self.check_moves(call.function)?;
-                let sequence = find(&self.database, &name)?;
+                let sequence = find(self, &name)?;
                 let set = sequence.set(SequencePosition { last, called });
                 set.map_err(|error| match error {
                     SequenceError::OutOfBounds {
@@ -232,7 +267,7 @@ impl Sequences {
 
     /// What the session got of a sequence last.
     fn current(&self, name: &str) -> Result<Option<i64>, SqlError> {
-        let sequence = find(&self.database, name)?;
+        let sequence = find(self, name)?;
         Ok(self.used().values.get(&sequence.number()).copied())
     }
 
@@ -246,10 +281,10 @@ impl Sequences {
 ///
 /// # Errors
 /// There is none.
-pub(crate) fn find(database: &Database, name: &str) -> Result<Arc<Sequence>, SqlError> {
-    match database.sequence(name)? {
+pub(crate) fn find(relations: &impl Relations, name: &str) -> Result<Arc<Sequence>, SqlError> {
+    match relations.sequence(name)? {
         Some(sequence) => Ok(sequence),
-        None if database.collection(name).is_ok() => {
+        None if relations.has_collection(name) => {
             let message = format!("{name:?} is not a sequence");
             Err(SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message))
         }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use sqlparser::ast::Statement as Tree;
 use velocitydb::locks::OwnerId;
-use velocitydb::{Database, Isolation};
+use velocitydb::{Database, Isolation, Transaction};
 use velocitydb_types::{SqlType, Value};
 
 pub use block::Canceller;
@@ -31,6 +31,7 @@ pub(crate) use self::scope::Saved;
 use self::statements::{Execute, Prepare};
 use crate::bind::Parameters;
 use crate::copy::{Copy, CopyFrom, CopyTo};
+use crate::definitions::Definitions;
 use crate::effects::Effects;
 use crate::error::{SqlError, sqlstate};
 use crate::formats::{Settings, read_text};
@@ -116,6 +117,8 @@ struct Plan {
     settings: Arc<Settings>,
     /// [`crate::temporary::Temporary::made`].
     temporary: u64,
+    /// [`Transaction::definitions`] of the transaction that was open.
+    definitions: u64,
 }
 
 impl Plan {
@@ -133,7 +136,9 @@ impl Plan {
             | Kind::Session(_)
             | Kind::Prepare(_) => return true,
         };
-        tables_are_current
+        // Those of a transaction are its own, as long as it defines nothing more.
+        (tables_are_current || self.definitions > 0)
+            && self.definitions == session.definitions()
             && Arc::ptr_eq(&self.settings, &session.settings)
             && self.temporary == session.settings.search_path.temporary.made()
     }
@@ -456,10 +461,20 @@ impl Session {
                 kind: Arc::new(kind),
                 settings: Arc::clone(&self.settings),
                 temporary: self.settings.search_path.temporary.made(),
+                definitions: self.definitions(),
             }),
             parameters,
             columns,
         }
+    }
+
+    /// The transaction that is open.
+    fn open(&self) -> Option<&Transaction> {
+        self.block.as_ref().map(|block| &block.transaction)
+    }
+
+    fn definitions(&self) -> u64 {
+        self.open().map_or(0, Transaction::definitions)
     }
 
     /// Whether preparing a statement now would lead to the same.
@@ -503,8 +518,7 @@ impl Session {
         self.set_now();
         let mut parameters = Parameters::declared(types.to_vec());
         let mut preparing = Preparing {
-            database: &self.database,
-            tables: &self.tables,
+            definitions: Definitions::new(&self.tables, self.open()),
             sql,
             settings: &self.settings,
             parameters: &mut parameters,

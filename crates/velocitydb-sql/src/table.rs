@@ -16,7 +16,7 @@ use crate::catalog::Made;
 /// A table.
 #[derive(Debug, Clone)]
 pub(crate) struct Table {
-    /// Where its rows are; a table that is being defined has no place yet.
+    /// Where its rows are; a table that is being defined, or is a transaction's own, has no place yet.
     pub(crate) collection: Option<Collection>,
     /// What makes its rows, when there is no collection at all.
     pub(crate) made: Option<Made>,

@@ -3,7 +3,8 @@
 //! The schema is `pg_temp_N`, which the session may call `pg_temp`. It is looked in before any of
 //! the search path, and no other session finds it. The tables are logged collections
 //! ([`velocitydb::is_temporary`]), so that a transaction may change others with them. They go with
-//! the session; rows of those that say ON COMMIT DELETE ROWS after each transaction.
+//! the session; rows of those that say ON COMMIT DELETE ROWS after each transaction, and those that say
+//! ON COMMIT DROP with the one that makes them.
 //! Tests: tests/it/temporary.rs, tests/it/slt/temporary.slt.
 
 use std::collections::BTreeSet;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use sqlparser::ast::ObjectName;
-use velocitydb::{Database, Error, Isolation, TEMPORARY, is_temporary};
+use velocitydb::{Database, Error, Isolation, TEMPORARY, Transaction, is_temporary};
 
 use crate::error::{SqlError, sqlstate};
 use crate::search_path::in_schema;
@@ -31,6 +32,16 @@ struct Own {
     made: AtomicU64,
     /// Those that lose their rows after each transaction.
     emptied: Mutex<BTreeSet<String>>,
+    /// Those that go with the transaction that makes them.
+    brief: Mutex<BTreeSet<String>>,
+}
+
+/// What becomes of a temporary table at the end of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AtEnd {
+    Stays,
+    LosesRows,
+    Goes,
 }
 
 /// Of one session.
@@ -55,6 +66,7 @@ impl Temporary {
             schema: format!("{TEMPORARY}{number}"),
             made: AtomicU64::new(0),
             emptied: Mutex::default(),
+            brief: Mutex::default(),
         })))
     }
 
@@ -101,29 +113,64 @@ impl Temporary {
         }
     }
 
-    /// Notes that there is another table; whether it loses its rows after each transaction.
-    pub(crate) fn note(&self, table: &str, is_emptied: bool) {
+    /// Notes that there is another table.
+    pub(crate) fn note(&self, table: &str, at_end: AtEnd) {
         if let Some(own) = &self.0 {
-            let mut emptied = own.emptied.lock();
-            match is_emptied {
-                true => emptied.insert(table.to_owned()),
-                false => emptied.remove(table),
-            };
+            for (all, of) in [(&own.emptied, AtEnd::LosesRows), (&own.brief, AtEnd::Goes)] {
+                match at_end == of {
+                    true => all.lock().insert(table.to_owned()),
+                    false => all.lock().remove(table),
+                };
+            }
             own.made.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Notes that one is called otherwise.
     pub(crate) fn rename(&self, from: &str, to: &str) {
+        self.note(to, self.at_end(from));
+    }
+
+    /// Drops those that go with the transaction, in it.
+    pub(crate) fn end_in(&self, transaction: &mut Transaction) -> Result<(), SqlError> {
         let own = self.0.as_ref();
-        let is_emptied = own.is_some_and(|own| own.emptied.lock().remove(from));
-        self.note(to, is_emptied);
+        let brief = own.map(|own| std::mem::take(&mut *own.brief.lock()));
+        let mut left = brief.unwrap_or_default();
+        left.retain(|name| transaction.definition(name).is_ok());
+        for sequence in transaction.sequences()? {
+            let owner = sequence.owner.as_ref().map(|owner| &owner.collection);
+            if owner.is_some_and(|owner| left.contains(owner)) {
+                transaction.drop_sequence(&sequence.name)?;
+            }
+        }
+        // Those that refer to others first.
+        let mut failed = Ok(());
+        while failed.is_ok() && !left.is_empty() {
+            let before = left.len();
+            let mut last = Ok(());
+            left.retain(|name| match transaction.drop_collection(name) {
+                Ok(()) => false,
+                Err(error) => {
+                    last = Err(error.into());
+                    true
+                }
+            });
+            if left.len() == before {
+                failed = last;
+            }
+        }
+        failed
     }
 
     /// Takes the rows of those that lose them, at the end of a transaction.
     pub(crate) fn end_transaction(&self, database: &Database) -> Result<(), Error> {
         if self.in_use().is_none() {
             return Ok(());
+        }
+        let brief = self.0.as_ref();
+        let brief = brief.map(|own| std::mem::take(&mut *own.brief.lock()));
+        if let Some(brief) = brief.filter(|brief| !brief.is_empty()) {
+            database.drop_named(|name| brief.contains(name))?;
         }
         let tables = self.0.as_ref().map(|own| own.emptied.lock().clone());
         let mut tables = tables.unwrap_or_default();
@@ -140,10 +187,17 @@ impl Temporary {
         Ok(())
     }
 
-    /// Whether it loses its rows after each transaction.
-    pub(crate) fn is_emptied(&self, table: &str) -> bool {
-        let own = self.0.as_ref();
-        own.is_some_and(|own| own.emptied.lock().contains(table))
+    /// What becomes of a table at the end of a transaction.
+    pub(crate) fn at_end(&self, table: &str) -> AtEnd {
+        let has = |all: fn(&Own) -> &Mutex<BTreeSet<String>>| {
+            let own = self.0.as_deref();
+            own.is_some_and(|own| all(own).lock().contains(table))
+        };
+        match (has(|own| &own.emptied), has(|own| &own.brief)) {
+            (true, _) => AtEnd::LosesRows,
+            (_, true) => AtEnd::Goes,
+            _ => AtEnd::Stays,
+        }
     }
 
     /// Drops all of them.
@@ -175,6 +229,18 @@ impl SessionTables {
         match self.temporary.in_use() {
             None => Ok(()),
             Some(_) => runtime.work(|| self.temporary.end_transaction(&self.database)),
+        }
+    }
+
+    /// [`Temporary::end_in`].
+    pub(crate) fn end_in(
+        &self,
+        runtime: &impl Runtime,
+        transaction: &mut Transaction,
+    ) -> Result<(), SqlError> {
+        match self.temporary.in_use() {
+            None => Ok(()),
+            Some(_) => runtime.work(|| self.temporary.end_in(transaction)),
         }
     }
 

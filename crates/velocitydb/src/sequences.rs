@@ -28,6 +28,10 @@ use velocitydb_types::{FieldOperation, Fields, Path, ScalarType, SqlType, Value}
 
 use crate::database::{Database, Inner, Store};
 
+mod private;
+
+pub(crate) use private::OwnSequences;
+
 /// Numbers that a first block has.
 const BLOCK_MIN: u64 = 32;
 /// Numbers that a block has at most.
@@ -133,7 +137,7 @@ impl<'a> Moves<'a> {
     }
 
     /// The owner as it is called then, if that is another name.
-    fn of(&self, owner: &SequenceOwner) -> Option<SequenceOwner> {
+    pub(crate) fn of(&self, owner: &SequenceOwner) -> Option<SequenceOwner> {
         let moved = SequenceOwner {
             collection: self.to.to_owned(),
             field: self
@@ -145,7 +149,7 @@ impl<'a> Moves<'a> {
         (owner.collection == self.from && moved != *owner).then_some(moved)
     }
 
-    fn is_none(&self) -> bool {
+    pub(crate) fn is_none(&self) -> bool {
         self.from == self.to && self.fields.is_empty()
     }
 }
@@ -197,7 +201,7 @@ impl SequenceDefinition {
         Ok(())
     }
 
-    fn first(&self) -> SequencePosition {
+    pub(crate) fn first(&self) -> SequencePosition {
         SequencePosition {
             last: self.start,
             called: false,
@@ -227,6 +231,8 @@ struct State {
     /// How many the next block has.
     block: u64,
     dropped: bool,
+    /// Whether only the transaction knows it that has made it: it is written down with that.
+    private: bool,
 }
 
 impl Sequence {
@@ -246,6 +252,7 @@ impl Sequence {
                 ahead: 0,
                 block: BLOCK_MIN,
                 dropped: false,
+                private: false,
             }),
         })
     }
@@ -275,6 +282,7 @@ impl Sequence {
         let value = state.following()?;
         match state.ahead.checked_sub(1) {
             Some(left) => state.ahead = left,
+            None if state.private => {}
             None => {
                 let ahead = state.room_behind(value).min(state.block - 1);
                 // It is within the limits, also where the way there is none that can be said.
@@ -302,8 +310,10 @@ impl Sequence {
         let state = &mut *self.state.lock();
         state.check_present()?;
         state.definition.check_value(position.last)?;
-        let store = self.store()?;
-        store.put_position(self.database, &state.definition.name, position)?;
+        if !state.private {
+            let store = self.store()?;
+            store.put_position(self.database, &state.definition.name, position)?;
+        }
         state.position = position;
         state.ahead = 0;
         Ok(())
@@ -331,8 +341,7 @@ impl Sequence {
         let (mut definition, mut position) = (state.definition.clone(), state.position);
         change(&mut definition, &mut position)?;
         definition.name.clone_from(&state.definition.name);
-        definition.check()?;
-        definition.check_value(position.last)?;
+        definition.check_with(position)?;
         let store = self.store()?;
         store.put_sequence(self.database, &definition, position, Condition::Present)?;
         state.definition = definition;
@@ -411,6 +420,12 @@ impl State {
 }
 
 impl SequenceDefinition {
+    /// Whether it makes sense, and may stand there.
+    pub(crate) fn check_with(&self, position: SequencePosition) -> Result<(), SequenceError> {
+        self.check()?;
+        self.check_value(position.last)
+    }
+
     fn check_value(&self, value: i64) -> Result<(), SequenceError> {
         match (self.minimum..=self.maximum).contains(&value) {
             true => Ok(()),
@@ -563,7 +578,7 @@ impl Inner {
         }
     }
 
-    fn sequences_table(&self) -> Result<Arc<Runtime>, Error> {
+    pub(crate) fn sequences_table(&self) -> Result<Arc<Runtime>, Error> {
         let found = self.engine.catalog().by_id(SEQUENCES).cloned();
         found.ok_or_else(|| Error::UnknownCollection("_sequences".to_owned()))
     }
@@ -589,13 +604,7 @@ impl Store {
         position: SequencePosition,
         condition: Condition,
     ) -> Result<(), SequenceError> {
-        let fields = BTreeMap::from([
-            ("definition".to_owned(), Value::String(text(definition))),
-            ("last".to_owned(), Value::Int(position.last)),
-            ("called".to_owned(), Value::Bool(position.called)),
-        ]);
-        let fields =
-            Fields::from_map(&fields).map_err(|error| Error::Invalid(error.to_string()))?;
+        let fields = fields_of(definition, position)?;
         let change = Change::Put(Cow::Owned(fields.into_bytes().into_vec()));
         self.write_sequence(database, &definition.name, condition, change)
     }
@@ -658,6 +667,27 @@ impl Sequences {
             // Then it goes on behind its block.
             let _ = sequence.settle(store);
         }
+    }
+}
+
+/// The document of a sequence.
+pub(crate) fn fields_of(
+    definition: &SequenceDefinition,
+    position: SequencePosition,
+) -> Result<Fields, Error> {
+    let fields = BTreeMap::from([
+        ("definition".to_owned(), Value::String(text(definition))),
+        ("last".to_owned(), Value::Int(position.last)),
+        ("called".to_owned(), Value::Bool(position.called)),
+    ]);
+    Fields::from_map(&fields).map_err(|error| Error::Invalid(error.to_string()))
+}
+
+/// What gives the document of a sequence another definition.
+pub(crate) fn describe(definition: &SequenceDefinition) -> FieldOperation {
+    FieldOperation::Set {
+        path: Path::field("definition"),
+        value: Value::String(text(definition)),
     }
 }
 

@@ -1,5 +1,6 @@
-//! Interactive transactions over collections by name.
+//! Interactive transactions over collections by name. Files: `define` (definitions), `settle` (locks).
 
+mod define;
 mod settle;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use crate::committing::Committing;
 use crate::database::{Answer, Inner};
 use crate::input::{Expected, Id, Input, Update};
 use crate::options::{Call, Expiry};
+use crate::sequences::OwnSequences;
 use crate::view::{CollectionView, Interrupt};
 
 pub use settle::{FreeRows, Freed, Settled, Settling};
@@ -30,6 +32,7 @@ pub struct Transaction {
     expires: Expiry,
     interrupt: Option<Interrupt>,
     locking: Option<settle::Locking>,
+    sequences: OwnSequences,
 }
 
 impl Transaction {
@@ -44,12 +47,14 @@ impl Transaction {
             expires,
             interrupt: None,
             locking: None,
+            sequences: OwnSequences::default(),
         }
     }
 
     fn runtime(&self, collection: &str) -> Result<Arc<Runtime>, Error> {
-        let catalog = self.transaction.snapshot().catalog();
-        self.inner.find(catalog, collection).cloned()
+        self.inner
+            .find(self.transaction.catalog(), collection)
+            .cloned()
     }
 
     /// When the documents that are written from here on expire.
@@ -304,11 +309,14 @@ impl Transaction {
     /// take, which grows with each write.
     pub fn forget_savepoints(&mut self) {
         self.transaction.forget_savepoints();
+        self.sequences.forget_savepoints();
     }
 
-    /// Undoes what was written after `savepoint`.
+    /// Undoes what was written and defined after `savepoint`.
     pub fn roll_back_to(&mut self, savepoint: Savepoint) -> Result<(), Error> {
-        self.transaction.roll_back_to(savepoint)
+        self.transaction.roll_back_to(savepoint)?;
+        self.sequences.roll_back_to(savepoint);
+        Ok(())
     }
 
     /// Makes all of it happen at once, or none: a conflict is an error for which
@@ -327,11 +335,18 @@ impl Transaction {
     ///
     /// # Errors
     /// The options do not fit. Whatever the commit is refused for is told at the end.
-    pub fn begin_commit(self, call: &Call) -> Result<Committing, Error> {
+    pub fn begin_commit(mut self, call: &Call) -> Result<Committing, Error> {
         let now = self.inner.begin(call)?;
         // What it does depends on what it reads: the key alone identifies it.
         let retry = crate::batch::retry(self.inner.namespace.id, call, now, || Ok(0))?;
-        let made = self.transaction.commit(now, call.durability, retry);
+        let made = match self.sequences.is_empty() {
+            true => self.transaction.commit(now, call.durability, retry),
+            false => {
+                self.write_sequences()?;
+                let commit = || self.transaction.commit(now, call.durability, retry);
+                self.sequences.commit(&self.inner, commit)
+            }
+        };
         Ok(Committing::new(self.inner, made, call))
     }
 

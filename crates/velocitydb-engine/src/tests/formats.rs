@@ -99,6 +99,18 @@ fn entries_keep_their_bytes() {
         (Command::Truncate(id), "03020310"),
         (Command::DropIndex(id, "i".into()), "030205100169"),
         (Command::Tick, "030206"),
+        (
+            Command::Transaction {
+                definitions: vec![Command::DropIndex(id, "i".into())],
+                write: Write {
+                    mode: Mode::Atomic,
+                    resolved_at: 7,
+                    operations: Cow::Borrowed(&[]),
+                    retry: None,
+                },
+            },
+            "03020b010510016900070000",
+        ),
         (Command::DropDatabase(DatabaseId(17)), "03020a11"),
     ] {
         let bytes = entry(command.clone()).encode();

@@ -65,6 +65,9 @@ impl Transaction {
             let Some(claim) = unique.claim_of(&version) else {
                 continue;
             };
+            if self.has_dropped(collection, unique) {
+                continue;
+            }
             let name = || unique.definition().name.clone();
             let had = before.as_ref().and_then(|before| unique.claim_of(before));
             let is_new = had.as_ref() != Some(&claim);
@@ -125,11 +128,7 @@ impl Transaction {
                 continue;
             };
             let value = value.to_value();
-            let to = self
-                .snapshot
-                .catalog()
-                .get(collection.database, parent)
-                .cloned();
+            let to = self.catalog().get(collection.database, parent).cloned();
             let found = match Key::from_value(&value).ok().zip(to) {
                 Some((key, to)) => {
                     self.note(|| Note::Referred(to.id, key.as_bytes().into()));
@@ -144,8 +143,7 @@ impl Transaction {
 
     /// Whether documents of others may refer to those of a collection.
     pub fn is_referred_to(&self, collection: &Collection) -> bool {
-        let catalog = self.snapshot.catalog();
-        !catalog.referrers(collection).is_empty()
+        !self.catalog().referrers(collection).is_empty()
     }
 
     /// Does what follows from documents that are gone: those that refer to them go as well, or
@@ -156,7 +154,7 @@ impl Transaction {
         keys: Vec<Box<[u8]>>,
         how: Gone,
     ) -> Result<(), Error> {
-        let catalog = self.snapshot.catalog().clone();
+        let catalog = self.catalog().clone();
         let mut open = vec![(collection, keys)];
         while let Some((parent_of, keys)) = open.pop() {
             for referrer in catalog.referrers(parent_of) {

@@ -9,8 +9,10 @@
 //! Writes are found in the undo list; the rest is noted here as it is met. Tests: in the library and
 //! in velocitydb-sql, which lock.
 
-use super::{Isolation, Savepoint, Transaction};
-use crate::catalog::{Collection, CollectionId};
+use std::sync::Arc;
+
+use super::{Isolation, Savepoint, Transaction, Undo};
+use crate::catalog::{Collection, CollectionId, DatabaseId};
 use crate::store::Document;
 
 /// One thing that a statement rests on.
@@ -41,6 +43,15 @@ pub enum Need<'t> {
         /// Its collection.
         collection: CollectionId,
         /// Its encoded id.
+        key: &'t [u8],
+    },
+    /// It has defined something of this name: a collection, or the one that is called so.
+    Defined {
+        /// Its database.
+        database: DatabaseId,
+        /// The name.
+        name: &'t str,
+        /// The name as an encoded id.
         key: &'t [u8],
     },
     /// It was refused, or has done something else, because of this document of another.
@@ -80,7 +91,20 @@ impl Transaction {
     /// There are not so many.
     pub fn need(&self, since: Savepoint, number: usize) -> Need<'_> {
         let writes = &self.undo[since.0..];
-        if let Some(((collection, key), _)) = writes.get(number) {
+        if let Some(Undo::Defined {
+            database,
+            name,
+            key,
+            ..
+        }) = writes.get(number)
+        {
+            return Need::Defined {
+                database: *database,
+                name,
+                key,
+            };
+        }
+        if let Some(Undo::Written((collection, key), _)) = writes.get(number) {
             let pending = &self.writes[collection][key];
             return Need::Written {
                 collection: *collection,
@@ -123,12 +147,18 @@ impl Transaction {
                 base,
             } => self.newest_index(collection, key) == base,
             Need::Referred { collection, key } => self.newest_index(collection, key) > 0,
+            Need::Defined { database, name, .. } => {
+                let visible = self.engine.catalog();
+                let then = self.snapshot.catalog().get(database, name);
+                let now = visible.get(database, name);
+                then.map(Arc::as_ptr) == now.map(Arc::as_ptr)
+            }
             Need::Claimed {
                 collection,
                 index,
                 claim,
             } => {
-                let Some(collection) = self.snapshot.catalog().by_id(collection) else {
+                let Some(collection) = self.catalog().by_id(collection) else {
                     return false;
                 };
                 let unique = collection.table.indexes();
@@ -141,7 +171,7 @@ impl Transaction {
 
     /// Log index of the newest version of a document; 0: there is none.
     pub fn newest_index(&self, collection: CollectionId, key: &[u8]) -> u64 {
-        let collection = self.snapshot.catalog().by_id(collection);
+        let collection = self.catalog().by_id(collection);
         let newest = collection.and_then(|found| self.engine.get(found, key, || self.began));
         newest.map_or(0, |newest| newest.meta().index)
     }

@@ -6,12 +6,12 @@ use velocitydb_types::{ScalarType, SqlType};
 
 use super::Binder;
 use crate::bound::{Bound, Typed};
+use crate::definitions::Definitions;
 use crate::error::{SqlError, sqlstate};
 use crate::functions::resolve_quantified;
 use crate::statement::Preparing;
 use crate::statement::select::Select;
 use crate::statement::subselect::{SubSelect, Wanted};
-use crate::table::Tables;
 
 /// The names of a query around the one that is being bound.
 #[derive(Debug, Clone)]
@@ -24,7 +24,7 @@ pub(crate) struct Around {
 #[derive(Default)]
 pub(crate) struct Queries<'b> {
     /// Where their tables are; `None`: there may be no sub-selects.
-    pub(crate) tables: Option<&'b Tables>,
+    pub(crate) definitions: Option<Definitions<'b>>,
     /// The queries around, the outermost first.
     pub(crate) around: Vec<Around>,
     pub(crate) met: Vec<SubSelect>,
@@ -42,7 +42,7 @@ impl Queries<'_> {
 
 impl Binder<'_> {
     fn sub_select(&mut self, query: &Query) -> Result<Select, SqlError> {
-        let Some(tables) = self.queries.tables else {
+        let Some(definitions) = self.queries.definitions else {
             return Err(SqlError::unsupported("a sub-select here"));
         };
         let mut around = self.queries.around.clone();
@@ -54,8 +54,7 @@ impl Binder<'_> {
             });
         }
         let mut preparing = Preparing {
-            database: tables.database(),
-            tables,
+            definitions,
             sql: self.sql,
             settings: self.settings,
             sequences: self.sequences,

@@ -243,6 +243,7 @@ impl Session {
 
     /// Ends a block as if it had not been.
     pub(super) fn roll_back(&mut self, mut block: Block) {
+        self.sequences.set_own(Vec::new());
         self.end_scope(std::mem::take(&mut block.scope), false);
     }
 
@@ -252,7 +253,11 @@ impl Session {
         mut block: Block,
     ) -> Result<(), SqlError> {
         let scope = std::mem::take(&mut block.scope);
-        let committed = block.commit(runtime, &self.named.call()).await;
+        self.sequences.set_own(Vec::new());
+        let committed = match self.temporary.end_in(runtime, &mut block.transaction) {
+            Ok(()) => block.commit(runtime, &self.named.call()).await,
+            Err(error) => Err(error),
+        };
         self.end_scope(scope, committed.is_ok());
         self.held.extend(committed?);
         self.temporary.end_transaction(runtime)?;

@@ -4,6 +4,7 @@
 //! was there first, it waits and is run again. Waiting is asynchronous, all else is not; a [`Runtime`]
 //! says where both are done.
 
+use std::cell::RefCell;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -17,6 +18,7 @@ use super::block::{Named, SAVEPOINTS_MAX, TransactionLocks, no_block};
 use super::{Answer, Canceller, Control, Kind, Prepared, Session, Status};
 use crate::bind::Parameters;
 use crate::bound::Environment;
+use crate::definitions::Definitions;
 use crate::effects::Effects;
 use crate::error::{SqlError, concurrent_update, sqlstate};
 use crate::parse::OfSession;
@@ -336,6 +338,8 @@ impl Session {
                 block.savepoints.truncate(at + 1);
                 block.cursors.roll_back_to(at);
                 block.failed = false;
+                let own = block.transaction.own_sequences();
+                self.sequences.set_own(own);
                 self.settings_back_to(settings);
                 Ok(Answer::done("ROLLBACK"))
             }
@@ -401,14 +405,18 @@ impl Session {
         runtime: &impl Runtime,
         define: &Define,
     ) -> Result<Answer, SqlError> {
-        match define.is_alone() {
-            true => self.commit_implicit(runtime).await?,
-            false => drop(self.block()),
+        match define.outside() {
+            Some(refused) => {
+                self.commit_implicit(runtime).await?;
+                if self.block.is_some() {
+                    return Err(refused);
+                }
+            }
+            None => drop(self.block()),
         }
-        let run = |block: Option<&mut Transaction>| {
+        let run = |definitions: Definitions<'_>| {
             let mut preparing = Preparing {
-                database: &self.database,
-                tables: &self.tables,
+                definitions,
                 sql: define.sql(),
                 settings: &self.settings,
                 parameters: &mut Parameters::default(),
@@ -417,14 +425,22 @@ impl Session {
                 effects: &self.effects,
                 overriding: None,
             };
-            runtime.work(|| define.run(&mut preparing, block))
+            runtime.work(|| define.run(&mut preparing))
         };
         let notices = match &mut self.block {
-            None => run(None)?,
+            None => run(Definitions::new(&self.tables, None))?,
             Some(block) => {
                 let settler = Settler::new(runtime, &self.canceller, &self.effects, &self.named);
-                let run = |transaction: &mut Transaction| run(Some(transaction));
-                settler.run(&mut block.transaction, run).await?
+                let run = |transaction: &mut Transaction| {
+                    let open = RefCell::new(transaction);
+                    run(Definitions::defining(&self.tables, &open))
+                };
+                let notices = settler.run(&mut block.transaction, run).await;
+                if block.savepoints.is_empty() {
+                    block.transaction.forget_savepoints();
+                }
+                self.sequences.set_own(block.transaction.own_sequences());
+                notices?
             }
         };
         Ok(Answer {

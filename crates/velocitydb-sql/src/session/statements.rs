@@ -140,7 +140,7 @@ impl Session {
         let mut binder = preparing.binder(None);
         binder.parameters = &mut parameters;
         binder.aggregates = Aggregates::Refused("EXECUTE parameters");
-        binder.queries.tables = None;
+        binder.queries.definitions = None;
         let mut arguments = Vec::with_capacity(given.len());
         for (nth, (expr, sql)) in given.iter().zip(types).enumerate() {
             let typed = binder.bind(expr)?;

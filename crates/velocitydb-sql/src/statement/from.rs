@@ -36,7 +36,7 @@ impl Preparing<'_> {
         catalog::check_changes(&given)?;
         let mut found = None;
         let is_there = self.settings.found(name, |collection| {
-            found = match self.tables.of(collection) {
+            found = match self.definitions.table(collection) {
                 Err(velocitydb::Error::UnknownCollection(_)) => None,
                 table => Some(table),
             };

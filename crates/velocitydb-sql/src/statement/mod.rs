@@ -33,25 +33,23 @@ pub(crate) use select::account;
 use std::sync::Arc;
 
 use sqlparser::ast;
-use velocitydb::Database;
 use velocitydb::locks::Mode;
 
 use crate::bind::{Aggregates, Around, Binder, Parameters, Queries, Scope};
 use crate::bound::Environment;
+use crate::definitions::Definitions;
 use crate::effects::Effects;
 use crate::error::SqlError;
 use crate::formats::Settings;
 use crate::parse::Overriding;
 use crate::planner::Planned;
 use crate::sequences::Sequences;
-use crate::table::Tables;
 use explain::Outline;
 use subselect::SubSelect;
 
 /// What binding a statement needs to know.
 pub(crate) struct Preparing<'p> {
-    pub(crate) database: &'p Database,
-    pub(crate) tables: &'p Tables,
+    pub(crate) definitions: Definitions<'p>,
     pub(crate) sql: &'p str,
     pub(crate) settings: &'p Arc<Settings>,
     pub(crate) parameters: &'p mut Parameters,
@@ -74,7 +72,7 @@ impl Preparing<'_> {
             effects: self.effects,
             table,
             queries: Queries {
-                tables: Some(self.tables),
+                definitions: Some(self.definitions),
                 around: self.outer.clone(),
                 met: Vec::new(),
             },

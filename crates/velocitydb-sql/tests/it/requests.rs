@@ -177,9 +177,9 @@ fn commit_and_rollback_in_a_request_end_what_came_before_them() {
     );
 }
 
-/// What cannot be rolled back commits what came before it, and is not refused.
+/// As PostgreSQL has it: all of a request or nothing, tables and rows.
 #[test]
-fn definitions_commit_what_came_before_them() {
+fn definitions_are_rolled_back_with_what_came_before_them() {
     let (_database, mut session) = with_table();
     let failed = request(
         &mut session,
@@ -192,7 +192,12 @@ fn definitions_commit_what_came_before_them() {
         ],
     );
     assert_eq!(failed, Err("22012"));
-    assert_eq!(ids(&mut session), "1");
+    assert_eq!(ids(&mut session), "");
+    assert_eq!(
+        run(&mut session, "SELECT * FROM u").unwrap_err().sqlstate,
+        "42P01"
+    );
+    run(&mut session, "INSERT INTO t VALUES (1)").unwrap();
     let failed = request(&mut session, &["TRUNCATE t", "SELECT 1 / 0"]);
     assert_eq!(failed, Err("22012"));
     assert_eq!(ids(&mut session), "1");

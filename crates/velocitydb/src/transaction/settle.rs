@@ -16,7 +16,7 @@
 
 use std::sync::Arc;
 
-use velocitydb_engine::catalog::{Collection, CollectionId};
+use velocitydb_engine::catalog::{COLLECTIONS, Collection, CollectionId};
 use velocitydb_engine::transaction::{Isolation, Need, Savepoint};
 use velocitydb_engine::{Document, Error};
 use velocitydb_types::Key;
@@ -99,7 +99,7 @@ impl Transaction {
 
     /// The name of a collection, as the transaction knows it.
     pub fn collection_name(&self, collection: CollectionId) -> Option<&str> {
-        let found = self.transaction.snapshot().catalog().by_id(collection)?;
+        let found = self.transaction.catalog().by_id(collection)?;
         Some(&found.definition.name)
     }
 
@@ -200,7 +200,8 @@ impl Transaction {
             };
             let hindered = matches!(need, Need::Hindered { .. });
             settling.at = at;
-            if failed && !hindered {
+            // Nobody else knows a collection that this one has made.
+            if failed && !hindered || collection_of(need).is_some_and(|id| id.is_provisional()) {
                 continue;
             }
             let before = settling.before.take();
@@ -245,7 +246,7 @@ impl Transaction {
         else {
             return false;
         };
-        let collection = self.transaction.snapshot().catalog().by_id(collection);
+        let collection = self.transaction.catalog().by_id(collection);
         collection.is_some_and(|found| self.transaction.is_referred_to(found))
     }
 }
@@ -310,8 +311,23 @@ impl RowLock {
     }
 }
 
+fn collection_of(need: Need<'_>) -> Option<CollectionId> {
+    match need {
+        Need::Written { collection, .. }
+        | Need::Claimed { collection, .. }
+        | Need::Referred { collection, .. }
+        | Need::Hindered { collection, .. } => Some(collection),
+        Need::Defined { .. } => None,
+    }
+}
+
 fn name_of(need: Need<'_>) -> Name<'_> {
     match need {
+        // The document of the definition.
+        Need::Defined { key, .. } => Name::Row {
+            collection: COLLECTIONS,
+            key,
+        },
         Need::Written {
             collection, key, ..
         }
@@ -335,7 +351,9 @@ fn name_of(need: Need<'_>) -> Name<'_> {
 fn mode_of(need: Need<'_>) -> Mode {
     match need {
         Need::Written { whole: false, .. } => Mode::NoKeyUpdate,
-        Need::Written { whole: true, .. } | Need::Claimed { .. } => Mode::Update,
+        Need::Written { whole: true, .. } | Need::Claimed { .. } | Need::Defined { .. } => {
+            Mode::Update
+        }
         Need::Referred { .. } => Mode::KeyShare,
         // Behind whoever changes it.
         Need::Hindered { .. } => Mode::Share,

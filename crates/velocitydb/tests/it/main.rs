@@ -13,6 +13,7 @@ mod batches;
 mod builder;
 mod changes;
 mod databases;
+mod definitions;
 mod documents;
 mod encryption;
 mod errors;

@@ -9,7 +9,7 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::{Token, Tokenizer, Word};
 use velocitydb::{
-    Alteration, Collection, DefaultValue, Error, FieldType, IndexDefinition, Path, Refusal, Value,
+    Alteration, DefaultValue, Error, FieldType, IndexDefinition, Path, Refusal, Value,
 };
 use velocitydb_types::{Check, Expression, Identity, ScalarType, SqlDefault, SqlType};
 
@@ -22,6 +22,7 @@ use super::table::storage;
 use super::{invalid, notice, refused, skipped};
 use crate::bind::sql_type;
 use crate::bound::{Bound, Typed};
+use crate::definitions::Relation;
 use crate::error::{SqlError, sqlstate};
 use crate::parse::{Postgres, folded};
 use crate::statement::Preparing;
@@ -29,7 +30,7 @@ use crate::statement::Preparing;
 /// A table on its way to what it shall be.
 struct Altered<'a> {
     draft: Draft<'a>,
-    collection: Collection,
+    collection: Relation<'a>,
     constraints: Vec<Constraint>,
     rename: BTreeMap<String, String>,
     drop: Vec<String>,
@@ -68,7 +69,7 @@ impl Preparing<'_> {
             }
             table => table?.name().to_owned(),
         };
-        let collection = self.database.collection(&name)?;
+        let collection = self.definitions.collection(&name)?;
         if let Some(name) = new_name(operations)? {
             self.rename_table(&collection, name)?;
             return Ok(Vec::new());
@@ -78,9 +79,8 @@ impl Preparing<'_> {
             let what = "ALTER TABLE of a collection without declared fields";
             return Err(SqlError::unsupported(what));
         }
-        let database = self.database.clone();
         let mut altered = Altered {
-            draft: Draft::new(Names::new(&database), definition, false),
+            draft: Draft::new(Names::new(self.definitions), definition, false),
             collection,
             constraints: Vec::new(),
             rename: BTreeMap::new(),
@@ -110,13 +110,13 @@ impl Preparing<'_> {
         let name = draft.name().to_owned();
         let definition = draft.finish()?;
         for sequence in &draft.sequences {
-            self.database.create_sequence(sequence.clone())?;
+            self.definitions.create_sequence(sequence.clone())?;
         }
         let mut alteration = Alteration::to(definition);
         (alteration.rename, alteration.drop) = (rename, drop);
         if let Err(error) = collection.alter(alteration) {
             for sequence in &draft.sequences {
-                self.database.drop_sequence(&sequence.name)?;
+                self.definitions.drop_sequence(&sequence.name)?;
             }
             // The engine tells the columns that are not unique; it is a new index that they are of.
             if let Error::Refused {
@@ -144,7 +144,7 @@ impl Preparing<'_> {
             altered.map_err(|error| refused(error, &name))?;
         }
         for sequence in dropped {
-            self.database.drop_sequence(&sequence)?;
+            self.definitions.drop_sequence(&sequence)?;
         }
         Ok(draft.notices)
     }

@@ -36,13 +36,13 @@ impl Preparing<'_> {
             CommentObject::Column => {
                 let (table, column) = split(name)?;
                 let definition = self.table(&table)?.definition.clone();
-                let mut draft = Draft::new(Names::new(self.database), definition, false);
+                let mut draft = Draft::new(Names::new(self.definitions), definition, false);
                 draft.field(&column)?.comment = comment;
                 let definition = draft.finish()?;
                 self.describe(definition)?;
             }
             CommentObject::Index => {
-                let there = |name: &str| table_of(self.database, name).is_some();
+                let there = |name: &str| table_of(self.definitions, name).is_some();
                 let Some(name) = self.settings.found(name, there)? else {
                     let found = self.settings.found(name, |name| self.is_primary_key(name));
                     return match found? {
@@ -50,9 +50,9 @@ impl Preparing<'_> {
                         None => Err(missing("relation", &collection_name(name)?)),
                     };
                 };
-                let table = table_of(self.database, &name);
+                let table = table_of(self.definitions, &name);
                 let table = table.ok_or_else(|| missing("relation", &name))?;
-                let mut definition = self.database.collection(&table)?.definition()?;
+                let mut definition = self.definitions.collection(&table)?.definition()?;
                 for index in &mut definition.indexes {
                     if index.name == name {
                         index.comment.clone_from(&comment);
@@ -62,9 +62,12 @@ impl Preparing<'_> {
             }
             CommentObject::Database => return self.comment_on_database(name, comment),
             CommentObject::Sequence => {
-                let name = relation_name(name, self.settings, self.database)?;
-                let sequence = find(self.database, &name)?;
-                sequence.describe(comment)?;
+                let name = relation_name(name, self.settings, &self.definitions)?;
+                find(&self.definitions, &name)?;
+                self.definitions.alter_sequence(&name, |definition, _| {
+                    definition.comment = comment;
+                    Ok(())
+                })?;
             }
             other => {
                 let message = format!("comments on {other} are not kept").to_lowercase();
@@ -75,14 +78,14 @@ impl Preparing<'_> {
     }
 
     fn is_primary_key(&self, name: &str) -> bool {
-        let mut tables = self.database.collections().into_iter();
+        let mut tables = self.definitions.collections().into_iter();
         tables.any(|table| table.primary_key.is_some() && primary_key_name(&table.name) == name)
     }
 
     /// Gives a table a definition in which only comments differ.
     fn describe(&self, definition: Definition) -> Result<(), SqlError> {
         check_changes(&definition.name)?;
-        let collection = self.database.collection(&definition.name)?;
+        let collection = self.definitions.collection(&definition.name)?;
         if definition == collection.definition()? {
             return Ok(());
         }

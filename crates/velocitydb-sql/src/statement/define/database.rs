@@ -19,7 +19,9 @@ impl Preparing<'_> {
             notices.extend(check(option)?);
         }
         let definition = DatabaseDefinition::new(folded(name));
-        self.database.create_database(definition, &Call::new())?;
+        self.definitions
+            .database()
+            .create_database(definition, &Call::new())?;
         Ok(notices)
     }
 
@@ -54,11 +56,12 @@ impl Preparing<'_> {
         name: &str,
         change: impl FnOnce(&mut DatabaseDefinition),
     ) -> Result<Vec<SqlError>, SqlError> {
-        let mut all = self.database.databases().into_iter();
+        let mut all = self.definitions.database().databases().into_iter();
         let found = all.find(|(_, definition)| definition.name == name);
         let (_, mut definition) = found.ok_or_else(|| missing_database(name))?;
         change(&mut definition);
-        self.database
+        self.definitions
+            .database()
             .alter_database(name, definition, &Call::new())?;
         Ok(Vec::new())
     }
@@ -73,7 +76,10 @@ impl Preparing<'_> {
             let message = "cannot drop the currently open database";
             return Err(SqlError::new(sqlstate::OBJECT_IN_USE, message));
         }
-        let dropped = self.database.drop_database(&name, &Call::new());
+        let dropped = self
+            .definitions
+            .database()
+            .drop_database(&name, &Call::new());
         match dropped {
             Err(velocitydb::Error::UnknownDatabase(_)) if if_exists => {
                 Ok(vec![skipped(missing_database(&name))])

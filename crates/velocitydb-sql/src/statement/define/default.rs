@@ -112,7 +112,7 @@ impl Preparing<'_> {
     }
 
     pub(super) fn moment(&self) -> Environment<'static> {
-        let now = self.database.now();
+        let now = self.definitions.database().now();
         Environment {
             parameters: &[],
             queries: &[],

@@ -12,7 +12,7 @@ use super::names::{missing, reference_name, table_of};
 use super::{notice, refused, skipped};
 use crate::error::{SqlError, sqlstate};
 use crate::parse::folded;
-use crate::sequences::find;
+use crate::sequences::{Relations, find};
 use crate::statement::{Preparing, collection_name};
 
 fn depended(message: String) -> SqlError {
@@ -57,11 +57,11 @@ impl Preparing<'_> {
         let mut notices = Vec::new();
         let mut found = Vec::new();
         let (kind, exists): (_, &dyn Fn(&str) -> bool) = match object_type {
-            ObjectType::Table => ("table", &|name| self.database.collection(name).is_ok()),
-            ObjectType::Index => ("index", &|name| table_of(self.database, name).is_some()),
-            ObjectType::Sequence => ("sequence", &|name| find(self.database, name).is_ok()),
+            ObjectType::Table => ("table", &|name| self.definitions.has_collection(name)),
+            ObjectType::Index => ("index", &|name| table_of(self.definitions, name).is_some()),
+            ObjectType::Sequence => ("sequence", &|name| find(&self.definitions, name).is_ok()),
             _ => ("schema", &|name| {
-                let tables = self.database.collections();
+                let tables = self.definitions.collections();
                 name == "public" || tables.iter().any(|table| is_in(name, &table.name))
             }),
         };
@@ -85,8 +85,8 @@ impl Preparing<'_> {
             "table" => self.drop_tables(found, *cascade)?,
             "index" => {
                 for name in found {
-                    if let Some(table) = table_of(self.database, &name) {
-                        self.database.collection(&table)?.drop_index(&name)?;
+                    if let Some(table) = table_of(self.definitions, &name) {
+                        self.definitions.collection(&table)?.drop_index(&name)?;
                     }
                 }
             }
@@ -106,7 +106,7 @@ impl Preparing<'_> {
 
     fn drop_tables(&mut self, names: Vec<String>, cascade: bool) -> Result<(), SqlError> {
         let going: BTreeSet<_> = names.into_iter().collect();
-        let others = self.database.collections().into_iter();
+        let others = self.definitions.collections().into_iter();
         for table in others.filter(|table| !going.contains(&table.name)) {
             let refers = |field: &&velocitydb::Field| {
                 let to = field.references.as_ref();
@@ -129,7 +129,7 @@ impl Preparing<'_> {
             changed.schema = changed
                 .schema
                 .without_references_to(|to| going.contains(to));
-            let collection = self.database.collection(&table.name)?;
+            let collection = self.definitions.collection(&table.name)?;
             let altered = collection.alter(Alteration::to(changed));
             altered.map_err(|error| refused(error, &table.name))?;
         }
@@ -139,7 +139,7 @@ impl Preparing<'_> {
             let before = left.len();
             let mut last = None;
             for name in std::mem::take(&mut left) {
-                match self.database.drop_collection(&name) {
+                match self.definitions.drop_collection(&name) {
                     Ok(_) => {
                         for sequence in self.owned_by(&name, None)? {
                             self.drop_sequence(&sequence)?;
@@ -161,7 +161,7 @@ impl Preparing<'_> {
 
     /// Drops a sequence; columns that count by it keep it from that, or lose their default.
     fn drop_used_sequence(&mut self, name: &str, cascade: bool) -> Result<(), SqlError> {
-        for table in self.database.collections() {
+        for table in self.definitions.collections() {
             let mut fields = table.schema.fields().to_vec();
             let mut changed = false;
             for field in &mut fields {
@@ -195,7 +195,7 @@ impl Preparing<'_> {
                 let checks = table.schema.checks().to_vec();
                 let schema = schema.and_then(|schema| schema.with_checks(checks));
                 new.schema = schema.map_err(|error| super::invalid(error.to_string()))?;
-                let collection = self.database.collection(&table.name)?;
+                let collection = self.definitions.collection(&table.name)?;
                 collection.alter(Alteration::to(new))?;
             }
         }
@@ -203,7 +203,7 @@ impl Preparing<'_> {
     }
 
     fn drop_schema(&mut self, schema: &str, cascade: bool) -> Result<(), SqlError> {
-        let tables = self.database.collections().into_iter();
+        let tables = self.definitions.collections().into_iter();
         let tables = tables.map(|table| table.name);
         let tables: Vec<_> = tables.filter(|name| is_in(schema, name)).collect();
         if let (Some(table), false) = (tables.first(), cascade) {
@@ -212,8 +212,8 @@ impl Preparing<'_> {
             return Err(depended(message).detail(detail));
         }
         self.drop_tables(tables, true)?;
-        for sequence in self.database.sequences()? {
-            let name = sequence.definition().name;
+        for sequence in self.definitions.sequences()? {
+            let name = sequence.name;
             if is_in(schema, &name) {
                 self.drop_used_sequence(&name, true)?;
             }
@@ -222,17 +222,14 @@ impl Preparing<'_> {
     }
 
     /// Within a transaction block rows are deleted, so that they come back when it is rolled back.
-    pub(super) fn truncate(
-        &mut self,
-        truncate: &ast::Truncate,
-        block: Option<&mut Transaction>,
-    ) -> Result<Vec<SqlError>, SqlError> {
+    pub(super) fn truncate(&mut self, truncate: &ast::Truncate) -> Result<Vec<SqlError>, SqlError> {
         let Truncated {
             mut tables,
             restart,
             cascade,
         } = self.truncated(truncate)?;
-        if restart && block.is_some() {
+        let open = self.definitions.is_open();
+        if restart && open {
             let what = "TRUNCATE … RESTART IDENTITY in a transaction block";
             return Err(SqlError::unsupported(what));
         }
@@ -242,19 +239,20 @@ impl Preparing<'_> {
             let mut tables = tables.iter().rev();
             tables.try_for_each(|table| empty(transaction, table))
         };
-        if let Some(transaction) = block {
-            empty_all(transaction)?;
+        if open {
+            self.definitions.write(empty_all)?;
         } else if referred {
-            self.database.transact(Isolation::Snapshot, empty_all)?;
+            let database = self.definitions.database();
+            database.transact(Isolation::Snapshot, empty_all)?;
         } else {
             for table in &tables {
-                self.database.collection(table)?.truncate()?;
+                self.definitions.database().collection(table)?.truncate()?;
             }
         }
         if restart {
             for table in &tables {
                 for sequence in self.owned_by(table, None)? {
-                    find(self.database, &sequence)?.restart()?;
+                    find(&self.definitions, &sequence)?.restart()?;
                 }
             }
         }
@@ -266,7 +264,7 @@ impl Preparing<'_> {
     /// # Errors
     /// A table is not there; or another refers to it, and nothing is said of that.
     fn referring(&self, tables: &mut Vec<String>, cascade: bool) -> Result<bool, SqlError> {
-        let all = self.database.collections();
+        let all = self.definitions.collections();
         let there = |name: &&String| !all.iter().any(|table| table.name == **name);
         if let Some(name) = tables.iter().find(there) {
             return Err(missing("relation", name));

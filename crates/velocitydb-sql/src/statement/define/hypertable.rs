@@ -143,15 +143,15 @@ impl Preparing<'_> {
                 column.name
             )));
         };
-        let collection = self.database.collection(table.name())?;
+        let collection = self.definitions.collection(table.name())?;
         if collection.count()? > 0 {
             return Ok(Err("the table has rows".into()));
         }
-        let mut names = Names::new(self.database);
+        let mut names = Names::new(self.definitions);
         let index = names.chosen(&format!("{}_{}_idx", table.name(), column.name))?;
         let path = velocitydb::Path::field(&column.name);
         let made = collection.create_index(IndexDefinition::time_series(index, path, span));
-        Ok(made.map(drop).map_err(|error| error.to_string()))
+        Ok(made.map_err(|error| error.to_string()))
     }
 
     /// How long an interval is, of one that has a fixed length.

@@ -50,7 +50,7 @@ impl Preparing<'_> {
             notices.push(notice(format!("{parameter} means nothing here")));
         }
         let table = self.table(table_name)?;
-        let mut names = Names::new(self.database);
+        let mut names = Names::new(self.definitions);
         let name = name.as_ref().map(|name| {
             let name = name.0.last().and_then(|part| part.as_ident());
             let name = name.map(folded).unwrap_or_default();
@@ -82,7 +82,7 @@ impl Preparing<'_> {
         if let Some(predicate) = predicate {
             index = index.only(self.kept_condition(predicate, &table, "WHERE")?);
         }
-        let collection = self.database.collection(table.name())?;
+        let collection = self.definitions.collection(table.name())?;
         let index_name = index.name.clone();
         collection
             .create_index(index)
@@ -97,18 +97,20 @@ impl Preparing<'_> {
     ) -> Result<Vec<SqlError>, SqlError> {
         let tables = match (kind, name) {
             (ReindexKind::Index, Some(name)) => {
-                let there = |name: &str| table_of(self.database, name).is_some();
+                let there = |name: &str| table_of(self.definitions, name).is_some();
                 let Some(name) = self.settings.found(name, there)? else {
                     return Err(missing("index", &collection_name(name)?));
                 };
                 let table =
-                    table_of(self.database, &name).ok_or_else(|| missing("index", &name))?;
-                self.database.collection(&table)?.rebuild_index(&name)?;
+                    table_of(self.definitions, &name).ok_or_else(|| missing("index", &name))?;
+                self.definitions
+                    .collection(&table)?
+                    .rebuild_indexes(Some(&name))?;
                 return Ok(Vec::new());
             }
             (ReindexKind::Table, Some(name)) => {
                 let table = self.table(name)?;
-                vec![self.database.collection(table.name())?]
+                vec![self.definitions.collection(table.name())?]
             }
             (kind, name) => {
                 let name = name.map(collection_name).transpose()?;
@@ -119,7 +121,7 @@ impl Preparing<'_> {
                     return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
                 }
                 let schema = name.filter(|_| kind == ReindexKind::Schema);
-                let all = self.database.collections().into_iter();
+                let all = self.definitions.collections().into_iter();
                 let wanted = |schema: &str, table: &Definition| is_in(schema, &table.name);
                 let all: Vec<_> = all
                     .filter(|table| schema.as_ref().is_none_or(|schema| wanted(schema, table)))
@@ -131,14 +133,12 @@ impl Preparing<'_> {
                 }
                 let all = all
                     .into_iter()
-                    .map(|table| self.database.collection(&table.name));
+                    .map(|table| self.definitions.collection(&table.name));
                 all.collect::<Result<_, _>>()?
             }
         };
         for table in tables {
-            for (index, _) in table.indexes()? {
-                table.rebuild_index(&index.name)?;
-            }
+            table.rebuild_indexes(None)?;
         }
         Ok(Vec::new())
     }

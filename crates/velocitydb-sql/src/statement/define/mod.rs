@@ -1,9 +1,10 @@
 //! Definitions: tables, indexes, sequences, schemas, and what is done to them as a whole.
 //!
 //! A definition is looked at when it is run, not when it is prepared: names, types and constraints
-//! are those of that moment, and one definition is made after the other
-//! ([`velocitydb::Database::define_alone`]), so that a name that was free is free still. Everything
-//! that a statement says is done, told by a notice, or refused.
+//! are those of that moment. Outside of transaction blocks one definition is made after the other
+//! ([`velocitydb::Database::define_alone`]), so that a name that was free is free still; in a block it is
+//! made in its transaction ([`crate::definitions`]). Everything that a statement says is done, told by a
+//! notice, or refused.
 //!
 //! Files: `table` (CREATE TABLE), `column` and `constraint` (what is said there and in ALTER TABLE),
 //! `condition` (CHECK and WHERE), `database`, `default`, `alter`, `comment`, `index`, `sequence`, `drop` (DROP, TRUNCATE,
@@ -26,12 +27,12 @@ mod table;
 
 use std::sync::Arc;
 
-use sqlparser::ast::{ObjectType, Statement as Tree};
-use velocitydb::{Error, Refusal, Transaction};
+use sqlparser::ast::{CommentObject, ObjectType, Statement as Tree};
+use velocitydb::{Error, Refusal};
 
 use super::Preparing;
 use crate::error::{SqlError, sqlstate};
-use crate::parse::{Form, Own, Parsed};
+use crate::parse::{Form, Own, Parsed, ReindexKind};
 
 pub(crate) use default::identity;
 pub(crate) use drop::empty;
@@ -114,53 +115,55 @@ impl Define {
         self.tag
     }
 
-    /// Does it; the answer is what is worth knowing. Within a transaction block only what can be
-    /// rolled back.
+    /// Does it; the answer is what is worth knowing.
     ///
     /// # Errors
     /// What is there already, or is not there; rows that do not fit; what is not supported.
-    pub(crate) fn run(
-        &self,
-        preparing: &mut Preparing<'_>,
-        block: Option<&mut Transaction>,
-    ) -> Result<Vec<SqlError>, SqlError> {
-        if let Some(transaction) = block {
-            if self.is_alone() {
-                return Err(self.outside());
-            }
-            return match &self.statement {
-                Form::Tree(tree) => match &**tree {
-                    Tree::Truncate(truncate) => preparing.truncate(truncate, Some(transaction)),
-                    _ => preparing.define(tree),
-                },
-                Form::Own(own) => preparing.define_own(own),
-            };
-        }
-        let database = preparing.database.clone();
-        let _alone = database.define_alone();
+    pub(crate) fn run(&self, preparing: &mut Preparing<'_>) -> Result<Vec<SqlError>, SqlError> {
+        let definitions = preparing.definitions;
+        let _alone = (!definitions.is_open()).then(|| definitions.database().define_alone());
         match &self.statement {
             Form::Tree(tree) => preparing.define(tree),
             Form::Own(own) => preparing.define_own(own),
         }
     }
 
-    /// Whether it cannot be rolled back, and is run outside of transaction blocks.
-    pub(crate) fn is_alone(&self) -> bool {
+    /// Why not in a transaction block, of what cannot be rolled back.
+    pub(crate) fn outside(&self) -> Option<SqlError> {
+        let not_here = |what: &str| {
+            let message = format!("{what} cannot run inside a transaction block");
+            Some(SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message))
+        };
+        let made_at_once = |what: &str| {
+            let error = SqlError::unsupported(format!("{what} in a transaction block"));
+            let detail = "It is done at once, and could not be rolled back.";
+            Some(
+                error
+                    .detail(detail)
+                    .hint("Run it outside of BEGIN and COMMIT."),
+            )
+        };
         match &self.statement {
-            Form::Tree(tree) => !matches!(**tree, Tree::Truncate(_) | Tree::Query(_)),
-            Form::Own(own) => !matches!(**own, Own::Tend { vacuum: false, .. }),
-        }
-    }
-
-    fn outside(&self) -> SqlError {
-        match self.tag {
-            tag @ ("VACUUM" | "CREATE DATABASE" | "DROP DATABASE") => {
-                let message = format!("{tag} cannot run inside a transaction block");
-                SqlError::new(sqlstate::ACTIVE_SQL_TRANSACTION, message)
-            }
-            tag => SqlError::unsupported(format!("{tag} in a transaction block"))
-                .detail("A definition is made at once, and could not be rolled back.")
-                .hint(format!("Run {tag} outside of BEGIN and COMMIT.")),
+            Form::Tree(tree) => match &**tree {
+                Tree::CreateIndex(create) if create.concurrently => {
+                    not_here("CREATE INDEX CONCURRENTLY")
+                }
+                Tree::Comment {
+                    object_type: CommentObject::Database,
+                    ..
+                } => made_at_once("COMMENT ON DATABASE"),
+                _ => None,
+            },
+            Form::Own(own) => match **own {
+                Own::Tend { vacuum: true, .. } => not_here("VACUUM"),
+                Own::CreateDatabase { .. } | Own::DropDatabase { .. } => not_here(self.tag),
+                Own::RenameDatabase { .. } => made_at_once(self.tag),
+                Own::Reindex {
+                    kind: ReindexKind::All,
+                    ..
+                } => not_here("REINDEX DATABASE"),
+                _ => None,
+            },
         }
     }
 }
@@ -173,7 +176,7 @@ impl Preparing<'_> {
             Tree::AlterTable(alter) => self.alter_table(alter),
             Tree::AlterIndex { name, operation } => self.alter_index(name, operation),
             Tree::CreateSchema { .. } => drop::create_schema(tree),
-            Tree::Truncate(truncate) => self.truncate(truncate, None),
+            Tree::Truncate(truncate) => self.truncate(truncate),
             Tree::Drop { .. } => self.drop_objects(tree),
             Tree::Comment { .. } => self.comment(tree),
             Tree::Query(query) => self.hypertable(query),

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use velocitydb::{Database, Definition};
+use velocitydb::Definition;
 
+use crate::definitions::Definitions;
 use crate::error::{SqlError, sqlstate};
+use crate::sequences::Relations;
 
 /// The schema of a collection's name.
 pub(super) fn schema_of(name: &str) -> &str {
@@ -31,42 +33,42 @@ pub(super) fn reference_name(table: &str, column: &str) -> String {
 
 /// Names of relations: tables, indexes and sequences are not called alike.
 pub(super) struct Names<'n> {
-    database: &'n Database,
+    definitions: Definitions<'n>,
     /// Those of the statement at hand.
     chosen: BTreeSet<String>,
 }
 
 impl<'n> Names<'n> {
-    pub(super) fn new(database: &'n Database) -> Names<'n> {
+    pub(super) fn new(definitions: Definitions<'n>) -> Names<'n> {
         Names {
-            database,
+            definitions,
             chosen: BTreeSet::new(),
         }
     }
 
     fn is_taken(&self, name: &str) -> Result<bool, SqlError> {
         Ok(self.chosen.contains(name)
-            || self.database.collection(name).is_ok()
+            || self.definitions.has_collection(name)
             || crate::catalog::check_changes(name).is_err()
-            || table_of(self.database, name).is_some()
+            || table_of(self.definitions, name).is_some()
             || self.sequence_is_taken(name)?)
     }
 
     /// Whether there is such a sequence. One whose column is not there was left over by a crash:
     /// it goes.
     fn sequence_is_taken(&self, name: &str) -> Result<bool, SqlError> {
-        let Some(sequence) = self.database.sequence(name)? else {
+        let Some(sequence) = self.definitions.sequence(name)? else {
             return Ok(false);
         };
         let Some(owner) = sequence.definition().owner else {
             return Ok(true);
         };
-        let table = self.database.collection(&owner.collection);
+        let table = self.definitions.collection(&owner.collection);
         let table = table.and_then(|table| table.definition());
         if table.is_ok_and(|table| table.schema.field(&owner.field).is_some()) {
             return Ok(true);
         }
-        self.database.drop_sequence(name)?;
+        self.definitions.drop_sequence(name)?;
         Ok(false)
     }
 
@@ -98,8 +100,8 @@ impl<'n> Names<'n> {
 }
 
 /// The table that has an index of this name.
-pub(super) fn table_of(database: &Database, index: &str) -> Option<String> {
-    let tables = database.collections();
+pub(super) fn table_of(definitions: Definitions<'_>, index: &str) -> Option<String> {
+    let tables = definitions.collections();
     let mut tables = tables.into_iter();
     let has = |table: &Definition| table.indexes.iter().any(|held| held.name == index);
     tables.find(has).map(|table| table.name)

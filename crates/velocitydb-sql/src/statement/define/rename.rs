@@ -7,10 +7,11 @@
 use sqlparser::ast::{
     AlterIndexOperation, AlterTableOperation as Operation, ObjectName, RenameTableNameKind,
 };
-use velocitydb::{Alteration, Collection, Definition, is_temporary};
+use velocitydb::{Alteration, Definition, is_temporary};
 
 use super::names::{Names, beside, missing, primary_key_name, table_of};
 use super::refused;
+use crate::definitions::Relation;
 use crate::error::{SqlError, sqlstate};
 use crate::parse::folded;
 use crate::statement::{Preparing, collection_name};
@@ -49,11 +50,11 @@ fn in_place_of(former: &str, name: &ObjectName) -> Result<String, SqlError> {
 impl Preparing<'_> {
     pub(super) fn rename_table(
         &mut self,
-        collection: &Collection,
+        collection: &Relation<'_>,
         name: &ObjectName,
     ) -> Result<(), SqlError> {
         let definition = collection.definition()?;
-        let mut names = Names::new(self.database);
+        let mut names = Names::new(self.definitions);
         let name = names.given(in_place_of(&definition.name, name)?)?;
         let mut renamed = Definition {
             name: name.clone(),
@@ -79,17 +80,17 @@ impl Preparing<'_> {
         operation: &AlterIndexOperation,
     ) -> Result<Vec<SqlError>, SqlError> {
         let AlterIndexOperation::RenameIndex { index_name } = operation;
-        let there = |name: &str| table_of(self.database, name).is_some();
+        let there = |name: &str| table_of(self.definitions, name).is_some();
         let Some(index) = self.settings.found(name, there)? else {
             return Err(missing("relation", &collection_name(name)?));
         };
-        let table = table_of(self.database, &index);
+        let table = table_of(self.definitions, &index);
         let table = table.ok_or_else(|| missing("relation", &index))?;
         if index == primary_key_name(&table) {
             return Err(SqlError::unsupported("renaming a primary key"));
         }
-        let new = Names::new(self.database).given(in_place_of(&index, index_name)?)?;
-        let collection = self.database.collection(&table)?;
+        let new = Names::new(self.definitions).given(in_place_of(&index, index_name)?)?;
+        let collection = self.definitions.collection(&table)?;
         let mut definition = collection.definition()?;
         for held in &mut definition.indexes {
             if held.name == index {

@@ -21,7 +21,7 @@ impl Preparing<'_> {
         if_not_exists: bool,
         options: &[SequenceOption],
     ) -> Result<Vec<SqlError>, SqlError> {
-        let name = match Names::new(self.database).given(self.settings.new_name(name)?) {
+        let name = match Names::new(self.definitions).given(self.settings.new_name(name)?) {
             Err(error) if if_not_exists => return Ok(vec![skipped(error)]),
             name => name?,
         };
@@ -32,7 +32,7 @@ impl Preparing<'_> {
         };
         settle(options, &mut sequence, &mut position, true)?;
         sequence.owner = self.owner(options)?.unwrap_or_default();
-        self.database.create_sequence(sequence)?;
+        self.definitions.create_sequence(sequence)?;
         Ok(Vec::new())
     }
 
@@ -42,25 +42,26 @@ impl Preparing<'_> {
         if_exists: bool,
         options: &[SequenceOption],
     ) -> Result<Vec<SqlError>, SqlError> {
-        let name = relation_name(name, self.settings, self.database)?;
-        let sequence = match find(self.database, &name) {
+        let name = relation_name(name, self.settings, &self.definitions)?;
+        match find(&self.definitions, &name) {
             Err(error) if if_exists && error.sqlstate == sqlstate::UNDEFINED_TABLE => {
                 return Ok(vec![skipped(error)]);
             }
-            sequence => sequence?,
-        };
+            sequence => drop(sequence?),
+        }
         if options.is_empty() {
             let message = "ALTER SEQUENCE says nothing to alter";
             return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
         }
         let owner = self.owner(options)?;
-        sequence.alter(|definition, position| {
-            settle(options, definition, position, false)?;
-            if let Some(owner) = owner {
-                definition.owner = owner;
-            }
-            Ok::<_, SqlError>(())
-        })?;
+        self.definitions
+            .alter_sequence(&name, |definition, position| {
+                settle(options, definition, position, false)?;
+                if let Some(owner) = owner {
+                    definition.owner = owner;
+                }
+                Ok(())
+            })?;
         Ok(Vec::new())
     }
 
@@ -100,11 +101,10 @@ impl Preparing<'_> {
         column: Option<&str>,
     ) -> Result<Vec<String>, SqlError> {
         let owned = self
-            .database
+            .definitions
             .sequences()?
             .into_iter()
-            .filter_map(|sequence| {
-                let definition = sequence.definition();
+            .filter_map(|definition| {
                 let owner = definition.owner?;
                 let is_it = owner.collection == table && column.is_none_or(|c| owner.field == c);
                 is_it.then_some(definition.name)
@@ -114,7 +114,7 @@ impl Preparing<'_> {
 
     /// Drops a sequence that must be there.
     pub(super) fn drop_sequence(&self, name: &str) -> Result<(), SqlError> {
-        match self.database.drop_sequence(name)? {
+        match self.definitions.drop_sequence(name)? {
             true => Ok(()),
             false => Err(missing("sequence", name)),
         }

@@ -11,6 +11,7 @@ use super::{notice, refused, skipped};
 use crate::error::{SqlError, sqlstate};
 use crate::parse::folded;
 use crate::statement::Preparing;
+use crate::temporary::AtEnd;
 
 /// What may stand in WITH, and means nothing here.
 const STORAGE: &[&str] = &[
@@ -35,7 +36,7 @@ impl Preparing<'_> {
             true => temporary.new_name(&create.name)?,
         };
         let mut notices = storage(&create.table_options)?;
-        let mut names = Names::new(self.database);
+        let mut names = Names::new(self.definitions);
         let name = match names.given(name) {
             Err(error) if create.if_not_exists => return Ok(vec![skipped(error)]),
             name => name?,
@@ -52,33 +53,37 @@ impl Preparing<'_> {
             self.constrain(constraint, &mut draft)?;
         }
         let definition = draft.finish()?;
-        let is_emptied = create.on_commit == Some(OnCommit::DeleteRows);
+        let at_end = match create.on_commit {
+            Some(OnCommit::DeleteRows) => AtEnd::LosesRows,
+            Some(OnCommit::Drop) => AtEnd::Goes,
+            Some(OnCommit::PreserveRows) | None => AtEnd::Stays,
+        };
         if is_temporary(&definition.name) {
             let mut fields = definition.schema.fields().iter();
             let refers = |field: &Field| {
                 let to = field.references.as_ref();
                 let to = to.filter(|to| to.collection != definition.name);
-                to.is_some_and(|to| temporary.is_emptied(&to.collection) != is_emptied)
+                to.is_some_and(|to| temporary.at_end(&to.collection) != at_end)
             };
             if fields.any(refers) {
                 return Err(SqlError::unsupported("ON COMMIT of only one of two tables"));
             }
         }
         for sequence in &draft.sequences {
-            self.database.create_sequence(sequence.clone())?;
+            self.definitions.create_sequence(sequence.clone())?;
         }
         let created = match is_temporary(draft.name()) {
-            true => self.database.create_temporary(definition),
-            false => self.database.create_collection(definition),
+            true => self.definitions.create_temporary(definition),
+            false => self.definitions.create_collection(definition),
         };
         if let Err(error) = created {
             for sequence in &draft.sequences {
-                self.database.drop_sequence(&sequence.name)?;
+                self.definitions.drop_sequence(&sequence.name)?;
             }
             return Err(refused(error, draft.name()));
         }
         if is_temporary(draft.name()) {
-            temporary.note(draft.name(), is_emptied);
+            temporary.note(draft.name(), at_end);
         }
         notices.append(&mut draft.notices);
         Ok(notices)
@@ -87,10 +92,6 @@ impl Preparing<'_> {
 
 fn refuse_forms(create: &ast::CreateTable) -> Result<(), SqlError> {
     let forms = [
-        (
-            create.on_commit == Some(OnCommit::Drop),
-            "ON COMMIT DROP of a table that is made outside of transactions",
-        ),
         (create.query.is_some(), "CREATE TABLE … AS"),
         (create.like.is_some(), "CREATE TABLE … LIKE"),
         (create.inherits.is_some(), "INHERITS"),
