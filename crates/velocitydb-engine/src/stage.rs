@@ -158,10 +158,16 @@ impl<'s> Stager<'s> {
         self.before = Some((catalog, first));
     }
 
-    /// Refuses changes of volatile collections.
-    pub(crate) fn check_logged(&self, write: &Write<'_>) -> Result<(), Refusal> {
+    /// Refuses what cannot be beside definitions: changes of volatile collections, and changes of single
+    /// fields, which are of documents as they were.
+    pub(crate) fn check_beside(&self, write: &Write<'_>) -> Result<(), Refusal> {
         let changes = write.operations.iter();
         let mut changes = changes.filter(|operation| operation.change != Change::None);
+        let is_patch = |one: &Operation<'_>| matches!(one.change, Change::Patch(_));
+        if changes.clone().any(is_patch) {
+            let what = "beside definitions documents are put as a whole";
+            return Err(Refusal::BadDefinition(what.to_owned()));
+        }
         let is_logged = |operation: &Operation<'_>| {
             let found = self.collection(self.real(operation.collection));
             found.is_ok_and(|found| found.definition.persistence == Persistence::Logged)

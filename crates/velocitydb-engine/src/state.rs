@@ -293,7 +293,7 @@ impl State {
         }
         if let Some(write) = write {
             if redefined.is_some() {
-                stager.check_logged(write).map_err(refused)?;
+                stager.check_beside(write).map_err(refused)?;
             }
             stager
                 .write(write, &mut staged.results)

@@ -12,8 +12,8 @@ use velocitydb_types::{
 };
 
 use crate::catalog::{
-    Alteration, CollectionId, DatabaseDefinition, DatabaseId, Definition, FIRST_USER_COLLECTION,
-    IndexDefinition, Persistence,
+    Alteration, CollectionId, DatabaseDefinition, DatabaseId, Definition, IndexDefinition,
+    PROVISIONAL, Persistence,
 };
 use crate::changes::HistoryOptions;
 use crate::command::{
@@ -46,6 +46,8 @@ enum Proposal {
     CreateIndex(u8, u8),
     DropIndex(u8, u8),
     Alter(u8, u8),
+    /// Definitions, and writes beside them.
+    Transaction(Vec<Proposal>, Vec<Asked>),
 }
 
 /// Collection, id, condition, change, and for how long.
@@ -99,7 +101,19 @@ fn operations() -> impl Strategy<Value = Vec<Asked>> {
     proptest::collection::vec((0..3_u8, 0..5_u8, when, what, expires), 1..6)
 }
 
+/// Of collections and indexes.
+fn definition() -> impl Strategy<Value = Proposal> + Clone {
+    prop_oneof![
+        2 => (0..3_u8, 0..4_u8).prop_map(|(name, to)| Proposal::Create(name, to)),
+        1 => (0..4_u8).prop_map(Proposal::Drop),
+        2 => (0..4_u8, 0..4_u8).prop_map(|(at, name)| Proposal::CreateIndex(at, name)),
+        1 => (0..4_u8, 0..4_u8).prop_map(|(at, name)| Proposal::DropIndex(at, name)),
+        2 => (0..4_u8, 0..8_u8).prop_map(|(at, form)| Proposal::Alter(at, form)),
+    ]
+}
+
 fn step() -> impl Strategy<Value = Step> {
+    let transaction = (proptest::collection::vec(definition(), 1..5), operations());
     let retry = proptest::option::weighted(0.3, (0..3_u8, 0..2_u8, 0..60_i64));
     let proposal = prop_oneof![
         12 => (any::<bool>(), operations(), retry)
@@ -113,6 +127,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..3_u8, 0..4_u8).prop_map(|(at, name)| Proposal::CreateIndex(at, name)),
         1 => (0..3_u8, 0..4_u8).prop_map(|(at, name)| Proposal::DropIndex(at, name)),
         1 => (0..3_u8, 0..8_u8).prop_map(|(at, form)| Proposal::Alter(at, form)),
+        6 => transaction.prop_map(|(definitions, writes)| Proposal::Transaction(definitions, writes)),
     ];
     let aside = prop_oneof![
         3 => Just(Aside::Nothing),
@@ -140,12 +155,14 @@ fn document(n: u8, m: u8) -> Vec<u8> {
     Fields::from_map(&fields).unwrap().into_bytes().into_vec()
 }
 
-/// The collection that stands at this place in the catalog, or one that does not exist.
+/// The collection that stands at this place in the catalog; behind them those that a transaction makes,
+/// or one that does not exist.
 fn at(state: &State, place: u8) -> CollectionId {
-    let found = state.catalog.collections().nth(usize::from(place));
-    found.map_or(CollectionId(FIRST_USER_COLLECTION.0 + 1000), |found| {
-        found.id
-    })
+    let place = usize::from(place);
+    let found = state.catalog.collections().nth(place);
+    let there = state.catalog.collections().count();
+    let new = CollectionId(PROVISIONAL.0 + (place.saturating_sub(there)) as u32);
+    found.map_or(new, |found| found.id)
 }
 
 /// The database that stands at this place in the catalog, or one that does not exist.
@@ -209,6 +226,24 @@ fn command(state: &State, proposal: &Proposal, now: i64) -> Command<'static> {
         }
         Proposal::DropIndex(place, name) => Command::DropIndex(at(state, *place), index(*name)),
         Proposal::Alter(place, form) => alter(state, *place, *form),
+        Proposal::Transaction(definitions, writes) => {
+            let definitions = definitions.iter();
+            let mut operations: Vec<_> = writes
+                .iter()
+                .map(|one| operation(state, one, now))
+                .collect();
+            // Documents are put as a whole.
+            operations.retain(|one| !matches!(one.change, Change::Patch(_)));
+            Command::Transaction {
+                definitions: definitions.map(|one| command(state, one, now)).collect(),
+                write: Write {
+                    mode: Mode::Atomic,
+                    resolved_at: state.catalog.changed_at(),
+                    operations: operations.into(),
+                    retry: None,
+                },
+            }
+        }
     }
 }
 
@@ -216,7 +251,7 @@ fn command(state: &State, proposal: &Proposal, now: i64) -> Command<'static> {
 fn alter(state: &State, place: u8, form: u8) -> Command<'static> {
     let id = at(state, place);
     let Some(present) = state.catalog.by_id(id) else {
-        return Command::Truncate(id);
+        return Command::DropCollection(id);
     };
     let mut fields = vec![Field::new("n", FieldType::Int)];
     fields[0].unique = form & 1 != 0;
