@@ -231,10 +231,26 @@ pub(crate) fn migrated(
     Ok(fields)
 }
 
-/// A table that was made for an alteration of this collection.
+/// A table that was made for a definition of an entry.
+#[derive(Clone)]
 pub(crate) struct Prepared {
+    /// Which definition of the entry it is, from 0.
+    pub(crate) at: usize,
+    /// The collection as it was before the entry.
     pub(crate) old: Arc<Collection>,
     pub(crate) table: Arc<Table>,
+    /// When nobody has taken over what came later: the log index up to which the collection had
+    /// changed. None of its documents expired.
+    pub(crate) until: Option<u64>,
+}
+
+impl Prepared {
+    /// Whether it is what is made now of the collection, which was `before` the entry.
+    pub(crate) fn fits(&self, before: Option<&Arc<Collection>>) -> bool {
+        let same = before.is_some_and(|before| Arc::ptr_eq(before, &self.old));
+        let changed = self.old.table.changed();
+        same && self.until.is_none_or(|until| until == changed)
+    }
 }
 
 /// Notes what writers change, for as long as it lives.

@@ -111,8 +111,10 @@ pub(crate) enum Scope {
 /// Definitions that are made one after the other. See the module.
 pub(crate) struct Defining<'s> {
     pub(crate) shared: &'s Shared,
-    /// Made for an alteration.
+    /// Tables made for them.
     pub(crate) prepared: &'s [Prepared],
+    /// How many were made.
+    pub(crate) at: usize,
     pub(crate) scope: Scope,
     /// What there was before the first of them.
     pub(crate) base: Arc<Catalog>,
@@ -188,7 +190,8 @@ impl State {
         };
         let mut defining = Defining {
             shared: &self.shared,
-            prepared: self.prepared.as_slice(),
+            prepared: &self.prepared,
+            at: 0,
             scope: Scope::Entry,
             base: Arc::clone(&self.catalog),
             catalog: Arc::clone(&self.catalog),
@@ -303,6 +306,7 @@ impl Defining<'_> {
     /// Makes one, over those before it.
     pub(crate) fn make(&mut self, command: &Command<'_>) -> Result<Definitions, Refusal> {
         let change = self.define(command)?;
+        self.at += 1;
         let next = self.next();
         let catalog = Arc::make_mut(&mut self.catalog);
         catalog.changed_at = self.index;
@@ -437,6 +441,10 @@ impl Defining<'_> {
         index: &IndexDefinition,
     ) -> Result<Definitions, Refusal> {
         let fits = |fits: Result<(), _>, index: &FieldIndex| fits.map_err(|why| misfit(index, why));
+        if let Some(table) = self.prepared(old) {
+            let new = Collection::new(old.id, old.database, definition, self.index, table);
+            return Ok(Definitions::Attach(Arc::new(new), None));
+        }
         let in_place = match self.scope {
             Scope::Entry => true,
             // Documents that were written since it was made are not in it as they are now.
@@ -523,16 +531,22 @@ impl Defining<'_> {
         old: &Arc<Collection>,
         alteration: &Alteration,
     ) -> Result<Arc<Table>, Refusal> {
-        let prepared = self.prepared.iter();
-        let mut prepared = prepared.filter(|prepared| Arc::ptr_eq(&prepared.old, old));
-        if let Some(prepared) = prepared.next() {
-            return Ok(Arc::clone(&prepared.table));
+        if let Some(table) = self.prepared(old) {
+            return Ok(table);
         }
         if alteration.leaves_documents(&old.definition) {
             alteration.migration(&old.definition)?;
             return Ok(Arc::clone(&old.table));
         }
         self.converted(old, alteration)
+    }
+
+    /// The table that was made for this definition of a collection.
+    fn prepared(&self, old: &Collection) -> Option<Arc<Table>> {
+        let before = self.base.by_id(old.id);
+        let mut prepared = self.prepared.iter();
+        let found = prepared.find(|one| one.at == self.at && one.fits(before))?;
+        Some(Arc::clone(&found.table))
     }
 
     /// The documents of a collection that are not written, as an alteration makes them.

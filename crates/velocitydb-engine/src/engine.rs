@@ -270,6 +270,12 @@ impl Engine {
         &self.shared
     }
 
+    /// The log index up to which a collection has changed, with all of that in its table.
+    pub(crate) fn changed(&self, collection: &Collection) -> u64 {
+        let _state = self.writer.lock();
+        collection.table.changed()
+    }
+
     /// The next number for a definition of an open transaction.
     pub(crate) fn next_private(&self) -> u64 {
         self.private.fetch_add(1, Ordering::Relaxed)
@@ -346,9 +352,20 @@ impl Engine {
 
     /// As [`Engine::propose`], without the last wait.
     pub fn make(&self, now: Timestamp, command: &Command<'_>, level: Option<Durability>) -> Made {
+        self.make_prepared(now, command, level, Vec::new())
+    }
+
+    /// As [`Engine::make`], with tables that were made for the command's definitions.
+    pub(crate) fn make_prepared(
+        &self,
+        now: Timestamp,
+        command: &Command<'_>,
+        level: Option<Durability>,
+        prepared: Vec<Prepared>,
+    ) -> Made {
         let _long = command.is_long().then(|| Long::begin(&self.long));
         let mut index = 0;
-        let outcome = self.try_make(now, command, level, &mut index);
+        let outcome = self.try_make(now, command, level, prepared, &mut index);
         Made { index, outcome }
     }
 
@@ -363,6 +380,7 @@ impl Engine {
         now: Timestamp,
         command: &Command<'_>,
         level: Option<Durability>,
+        tables: Vec<Prepared>,
         rests_on: &mut u64,
     ) -> Result<Written, Error> {
         let level = level.unwrap_or(self.durability);
@@ -374,17 +392,23 @@ impl Engine {
         };
         let mut state = self.writer.lock();
         self.check_open()?;
+        state.prepared = tables;
         if let Some((mut builder, watch)) = prepared {
             // The last changes, with writers waiting.
             builder.advance(state.next_time(Persistence::Logged, now))?;
             builder.catch_up()?;
             let old = watch.collection();
             let table = builder.finish(&self.shared.memory);
-            state.prepared = Some(Prepared { old, table });
+            state.prepared.push(Prepared {
+                at: 0,
+                old,
+                table,
+                until: None,
+            });
         }
         let pinned = crossbeam_epoch::pin();
         let staged = state.stage(now, command, &pinned);
-        state.prepared = None;
+        state.prepared.clear();
         let mut staged = match staged {
             Ok(staged) => staged,
             Err(refused) => {

@@ -88,8 +88,8 @@ pub(crate) struct State {
     pub(crate) logged: Sequence,
     pub(crate) volatile: Sequence,
     next_collection: CollectionId,
-    /// Made for the alteration that is staged next.
-    pub(crate) prepared: Option<Prepared>,
+    /// Made for the definitions that are staged next.
+    pub(crate) prepared: Vec<Prepared>,
 }
 
 /// An entry that is decided: what it will do.
@@ -173,7 +173,7 @@ impl State {
             logged: Sequence::default(),
             volatile: Sequence::default(),
             next_collection: FIRST_USER_COLLECTION,
-            prepared: None,
+            prepared: Vec::new(),
         }
     }
 

@@ -536,8 +536,9 @@ impl Transaction {
         level: Option<Durability>,
         retry: Option<Retry<'_>>,
     ) -> Made {
+        self.catch_up();
         let refused = self.check_defined();
-        let definitions = self.take_definitions();
+        let (definitions, prepared) = self.take_definitions();
         if let Err(error) = refused {
             return Made {
                 index: 0,
@@ -607,7 +608,8 @@ impl Transaction {
             false => Command::Transaction { definitions, write },
             true => Command::Write(write),
         };
-        let Made { index, outcome } = self.engine.make(now, &command, level);
+        let made = self.engine.make_prepared(now, &command, level, prepared);
+        let Made { index, outcome } = made;
         if outcome.is_ok() {
             // What there is no memory for now is built later.
             let mut built = indexed.into_iter();

@@ -18,12 +18,12 @@ use std::sync::Arc;
 use velocitydb_types::Timestamp;
 
 use super::{Isolation, PENDING_BYTES, Pending, Transaction, Undo};
-use crate::alter::migrated;
+use crate::alter::{Prepared, migrated};
 use crate::catalog::{Alteration, Catalog, Collection, CollectionId, DatabaseId, PROVISIONAL};
 use crate::command::{Command, Refusal};
 use crate::define::{Defining, Definitions, Scope, Writes};
 use crate::error::Error;
-use crate::store::{Document, FieldIndex, Link};
+use crate::store::{Document, FieldIndex, Link, Table};
 
 /// What a transaction has defined.
 pub(super) struct Private {
@@ -31,6 +31,8 @@ pub(super) struct Private {
     base: Arc<Catalog>,
     catalog: Arc<Catalog>,
     definitions: Vec<Command<'static>>,
+    /// Tables that were made for them.
+    prepared: Vec<Prepared>,
     /// What they take, about, in bytes.
     bytes: usize,
     /// How many collections it has created.
@@ -45,6 +47,7 @@ impl Private {
             base: Arc::clone(base),
             catalog: Arc::clone(base),
             definitions: Vec::new(),
+            prepared: Vec::new(),
             bytes: 0,
             created: 0,
             failed: None,
@@ -54,7 +57,36 @@ impl Private {
     pub(super) fn catalog(&self) -> &Arc<Catalog> {
         &self.catalog
     }
+
+    /// Keeps the table that was just made of a collection, which `old` was before, for the commit.
+    fn prepare(&mut self, old: &Collection, until: Option<u64>) {
+        let (Some(base), Some(new)) = (self.base.by_id(old.id), self.catalog.by_id(old.id)) else {
+            return;
+        };
+        let is_base = |table: &Arc<Table>| Arc::ptr_eq(table, &base.table);
+        if is_base(&new.table) {
+            return;
+        }
+        // One that comes of another is as old as that.
+        let mut former = self.prepared.iter().rev();
+        let former = former.find(|former| former.old.id == old.id);
+        let until = match is_base(&old.table) {
+            true => until,
+            false => former.and_then(|former| former.until),
+        };
+        if until.is_some() {
+            self.prepared.push(Prepared {
+                at: self.definitions.len(),
+                old: Arc::clone(base),
+                table: Arc::clone(&new.table),
+                until,
+            });
+        }
+    }
 }
+
+/// How often tables are made anew for a commit, while others write to them.
+const CATCH_UPS_MAX: usize = 3;
 
 type Own = HashMap<CollectionId, BTreeMap<Box<[u8]>, Pending>>;
 
@@ -151,9 +183,14 @@ impl Transaction {
     }
 
     fn make(&self, private: &mut Private, command: &Command<'_>) -> Result<Definitions, Refusal> {
+        let old = altered(command).and_then(|id| private.catalog.by_id(id).cloned());
+        let expires = |old: &Collection| old.table.next_expiry(Timestamp(i64::MIN)).is_some();
+        let lasting = old.as_ref().filter(|old| !expires(old));
+        let until = lasting.map(|old| self.engine.changed(old));
         let mut defining = Defining {
             shared: self.engine.shared(),
             prepared: &[],
+            at: 0,
             scope: Scope::Private,
             base: Arc::clone(&private.base),
             catalog: Arc::clone(&private.catalog),
@@ -167,7 +204,23 @@ impl Transaction {
         let made = defining.make(command)?;
         private.created = defining.created;
         private.catalog = defining.catalog;
+        if let Some(old) = old {
+            private.prepare(&old, until);
+        }
         Ok(made)
+    }
+
+    /// Makes the tables anew that others have written to since, for the commit: it is made while all
+    /// others wait, and shall find them ready.
+    pub(super) fn catch_up(&mut self) {
+        for _ in 0..CATCH_UPS_MAX {
+            let mut prepared = self.private.iter().flat_map(|private| &private.prepared);
+            let engine = &self.engine;
+            if !prepared.any(|one| one.until != Some(engine.changed(&one.old))) {
+                break;
+            }
+            self.undefine(self.definition_count());
+        }
     }
 
     /// Makes the definitions again when others have defined something since.
@@ -220,10 +273,13 @@ impl Transaction {
     }
 
     /// The definitions, for the commit.
-    pub(super) fn take_definitions<'a>(&mut self) -> Vec<Command<'a>> {
-        let private = self.private.as_mut();
-        let definitions = private.map(|private| std::mem::take(&mut private.definitions));
-        definitions.into_iter().flatten().map(of_entry).collect()
+    pub(super) fn take_definitions<'a>(&mut self) -> (Vec<Command<'a>>, Vec<Prepared>) {
+        let Some(private) = &mut self.private else {
+            return (Vec::new(), Vec::new());
+        };
+        let definitions = std::mem::take(&mut private.definitions).into_iter();
+        let prepared = std::mem::take(&mut private.prepared);
+        (definitions.map(of_entry).collect(), prepared)
     }
 
     /// Whether an index that is still in the table is none of the collection's any more.

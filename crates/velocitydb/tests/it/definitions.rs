@@ -297,6 +297,17 @@ fn all_of_it_is_there_after_a_crash_or_nothing() {
     transaction.drop_collection("gone").unwrap();
     transaction.delete("people", "c").unwrap();
     transaction.create_index("people", unique_name()).unwrap();
+    let born = Field::new("born", FieldType::Int);
+    let wide = definition("people", &[Field::new("name", FieldType::String), born]);
+    let wide = Definition {
+        indexes: vec![unique_name()],
+        ..wide
+    };
+    transaction.alter("people", Alteration::to(wide)).unwrap();
+    let hash = IndexDefinition::hash("h", vec![Path::field("born")]);
+    transaction.create_index("people", hash).unwrap();
+    let update = velocitydb::Update::new().set("born", 1815);
+    transaction.update("people", "a", update).unwrap();
     let sequence = transaction
         .create_sequence(SequenceDefinition::new("s"))
         .unwrap();
@@ -310,6 +321,7 @@ fn all_of_it_is_there_after_a_crash_or_nothing() {
     let disk = disk.crash(CrashMode::Process);
     let after = on(&disk);
     assert_eq!(after.digest(), digest);
+    assert_eq!(all(&after, "people"), all(&db, "people"));
     assert_eq!(all(&after, "kept").len(), 1);
     assert_eq!(
         code(
