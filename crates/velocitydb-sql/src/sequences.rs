@@ -310,6 +310,10 @@ impl From<SequenceError> for SqlError {
                     format!("nextval: reached {which} value of sequence {name:?} ({limit})");
                 SqlError::new(sqlstate::SEQUENCE_GENERATOR_LIMIT_EXCEEDED, message)
             }
+            SequenceError::InUse(name) => {
+                let what = "altering the numbers of a sequence in a transaction block";
+                SqlError::unsupported(what).detail(format!("Others use sequence {name:?}."))
+            }
             SequenceError::Database(error) => error.into(),
             error => SqlError::new(sqlstate::INVALID_PARAMETER_VALUE, error.to_string()),
         }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -74,6 +74,8 @@ pub(crate) struct Store {
     pub(crate) loading: Mutex<()>,
     pub(crate) databases: Mutex<HashMap<DatabaseId, Arc<Namespace>>>,
     pub(crate) locks: Locks,
+    /// Transactions that have defined something and are open.
+    pub(crate) defining: AtomicUsize,
     // Last: the threads end before what they use goes.
     workers: Mutex<Option<Workers>>,
 }
@@ -187,6 +189,7 @@ impl Database {
             random,
             query_memory: QueryMemory::new(options.query_memory_bytes()),
             locks: Locks::new(&LockOptions::default(), Arc::clone(&options.clock)),
+            defining: AtomicUsize::new(0),
             options,
             alarm,
             flusher,

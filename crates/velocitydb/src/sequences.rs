@@ -111,6 +111,11 @@ pub enum SequenceError {
         /// The greatest.
         maximum: i64,
     },
+    /// What a transaction was to change of one that others use.
+    #[error(
+        "the numbers of the sequence {0:?} go on for others: alter it outside of a transaction"
+    )]
+    InUse(String),
     /// What makes no sense as a sequence.
     #[error("{0}")]
     Invalid(String),

@@ -33,6 +33,7 @@ pub struct Transaction {
     interrupt: Option<Interrupt>,
     locking: Option<settle::Locking>,
     sequences: OwnSequences,
+    defining: Option<define::Defining>,
 }
 
 impl Transaction {
@@ -48,6 +49,7 @@ impl Transaction {
             interrupt: None,
             locking: None,
             sequences: OwnSequences::default(),
+            defining: None,
         }
     }
 

@@ -405,7 +405,9 @@ impl Session {
         runtime: &impl Runtime,
         define: &Define,
     ) -> Result<Answer, SqlError> {
-        match define.outside() {
+        let refused = define.outside();
+        let is_undone = refused.is_none();
+        match refused {
             Some(refused) => {
                 self.commit_implicit(runtime).await?;
                 if self.block.is_some() {
@@ -427,15 +429,25 @@ impl Session {
             };
             runtime.work(|| define.run(&mut preparing))
         };
+        let settler = Settler::new(runtime, &self.canceller, &self.effects, &self.named);
+        let run_in = |transaction: &mut Transaction| {
+            let open = RefCell::new(transaction);
+            run(Definitions::defining(&self.tables, &open))
+        };
         let notices = match &mut self.block {
+            // Who has taken a name, or is about to, is waited for.
+            None if is_undone && self.database.is_being_defined() => {
+                let locks = TransactionLocks::of(&self.locks);
+                let mut transaction = self.transaction(Isolation::ReadCommitted);
+                let notices = settler.run(&mut transaction, run_in).await?;
+                let call = self.named.call();
+                commit(runtime, transaction, &call, &self.effects).await?;
+                drop(locks);
+                notices
+            }
             None => run(Definitions::new(&self.tables, None))?,
             Some(block) => {
-                let settler = Settler::new(runtime, &self.canceller, &self.effects, &self.named);
-                let run = |transaction: &mut Transaction| {
-                    let open = RefCell::new(transaction);
-                    run(Definitions::defining(&self.tables, &open))
-                };
-                let notices = settler.run(&mut block.transaction, run).await;
+                let notices = settler.run(&mut block.transaction, run_in).await;
                 if block.savepoints.is_empty() {
                     block.transaction.forget_savepoints();
                 }

@@ -5,12 +5,14 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use velocitydb_engine::Error;
 use velocitydb_engine::catalog::{Alteration, Collection as Runtime, Definition, IndexDefinition};
 use velocitydb_engine::command::{Change, Command, Condition, Expires};
 
 use super::Transaction;
+use crate::database::{Database, Inner, Store};
 use crate::sequences::{
     Moves, Sequence, SequenceDefinition, SequenceError, SequencePosition, fields_of,
 };
@@ -39,6 +41,13 @@ impl Transaction {
         self.transaction.definitions()
     }
 
+    fn make(&mut self, command: Command<'static>) -> Result<(), Error> {
+        self.transaction.define(command)?;
+        let inner = &self.inner;
+        self.defining.get_or_insert_with(|| Defining::begin(inner));
+        Ok(())
+    }
+
     /// Creates a collection. Documents can be written to it at once.
     ///
     /// # Errors
@@ -59,7 +68,7 @@ impl Transaction {
 
     fn create(&mut self, definition: Definition) -> Result<(), Error> {
         let command = Command::CreateCollection(self.inner.namespace.id, Box::new(definition));
-        self.transaction.define(command)
+        self.make(command)
     }
 
     /// Drops a collection with its documents.
@@ -68,7 +77,7 @@ impl Transaction {
     /// There is none of this name; others refer to it.
     pub fn drop_collection(&mut self, name: &str) -> Result<(), Error> {
         let id = self.runtime(name)?.id;
-        self.transaction.define(Command::DropCollection(id))
+        self.make(Command::DropCollection(id))
     }
 
     /// Creates an index over a collection's documents, as the transaction sees them. Queries of this
@@ -78,7 +87,7 @@ impl Transaction {
     /// There is an index of this name; documents have the same value, or one that is too long.
     pub fn create_index(&mut self, collection: &str, index: IndexDefinition) -> Result<(), Error> {
         let id = self.runtime(collection)?.id;
-        self.transaction.define(Command::CreateIndex(id, index))
+        self.make(Command::CreateIndex(id, index))
     }
 
     /// Drops an index.
@@ -87,8 +96,7 @@ impl Transaction {
     /// There is none of this name.
     pub fn drop_index(&mut self, collection: &str, name: &str) -> Result<(), Error> {
         let id = self.runtime(collection)?.id;
-        self.transaction
-            .define(Command::DropIndex(id, name.to_owned()))
+        self.make(Command::DropIndex(id, name.to_owned()))
     }
 
     /// Gives a collection another definition and brings its documents to it, as
@@ -110,7 +118,7 @@ impl Transaction {
         let moved = self.move_sequences(&Moves::new(collection, &alteration));
         let altered = moved.map_err(unnamed).and_then(|()| {
             let command = Command::Alter(id, Box::new(alteration));
-            self.transaction.define(command)
+            self.make(command)
         });
         if altered.is_err() {
             self.roll_back_to(since)?;
@@ -215,9 +223,7 @@ impl Transaction {
             ..former
         };
         if same != definition || before != position {
-            let what =
-                "the numbers of a sequence that others use cannot be changed in a transaction";
-            return Err(SequenceError::Invalid(what.to_owned()).into());
+            return Err(SequenceError::InUse(definition.name).into());
         }
         self.describe_sequence(sequence, definition)?;
         Ok(())
@@ -287,6 +293,30 @@ impl Transaction {
         self.transaction
             .write(&table, key, &condition, &change, expires)?;
         Ok(())
+    }
+}
+
+/// That a transaction has defined something and is open.
+pub(super) struct Defining(Arc<Store>);
+
+impl Defining {
+    fn begin(inner: &Inner) -> Defining {
+        inner.defining.fetch_add(1, Ordering::SeqCst);
+        Defining(Arc::clone(&inner.store))
+    }
+}
+
+impl Drop for Defining {
+    fn drop(&mut self) {
+        self.0.defining.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Database {
+    /// Whether a transaction that is open has defined something. Who does so outside of one may ask for
+    /// a name that it is about to give; in one, [`Transaction::settle`] waits for that.
+    pub fn is_being_defined(&self) -> bool {
+        self.0.defining.load(Ordering::SeqCst) > 0
     }
 }
 
