@@ -28,6 +28,7 @@ mod references;
 pub use alteration::Alteration;
 pub use database::{DatabaseDefinition, DatabaseId};
 pub use expiry::TimeToLive;
+pub(crate) use index::Indexed;
 pub use index::{Direction, INDEX_FIELDS_MAX, IndexDefinition, IndexField, IndexKind, PARTITION};
 pub use primary_key::{PRIMARY_KEY_FIELDS_MAX, PrimaryKey};
 
@@ -471,10 +472,11 @@ impl Collection {
         self.table.estimate_equal(index, key)
     }
 
-    /// Refuses fields with values that are too long for an index, or too many.
+    /// Refuses fields with values that are too long for an index or too many, or for which an index's
+    /// expression has no value.
     pub fn check_index_keys(&self, key: &[u8], fields: RawMap<'_>) -> Result<(), Refusal> {
         let keys = self.table.keys(None, key, Some(fields), &pin());
-        keys.map(drop).map_err(|long| index_key(None, long))
+        keys.map(drop).map_err(|no_key| index_key(None, no_key))
     }
 
     /// Documents, those that expired and are not removed yet included. O(1).

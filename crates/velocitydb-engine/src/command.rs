@@ -13,7 +13,8 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
 use velocitydb_types::{
-    FieldOperation, Key, Path, SchemaError, TimeSpan, Timestamp, UpdateError, Value,
+    EvaluationError, FieldOperation, Key, Path, SchemaError, TimeSpan, Timestamp, UpdateError,
+    Value,
 };
 
 use crate::catalog::{
@@ -251,6 +252,9 @@ pub enum Refusal {
     /// A value is too long for an index, or an array has too many elements for one.
     #[error(transparent)]
     IndexKey(Box<IndexKeyError>),
+    /// An expression that an index is of has no value for a document.
+    #[error(transparent)]
+    IndexValue(Box<IndexValueError>),
     /// A reference would not be kept.
     #[error(transparent)]
     Reference(Box<ReferenceError>),
@@ -434,6 +438,23 @@ pub struct IndexKeyError {
     pub found: usize,
     /// How many there may be.
     pub max: usize,
+}
+
+/// A document that cannot be in an index of an expression.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{}the index {index:?} is of {expression}: {error}",
+    id.as_ref().map(|id| format!("the document {id}: ")).unwrap_or_default()
+)]
+pub struct IndexValueError {
+    /// The document, where it is not the one that is written.
+    pub id: Option<String>,
+    /// The index.
+    pub index: String,
+    /// The expression.
+    pub expression: String,
+    /// Why it has no value.
+    pub error: EvaluationError,
 }
 
 impl From<ReferenceError> for Refusal {

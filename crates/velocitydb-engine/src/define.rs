@@ -689,7 +689,7 @@ fn new_index(
         (index, fits)
     } else {
         let index = FieldIndex::unbuilt(definition.clone());
-        let fits = table.check_lengths(&index, time);
+        let fits = table.check_keys(&index, time);
         (index, fits)
     };
     match fits {

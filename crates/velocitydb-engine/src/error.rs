@@ -214,6 +214,7 @@ impl Refusal {
                 ("unique_violation", Class::Conflict)
             }
             Refusal::IndexKey(_) => ("index_key_too_long", Class::Limit),
+            Refusal::IndexValue(_) => ("no_index_value", Class::Invalid),
             Refusal::Reference(_) => ("reference_violation", Class::Conflict),
             Refusal::TooManyChanges(_) => ("too_many_changes", Class::Limit),
             Refusal::Schema(_) => ("schema_violation", Class::Invalid),

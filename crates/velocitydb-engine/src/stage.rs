@@ -22,10 +22,12 @@ use velocitydb_types::{DOCUMENT_BYTES_MAX, Key, Path, RawMap, RawValue, Timestam
 
 use crate::catalog::{Catalog, Collection, CollectionId, Persistence};
 use crate::command::{
-    Change, Condition, Effect, Expires, IndexKeyError, Mode, Operation, Outcome, Refusal, Results,
-    Write,
+    Change, Condition, Effect, Expires, IndexKeyError, IndexValueError, Mode, Operation, Outcome,
+    Refusal, Results, Write,
 };
-use crate::store::{Document, FieldIndex, Keys, Link, Meta, Misfit, Newest, RowId, TooLong};
+use crate::store::{
+    Document, FieldIndex, Keys, Link, Meta, Misfit, Newest, NoKey, NoKeyReason, RowId,
+};
 
 mod references;
 
@@ -601,7 +603,7 @@ fn holds(version: &Document, unique: &FieldIndex, key: &[u8], time: Timestamp) -
 
 fn fields_of(unique: &FieldIndex) -> String {
     let fields = unique.definition().fields.iter();
-    let fields: Vec<_> = fields.map(|field| field.path.to_string()).collect();
+    let fields: Vec<_> = fields.map(ToString::to_string).collect();
     fields.join(", ")
 }
 
@@ -625,24 +627,30 @@ pub(crate) fn duplicate(unique: &FieldIndex, both: &(Document, Document)) -> Ref
 pub(crate) fn misfit(index: &FieldIndex, misfit: Misfit) -> Refusal {
     match misfit {
         Misfit::Twice(both) => duplicate(index, &both),
-        Misfit::TooLong(document, too_long) => index_key(Some(document.id().to_string()), too_long),
+        Misfit::NoKey(document, no_key) => index_key(Some(document.id().to_string()), no_key),
     }
 }
 
-pub(crate) fn index_key(id: Option<String>, too_long: TooLong) -> Refusal {
-    let TooLong {
-        index,
-        found,
-        max,
-        what,
-    } = too_long;
-    Refusal::IndexKey(Box::new(IndexKeyError {
-        id,
-        index,
-        what,
-        found,
-        max,
-    }))
+/// `id` names a document that is there already.
+pub(crate) fn index_key(id: Option<String>, no_key: NoKey) -> Refusal {
+    let NoKey { index, why } = no_key;
+    match why {
+        NoKeyReason::TooLong { found, max, what } => Refusal::IndexKey(Box::new(IndexKeyError {
+            id,
+            index,
+            what,
+            found,
+            max,
+        })),
+        NoKeyReason::NoValue { expression, error } => {
+            Refusal::IndexValue(Box::new(IndexValueError {
+                id,
+                index,
+                expression,
+                error,
+            }))
+        }
+    }
 }
 
 /// The fields that a change leaves: `None` when it deletes or changes nothing.

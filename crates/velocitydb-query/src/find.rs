@@ -39,8 +39,14 @@ pub struct Find {
     pub filter: Filter,
     /// What must be true of them besides: a condition that no index knows.
     pub condition: Option<Expression>,
+    /// What follows from filter and condition for expressions that indexes are of, whose paths are
+    /// those that stand for them ([`velocitydb_types::Expression::stand_in`]). It is there for the
+    /// planner alone, and asked of no document.
+    pub indexed: Filter,
     /// By which fields they are sorted, the first one first. None: in the order of the scan.
     pub sort: Vec<(Path, Direction)>,
+    /// What the paths among them are that stand for expressions.
+    pub made: Vec<(Path, Expression)>,
     /// Where nulls stand in that order.
     pub nulls: Nulls,
     /// In which order they come when nothing sorts them.
@@ -169,9 +175,12 @@ impl Find {
             condition.check(Kind::Documents)?;
         }
         self.projection.check(Kind::Documents)?;
-        self.sort
-            .iter()
-            .try_for_each(|(path, _)| Kind::Documents.check(path))
+        for (_, expression) in &self.made {
+            expression.check(Kind::Documents)?;
+        }
+        let is_made = |path: &Path| self.made.iter().any(|(made, _)| made == path);
+        let mut read = self.sort.iter().filter(|(path, _)| !is_made(path));
+        read.try_for_each(|(path, _)| Kind::Documents.check(path))
     }
 
     /// The direction of the ids of documents whose sort fields are equal: that of the last field.
@@ -285,7 +294,7 @@ impl Find {
         };
         let mut sorted = self.sorter(wanted, kept);
         let sorted_by = arrival.sorted_by.min(self.sort.len());
-        let mut run = Run::new(&self.sort[..sorted_by], self.nulls);
+        let mut run = Run::new(&self.sort[..sorted_by], &self.made, self.nulls);
         let (mut outcome, mut going) = (Ok(()), true);
         let filtered = self.filter != Filter::All;
         let timed = meter.timed;
@@ -317,10 +326,15 @@ impl Find {
                     }
                 }
             }
-            if let Some(after) = &after
-                && sorted.place(row(), document.key_bytes()).0 <= after
-            {
-                return true;
+            if let Some(after) = &after {
+                match sorted.place(row(), document.key_bytes()) {
+                    Ok((place, _)) if place <= *after => return true,
+                    Ok(_) => {}
+                    Err(error) => {
+                        outcome = Err(error);
+                        return false;
+                    }
+                }
             }
             meter.matched += 1;
             if arrival.sorted {
@@ -328,10 +342,12 @@ impl Find {
                 return going;
             }
             let since = clock();
-            if run.ends_before(row()) {
-                going = sorted.take().all(|document| hand_on(&document));
+            match run.ends_before(row()) {
+                Ok(true) => going = sorted.take().all(|document| hand_on(&document)),
+                Ok(false) => {}
+                Err(error) => outcome = Err(error),
             }
-            if going {
+            if going && outcome.is_ok() {
                 let keep = || (size_of::<Document>(), document.clone());
                 outcome = sorted.offer(row(), document.key_bytes(), keep);
             }
@@ -363,11 +379,14 @@ impl Find {
         condition.map_or(Ok(true), |condition| condition.is_true(row))
     }
 
-    /// The place of a document in the answer, to go on behind it.
+    /// The place of a document in the answer, to go on behind it. Of questions that are sorted by
+    /// fields: who sorts by expressions has no pages.
     pub fn cursor_at(&self, document: &Document) -> Cursor {
-        let mut sorter: Sorter<'_, ()> = self.sorter(None, Kept::new(self.limits));
+        let sorter: Sorter<'_, ()> = self.sorter(None, Kept::new(self.limits));
+        let mut sorter = sorter.made(&[]);
         let row = RowRef::document(document);
-        let (place, fields) = sorter.place(row, document.key_bytes());
+        let placed = sorter.place(row, document.key_bytes());
+        let (place, fields) = placed.expect("reading fields does not fail");
         Cursor {
             query: self.fingerprint(),
             fields: u32::try_from(fields).expect("documents are smaller than 4 GiB"),
@@ -377,6 +396,7 @@ impl Find {
 
     fn sorter<T>(&self, wanted: Option<usize>, kept: Kept) -> Sorter<'_, T> {
         Sorter::new(&self.sort, wanted, kept)
+            .made(&self.made)
             .ties(self.tie_direction())
             .nulls(self.nulls)
     }
@@ -416,31 +436,33 @@ impl Arrival {
 /// Tells where a run of documents ends that are equal in the fields by which they come sorted.
 struct Run<'q> {
     by: &'q [(Path, Direction)],
+    made: &'q [(Path, Expression)],
     nulls: Nulls,
     present: Option<Vec<u8>>,
 }
 
 impl<'q> Run<'q> {
-    fn new(by: &'q [(Path, Direction)], nulls: Nulls) -> Run<'q> {
+    fn new(by: &'q [(Path, Direction)], made: &'q [(Path, Expression)], nulls: Nulls) -> Run<'q> {
         Run {
             by,
+            made,
             nulls,
             present: None,
         }
     }
 
-    fn ends_before(&mut self, row: RowRef<'_>) -> bool {
+    fn ends_before(&mut self, row: RowRef<'_>) -> Result<bool, QueryError> {
         if self.by.is_empty() {
-            return false;
+            return Ok(false);
         }
         let mut next = Vec::new();
-        encode_sort_key(row, self.by, self.nulls, &mut next);
+        encode_sort_key(row, self.by, self.made, self.nulls, &mut next)?;
         let ends = self
             .present
             .as_ref()
             .is_some_and(|present| *present != next);
         self.present = Some(next);
-        ends
+        Ok(ends)
     }
 }
 

@@ -16,6 +16,7 @@ use velocitydb_engine::store::encode_directed;
 use velocitydb_types::{Path, View};
 
 use crate::error::QueryError;
+use crate::expression::Expression;
 use crate::limits::Kept;
 use crate::row::RowRef;
 
@@ -46,6 +47,7 @@ pub(crate) fn null_bytes(nulls: Nulls, direction: Direction) -> &'static [u8] {
 /// Sorts items by fields of their rows.
 pub(crate) struct Sorter<'q, T> {
     by: &'q [(Path, Direction)],
+    made: &'q [(Path, Expression)],
     /// How many of the first are wanted.
     wanted: usize,
     /// The greatest on top.
@@ -72,6 +74,7 @@ impl<'q, T> Sorter<'q, T> {
         let wanted = wanted.unwrap_or(usize::MAX);
         Sorter {
             by,
+            made: &[],
             wanted,
             heap: BinaryHeap::new(),
             key: Vec::new(),
@@ -84,6 +87,11 @@ impl<'q, T> Sorter<'q, T> {
     /// The same; rows whose fields are equal are in this direction of their ties.
     pub(crate) fn ties(self, ties: Direction) -> Sorter<'q, T> {
         Sorter { ties, ..self }
+    }
+
+    /// The same; these paths among the fields stand for expressions.
+    pub(crate) fn made(self, made: &'q [(Path, Expression)]) -> Sorter<'q, T> {
+        Sorter { made, ..self }
     }
 
     /// The same, with nulls there.
@@ -99,7 +107,7 @@ impl<'q, T> Sorter<'q, T> {
         tie: &[u8],
         keep: impl FnOnce() -> (usize, T),
     ) -> Result<(), QueryError> {
-        self.write_key(row, tie);
+        self.write_key(row, tie)?;
         if self.heap.len() >= self.wanted {
             if self.heap.peek().is_none_or(|last| *last.key <= *self.key) {
                 return Ok(());
@@ -119,21 +127,29 @@ impl<'q, T> Sorter<'q, T> {
         Ok(())
     }
 
-    fn write_key(&mut self, row: RowRef<'_>, tie: &[u8]) {
+    fn write_key(&mut self, row: RowRef<'_>, tie: &[u8]) -> Result<(), QueryError> {
         self.key.clear();
-        encode_sort_key(row, self.by, self.nulls, &mut self.key);
+        encode_sort_key(row, self.by, self.made, self.nulls, &mut self.key)?;
         self.key.push(TIE);
         let mask = match self.ties {
             Direction::Ascending => 0,
             Direction::Descending => 0xff,
         };
         self.key.extend(tie.iter().map(|byte| byte ^ mask));
+        Ok(())
     }
 
     /// The bytes that tell a row's place, and how many of them are the fields'.
-    pub(crate) fn place(&mut self, row: RowRef<'_>, tie: &[u8]) -> (&[u8], usize) {
-        self.write_key(row, tie);
-        (&self.key, self.key.len() - 1 - tie.len())
+    ///
+    /// # Errors
+    /// An expression has no value.
+    pub(crate) fn place(
+        &mut self,
+        row: RowRef<'_>,
+        tie: &[u8],
+    ) -> Result<(&[u8], usize), QueryError> {
+        self.write_key(row, tie)?;
+        Ok((&self.key, self.key.len() - 1 - tie.len()))
     }
 
     /// The items in order; it begins anew. What was taken for them from the memory of all queries
@@ -159,16 +175,21 @@ pub(crate) fn tie_direction(by: &[(Path, Direction)]) -> Direction {
 pub(crate) fn encode_sort_key(
     row: RowRef<'_>,
     by: &[(Path, Direction)],
+    made: &[(Path, Expression)],
     nulls: Nulls,
     key: &mut Vec<u8>,
-) {
+) -> Result<(), QueryError> {
     for (path, direction) in by {
-        let cell = row.value(path);
+        let cell = match made.iter().find(|(made, _)| made == path) {
+            None => row.value(path),
+            Some((_, expression)) => expression.evaluate(row)?,
+        };
         match cell.view() {
             View::Null => key.extend_from_slice(null_bytes(nulls, *direction)),
             value => encode_directed(value, *direction, key),
         }
     }
+    Ok(())
 }
 
 impl<T> Ord for Entry<T> {

@@ -8,12 +8,16 @@
 //! A filter may also say less than its condition: then the condition is left as well
 //! ([`Known::is_exact`]). So `LIKE 'abc%'` is a range of an index.
 
+use std::collections::HashMap;
+
 use velocitydb::{IndexDefinition, IndexField};
-use velocitydb_query::{Expression, Filter, Find, IN_VALUES_MAX, Limits, Unsorted};
-use velocitydb_types::{Path, ScalarType, SqlType, Value};
+use velocitydb_query::{ELEMENT, Expression, Filter, Find, IN_VALUES_MAX, Limits, Unsorted};
+use velocitydb_types::terms::{TermsOf, json_terms, key_term};
+use velocitydb_types::{Path, ScalarType, SqlType, Value, View};
 
 use crate::bound::{Bound, Environment};
 use crate::error::SqlError;
+use crate::indexed::Terms;
 use crate::table::Table;
 
 /// What a statement keeps is bounded by the memory of all queries alone, from which it is taken.
@@ -27,6 +31,8 @@ pub(crate) const UNLIMITED: Limits = Limits {
 pub(crate) struct Conditions {
     known: Vec<Known>,
     rest: Vec<Bound>,
+    /// What follows from these for expressions that indexes are of: for the planner alone.
+    indexed: Vec<Known>,
 }
 
 /// A condition that the planner understands.
@@ -41,6 +47,10 @@ enum Known {
     NoneOf(Path, Bound),
     /// The column is an array with this element.
     Contains(Path, Bound),
+    /// What this path stands for are the terms of a jsonb that contains this.
+    ContainsJson(Path, Bound),
+    /// Or that has this name; or these names: all of them, or any.
+    HasNames(Path, Bound, Quantity),
     NotIn(Path, Vec<Bound>),
     /// The column is like this pattern: at least it begins as the pattern does.
     Like(Path, Bound),
@@ -48,6 +58,12 @@ enum Known {
     IsNotNull(Path),
     /// One of these holds.
     Or(Vec<Vec<Known>>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quantity {
+    All,
+    Any,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,14 +134,11 @@ fn nothing() -> Filter {
 }
 
 impl Conditions {
-    /// Of a condition; `columns` tells the types of columns.
-    pub(crate) fn new(
-        condition: Option<Bound>,
-        columns: &dyn Fn(&Path) -> Option<SqlType>,
-    ) -> Conditions {
+    /// Of a condition on the rows of a table.
+    pub(crate) fn new(condition: Option<Bound>, table: &Table) -> Conditions {
         let mut conditions = Conditions::default();
         if let Some(condition) = condition {
-            conditions.add(condition, columns);
+            conditions.add(condition, table);
         }
         conditions
     }
@@ -133,12 +146,12 @@ impl Conditions {
     /// Of rows that are no documents: nothing but expressions.
     pub(crate) fn of_rows(condition: Option<Bound>) -> Conditions {
         Conditions {
-            known: Vec::new(),
             rest: condition.into_iter().collect(),
+            ..Conditions::default()
         }
     }
 
-    fn add(&mut self, condition: Bound, columns: &dyn Fn(&Path) -> Option<SqlType>) {
+    fn add(&mut self, condition: Bound, table: &Table) {
         if let Bound::Apply {
             function,
             arguments,
@@ -147,11 +160,16 @@ impl Conditions {
             && function.name() == "and"
         {
             for part in arguments.clone() {
-                self.add(part, columns);
+                self.add(part, table);
             }
             return;
         }
-        match Known::of(&condition, columns) {
+        let mut types = HashMap::new();
+        if let Some(replaced) = table.indexed.replaced(&condition, &mut types) {
+            let columns = |path: &Path| types.get(path).copied().or_else(|| column(table, path));
+            self.indexed.extend(Known::of(&replaced, &columns));
+        }
+        match Known::of(&condition, &|path| column(table, path)) {
             Some(known) => {
                 if !known.is_exact() {
                     self.rest.push(condition);
@@ -227,6 +245,10 @@ impl Conditions {
         };
         let mut find = Find::new(filter).limits(UNLIMITED);
         find.unsorted = Unsorted::ByIndex;
+        if !self.indexed.is_empty() {
+            let indexed = self.indexed.iter().map(|known| known.filter(environment));
+            find.indexed = Filter::And(indexed.collect::<Result<_, _>>()?);
+        }
         let rest = self.rest.iter().map(|part| part.lower(environment));
         let mut rest = rest.collect::<Result<Vec<_>, _>>()?;
         find.condition = match rest.len() {
@@ -235,6 +257,14 @@ impl Conditions {
             _ => Some(Expression::call(velocitydb_query::Function::And, rest)),
         };
         Ok(find)
+    }
+}
+
+/// The type of a table's column, by its path.
+fn column(table: &Table, path: &Path) -> Option<SqlType> {
+    match path.rest() {
+        [] => table.column(path.first()).map(|column| column.sql),
+        _ => None,
     }
 }
 
@@ -252,6 +282,14 @@ fn one_of(path: &Path, values: Vec<Value>) -> Filter {
         parts.push(Filter::In(path.clone(), part.into_iter().collect()));
     }
     Filter::Or(parts)
+}
+
+/// That a field is an array with all of these elements.
+fn all_of(path: &Path, terms: Vec<Value>) -> Filter {
+    match terms.is_empty() {
+        true => Filter::All,
+        false => Filter::ContainsAll(path.clone(), terms.into_iter().collect()),
+    }
 }
 
 /// That a field has none of these values: true of no null, and nothing is when null is among them.
@@ -425,6 +463,20 @@ impl Known {
                     _ => None,
                 }
             }
+            ("@>", [Bound::Column(path), value]) | ("<@", [value, Bound::Column(path)])
+                if Terms::of(path).is_some() && value.is_constant() =>
+            {
+                Some(Known::ContainsJson(path.clone(), value.clone()))
+            }
+            (name @ ("?" | "?&" | "?|"), [Bound::Column(path), names])
+                if Terms::of(path) == Some(Terms::Keys) && names.is_constant() =>
+            {
+                let quantity = match name {
+                    "?|" => Quantity::Any,
+                    _ => Quantity::All,
+                };
+                Some(Known::HasNames(path.clone(), names.clone(), quantity))
+            }
             (name, [one, other]) => {
                 let operator = Operator::named(name)?;
                 let (path, value, operator) = match (one, other) {
@@ -492,9 +544,12 @@ impl Known {
                 });
                 Known::Or(vec![all.collect::<Option<_>>()?])
             }
-            Known::AnyOf(..) | Known::NoneOf(..) | Known::Contains(..) | Known::Like(..) => {
-                return None;
-            }
+            Known::AnyOf(..)
+            | Known::NoneOf(..)
+            | Known::Contains(..)
+            | Known::ContainsJson(..)
+            | Known::HasNames(..)
+            | Known::Like(..) => return None,
         })
     }
 
@@ -543,6 +598,35 @@ impl Known {
                 Value::Null => nothing(),
                 value => Filter::Contains(path.clone(), value),
             },
+            Known::ContainsJson(path, value) => match value.value(environment)? {
+                Value::Null => nothing(),
+                value => {
+                    let of = match Terms::of(path) {
+                        Some(Terms::Paths) => TermsOf::Paths,
+                        _ => TermsOf::Keys,
+                    };
+                    all_of(path, json_terms(View::from(&value), of))
+                }
+            },
+            Known::HasNames(path, names, quantity) => {
+                let names = match names.value(environment)? {
+                    Value::Null => return Ok(nothing()),
+                    Value::Array(names) => names,
+                    name => vec![name],
+                };
+                let terms = names
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(key_term)
+                    .collect();
+                match quantity {
+                    Quantity::All => all_of(path, terms),
+                    Quantity::Any => {
+                        let any = Filter::In(Path::field(ELEMENT), terms.into_iter().collect());
+                        Filter::ElemMatch(path.clone(), Box::new(any))
+                    }
+                }
+            }
             Known::IsNull(path) => Filter::Eq(path.clone(), Value::Null),
             Known::IsNotNull(path) => Filter::Ne(path.clone(), Value::Null),
             Known::Or(alternatives) => {

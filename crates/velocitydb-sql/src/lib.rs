@@ -29,6 +29,7 @@ mod effects;
 mod error;
 pub mod formats;
 pub mod functions;
+mod indexed;
 mod named;
 mod parse;
 mod planner;

@@ -112,6 +112,7 @@ fn parse_on(sql: &str, mut memory: memory::Account) -> Result<Vec<Parsed>, SqlEr
         .map_err(|error| wrong(sql, error.into()))?;
     depth::check(&tokens).map_err(|error| wrong(sql, error))?;
     memory.resize(memory::tokens_bytes(sql, count) + memory::tree_bytes(&tokens))?;
+    own::conflict_targets(&mut tokens);
     words::replace(sql, &mut tokens)?;
     own::key_locks(&mut tokens);
     own::identity_options(&mut tokens);
@@ -227,6 +228,12 @@ pub(crate) fn names_in(text: &str) -> Option<Vec<Ident>> {
         .ok()?;
     parser.expect_token(&Token::EOF).ok()?;
     Some(names)
+}
+
+/// The expression that `ON CONFLICT (…)` names here, if it is none of a column: see
+/// [`own::conflict_targets`].
+pub(crate) fn conflict_expression(given: &Ident) -> Option<Result<sqlparser::ast::Expr, SqlError>> {
+    given.value.strip_prefix(own::EXPRESSION).map(expression_in)
 }
 
 /// The expression that a text is.

@@ -12,6 +12,7 @@ use velocitydb_types::{Path, ScalarType, SqlType};
 
 use crate::bound::Bound;
 use crate::catalog::Made;
+use crate::indexed::Indexed;
 
 /// A table.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub(crate) struct Table {
     pub(crate) definition: Definition,
     pub(crate) columns: Vec<Column>,
     by_name: HashMap<String, usize>,
+    /// What its indexes are of that is no column.
+    pub(crate) indexed: Indexed,
     /// Which definition that is.
     pub(crate) defined: Option<(CollectionId, u64)>,
 }
@@ -155,6 +158,7 @@ impl Table {
             collection: None,
             defined: None,
             made,
+            indexed: Indexed::new(&definition),
             definition,
             columns,
         }

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use velocitydb::{Error, ReferenceError, Refusal};
-use velocitydb_types::{Misfit, Path, SchemaError, SqlType, Value};
+use velocitydb_types::{
+    EvaluationError, Expression, Fields, Misfit, NumberError, Path, ScalarType, SchemaError, Shown,
+    SqlType, Value,
+};
 
 use crate::error::{SqlError, sqlstate};
 use crate::formats::{Settings, write_text};
+use crate::functions::quote_ident;
 use crate::table::Table;
 
 /// The most characters that a detail shows of one value, as PostgreSQL has it.
@@ -35,6 +39,7 @@ impl Violations<'_> {
             Refusal::Unique { index, .. } => self.unique(index, row),
             Refusal::Schema(error) => self.schema(error, row),
             Refusal::Reference(reference) => self.reference(reference, row),
+            Refusal::IndexValue(error) => self.about(no_value(&error.error), None),
             _ => SqlError {
                 table: Some(name.into()),
                 ..error.into()
@@ -54,22 +59,23 @@ impl Violations<'_> {
     pub(crate) fn unique(self, constraint: &str, row: &Written) -> SqlError {
         let message = format!("duplicate key value violates unique constraint {constraint:?}");
         let error = SqlError::new(sqlstate::UNIQUE_VIOLATION, message);
-        let columns = self.table.unique_columns(constraint);
-        let error = match columns.is_empty() {
+        let key = self.table.unique_key(constraint);
+        let error = match key.is_empty() {
             true => error,
-            false => error.detail(format!("{} already exists.", self.key(&columns, row))),
+            false => error.detail(format!("{} already exists.", self.key(&key, row))),
         };
         self.about(error, Some(constraint))
     }
 
     /// `Key (a, b)=(1, x)`.
-    fn key(self, columns: &[String], row: &Written) -> String {
-        let values = columns.iter().map(|column| {
-            let sql = self.table.column(column).map(|column| column.sql);
-            self.shown(row.get(column), sql)
+    fn key(self, key: &[KeyField], row: &Written) -> String {
+        let names: Vec<_> = key.iter().map(|field| field.shown(self.table)).collect();
+        let values = key.iter().map(|field| {
+            let value = field.value(row);
+            self.shown(value.as_ref(), field.sql(value.as_ref(), self.table))
         });
         let values: Vec<_> = values.collect();
-        format!("Key ({})=({})", columns.join(", "), values.join(", "))
+        format!("Key ({})=({})", names.join(", "), values.join(", "))
     }
 
     fn shown(self, value: Option<&Value>, sql: Option<SqlType>) -> String {
@@ -154,7 +160,7 @@ impl Violations<'_> {
                     "insert or update on table {name:?} violates foreign key constraint \
                      {constraint:?}"
                 );
-                let key = self.key(std::slice::from_ref(field), row);
+                let key = self.key(&[Path::field(field).into()], row);
                 let detail = format!("{key} is not present in table {collection:?}.");
                 self.about(
                     SqlError::new(state, message).detail(detail),
@@ -184,42 +190,57 @@ impl Violations<'_> {
     }
 }
 
+/// That an expression has no value, as PostgreSQL tells it.
+pub(crate) fn no_value(error: &EvaluationError) -> SqlError {
+    let state = match error {
+        EvaluationError::Syntax { .. } => sqlstate::INVALID_TEXT_REPRESENTATION,
+        EvaluationError::Range { .. } | EvaluationError::Number(NumberError::Overflow) => {
+            sqlstate::NUMERIC_VALUE_OUT_OF_RANGE
+        }
+        _ => sqlstate::DATATYPE_MISMATCH,
+    };
+    SqlError::new(state, error.to_string())
+}
+
 impl Table {
     /// What the constraint of the primary key is called.
     pub(crate) fn key_constraint(&self) -> String {
         format!("{}_pkey", self.name())
     }
 
-    /// The columns of a unique constraint; none when they are not known.
-    pub(crate) fn unique_columns(&self, constraint: &str) -> Vec<String> {
+    /// What a unique constraint is of; nothing when it is not known.
+    pub(crate) fn unique_key(&self, constraint: &str) -> Vec<KeyField> {
         let key = self.definition.primary_key.as_ref();
         if let Some(key) = key.filter(|_| constraint == self.key_constraint()) {
-            return key.fields().to_vec();
+            let fields = key.fields().iter();
+            return fields.map(|field| Path::field(field).into()).collect();
         }
         let mut indexes = self.definition.indexes.iter();
         let index = indexes.find(|index| index.name == constraint);
         let fields = index.iter().flat_map(|index| &index.fields);
-        fields.map(|field| column_name(&field.path)).collect()
+        let key = fields.map(|field| KeyField {
+            path: field.path.clone(),
+            expression: field.expression.as_deref().cloned(),
+        });
+        key.collect()
     }
 
-    /// The unique constraint on these columns, in whichever order.
-    pub(crate) fn unique_on(&self, columns: &[String]) -> Option<String> {
+    /// The unique constraint on these columns, and paths that stand for expressions, in whichever
+    /// order.
+    pub(crate) fn unique_on(&self, paths: &[Path]) -> Option<String> {
         let key = self.definition.primary_key.as_ref();
-        if key.is_some_and(|key| {
-            key.fields().len() == columns.len() && columns.iter().all(|column| key.has(column))
-        }) {
+        let is_key =
+            |path: &Path| path.rest().is_empty() && key.is_some_and(|key| key.has(path.first()));
+        if key.is_some_and(|key| key.fields().len() == paths.len()) && paths.iter().all(is_key) {
             return Some(self.key_constraint());
         }
         let mut indexes = self.definition.indexes.iter();
         let found = indexes.find(|index| {
-            let has = |column: &String| {
-                let mut fields = index.fields.iter();
-                fields.any(|field| column_name(&field.path) == *column)
-            };
+            let has = |path: &Path| index.fields.iter().any(|field| field.path == *path);
             index.unique
                 && index.filter.is_none()
-                && index.fields.len() == columns.len()
-                && columns.iter().all(has)
+                && index.fields.len() == paths.len()
+                && paths.iter().all(has)
         });
         found.map(|index| index.name.clone())
     }
@@ -232,6 +253,69 @@ impl Table {
     }
 }
 
-fn column_name(path: &Path) -> String {
-    path.to_string()
+/// A part of a unique key.
+pub(crate) struct KeyField {
+    /// The column, or what stands for the expression.
+    pub(crate) path: Path,
+    pub(crate) expression: Option<Expression>,
+}
+
+impl From<Path> for KeyField {
+    fn from(path: Path) -> KeyField {
+        KeyField {
+            path,
+            expression: None,
+        }
+    }
+}
+
+impl KeyField {
+    /// Its value in a row, unless that is null.
+    pub(crate) fn value(&self, row: &Written) -> Option<Value> {
+        let value = match &self.expression {
+            None => row.get(self.path.first()).cloned(),
+            Some(expression) => {
+                let fields = Fields::from_map(row).ok()?;
+                expression.evaluate(fields.as_raw()).ok()
+            }
+        };
+        value.filter(|value| !value.is_null())
+    }
+
+    /// As PostgreSQL names it.
+    fn shown(&self, table: &Table) -> String {
+        let column = |path: &Path| {
+            let name = quote_ident(path.first());
+            let sql = table.column(path.first()).map(|column| column.sql);
+            match sql {
+                Some(SqlType::Scalar(ScalarType::Varchar(_) | ScalarType::Char(_))) => {
+                    format!("{name}::text")
+                }
+                _ => name,
+            }
+        };
+        match &self.expression {
+            None => self.path.to_string(),
+            Some(expression) => expression.shown(Shown::Postgres(&column)),
+        }
+    }
+
+    /// The type of its values.
+    fn sql(&self, value: Option<&Value>, table: &Table) -> Option<SqlType> {
+        if self.expression.is_none() {
+            return table.column(self.path.first()).map(|column| column.sql);
+        }
+        let scalar = match value? {
+            Value::String(_) => ScalarType::Text,
+            Value::Int(_) => ScalarType::Int8,
+            Value::Float(_) => ScalarType::Float8,
+            Value::Decimal(_) => ScalarType::Numeric(None),
+            Value::Bool(_) => ScalarType::Bool,
+            Value::Time(_) => ScalarType::Timestamp,
+            Value::Date(_) => ScalarType::Date,
+            Value::Uuid(_) => ScalarType::Uuid,
+            _ => ScalarType::Jsonb,
+        };
+        Some(scalar.into())
+    }
 }

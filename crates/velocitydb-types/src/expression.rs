@@ -9,16 +9,19 @@
 //!            | ["not"] "like" string | "~" string        (a pattern; a regular expression)
 //!            | "is" ["not"] "null"
 //! sum        = sum ("+" | "-" | "*" | "/" | "%") sum | "-" sum
+//!            | sum ("||" | "->" | "->>") sum              (texts joined; a member, and its text)
 //!            | number | string | "true" | "false" | "null" | field
 //!            | function "(" expression { "," expression } ")" | "(" expression ")"
 //! field      = name { "." (name | position) }            total, address.city, tags.0, "odd name"
 //! name       = letter or _ { letter, digit or _ } | "…" | `…`     (the quote doubled inside)
 //! string     = '…'                                        ('' inside is one ')
-//! function   = abs | coalesce | length | lower | upper
+//! function   = abs | btrim (trim) | coalesce | date | date_trunc | int2 | int4 | int8 | left
+//!            | length | lower | ltrim | md5 | right | rtrim | timezone | upper
+//!            | json_terms | json_path_terms
 //! ```
 //!
-//! From weak to strong: `or`, `and`, `not`, the comparisons (which do not chain), `+ -`, `* / %`,
-//! the sign. Keywords and functions are of any case, names of fields as they are; a field that is
+//! From weak to strong: `or`, `and`, `not`, the comparisons (which do not chain), `|| -> ->>`, `+ -`,
+//! `* / %`, the sign. Keywords and functions are of any case, names of fields as they are; a field that is
 //! called like a keyword stands in quotes.
 //!
 //! Meaning:
@@ -31,6 +34,10 @@
 //!   with a point or an exponent is an exact decimal; where it is compared with a float it is
 //!   the nearest float, so that `price = 0.1` holds for the float 0.1.
 //! - `and` and `or` stop at what decides them, from left to right: `n <> 0 and total / n > 2`.
+//! - Functions mean what they mean in SQL; `lower` and `upper` change each character by itself.
+//!   `date` and `date_trunc` are of UTC, and `timezone('UTC', t)` (in SQL `t AT TIME ZONE 'UTC'`) is `t`. `int4` of a
+//!   string reads it, of a number refuses what is beyond its range. `json_terms` and
+//!   `json_path_terms` ([`crate::terms`]) give what an index over JSON holds.
 //! - A string compared with a field declared as time, date, UUID, bytes or decimal is a value of
 //!   that type ([`Expression::bind`]).
 //!
@@ -38,12 +45,14 @@
 //! `now()`; size and depth are bounded ([`EXPRESSION_BYTES_MAX`], [`EXPRESSION_DEPTH_MAX`]), and
 //! so is the time of one evaluation. Fields are read from the encoded document as they are
 //! needed; no tree is built of it. Files in reading order: `lexer`, `parser`, `bind`,
-//! `evaluate`. Tests: `tests`, with a plain model, and `testscripts`.
+//! `evaluate`, `functions`, `shown` (the text anew). Tests: `tests`, with a plain model, and `testscripts`.
 
 mod bind;
 mod evaluate;
+mod functions;
 mod lexer;
 mod parser;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -56,7 +65,9 @@ use crate::pattern::Pattern;
 use crate::{Path, Value};
 
 pub use evaluate::EvaluationError;
-pub(crate) use evaluate::length;
+use functions::Function;
+pub(crate) use functions::length;
+pub use shown::Shown;
 
 /// Bytes of an expression's text.
 pub const EXPRESSION_BYTES_MAX: usize = 16 << 10;
@@ -290,15 +301,6 @@ impl Comparison {
             Comparison::GreaterOrEqual => Comparison::LessOrEqual,
         }
     }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Function {
-    Abs,
-    Coalesce,
-    Length,
-    Lower,
-    Upper,
 }
 
 impl Literal {

@@ -104,6 +104,49 @@ fn write_str(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
+/// Appends a value as PostgreSQL shows jsonb: with a space behind each comma and colon, the shortest
+/// names first. A decimal is a number; other values that JSON does not have are strings.
+pub fn write_jsonb(value: &View<'_>, out: &mut Vec<u8>) {
+    match value {
+        View::Number(Number::Decimal(decimal)) => write!(out, "{decimal}").expect(MEMORY),
+        View::Array(array) => {
+            out.push(b'[');
+            for (at, element) in array.iter().enumerate() {
+                if at > 0 {
+                    out.extend_from_slice(b", ");
+                }
+                write_jsonb(&element, out);
+            }
+            out.push(b']');
+        }
+        View::Map(map) => {
+            out.push(b'{');
+            let mut fields: Vec<_> = map.iter().collect();
+            fields.sort_by_key(|(name, _)| (name.len(), *name));
+            for (at, (name, value)) in fields.into_iter().enumerate() {
+                if at > 0 {
+                    out.extend_from_slice(b", ");
+                }
+                write_str(name, out);
+                out.extend_from_slice(b": ");
+                write_jsonb(&value, out);
+            }
+            out.push(b'}');
+        }
+        scalar => write_view(scalar, out),
+    }
+}
+
+/// What `->>` gives: a string as it is, all else as [`write_jsonb`] writes it.
+pub(crate) fn jsonb_text(value: &View<'_>) -> String {
+    let mut out = Vec::new();
+    match value {
+        View::Str(bytes) => out.extend_from_slice(bytes),
+        value => write_jsonb(value, &mut out),
+    }
+    String::from_utf8(out).expect("JSON is UTF-8")
+}
+
 const MEMORY: &str = "memory takes all bytes";
 
 /// A value as JSON text.

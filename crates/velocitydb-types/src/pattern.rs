@@ -119,6 +119,11 @@ impl Pattern {
         &self.text
     }
 
+    /// Whether it is a regular expression: else it is one of `like`.
+    pub fn is_regular(&self) -> bool {
+        *self.text == *self.regex.as_str()
+    }
+
     /// Whether a string matches.
     pub fn matches(&self, string: &str) -> bool {
         self.regex.is_match(string)

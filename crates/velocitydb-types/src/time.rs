@@ -88,6 +88,66 @@ impl Timestamp {
     }
 }
 
+/// A unit of time that a moment can be truncated to, from its beginning on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum TimeUnit {
+    Microsecond,
+    Millisecond,
+    Second,
+    Minute,
+    Hour,
+    Day,
+    /// Weeks begin on Mondays.
+    Week,
+    Month,
+    Quarter,
+    Year,
+}
+
+impl TimeUnit {
+    /// The unit that SQL calls so.
+    pub fn named(name: &str) -> Option<TimeUnit> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "microseconds" | "microsecond" => TimeUnit::Microsecond,
+            "milliseconds" | "millisecond" => TimeUnit::Millisecond,
+            "second" | "seconds" => TimeUnit::Second,
+            "minute" | "minutes" => TimeUnit::Minute,
+            "hour" | "hours" => TimeUnit::Hour,
+            "day" | "days" => TimeUnit::Day,
+            "week" | "weeks" => TimeUnit::Week,
+            "month" | "months" => TimeUnit::Month,
+            "quarter" => TimeUnit::Quarter,
+            "year" | "years" => TimeUnit::Year,
+            _ => return None,
+        })
+    }
+}
+
+impl Timestamp {
+    /// When the unit that it lies in begins, in UTC; `None` beyond the range.
+    pub fn truncated(self, unit: TimeUnit) -> Option<Timestamp> {
+        let down = |micros: i64| self.0.checked_sub(self.0.rem_euclid(micros)).map(Timestamp);
+        let (year, month, _) = self.date().ymd();
+        let beginning = |month| Date::from_ymd(year, month, 1).ok()?.midnight();
+        match unit {
+            TimeUnit::Microsecond => Some(self),
+            TimeUnit::Millisecond => down(1_000),
+            TimeUnit::Second => down(1_000_000),
+            TimeUnit::Minute => down(60_000_000),
+            TimeUnit::Hour => down(3_600_000_000),
+            TimeUnit::Day => down(DAY_MICROS),
+            TimeUnit::Week => {
+                let day = self.date().0;
+                Date(day.checked_sub((i64::from(day) + 3).rem_euclid(7) as i32)?).midnight()
+            }
+            TimeUnit::Month => beginning(month),
+            TimeUnit::Quarter => beginning((month - 1) / 3 * 3 + 1),
+            TimeUnit::Year => beginning(1),
+        }
+    }
+}
+
 /// Days from the epoch to a civil date (after Howard Hinnant's chrono algorithms).
 fn days_from_civil(year: i64, month: u32, day: u32) -> Result<i64, TimeError> {
     // Wider than any representable year, narrow enough for the arithmetic below.

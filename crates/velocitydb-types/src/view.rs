@@ -12,7 +12,7 @@ use crate::encoding::tag;
 use crate::number::Number;
 use crate::raw::{MapEntries, RawArray, RawMap, RawValue};
 use crate::value_ref::ValueRef;
-use crate::{Date, Interval, Point, Timestamp, Uuid, Value};
+use crate::{Date, Decimal, Interval, Point, Timestamp, Uuid, Value};
 
 /// A value, borrowed from wherever it is.
 #[derive(Clone)]
@@ -134,6 +134,34 @@ impl<'a> Iterator for MapIter<'a> {
             Self::Raw(RawEntries(entries)) => entries
                 .next()
                 .map(|(name, value)| (name, View::from(value))),
+        }
+    }
+}
+
+impl View<'_> {
+    /// The value that it shows.
+    pub fn to_value(&self) -> Value {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(bool) => Value::Bool(*bool),
+            Self::Number(Number::Int(int)) => Value::Int(*int),
+            Self::Number(Number::Float(float)) => Value::Float(*float),
+            Self::Number(Number::Decimal(decimal)) => Value::Decimal(Decimal::clone(decimal)),
+            Self::Str(bytes) => Value::String(text(bytes)),
+            Self::Date(date) => Value::Date(*date),
+            Self::Time(time) => Value::Time(*time),
+            Self::Interval(interval) => Value::Interval(*interval),
+            Self::Uuid(uuid) => Value::Uuid(*uuid),
+            Self::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
+            Self::Point(point) => Value::Point(*point),
+            Self::Array(array) => Value::Array(array.iter().map(|view| view.to_value()).collect()),
+            Self::Map(map) => {
+                let entries = map
+                    .iter()
+                    .map(|(name, value)| (text(name), value.to_value()));
+                Value::Map(entries.collect())
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 //! ```text
 //!   {"name": "by_state", "kind": "btree", "fields": ["state", {"path": "priority", "direction": "desc"}]}
 //!   {"name": "by_tag", "kind": "btree", "fields": [{"path": "tags", "elements": true}]}
+//!   {"name": "by_name", "kind": "btree", "fields": [{"expression": "lower(name)"}], "unique": true}
 //!   {"name": "waiting", "kind": "hash", "fields": ["node"], "filter": "state = 'waiting'"}
 //!   {"name": "by_time", "kind": "time_series", "fields": ["at"], "partition": "1d", "retention": "30d"}
 //! ```
@@ -13,7 +14,9 @@
 //! Tests: below, `tests::formats`, and the embedded library's.
 
 use serde::{Deserialize, Serialize};
-use velocitydb_types::{Expression, Path, RawMap, TimeSpan, Timestamp};
+use velocitydb_types::{
+    EvaluationError, Expression, Path, RawMap, RawValue, TimeSpan, Timestamp, Value, View,
+};
 
 use super::check_name;
 use crate::command::Refusal;
@@ -63,14 +66,32 @@ const SPANS_US: std::ops::RangeInclusive<u64> = 1_000_000..=TimeSpan::days(36_52
 
 /// A field of an index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "WrittenField", into = "WrittenField")]
+#[serde(try_from = "WrittenField", into = "WrittenField")]
 pub struct IndexField {
-    /// Where its values are.
+    /// Where its values are; of an expression the path that stands for it, which no document has:
+    /// [`Expression::stand_in`].
     pub path: Path,
+    /// What is computed of each document, in the place of a field.
+    pub expression: Option<Box<Expression>>,
     /// Which way they are ordered.
     pub direction: Direction,
     /// Whether an array's elements are indexed, each by itself, and not the array.
     pub elements: bool,
+}
+
+/// A value that an index is of: in the document, or made of it.
+pub(crate) enum Indexed<'a> {
+    Raw(RawValue<'a>),
+    Made(Value),
+}
+
+impl Indexed<'_> {
+    pub(crate) fn view(&self) -> View<'_> {
+        match self {
+            Indexed::Raw(value) => View::from(*value),
+            Indexed::Made(value) => View::from(value),
+        }
+    }
 }
 
 /// Which way values are ordered.
@@ -138,7 +159,8 @@ enum WrittenKind {
 #[derive(Serialize, Deserialize)]
 #[serde(
     untagged,
-    expecting = "a field: its path, or an object with `path`, `direction` (asc or desc), `elements`"
+    expecting = "a field: its path, or an object with `path` or `expression`, `direction` (asc or \
+                 desc), `elements`"
 )]
 enum WrittenField {
     Path(Path),
@@ -148,7 +170,10 @@ enum WrittenField {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenInFull {
-    path: Path,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    path: Option<Path>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expression: Option<Box<Expression>>,
     #[serde(default)]
     direction: Direction,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -179,17 +204,29 @@ impl From<Written> for IndexDefinition {
     }
 }
 
-impl From<WrittenField> for IndexField {
-    fn from(written: WrittenField) -> Self {
-        let (path, direction, elements) = match written {
-            WrittenField::Path(path) => (path, Direction::Ascending, false),
-            WrittenField::Full(full) => (full.path, full.direction, full.elements),
-        };
-        IndexField {
+impl TryFrom<WrittenField> for IndexField {
+    type Error = &'static str;
+
+    fn try_from(written: WrittenField) -> Result<Self, Self::Error> {
+        let WrittenInFull {
             path,
+            expression,
             direction,
             elements,
-        }
+        } = match written {
+            WrittenField::Path(path) => return Ok(path.into()),
+            WrittenField::Full(full) => full,
+        };
+        let field = match (path, expression) {
+            (Some(path), None) => IndexField::from(path),
+            (None, Some(expression)) => IndexField::from(*expression),
+            _ => return Err("a field has a path or an expression, one of the two"),
+        };
+        Ok(IndexField {
+            direction,
+            elements,
+            ..field
+        })
     }
 }
 
@@ -197,13 +234,15 @@ impl From<IndexField> for WrittenField {
     fn from(field: IndexField) -> Self {
         let IndexField {
             path,
+            expression,
             direction,
             elements,
         } = field;
-        match (direction, elements) {
-            (Direction::Ascending, false) => WrittenField::Path(path),
-            _ => WrittenField::Full(WrittenInFull {
-                path,
+        match (expression, direction, elements) {
+            (None, Direction::Ascending, false) => WrittenField::Path(path),
+            (expression, ..) => WrittenField::Full(WrittenInFull {
+                path: expression.is_none().then_some(path),
+                expression,
                 direction,
                 elements,
             }),
@@ -213,11 +252,57 @@ impl From<IndexField> for WrittenField {
 
 impl From<Path> for IndexField {
     fn from(path: Path) -> Self {
-        IndexField::from(WrittenField::Path(path))
+        IndexField {
+            path,
+            expression: None,
+            direction: Direction::Ascending,
+            elements: false,
+        }
+    }
+}
+
+impl From<Expression> for IndexField {
+    fn from(expression: Expression) -> Self {
+        IndexField {
+            expression: Some(Box::new(expression.clone())),
+            ..expression.stand_in().into()
+        }
+    }
+}
+
+/// A field of an index as people read it: its path, or its expression.
+impl std::fmt::Display for IndexField {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.expression {
+            None => self.path.fmt(f),
+            Some(expression) => expression.fmt(f),
+        }
     }
 }
 
 impl IndexField {
+    /// Its value in a document with these fields; null where there is none.
+    ///
+    /// # Errors
+    /// The expression has no value.
+    pub(crate) fn value<'a>(&self, fields: RawMap<'a>) -> Result<Indexed<'a>, EvaluationError> {
+        Ok(match &self.expression {
+            None => Indexed::Raw(fields.get_path(&self.path).unwrap_or(RawValue::NULL)),
+            Some(expression) => Indexed::Made(expression.evaluate(fields)?),
+        })
+    }
+
+    /// Whether it is of this field of the document, or of something within it.
+    pub fn names(&self, field: &str) -> bool {
+        match &self.expression {
+            None => self.path.first() == field,
+            Some(expression) => {
+                let mut paths = expression.paths().into_iter();
+                paths.any(|path| path.first() == field)
+            }
+        }
+    }
+
     /// The same, the largest value first.
     #[must_use]
     pub fn descending(self) -> IndexField {
@@ -367,18 +452,29 @@ impl IndexDefinition {
             )))
         };
         let elements = self.fields.iter().filter(|field| field.elements).count();
-        let metadata = self
-            .fields
-            .iter()
-            .find(|field| field.path.first().starts_with('_'));
+        let own = |field: &'_ IndexField| match &field.expression {
+            None => vec![field.path.clone()],
+            Some(expression) => expression.paths().into_iter().cloned().collect(),
+        };
+        let mut named = self.fields.iter().flat_map(own);
+        let metadata = named.find(|path| path.first().starts_with('_'));
+        let constant = self.fields.iter().find(|field| own(field).is_empty());
+        let computed = self.fields.iter().any(|field| field.expression.is_some());
         if self.fields.is_empty() {
             return bad("has no fields");
         }
         if self.fields.len() > INDEX_FIELDS_MAX {
             return bad(&format!("has more than {INDEX_FIELDS_MAX} fields"));
         }
-        if let Some(field) = metadata {
-            return bad(&format!("names {}: metadata is in no index", field.path));
+        if let Some(path) = metadata {
+            return bad(&format!("names {path}: metadata is in no index"));
+        }
+        if let Some(field) = constant {
+            return bad(&format!("has the expression {field}, which names no field"));
+        }
+        let of_values = matches!(self.kind, IndexKind::Hash | IndexKind::Btree);
+        if computed && !of_values {
+            return bad("is of an expression: only hash and btree indexes are");
         }
         if elements > 1 {
             return bad("has the elements of more than one array: their pairs would be too many");
@@ -539,6 +635,17 @@ mod tests {
             r#"{"name":"i","fields":[{"path":"a","direction":"asc","elements":true}],"kind":"hash","filter":"b > 1"}"#,
         );
         check(
+            r#"{"name":"i","kind":"btree","fields":["a",{"expression":"LOWER(b)","direction":"desc"}]}"#,
+            IndexDefinition::btree(
+                "i",
+                [
+                    field("a"),
+                    IndexField::from("LOWER(b)".parse::<Expression>().unwrap()).descending(),
+                ],
+            ),
+            r#"{"name":"i","fields":["a",{"expression":"LOWER(b)","direction":"desc"}],"kind":"btree"}"#,
+        );
+        check(
             r#"{"name":"i","kind":"time_series","fields":["at"],"partition":"24h","retention":"30d"}"#,
             IndexDefinition::time_series("i", Path::field("at"), PARTITION)
                 .keep_for(TimeSpan::days(30)),
@@ -566,6 +673,7 @@ mod tests {
     #[test]
     fn what_cannot_be_an_index_is_told_why() {
         let b = || field("b");
+        let lower = |of: &str| format!("lower({of})").parse::<Expression>().unwrap();
         for (definition, why) in [
             (IndexDefinition::btree("_i", [b()]), "reserved"),
             (
@@ -603,6 +711,18 @@ mod tests {
             (
                 IndexDefinition::new("i", IndexKind::TimeSeries, [b(), field("c")]),
                 "one field, the time",
+            ),
+            (
+                IndexDefinition::btree("i", [IndexField::from(lower("_id"))]),
+                "metadata is in no index",
+            ),
+            (
+                IndexDefinition::btree("i", [IndexField::from(lower("'x'"))]),
+                "names no field",
+            ),
+            (
+                IndexDefinition::new("i", IndexKind::Geo, [IndexField::from(lower("b"))]),
+                "only hash and btree",
             ),
             (
                 IndexDefinition::btree("i", [b()]).only("b + 1".parse().unwrap()),

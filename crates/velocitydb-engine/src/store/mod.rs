@@ -33,5 +33,5 @@ pub use visible::Visible;
 
 pub(crate) use index::RowId;
 pub(crate) use record::{BODY_BYTES_MAX, Link, parse_body};
-pub(crate) use table::{Keys, Misfit, Newest, Table, TooLong};
+pub(crate) use table::{Keys, Misfit, Newest, NoKey, NoKeyReason, Table};
 pub(crate) use visible::{GarbageQueue, Snapshots};

@@ -35,7 +35,7 @@ pub use field_index::{
     FieldIndex, INDEX_ELEMENTS_MAX, INDEX_KEY_BYTES_MAX, IndexStats, KeyRange, Partition,
     encode_directed,
 };
-pub(crate) use field_index::{Keys, Misfit, TooLong};
+pub(crate) use field_index::{Keys, Misfit, NoKey, NoKeyReason};
 
 /// The state that a read sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -446,7 +446,7 @@ impl Table {
         version: &Document,
         fields: Option<&[u8]>,
         expires_at: Option<Timestamp>,
-    ) -> Result<(), TooLong> {
+    ) -> Result<(), NoKey> {
         let guard = &pin();
         let body = version.body();
         let hash = self.hash(body.key);

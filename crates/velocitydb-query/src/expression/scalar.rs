@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use velocitydb_engine::Document;
-use velocitydb_types::Value;
+use velocitydb_types::{SqlType, Value};
 
 use super::Expression;
 use super::evaluate::Arguments;
@@ -23,6 +23,11 @@ pub trait Scalar: fmt::Debug + Send + Sync {
     /// # Errors
     /// Those of the arguments, and its own ([`QueryError::Scalar`]).
     fn call<'a>(&self, arguments: &Arguments<'a>) -> Result<Cell<'a>, QueryError>;
+
+    /// What SQL takes its values for, where that is known.
+    fn result(&self) -> Option<SqlType> {
+        None
+    }
 
     /// Whether it may have a value without asking for all of its arguments, so that one that has
     /// none does no harm: `CASE`, `AND`.

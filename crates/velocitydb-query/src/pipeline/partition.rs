@@ -50,7 +50,7 @@ impl Partitions {
         }
         let partition: Box<[u8]> = key.as_slice().into();
         let key = self.kept.scratch();
-        encode_sort_key(read, sort, Nulls::Smallest, key);
+        encode_sort_key(read, sort, &[], Nulls::Smallest, key)?;
         let sort: Box<[u8]> = key.as_slice().into();
         let bytes = size_of::<Waiting>() + partition.len() + sort.len() + row.bytes();
         self.kept.add(bytes)?;

@@ -121,7 +121,8 @@ pub struct Plan {
 /// of no use.
 pub fn plan(collection: &Collection, find: &Find) -> Result<Plan, QueryError> {
     find.check()?;
-    let conjuncts = bounds::conjuncts(&find.filter);
+    let mut conjuncts = bounds::conjuncts(&find.filter);
+    conjuncts.extend(bounds::conjuncts(&find.indexed));
     if find.hint.is_none() {
         if let Some(plan) = by_id(collection, find, &conjuncts) {
             return Ok(plan);

@@ -61,10 +61,10 @@ pub(super) fn write(
             out.extend_from_slice(&interval.months.to_be_bytes());
         }
         (ScalarType::Uuid, View::Uuid(uuid)) => out.extend_from_slice(uuid.as_bytes()),
-        (ScalarType::Json, value) => text::write_json(value, out),
+        (ScalarType::Json, value) => velocitydb_types::write_jsonb(value, out),
         (ScalarType::Jsonb, value) => {
             out.push(1);
-            text::write_json(value, out);
+            velocitydb_types::write_jsonb(value, out);
         }
         (ScalarType::Point, View::Point(point)) => {
             out.extend_from_slice(&point.lon().to_be_bytes());

@@ -3,9 +3,7 @@
 use std::io::Write as _;
 
 use velocitydb_types::number::Number;
-use velocitydb_types::{
-    IntervalError, ScalarType, Uuid, Value, View, write_json as write_plain_json,
-};
+use velocitydb_types::{IntervalError, ScalarType, Uuid, Value, View, write_jsonb};
 
 use super::error::FormatError;
 use super::numbers::trim;
@@ -73,7 +71,7 @@ pub(super) fn write(
             let mut text = Uuid::encode_buffer();
             out.extend_from_slice(uuid.hyphenated().encode_lower(&mut text).as_bytes());
         }
-        (ScalarType::Json | ScalarType::Jsonb, value) => write_json(value, out),
+        (ScalarType::Json | ScalarType::Jsonb, value) => write_jsonb(value, out),
         (ScalarType::Point, View::Point(point)) => {
             out.push(b'(');
             numbers::write_float(point.lon(), ScalarType::Float8, out);
@@ -283,39 +281,6 @@ fn read_point(text: &str) -> Result<Value, FormatError> {
         _ => Err(syntax()),
     };
     binary::point(degrees(lon)?, degrees(lat)?)
-}
-
-/// Appends JSON as jsonb is written: with a space behind each comma and colon, the shortest keys
-/// first. A decimal is a number; other values that JSON does not have are strings.
-pub(super) fn write_json(value: &View<'_>, out: &mut Vec<u8>) {
-    match value {
-        View::Number(Number::Decimal(decimal)) => numbers::write_numeric(decimal, None, out),
-        View::Array(array) => {
-            out.push(b'[');
-            for (at, element) in array.iter().enumerate() {
-                if at > 0 {
-                    out.extend_from_slice(b", ");
-                }
-                write_json(&element, out);
-            }
-            out.push(b']');
-        }
-        View::Map(map) => {
-            out.push(b'{');
-            let mut fields: Vec<_> = map.iter().collect();
-            fields.sort_by_key(|(name, _)| (name.len(), *name));
-            for (at, (name, value)) in fields.into_iter().enumerate() {
-                if at > 0 {
-                    out.extend_from_slice(b", ");
-                }
-                write_plain_json(View::Str(name), out);
-                out.extend_from_slice(b": ");
-                write_json(&value, out);
-            }
-            out.push(b'}');
-        }
-        scalar => write_plain_json(scalar.clone(), out),
-    }
 }
 
 pub(super) fn read_json(text: &str) -> Result<Value, FormatError> {

@@ -140,25 +140,5 @@ impl<'c, 'a> Call<'c, 'a> {
 
 /// The value that a view shows.
 pub(super) fn owned(view: View<'_>) -> Value {
-    match view {
-        View::Null => Value::Null,
-        View::Bool(bool) => Value::Bool(bool),
-        View::Number(Number::Int(int)) => Value::Int(int),
-        View::Number(Number::Float(float)) => Value::Float(float),
-        View::Number(Number::Decimal(decimal)) => Value::Decimal(decimal.into_owned()),
-        View::Str(bytes) => Value::String(String::from_utf8_lossy(bytes).into_owned()),
-        View::Date(date) => Value::Date(date),
-        View::Time(time) => Value::Time(time),
-        View::Interval(interval) => Value::Interval(interval),
-        View::Uuid(uuid) => Value::Uuid(uuid),
-        View::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
-        View::Point(point) => Value::Point(point),
-        View::Array(array) => Value::Array(array.iter().map(owned).collect()),
-        View::Map(map) => {
-            let entries = map
-                .iter()
-                .map(|(name, value)| (String::from_utf8_lossy(name).into_owned(), owned(value)));
-            Value::Map(entries.collect())
-        }
-    }
+    view.to_value()
 }

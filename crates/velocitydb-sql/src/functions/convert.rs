@@ -69,6 +69,10 @@ impl Scalar for Cast {
         "cast"
     }
 
+    fn result(&self) -> Option<SqlType> {
+        Some(self.to)
+    }
+
     fn call<'a>(&self, arguments: &Arguments<'a>) -> Result<Cell<'a>, QueryError> {
         let cell = arguments.get(0)?;
         if cell.is_null() {

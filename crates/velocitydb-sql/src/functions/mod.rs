@@ -71,6 +71,7 @@ use crate::formats::Settings;
 use call::Call;
 pub use convert::{Conversion, conversion};
 pub use quantified::resolve_quantified;
+pub(crate) use quotes::quote_ident;
 pub use resolve::{FunctionError, Resolved, is_function, resolve, type_name};
 pub use types::common_type;
 
@@ -366,6 +367,10 @@ impl Scalar for Bound {
                 body(&call).map(Cell::Owned)
             }
         }
+    }
+
+    fn result(&self) -> Option<SqlType> {
+        Some(self.result)
     }
 
     fn is_lazy(&self) -> bool {

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use velocitydb_query::QueryError;
+use velocitydb_types::text::{lower, upper};
 use velocitydb_types::{ScalarType, SqlType, Value, View};
 
 use super::call::Call;
@@ -174,21 +175,6 @@ pub(super) fn characters(text: &str) -> i64 {
 /// Each character by itself becomes another one, as the C library's tables have it.
 fn each(call: &Call<'_, '_>, map: fn(char) -> char) -> Answer {
     Ok(call.text(0)?.chars().map(map).collect::<String>().into())
-}
-
-fn only(mut mapped: impl Iterator<Item = char>, otherwise: char) -> char {
-    match (mapped.next(), mapped.next()) {
-        (Some(one), None) => one,
-        _ => otherwise,
-    }
-}
-
-pub(super) fn lower(character: char) -> char {
-    only(character.to_lowercase(), character)
-}
-
-pub(super) fn upper(character: char) -> char {
-    only(character.to_uppercase(), character)
 }
 
 fn initcap(call: &Call<'_, '_>) -> Answer {

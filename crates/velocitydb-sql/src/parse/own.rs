@@ -345,6 +345,64 @@ pub(super) fn key_locks(tokens: &mut Vec<TokenWithSpan>) {
     super::take(tokens, taken);
 }
 
+/// What the name begins with that stands for an expression in `ON CONFLICT (…)`: the zero that no
+/// name has.
+pub(super) const EXPRESSION: char = '\0';
+
+/// Puts each expression in `ON CONFLICT (lower(a), b)` into one word, since the parser takes names
+/// alone there: [`super::conflict_expression`] takes it out again.
+pub(super) fn conflict_targets(tokens: &mut Vec<TokenWithSpan>) {
+    let mut at = 0;
+    while at < tokens.len() {
+        at += 1;
+        if !is_word(&tokens[at - 1], "conflict") {
+            continue;
+        }
+        let is_blank = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_));
+        while tokens.get(at).is_some_and(is_blank) {
+            at += 1;
+        }
+        if tokens
+            .get(at)
+            .is_none_or(|token| token.token != Token::LParen)
+        {
+            continue;
+        }
+        let (mut depth, mut begins) = (0_usize, at + 1);
+        at += 1;
+        while let Some(token) = tokens.get(at) {
+            let ends = depth == 0 && matches!(token.token, Token::Comma | Token::RParen);
+            match token.token {
+                Token::LParen => depth += 1,
+                Token::RParen if !ends => depth -= 1,
+                _ => {}
+            }
+            if !ends {
+                at += 1;
+                continue;
+            }
+            let is_last = token.token == Token::RParen;
+            let solid = tokens[begins..at].iter().filter(|token| !is_blank(token));
+            let solid: Vec<_> = solid.collect();
+            if solid.len() > 1 {
+                let text = tokens[begins..at]
+                    .iter()
+                    .map(|token| token.token.to_string());
+                let span = solid[0].span;
+                let value = format!("{EXPRESSION}{}", text.collect::<String>());
+                let token = Token::make_word(&value, Some('"'));
+                tokens.splice(begins..at, [TokenWithSpan { token, span }]);
+                at = begins + 1;
+            }
+            at += 1;
+            begins = at;
+            if is_last {
+                break;
+            }
+        }
+    }
+}
+
 /// Puts the options of `GENERATED … AS IDENTITY (…)` into the order in which the parser takes them.
 pub(super) fn identity_options(tokens: &mut [TokenWithSpan]) {
     const ORDER: [&str; 7] = [

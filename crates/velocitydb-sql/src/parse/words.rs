@@ -5,7 +5,7 @@
 //! - `BEGIN … DEFERRABLE` and its like: a transaction that only reads never waits to be safe.
 //! - `BETWEEN ASYMMETRIC`, which is how BETWEEN is; `trim(leading FROM x)`, `trim(FROM x)`.
 //! - `x ISNULL`, which is `x IS NULL`: it would be taken for another name of `x`.
-//! - Refused: `BETWEEN SYMMETRIC`, `ON CONFLICT (…) WHERE …`, `ON CONFLICT (expression)`.
+//! - Refused: `BETWEEN SYMMETRIC`, `ON CONFLICT (…) WHERE …`.
 
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -31,9 +31,8 @@ fn is_first(before: Option<&Token>) -> bool {
 /// One that is not supported.
 pub(super) fn replace(sql: &str, tokens: &mut Vec<TokenWithSpan>) -> Result<(), SqlError> {
     use Keyword::{
-        ARRAY, ASYMMETRIC, BEGIN, BETWEEN, BOTH, COLLATE, CONFLICT, DEFERRABLE, FROM, INSERT, JOIN,
-        LEADING, LOCAL, NOT, ONLY, SET, START, SYMMETRIC, TRAILING, TRANSACTION, TRIM, UPDATE,
-        USING, WHERE,
+        ARRAY, ASYMMETRIC, BEGIN, BETWEEN, BOTH, CONFLICT, DEFERRABLE, FROM, INSERT, JOIN, LEADING,
+        LOCAL, NOT, ONLY, SET, START, SYMMETRIC, TRAILING, TRANSACTION, TRIM, UPDATE, USING, WHERE,
     };
     let (mut taken, mut null_tests) = (Vec::new(), Vec::new());
     let solid = tokens.iter().enumerate();
@@ -87,12 +86,6 @@ pub(super) fn replace(sql: &str, tokens: &mut Vec<TokenWithSpan>) -> Result<(), 
             (Some(CONFLICT), None) if *token == Token::LParen => conflict = Some(depth),
             (None, Some(WHERE)) if conflict == Some(depth) && before[0] == Some(&Token::RParen) => {
                 return refused("ON CONFLICT (…) WHERE …");
-            }
-            (_, None) if *token == Token::LParen && conflict.is_some_and(|at| at + 1 == depth) => {
-                return refused("ON CONFLICT (expression)");
-            }
-            (_, Some(COLLATE)) if conflict.is_some_and(|at| at + 1 == depth) => {
-                return refused("ON CONFLICT (… COLLATE …)");
             }
             (_, Some(ARRAY))
                 if !matches!(

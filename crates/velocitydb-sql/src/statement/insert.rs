@@ -10,15 +10,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    self, ConflictTarget, Expr, OnConflict, OnConflictAction, OnInsert, SetExpr, Spanned,
-    TableObject,
+    self, Expr, OnConflict, OnConflictAction, OnInsert, SetExpr, Spanned, TableObject,
 };
 use velocitydb::{DefaultValue, Document, Error, Key, Refusal, Transaction, Update};
-use velocitydb_query::{Cell, Expression, Filter, Find};
+use velocitydb_query::{Cell, Expression};
 use velocitydb_types::{Path, Value};
 
 use super::Preparing;
 use super::assign::{Assigned, assignments, default, is_default, may_be_given, wrong_type};
+use super::conflict::{constraint_of, holder};
 use super::explain::Outline;
 use super::row::Row;
 use super::rows::{HANDLE_BYTES, Outputs, Rows};
@@ -296,33 +296,9 @@ fn conflict(
     given: &[usize],
     binder: &mut Binder<'_>,
 ) -> Result<Conflict, SqlError> {
-    let constraint = match &on.conflict_target {
-        None => None,
-        Some(ConflictTarget::Columns(columns)) => {
-            let names: Vec<_> = columns.iter().map(folded).collect();
-            if let Some(name) = names.iter().find(|name| table.column(name).is_none()) {
-                let message = format!("column {name:?} does not exist");
-                return Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message));
-            }
-            let found = table.unique_on(&names);
-            Some(found.ok_or_else(|| {
-                let message = "there is no unique or exclusion constraint matching the ON \
-                               CONFLICT specification";
-                SqlError::new(sqlstate::INVALID_COLUMN_REFERENCE, message)
-            })?)
-        }
-        Some(ConflictTarget::OnConstraint(name)) => {
-            let name = simple(name)?;
-            if !table.has_unique(&name) {
-                let message = format!(
-                    "constraint {name:?} for table {:?} does not exist",
-                    table.name()
-                );
-                return Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message));
-            }
-            Some(name)
-        }
-    };
+    let target = on.conflict_target.as_ref();
+    let constraint = target.map(|target| constraint_of(target, table, binder));
+    let constraint = constraint.transpose()?;
     let update = match &on.action {
         OnConflictAction::DoNothing => return Ok(Conflict::Skip(constraint)),
         OnConflictAction::DoUpdate(update) => update,
@@ -594,23 +570,11 @@ impl Run<'_, '_> {
             Conflict::Update(update) => &update.constraint,
             _ => return Ok(None),
         };
-        let table = &self.insert.table;
-        let columns = table.unique_columns(named);
-        let equal = |column: &String| {
-            let value = fields.get(column).filter(|value| !value.is_null());
-            value.map(|value| Filter::Eq(Path::field(column), value.clone()))
-        };
-        let equal: Option<Vec<_>> = columns.iter().map(equal).collect();
-        let (Some(equal), true) = (equal, named != found) else {
+        if named == found {
             return Ok(None);
-        };
-        let mut holder = None;
-        let find = Find::new(Filter::And(equal)).limit(1);
-        transaction.find_each(table.name(), &find, |document| {
-            holder = Some((named.clone(), document.clone()));
-            false
-        })?;
-        Ok(holder)
+        }
+        let holder = holder(named, &self.insert.table, fields, transaction)?;
+        Ok(holder.map(|holder| (named.clone(), holder)))
     }
 
     fn note(&mut self, document: Document) {

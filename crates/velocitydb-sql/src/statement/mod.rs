@@ -9,6 +9,7 @@
 //! and `rows` (answers).
 
 mod assign;
+mod conflict;
 pub(crate) mod define;
 pub(crate) mod explain;
 mod finish;

@@ -10,7 +10,7 @@ use velocitydb_types::Path;
 use super::Preparing;
 use super::assign::{Assigned, assignments};
 use super::explain::Outline;
-use super::rows::{HANDLE_BYTES, Outputs, Rows, column_type};
+use super::rows::{HANDLE_BYTES, Outputs, Rows};
 use super::select::account;
 use super::subselect::{self, SubSelect};
 use super::whole;
@@ -121,9 +121,8 @@ impl Preparing<'_> {
             Outputs::new(returning.unwrap_or_default(), &[], binder)
         })?;
         let queries = std::mem::take(&mut binder.queries.met);
-        let columns = |path: &Path| column_type(&table, path);
         Ok(Modify {
-            conditions: Conditions::new(condition, &columns),
+            conditions: Conditions::new(condition, &table),
             assignments,
             returning,
             settings,

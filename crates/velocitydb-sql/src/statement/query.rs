@@ -4,13 +4,13 @@ use sqlparser::ast::{
     self, Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, SelectFlavor, SetExpr,
 };
 use velocitydb::locks::{Mode, Wait};
-use velocitydb_types::{Path, ScalarType, SqlType};
+use velocitydb_types::{ScalarType, SqlType};
 
 use super::Preparing;
 use super::from::collection_name;
 use super::group::{Grouping, Regroup};
 use super::order::{Order, output};
-use super::rows::{Outputs, column_type};
+use super::rows::Outputs;
 use super::select::{RowLocks, Select};
 use super::values::{ListedRows, rows_of_values};
 use crate::bind::{Aggregates, Binder, Scope};
@@ -130,10 +130,9 @@ impl Preparing<'_> {
         let locks = row_locks(locks, scope.as_ref(), &parts, grouping.is_some())?;
         let queries = std::mem::take(&mut binder.queries.met);
         let table = table.map(|(table, _)| table);
-        let columns = |path: &Path| column_type(table.as_ref()?, path);
         Ok(Select {
             conditions: match &table {
-                Some(table) if table.made.is_none() => Conditions::new(parts.condition, &columns),
+                Some(table) if table.made.is_none() => Conditions::new(parts.condition, table),
                 _ => Conditions::of_rows(parts.condition),
             },
             values: parts.values,

@@ -15,7 +15,6 @@ use crate::bind::Binder;
 use crate::bound::{Bound, Environment, Typed};
 use crate::error::{SqlError, sqlstate};
 use crate::parse::folded;
-use crate::table::Table;
 
 /// A column of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -411,13 +410,5 @@ impl Rows {
             }
         }
         Ok(true)
-    }
-}
-
-/// The type of a table's column, by path.
-pub(super) fn column_type(table: &Table, path: &velocitydb_types::Path) -> Option<SqlType> {
-    match path.rest() {
-        [] => table.column(path.first()).map(|column| column.sql),
-        _ => None,
     }
 }

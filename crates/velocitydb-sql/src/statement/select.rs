@@ -55,16 +55,21 @@ pub(super) struct RowLocks {
 }
 
 /// An order that the engine gives.
-struct EngineOrder {
+struct EngineOrder<'s> {
     by: Vec<(Path, Direction)>,
+    /// Those that stand for expressions that indexes are of.
+    made: Vec<(Path, &'s Bound)>,
     nulls: Nulls,
 }
 
-impl EngineOrder {
+impl EngineOrder<'_> {
     /// The question, with its answers in the order.
-    fn of(self, mut find: Find) -> Find {
+    fn of(self, mut find: Find, environment: &Environment<'_>) -> Result<Find, SqlError> {
         (find.sort, find.nulls) = (self.by, self.nulls);
-        find
+        for (path, bound) in self.made {
+            find.made.push((path, bound.lower(environment)?));
+        }
+        Ok(find)
     }
 }
 
@@ -123,7 +128,7 @@ impl Select {
             return Rows::of_documents(rows, outputs, kept);
         }
         if let (Some(table), Some(order)) = (&self.table, self.engine_order()) {
-            let mut find = order.of(self.conditions.find(environment)?);
+            let mut find = order.of(self.conditions.find(environment)?, environment)?;
             (find.offset, find.limit) = (offset, limit);
             let (mut rows, mut outcome) = (Vec::new(), Ok(()));
             transaction.find_each(table.name(), &find, |document| {
@@ -192,7 +197,7 @@ impl Select {
             Ok::<_, SqlError>(found.len() < wanted)
         };
         if let Some(order) = self.engine_order() {
-            let mut find = order.of(question.clone());
+            let mut find = order.of(question.clone(), environment)?;
             // Those that others have do not count.
             find.limit = limit.filter(|_| free.is_none()).map(|_| wanted);
             let mut outcome = Ok(());
@@ -231,7 +236,7 @@ impl Select {
 
     /// The order, when the engine gives it, with OFFSET and LIMIT behind it: no stage of SQL stands
     /// between.
-    fn engine_order(&self) -> Option<EngineOrder> {
+    fn engine_order(&self) -> Option<EngineOrder<'_>> {
         let is_made = self
             .table
             .as_ref()
@@ -239,14 +244,23 @@ impl Select {
         if self.grouping.is_some() || self.distinct.is_some() || is_made {
             return None;
         }
-        let by = self.order.iter().map(Order::column);
-        let by = by.collect::<Option<Vec<_>>>()?;
+        let (mut by, mut made) = (Vec::new(), Vec::new());
+        for order in &self.order {
+            by.push(match order.column() {
+                Some(column) => column,
+                None => {
+                    let path = self.table.as_ref()?.indexed.stands_for(&order.by)?;
+                    made.push((path.clone(), &order.by));
+                    (path, order.direction)
+                }
+            });
+        }
         let nulls = match &self.order[..] {
             order if order.iter().all(|key| key.has_nulls(Nulls::Smallest)) => Nulls::Smallest,
             order if order.iter().all(|key| key.has_nulls(Nulls::Greatest)) => Nulls::Greatest,
             _ => return None,
         };
-        Some(EngineOrder { by, nulls })
+        Some(EngineOrder { by, made, nulls })
     }
 
     /// How many rows at most, and how many are left out.
@@ -266,7 +280,7 @@ impl Select {
         let table = self.table.as_ref().filter(|table| table.made.is_none());
         match (table, self.engine_order()) {
             (Some(_), Some(order)) => {
-                find = order.of(find);
+                find = order.of(find, environment)?;
                 find.offset = offset;
                 find.limit = limit;
             }

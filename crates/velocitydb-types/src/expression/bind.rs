@@ -4,7 +4,8 @@
 //! expressions too: beside a field of such a type a string becomes a value of it, once. What can
 //! never be compared with its field is refused here. Tests: `expression/tests.rs`.
 
-use super::{Expression, ExpressionError, Function, Literal, Node};
+use super::functions::Function;
+use super::{Expression, ExpressionError, Literal, Node};
 use crate::coerce::coerce;
 use crate::schema::shown;
 use crate::{FieldType, Path, Value};
@@ -59,6 +60,13 @@ fn kind_of(node: &Node, declared: Declared<'_>) -> Option<(Path, FieldType)> {
         }
         Node::Call(Function::Coalesce, nodes) => {
             nodes.iter().find_map(|node| kind_of(node, declared))
+        }
+        Node::Call(Function::Date, nodes) => {
+            let (name, _) = kind_of(nodes.first()?, declared)?;
+            Some((name, FieldType::Date))
+        }
+        Node::Call(Function::DateTrunc | Function::Timezone, nodes) => {
+            kind_of(nodes.last()?, declared)
         }
         _ => None,
     }

@@ -8,7 +8,8 @@
 use std::cmp::Ordering;
 use std::mem::discriminant;
 
-use super::{Comparison, Expression, Function, Literal, Node};
+use super::functions::call;
+use super::{Comparison, Expression, Literal, Node};
 use crate::error::ErrorClass;
 use crate::number::{self, Number, NumberError};
 use crate::raw::{RawMap, RawValue};
@@ -29,6 +30,20 @@ pub enum EvaluationError {
         expected: &'static str,
         /// The type of what it got.
         found: &'static str,
+    },
+    /// A text that is nothing of a type.
+    #[error("invalid input syntax for type {kind}: {text:?}")]
+    Syntax {
+        /// The type.
+        kind: &'static str,
+        /// The text.
+        text: Box<str>,
+    },
+    /// A value beyond what a type holds.
+    #[error("{kind} out of range")]
+    Range {
+        /// The type.
+        kind: &'static str,
     },
     /// A question for the greater of values of different types.
     #[error("{left} and {right} have no order")]
@@ -70,14 +85,14 @@ impl Expression {
 }
 
 /// What a part of an expression gives, from wherever it is.
-enum Operand<'a> {
+pub(super) enum Operand<'a> {
     Raw(RawValue<'a>),
     Literal(&'a Literal),
     Owned(Value),
 }
 
 impl Operand<'_> {
-    fn view(&self) -> View<'_> {
+    pub(super) fn view(&self) -> View<'_> {
         match self {
             Self::Raw(value) => View::from(*value),
             Self::Literal(literal) => View::from(&literal.value),
@@ -93,7 +108,7 @@ impl Operand<'_> {
         }
     }
 
-    fn is_null(&self) -> bool {
+    pub(super) fn is_null(&self) -> bool {
         match self {
             Self::Raw(value) => value.is_null(),
             Self::Literal(literal) => literal.value.is_null(),
@@ -111,13 +126,16 @@ impl Operand<'_> {
         }
     }
 
-    fn wrong(&self, expected: &'static str) -> EvaluationError {
+    pub(super) fn wrong(&self, expected: &'static str) -> EvaluationError {
         let found = self.type_name();
         EvaluationError::Type { expected, found }
     }
 }
 
-fn evaluate<'a>(node: &'a Node, map: RawMap<'a>) -> Result<Operand<'a>, EvaluationError> {
+pub(super) fn evaluate<'a>(
+    node: &'a Node,
+    map: RawMap<'a>,
+) -> Result<Operand<'a>, EvaluationError> {
     Ok(match node {
         Node::Literal(literal) => Operand::Literal(literal),
         Node::Field { path, .. } => Operand::Raw(map.get_path(path).unwrap_or(RawValue::NULL)),
@@ -248,7 +266,7 @@ impl Comparison {
     }
 }
 
-fn number_of<'o>(operand: &'o Operand<'_>) -> Result<Number<'o>, EvaluationError> {
+pub(super) fn number_of<'o>(operand: &'o Operand<'_>) -> Result<Number<'o>, EvaluationError> {
     match operand.view() {
         View::Number(number) => Ok(number),
         _ => Err(operand.wrong("a number")),
@@ -256,7 +274,7 @@ fn number_of<'o>(operand: &'o Operand<'_>) -> Result<Number<'o>, EvaluationError
 }
 
 /// The string, or `None` for null.
-fn text_of<'o>(operand: &'o Operand<'_>) -> Result<Option<&'o str>, EvaluationError> {
+pub(super) fn text_of<'o>(operand: &'o Operand<'_>) -> Result<Option<&'o str>, EvaluationError> {
     let text = match operand {
         _ if operand.is_null() => return Ok(None),
         Operand::Raw(value) => value.as_str(),
@@ -266,54 +284,10 @@ fn text_of<'o>(operand: &'o Operand<'_>) -> Result<Option<&'o str>, EvaluationEr
     text.map(Some).ok_or_else(|| operand.wrong("a string"))
 }
 
-fn negated(number: Number<'_>) -> Result<Value, EvaluationError> {
+pub(super) fn negated(number: Number<'_>) -> Result<Value, EvaluationError> {
     Ok(match number {
         Number::Int(int) => Value::Int(int.checked_neg().ok_or(NumberError::Overflow)?),
         Number::Float(float) => Value::Float(-float),
         Number::Decimal(decimal) => Value::Decimal(decimal.negated()),
     })
-}
-
-fn call<'a>(
-    function: Function,
-    nodes: &'a [Node],
-    map: RawMap<'a>,
-) -> Result<Operand<'a>, EvaluationError> {
-    let mut value = Operand::Owned(Value::Null);
-    for node in nodes {
-        value = evaluate(node, map)?;
-        if !value.is_null() {
-            break;
-        }
-    }
-    if value.is_null() {
-        return Ok(value);
-    }
-    Ok(Operand::Owned(match function {
-        Function::Coalesce => return Ok(value),
-        Function::Abs => match number_of(&value)? {
-            negative if compare(View::Number(negative.clone()), &Value::Int(0)).is_lt() => {
-                negated(negative)?
-            }
-            _ => return Ok(value),
-        },
-        Function::Length => match length(value.view()) {
-            Some(length) => Value::Int(length as i64),
-            None => return Err(value.wrong("a string, bytes, an array or a map")),
-        },
-        Function::Lower => Value::from(text_of(&value)?.map(str::to_lowercase)),
-        Function::Upper => Value::from(text_of(&value)?.map(str::to_uppercase)),
-    }))
-}
-
-/// Characters of a string, bytes of bytes, elements of an array or map.
-pub(crate) fn length(value: View<'_>) -> Option<usize> {
-    match value {
-        // Every character of UTF-8 has one byte that continues none.
-        View::Str(bytes) => Some(bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()),
-        View::Bytes(bytes) => Some(bytes.len()),
-        View::Array(array) => Some(array.len()),
-        View::Map(map) => Some(map.len()),
-        _ => None,
-    }
 }

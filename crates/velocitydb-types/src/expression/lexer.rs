@@ -20,8 +20,9 @@ pub(super) enum Token {
 }
 
 /// Longer ones before those that they begin with.
-const SYMBOLS: [&str; 16] = [
-    "<>", "<=", "<", ">=", ">", "!=", "=", "(", ")", ",", "+", "-", "*", "/", "%", "~",
+const SYMBOLS: [&str; 19] = [
+    "<>", "<=", "<", ">=", ">", "!=", "=", "(", ")", ",", "->>", "->", "||", "+", "-", "*", "/",
+    "%", "~",
 ];
 
 /// Reads tokens from the front of a text.

@@ -5,10 +5,11 @@
 //! depth of what it makes passes [`EXPRESSION_DEPTH_MAX`]; chains of `and` and of `or` are one
 //! part each, so only what truly nests counts. Tests: `expression/tests.rs`.
 
+use super::functions::{self, FUNCTIONS, Function};
 use super::lexer::{Lexer, Token};
 use super::{
     Comparison, EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX, EXPRESSION_PATTERNS_MAX,
-    ExpressionError, Function, Literal, Node,
+    ExpressionError, Literal, Node,
 };
 use crate::error::ErrorClass;
 use crate::number::Arithmetic;
@@ -23,6 +24,7 @@ enum Strength {
     And,
     Not,
     Comparison,
+    Other,
     Sum,
     Product,
 }
@@ -38,6 +40,8 @@ enum Operator {
     And,
     Or,
     Arithmetic(Arithmetic),
+    /// `||`, `->`, `->>`.
+    Call(Function),
     /// Any that begins what is asked of a value.
     Comparison,
 }
@@ -53,16 +57,8 @@ struct Parser<'t> {
     patterns: usize,
 }
 
-const KEYWORDS: [&str; 10] = [
+pub(super) const KEYWORDS: [&str; 10] = [
     "and", "or", "not", "in", "between", "like", "is", "null", "true", "false",
-];
-
-const FUNCTIONS: [(&str, Function); 5] = [
-    ("abs", Function::Abs),
-    ("coalesce", Function::Coalesce),
-    ("length", Function::Length),
-    ("lower", Function::Lower),
-    ("upper", Function::Upper),
 ];
 
 /// Functions that one might ask for, but that give another answer each time.
@@ -180,6 +176,13 @@ impl Parser<'_> {
                     let right = self.expression(strength)?;
                     self.join(operator, left, right)?
                 }
+                Operator::Call(function) => {
+                    self.advance()?;
+                    let right = self.expression(strength)?;
+                    let depth = left.depth.max(right.depth);
+                    let nodes = vec![left.node, right.node];
+                    self.make(depth, Node::Call(function, nodes))?
+                }
                 Operator::Arithmetic(arithmetic) => {
                     self.advance()?;
                     let right = self.expression(strength)?;
@@ -202,6 +205,9 @@ impl Parser<'_> {
             Token::Symbol("*") => arithmetic(Arithmetic::Multiply, Strength::Product),
             Token::Symbol("/") => arithmetic(Arithmetic::Divide, Strength::Product),
             Token::Symbol("%") => arithmetic(Arithmetic::Remainder, Strength::Product),
+            Token::Symbol("||") => Some((Operator::Call(Function::Concat), Strength::Other)),
+            Token::Symbol("->") => Some((Operator::Call(Function::Member), Strength::Other)),
+            Token::Symbol("->>") => Some((Operator::Call(Function::MemberText), Strength::Other)),
             Token::Symbol("(" | ")" | ",") => None,
             Token::Symbol(_) => Some((Operator::Comparison, Strength::Comparison)),
             Token::Word(_) if self.is_keyword("and") => Some((Operator::And, Strength::And)),
@@ -393,22 +399,27 @@ impl Parser<'_> {
                 format!("{name}() is not allowed: an expression gives the same answer at any time");
             return Err(self.error(at, message));
         }
-        let Some((_, function)) = FUNCTIONS.iter().find(|(known, _)| *known == name) else {
-            let known: Vec<&str> = FUNCTIONS.iter().map(|(known, _)| *known).collect();
+        let Some(row) = FUNCTIONS.iter().find(|row| row.name == name) else {
+            let known: Vec<&str> = FUNCTIONS.iter().map(|row| row.name).collect();
             let message = format!("no function {name:?}: there are {}", known.join(", "));
             return Err(self.error(at, message));
         };
         self.advance()?;
         let arguments = self.list()?;
-        if *function != Function::Coalesce && arguments.len() > 1 {
-            return Err(self.error(
-                at,
-                format!("{name} takes one value, not {}", arguments.len()),
-            ));
+        if !(row.least..=row.most).contains(&arguments.len()) {
+            let wanted = match (row.least, row.most) {
+                (1, 1) => "one value",
+                (2, 2) => "two values",
+                _ => "one value or two",
+            };
+            let message = format!("{name} takes {wanted}, not {}", arguments.len());
+            return Err(self.error(at, message));
         }
         let depth = arguments.iter().map(|made| made.depth).max().unwrap_or(0);
-        let nodes = arguments.into_iter().map(|made| made.node).collect();
-        self.make(depth, Node::Call(*function, nodes))
+        let nodes: Vec<_> = arguments.into_iter().map(|made| made.node).collect();
+        functions::check(row.function, &nodes)
+            .map_err(|wanted| self.error(at, format!("{name} takes {wanted}")))?;
+        self.make(depth, Node::Call(row.function, nodes))
     }
 }
 

@@ -7,7 +7,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX, EXPRESSION_PATTERNS_MAX, Expression};
+use super::{
+    EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX, EXPRESSION_PATTERNS_MAX, Expression, Shown,
+};
 use crate::error::ErrorClass;
 use crate::{FieldType, Fields, Path, Value};
 
@@ -247,6 +249,10 @@ proptest! {
             expected.as_ref().map(|value| (value.type_name(), value)),
             "{} gave {:?}", text, found
         );
+        // What is shown of it is the same expression.
+        let shown: Expression = expression.shown(Shown::Own).parse().unwrap();
+        prop_assert!(shown.is_same(&expression), "{} became {}", text, shown);
+        prop_assert_eq!(shown.evaluate(encoded.as_raw()).ok(), found.ok());
     }
 
     #[test]
@@ -287,6 +293,30 @@ fn size_depth_and_patterns_are_bounded() {
 fn errors_point_into_lines() {
     let error = "a > 1\n  and é >".parse::<Expression>().unwrap_err();
     assert_eq!((error.line, error.column), (2, 10));
+}
+
+#[test]
+fn expressions_are_the_same_however_they_are_written() {
+    let parse = |text: &str| text.parse::<Expression>().unwrap();
+    for (one, other, same) in [
+        ("lower(name)", "LOWER( \"name\" )", true),
+        ("trim(a.b)", "btrim(a.\"b\")", true),
+        ("data->>'kind'", "(data ->> 'kind')", true),
+        ("lower(name)", "lower(\"Name\")", false),
+        ("a.b", "\"a.b\"", false),
+        ("a", "'a'", false),
+        ("left(a, 1)", "left(a, 2)", false),
+    ] {
+        let (one, other) = (parse(one), parse(other));
+        assert_eq!(one.is_same(&other), same, "{one} {other}");
+        assert_eq!(one.stand_in() == other.stand_in(), same);
+    }
+    let column = |path: &Path| path.to_string();
+    let shown = |text: &str| parse(text).shown(Shown::Postgres(&column));
+    assert_eq!(shown("data->>'kind'"), "(data ->> 'kind'::text)");
+    assert_eq!(shown("trim(name)"), "TRIM(BOTH FROM name)");
+    let zoned = "date_trunc('day'::text, (at AT TIME ZONE 'UTC'::text))";
+    assert_eq!(shown("date_trunc('day', timezone('UTC', at))"), zoned);
 }
 
 #[test]

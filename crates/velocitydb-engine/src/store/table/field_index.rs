@@ -25,7 +25,8 @@ use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
 
 use crossbeam_epoch::Guard;
 use smallvec::SmallVec;
-use velocitydb_types::{RawArray, RawMap, RawValue, Timestamp, encode_value_key};
+use velocitydb_types::view::ArrayView;
+use velocitydb_types::{EvaluationError, RawMap, RawValue, Timestamp, View, encode_value_key};
 
 mod keep;
 mod read;
@@ -35,7 +36,7 @@ mod text;
 
 pub use series::Partition;
 
-use crate::catalog::{Direction, IndexDefinition, IndexKind};
+use crate::catalog::{Direction, IndexDefinition, IndexField, IndexKind, Indexed};
 use crate::store::index::{HashIndex, RowId};
 use crate::store::ordered::{ENTRY_BYTES_MAX, OrderedIndex};
 use crate::store::record::Document;
@@ -133,13 +134,27 @@ pub(crate) struct KeyIn {
     claims: bool,
 }
 
-/// A key too long for an index, or an array too long: which, and how long.
+/// Why a document has no key in an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TooLong {
+pub(crate) struct NoKey {
+    /// The index's name.
     pub(crate) index: String,
-    pub(crate) found: usize,
-    pub(crate) max: usize,
-    pub(crate) what: &'static str,
+    pub(crate) why: NoKeyReason,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NoKeyReason {
+    /// The key is too long, or has too many elements.
+    TooLong {
+        found: usize,
+        max: usize,
+        what: &'static str,
+    },
+    /// An expression has no value for it.
+    NoValue {
+        expression: String,
+        error: EvaluationError,
+    },
 }
 
 /// Room for most keys.
@@ -256,10 +271,18 @@ impl FieldIndex {
 
     /// Appends the keys of a document to `bytes`, and where each ends to `ends`; whether they
     /// claim to be the only ones.
-    fn push_keys(&self, fields: RawMap<'_>, bytes: &mut Vec<u8>, ends: &mut Ends) -> bool {
+    ///
+    /// # Errors
+    /// An expression has no value for the document.
+    fn push_keys(
+        &self,
+        fields: RawMap<'_>,
+        bytes: &mut Vec<u8>,
+        ends: &mut Ends,
+    ) -> Result<bool, NoKey> {
         let definition = &self.definition;
         if !definition.admits(fields) {
-            return false;
+            return Ok(false);
         }
         if definition.kind == IndexKind::Geo {
             let point = fields.get_path(&definition.fields[0].path);
@@ -267,7 +290,7 @@ impl FieldIndex {
                 bytes.extend_from_slice(&velocitydb_types::geo::cell(point).to_be_bytes());
                 ends.push(bytes.len() as u32);
             }
-            return false;
+            return Ok(false);
         }
         #[cfg(feature = "full-text")]
         if let Entries::Text(texts) = &self.entries {
@@ -276,27 +299,39 @@ impl FieldIndex {
                 bytes.extend_from_slice(&fingerprint.to_be_bytes());
                 ends.push(bytes.len() as u32);
             }
-            return false;
+            return Ok(false);
         }
         let start = bytes.len();
         let mut complete = true;
         for (at, field) in definition.fields.iter().enumerate() {
-            let value = fields.get_path(&field.path).unwrap_or(RawValue::NULL);
+            let value = self.value(field, fields)?;
+            let view = value.view();
             if field.elements
-                && let Some(array) = value.as_array()
+                && let View::Array(array) = view
             {
-                self.push_elements(fields, at, array, start, bytes, ends);
-                return false;
+                self.push_elements(fields, at, array, start, bytes, ends)?;
+                return Ok(false);
             }
-            complete &= !value.is_null();
-            encode_directed(value, field.direction, bytes);
+            complete &= !matches!(view, View::Null);
+            encode_directed(view, field.direction, bytes);
         }
         if !complete && matches!(self.entries, Entries::Unique(_)) {
             bytes.truncate(start);
-            return false;
+            return Ok(false);
         }
         ends.push(bytes.len() as u32);
-        complete && definition.unique
+        Ok(complete && definition.unique)
+    }
+
+    /// The value of one of its fields in a document.
+    fn value<'a>(&self, field: &IndexField, fields: RawMap<'a>) -> Result<Indexed<'a>, NoKey> {
+        field.value(fields).map_err(|error| NoKey {
+            index: self.definition.name.clone(),
+            why: NoKeyReason::NoValue {
+                expression: field.to_string(),
+                error,
+            },
+        })
     }
 
     /// A key for each element of an array, each once, behind what stands in `bytes` from `start`
@@ -305,19 +340,22 @@ impl FieldIndex {
         &self,
         fields: RawMap<'_>,
         at: usize,
-        array: RawArray<'_>,
+        array: ArrayView<'_>,
         start: usize,
         bytes: &mut Vec<u8>,
         ends: &mut Ends,
-    ) {
+    ) -> Result<(), NoKey> {
         let (head, mut tail) = (bytes.split_off(start), Vec::new());
         let (field, after) = (
             &self.definition.fields[at],
             &self.definition.fields[at + 1..],
         );
         for field in after {
-            let value = fields.get_path(&field.path).unwrap_or(RawValue::NULL);
-            encode_directed(value, field.direction, &mut tail);
+            encode_directed(
+                self.value(field, fields)?.view(),
+                field.direction,
+                &mut tail,
+            );
         }
         let keys = array.iter().map(|element| {
             let mut key = Vec::new();
@@ -328,6 +366,7 @@ impl FieldIndex {
             bytes.extend([&head[..], &key, &tail].concat());
             ends.push(bytes.len() as u32);
         }
+        Ok(())
     }
 
     /// Calls `each` with the keys of a version; `spare` is room for them.
@@ -337,7 +376,10 @@ impl FieldIndex {
         }
         let mut ends = Ends::new();
         spare.clear();
-        self.push_keys(version.fields(), spare, &mut ends);
+        // A version that is refused today has no entries, whenever it was made.
+        if self.push_keys(version.fields(), spare, &mut ends).is_err() {
+            return;
+        }
         let mut start = 0;
         for end in ends {
             each(&spare[start..end as usize]);
@@ -348,15 +390,15 @@ impl FieldIndex {
     /// The only key of a document in an index without elements; `None` when it is not in it.
     pub(crate) fn key_of(&self, fields: RawMap<'_>) -> Option<Vec<u8>> {
         let (mut bytes, mut ends) = (Vec::with_capacity(KEY_BYTES), Ends::new());
-        self.push_keys(fields, &mut bytes, &mut ends);
-        (ends.len() == 1).then_some(bytes)
+        let pushed = self.push_keys(fields, &mut bytes, &mut ends);
+        (pushed.is_ok() && ends.len() == 1).then_some(bytes)
     }
 
     /// As [`FieldIndex::key_of`], where it must be the only document's.
     pub(crate) fn claim_of(&self, version: &Document) -> Option<Vec<u8>> {
         let (mut bytes, mut ends) = (Vec::with_capacity(KEY_BYTES), Ends::new());
         let claims = self.push_keys(version.fields(), &mut bytes, &mut ends);
-        (claims && !version.is_tombstone()).then_some(bytes)
+        (claims == Ok(true) && !version.is_tombstone()).then_some(bytes)
     }
 
     /// Whether a version has a key.
@@ -424,9 +466,14 @@ impl FieldIndex {
     }
 
     /// Judges the keys of a document: where each ends, in bytes that begin at `from`.
-    fn check_length(&self, id: &[u8], from: usize, ends: &[u32]) -> Result<(), TooLong> {
+    fn check_length(&self, id: &[u8], from: usize, ends: &[u32]) -> Result<(), NoKey> {
         if ends.len() > INDEX_ELEMENTS_MAX {
-            return Err(self.too_long("elements of the array", ends.len(), INDEX_ELEMENTS_MAX));
+            let mut fields = self.definition.fields.iter();
+            let what = match fields.any(|field| field.elements && field.expression.is_some()) {
+                true => "names and values in the JSON",
+                false => "elements of the array",
+            };
+            return Err(self.too_long(what, ends.len(), INDEX_ELEMENTS_MAX));
         }
         let starts = std::iter::once(from).chain(ends.iter().map(|end| *end as usize));
         let mut keys = starts.zip(ends);
@@ -434,7 +481,7 @@ impl FieldIndex {
     }
 
     /// Judges a key of so many bytes.
-    fn check_key(&self, id: &[u8], key: usize) -> Result<(), TooLong> {
+    fn check_key(&self, id: &[u8], key: usize) -> Result<(), NoKey> {
         if !matches!(self.entries, Entries::Ordered(_)) {
             return Ok(());
         }
@@ -448,13 +495,10 @@ impl FieldIndex {
         Ok(())
     }
 
-    fn too_long(&self, what: &'static str, found: usize, max: usize) -> TooLong {
-        let index = self.definition.name.clone();
-        TooLong {
-            index,
-            what,
-            found,
-            max,
+    fn too_long(&self, what: &'static str, found: usize, max: usize) -> NoKey {
+        NoKey {
+            index: self.definition.name.clone(),
+            why: NoKeyReason::TooLong { found, max, what },
         }
     }
 }
@@ -509,7 +553,7 @@ impl Keys {
 
 /// Why documents cannot be in an index.
 pub(crate) enum Misfit {
-    TooLong(Document, TooLong),
+    NoKey(Document, NoKey),
     /// Two have the same key in a unique one.
     Twice(Box<(Document, Document)>),
 }

@@ -9,7 +9,8 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::{Token, Tokenizer, Word};
 use velocitydb::{
-    Alteration, DefaultValue, Error, FieldType, IndexDefinition, Path, Refusal, Value,
+    Alteration, DefaultValue, Error, FieldType, IndexDefinition, IndexField, Path,
+    Refusal, Value,
 };
 use velocitydb_types::{Check, Expression, Identity, ScalarType, SqlDefault, SqlType};
 
@@ -126,7 +127,7 @@ impl Preparing<'_> {
             {
                 let mut indexes = draft.definition.indexes.iter().rev();
                 let is_it = |index: &&IndexDefinition| {
-                    let paths = index.fields.iter().map(|field| field.path.to_string());
+                    let paths = index.fields.iter().map(ToString::to_string);
                     index.unique && paths.collect::<Vec<_>>().join(", ") == *fields
                 };
                 if let Some(index) = indexes.find(is_it) {
@@ -284,8 +285,7 @@ impl Preparing<'_> {
         draft.checks.retain(|check| !names(check.expression()));
         draft.definition.indexes.retain(|index| {
             let mut fields = index.fields.iter();
-            !fields.any(|field| field.path.first() == column)
-                && !index.filter.as_ref().is_some_and(names)
+            !fields.any(|field| field.names(column)) && !index.filter.as_ref().is_some_and(names)
         });
         let table = draft.name().to_owned();
         altered.dropped.extend(self.owned_by(&table, Some(column))?);
@@ -423,7 +423,13 @@ impl Altered<'_> {
         }
         for index in &mut draft.definition.indexes {
             for field in &mut index.fields {
-                if field.path.first() == old {
+                if let Some(expression) = &field.expression {
+                    *field = IndexField {
+                        direction: field.direction,
+                        elements: field.elements,
+                        ..renamed(expression, old, new)?.into()
+                    };
+                } else if field.path.first() == old {
                     if !field.path.rest().is_empty() {
                         return Err(SqlError::unsupported(
                             "renaming a column with an index within it",

@@ -7,8 +7,9 @@
 use sqlparser::ast::{self, BinaryOperator, Expr, UnaryOperator};
 use velocitydb_types::{Expression, ScalarType, SqlType};
 
-use crate::bind::Scope;
-use crate::error::SqlError;
+use crate::bind::{Binder, Scope};
+use crate::error::{SqlError, sqlstate};
+use crate::indexed::{is_immutable, kept};
 use crate::parse::folded;
 use crate::statement::Preparing;
 use crate::table::Table;
@@ -31,8 +32,13 @@ impl Preparing<'_> {
         };
         let mut binder = self.binder(Some(&scope));
         let typed = binder.bind(expr)?;
-        binder.condition(typed, place)?;
-        let text = text(expr)?;
+        let bound = binder.condition(typed, place)?;
+        // CHECK may ask for what changes, says PostgreSQL, though it is asked once.
+        if place == "WHERE" && !is_immutable(&bound) {
+            let message = "functions in index predicate must be marked IMMUTABLE";
+            return Err(SqlError::new(sqlstate::INVALID_OBJECT_DEFINITION, message));
+        }
+        let text = text(expr, &mut binder)?;
         text.parse().map_err(|error| {
             SqlError::unsupported(format!("{place} ({expr})")).detail(format!("{error}"))
         })
@@ -40,26 +46,27 @@ impl Preparing<'_> {
 }
 
 /// A condition in the engine's language.
-fn text(expr: &Expr) -> Result<String, SqlError> {
-    let refuse = || {
-        Err(SqlError::unsupported(format!(
-            "{expr} in a condition that is kept"
-        )))
+fn text(expr: &Expr, binder: &mut Binder<'_>) -> Result<String, SqlError> {
+    // What is said the same there depends on the types.
+    let typed = |binder: &mut Binder<'_>| {
+        let bound = binder.bind_output(expr)?.bound;
+        kept(&bound)
+            .ok_or_else(|| SqlError::unsupported(format!("{expr} in a condition that is kept")))
     };
     Ok(match expr {
-        Expr::Nested(inner) => format!("({})", text(inner)?),
+        Expr::Nested(inner) => format!("({})", text(inner, binder)?),
         Expr::Identifier(name) => quoted(&folded(name)),
         Expr::CompoundIdentifier(names) => match names.last() {
             Some(name) => quoted(&folded(name)),
-            None => return refuse(),
+            None => return typed(binder),
         },
         Expr::Value(value) => literal(&value.value)?,
-        Expr::IsNull(inner) => format!("({} is null)", text(inner)?),
-        Expr::IsNotNull(inner) => format!("({} is not null)", text(inner)?),
+        Expr::IsNull(inner) => format!("({} is null)", text(inner, binder)?),
+        Expr::IsNotNull(inner) => format!("({} is not null)", text(inner, binder)?),
         Expr::UnaryOp { op, expr } => match op {
-            UnaryOperator::Not => format!("(not {})", text(expr)?),
-            UnaryOperator::Minus => format!("(-{})", text(expr)?),
-            _ => return refuse(),
+            UnaryOperator::Not => format!("(not {})", text(expr, binder)?),
+            UnaryOperator::Minus => format!("(-{})", text(expr, binder)?),
+            _ => return typed(binder),
         },
         Expr::BinaryOp { left, op, right } => {
             let op = match op {
@@ -77,23 +84,23 @@ fn text(expr: &Expr) -> Result<String, SqlError> {
                 BinaryOperator::Divide => "/",
                 BinaryOperator::Modulo => "%",
                 BinaryOperator::PGRegexMatch => "~",
-                _ => return refuse(),
+                _ => return typed(binder),
             };
-            format!("({} {op} {})", text(left)?, text(right)?)
+            format!("({} {op} {})", text(left, binder)?, text(right, binder)?)
         }
         Expr::InList {
             expr,
             list,
             negated,
-        } => in_list(expr, list, *negated)?,
+        } => in_list(expr, list, *negated, binder)?,
         Expr::AnyOp {
             left,
             compare_op: BinaryOperator::Eq,
             right,
             is_some: false,
         } => match without_cast(right) {
-            Expr::Array(array) => in_list(left, &array.elem, false)?,
-            _ => return refuse(),
+            Expr::Array(array) => in_list(left, &array.elem, false, binder)?,
+            _ => return typed(binder),
         },
         Expr::Between {
             expr,
@@ -102,10 +109,10 @@ fn text(expr: &Expr) -> Result<String, SqlError> {
             high,
         } => format!(
             "({} {}between {} and {})",
-            text(expr)?,
+            text(expr, binder)?,
             not(*negated),
-            text(low)?,
-            text(high)?
+            text(low, binder)?,
+            text(high, binder)?
         ),
         Expr::Like {
             negated,
@@ -113,13 +120,21 @@ fn text(expr: &Expr) -> Result<String, SqlError> {
             expr,
             pattern,
             escape_char: None,
-        } => format!("({} {}like {})", text(expr)?, not(*negated), text(pattern)?),
+        } => format!(
+            "({} {}like {})",
+            text(expr, binder)?,
+            not(*negated),
+            text(pattern, binder)?
+        ),
         Expr::Cast { .. } => match without_cast(expr) {
-            inner @ (Expr::Value(_) | Expr::Identifier(_)) => text(inner)?,
-            _ => return refuse(),
+            inner @ (Expr::Value(_) | Expr::Identifier(_)) => text(inner, binder)?,
+            _ => return typed(binder),
         },
-        Expr::Function(function) => call(function)?,
-        _ => return refuse(),
+        Expr::Function(function) => match call(function, binder)? {
+            Some(text) => text,
+            None => return typed(binder),
+        },
+        _ => return typed(binder),
     })
 }
 
@@ -127,10 +142,20 @@ fn not(negated: bool) -> &'static str {
     if negated { "not " } else { "" }
 }
 
-fn in_list(expr: &Expr, list: &[Expr], negated: bool) -> Result<String, SqlError> {
-    let list = list.iter().map(text).collect::<Result<Vec<_>, _>>()?;
+fn in_list(
+    expr: &Expr,
+    list: &[Expr],
+    negated: bool,
+    binder: &mut Binder<'_>,
+) -> Result<String, SqlError> {
+    let list = list.iter().map(|expr| text(expr, binder));
+    let list = list.collect::<Result<Vec<_>, _>>()?;
     let not = not(negated);
-    Ok(format!("({} {not}in ({}))", text(expr)?, list.join(", ")))
+    Ok(format!(
+        "({} {not}in ({}))",
+        text(expr, binder)?,
+        list.join(", ")
+    ))
 }
 
 /// What is cast to a text, or is a literal of any type: the engine gives a text the type of the
@@ -175,26 +200,23 @@ fn literal(value: &ast::Value) -> Result<String, SqlError> {
     })
 }
 
-fn call(function: &ast::Function) -> Result<String, SqlError> {
-    let refuse = || {
-        let message = format!("{function} in a condition that is kept");
-        Err(SqlError::unsupported(message))
-    };
+/// A call that is the same whatever the types are.
+fn call(function: &ast::Function, binder: &mut Binder<'_>) -> Result<Option<String>, SqlError> {
     let name = function.name.to_string().to_lowercase();
     let name = match name.as_str() {
         "abs" | "coalesce" | "length" | "lower" | "upper" => name.as_str(),
         "char_length" | "character_length" => "length",
-        _ => return refuse(),
+        _ => return Ok(None),
     };
     let ast::FunctionArguments::List(list) = &function.args else {
-        return refuse();
+        return Ok(None);
     };
     let mut arguments = Vec::new();
     for argument in &list.args {
         let ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) = argument else {
-            return refuse();
+            return Ok(None);
         };
-        arguments.push(text(expr)?);
+        arguments.push(text(expr, binder)?);
     }
-    Ok(format!("{name}({})", arguments.join(", ")))
+    Ok(Some(format!("{name}({})", arguments.join(", "))))
 }

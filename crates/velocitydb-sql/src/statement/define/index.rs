@@ -4,16 +4,19 @@ use sqlparser::ast::{
     self, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, IndexColumn, IndexType,
     ObjectName, OrderByExpr, OrderByOptions,
 };
-use velocitydb::{Definition, FieldType, IndexDefinition, IndexField, IndexKind, Path};
-use velocitydb_types::{ScalarType, SqlType};
+use sqlparser::tokenizer::{Token, Tokenizer};
+use velocitydb::{Definition, FieldType, IndexDefinition, IndexField, IndexKind};
+use velocitydb_types::{Expression, ScalarType, SqlType};
 
 use super::names::{Names, beside, missing, schema_of, table_of};
 use super::{notice, refused, skipped};
-use crate::bind::check_collation;
+use crate::bind::{OF_BINDER, Scope, check_collation, sql_type};
+use crate::bound::Bound;
 use crate::error::{SqlError, sqlstate};
-use crate::parse::{ReindexKind, folded};
+use crate::indexed::{Terms, is_immutable, kept};
+use crate::parse::{Postgres, ReindexKind, folded};
 use crate::statement::{Preparing, collection_name};
-use crate::table::{Column, Table};
+use crate::table::Table;
 
 impl Preparing<'_> {
     pub(super) fn create_index(
@@ -60,14 +63,11 @@ impl Preparing<'_> {
             Err(error) if *if_not_exists => return Ok(vec![skipped(error)]),
             name => name?,
         };
-        let parts = columns.iter().map(|column| Part::of(column, &table));
+        let parts = columns.iter().map(|column| self.index_part(column, &table));
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
         let name = match name {
             Some(name) => name,
-            None => {
-                let named: Vec<_> = parts.iter().map(|part| part.column.name.as_str()).collect();
-                names.chosen(&format!("{}_{}_idx", table.name(), named.join("_")))?
-            }
+            None => names.chosen(&format!("{}_{}_idx", table.name(), named(&parts)))?,
         };
         let mut index = kind(name, using.as_ref(), &parts)?;
         if *unique {
@@ -158,17 +158,21 @@ pub(super) fn duplicates(error: velocitydb::Error, index: &str, table: &str) -> 
     }
 }
 
-/// A column of an index.
-struct Part<'t> {
-    column: &'t Column,
-    path: Path,
+/// A part of an index.
+struct Part {
+    /// What PostgreSQL calls it.
+    name: String,
+    field: IndexField,
+    sql: SqlType,
     descends: bool,
-    /// Whether it is of the words of the column.
+    /// Whether it is of the words of a column.
     words: bool,
+    /// What it has of a jsonb, where the operator class says.
+    terms: Option<Terms>,
 }
 
-impl<'t> Part<'t> {
-    fn of(part: &IndexColumn, table: &'t Table) -> Result<Part<'t>, SqlError> {
+impl Preparing<'_> {
+    fn index_part(&mut self, part: &IndexColumn, table: &Table) -> Result<Part, SqlError> {
         let IndexColumn {
             column:
                 OrderByExpr {
@@ -185,41 +189,179 @@ impl<'t> Part<'t> {
         if nulls_first.is_some_and(|first| first != descends) {
             return Err(SqlError::unsupported(format!("{part} in an index")));
         }
-        let expr = match expr {
+        let mut expr = match expr {
             Expr::Collate { expr, collation } => {
                 check_collation(collation)?;
                 &**expr
             }
             expr => expr,
         };
-        let (name, words) = match expr {
-            Expr::Identifier(name) => (folded(name), false),
-            Expr::Function(function) => match english(function) {
-                Some(name) => (name, true),
-                None => return Err(SqlError::unsupported("an index over an expression")),
-            },
-            _ => return Err(SqlError::unsupported("an index over an expression")),
-        };
-        let column = table.column(&name).ok_or_else(|| {
-            let message = format!("column {name:?} does not exist");
-            SqlError::new(sqlstate::UNDEFINED_COLUMN, message)
-        })?;
-        if let Some(class) = operator_class {
-            check_class(class, column.sql, words)?;
+        if needs_parentheses(expr) {
+            let message = format!("syntax error: {expr} in an index needs parentheses of its own");
+            return Err(
+                SqlError::new(sqlstate::SYNTAX_ERROR, message).hint(format!("Write (({expr}))."))
+            );
         }
-        let path = column.path().cloned();
-        let path = path.filter(|path| !path.first().starts_with('_'));
+        while let Expr::Nested(inner) = expr {
+            expr = inner;
+        }
+        let words = match expr {
+            Expr::Function(function) => english(function),
+            _ => None,
+        };
+        let (name, field, sql) = match (expr, &words) {
+            (Expr::Identifier(column), _) => {
+                let (field, sql) = column_field(&folded(column), table)?;
+                (folded(column), field, sql)
+            }
+            (_, Some(column)) => {
+                let (field, sql) = column_field(column, table)?;
+                ("to_tsvector".to_owned(), field, sql)
+            }
+            (expr, None) => {
+                let (expression, sql) = self.kept_expression(expr, table)?;
+                (called(expr), expression.into(), sql)
+            }
+        };
+        let words = words.is_some();
+        let class = operator_class.as_ref();
+        let terms = class.map(|class| check_class(class, sql, words));
         Ok(Part {
-            path: path.ok_or_else(|| SqlError::unsupported(format!("an index over {name}")))?,
-            column,
+            name,
+            field,
+            sql,
             descends,
             words,
+            terms: terms.transpose()?.flatten(),
         })
+    }
+
+    /// An expression of a table's columns as the engine keeps it, and its type.
+    fn kept_expression(
+        &mut self,
+        expr: &Expr,
+        table: &Table,
+    ) -> Result<(Expression, SqlType), SqlError> {
+        let scope = Scope {
+            table,
+            alias: table.name().to_owned(),
+            excluded: false,
+        };
+        let mut binder = self.binder(Some(&scope));
+        let typed = binder.bind_output(expr)?;
+        if !is_immutable(&typed.bound) || asks_session(expr) {
+            let message = "functions in index expression must be marked IMMUTABLE";
+            return Err(SqlError::new(sqlstate::INVALID_OBJECT_DEFINITION, message));
+        }
+        let text = kept(&typed.bound);
+        let expression = text.and_then(|text| text.parse::<Expression>().ok());
+        let expression = expression.filter(|expression| !expression.paths().is_empty());
+        let expression = expression.ok_or_else(|| {
+            SqlError::unsupported(format!("the expression {expr} in an index")).detail(
+                "An index can be of columns with lower, upper, length, btrim, ltrim, rtrim, left, \
+                 right, md5, abs, coalesce, ||, ->, ->>, +, -, *, date_trunc, AT TIME ZONE 'UTC', \
+                 and casts to integers.",
+            )
+        })?;
+        Ok((expression, typed.sql.unwrap_or(ScalarType::Text.into())))
     }
 }
 
-/// Whether an operator class is the one of the type: texts are ordered by their bytes as it is.
-fn check_class(class: &ObjectName, sql: SqlType, words: bool) -> Result<(), SqlError> {
+/// Whether an expression stands in an index by itself, where PostgreSQL wants parentheses around all
+/// but columns and calls.
+fn needs_parentheses(expr: &Expr) -> bool {
+    !matches!(
+        expr,
+        Expr::Identifier(_)
+            | Expr::Nested(_)
+            | Expr::Function(_)
+            | Expr::Trim { .. }
+            | Expr::Substring { .. }
+            | Expr::Position { .. }
+            | Expr::Extract { .. }
+            | Expr::Overlay { .. }
+            | Expr::Ceil { .. }
+            | Expr::Floor { .. }
+            | Expr::Cast {
+                kind: ast::CastKind::Cast,
+                ..
+            }
+    )
+}
+
+/// Whether an expression names what is another thing in another session or at another time, even
+/// where it is a constant once it is bound.
+fn asks_session(expr: &Expr) -> bool {
+    let tokens = Tokenizer::new(&Postgres, &expr.to_string()).tokenize();
+    tokens.unwrap_or_default().iter().any(|token| match token {
+        Token::Word(word) if word.quote_style.is_none() => {
+            let name = word.value.to_lowercase();
+            OF_BINDER.contains(&name.as_str())
+        }
+        _ => false,
+    })
+}
+
+/// What PostgreSQL calls the column of an index that is an expression.
+fn called(expr: &Expr) -> String {
+    let name = match expr {
+        Expr::Function(function) => {
+            let last = function.name.0.last().and_then(|part| part.as_ident());
+            return last.map(folded).unwrap_or_default();
+        }
+        Expr::Trim { trim_where, .. } => match trim_where {
+            Some(ast::TrimWhereField::Leading) => "ltrim",
+            Some(ast::TrimWhereField::Trailing) => "rtrim",
+            _ => "btrim",
+        },
+        Expr::AtTimeZone { .. } => "timezone",
+        Expr::Cast {
+            expr, data_type, ..
+        } => {
+            let mut inner = &**expr;
+            while let Expr::Nested(nested) = inner {
+                inner = nested;
+            }
+            return match inner {
+                Expr::Identifier(name) => folded(name),
+                inner @ Expr::Function(_) => called(inner),
+                _ => match sql_type(data_type) {
+                    Ok(SqlType::Scalar(scalar)) => scalar.row().name.to_owned(),
+                    _ => "expr".to_owned(),
+                },
+            };
+        }
+        _ => "expr",
+    };
+    name.to_owned()
+}
+
+/// The names of all parts; a name that came before gets a number.
+fn named(parts: &[Part]) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for part in parts {
+        let numbered = (1..).map(|number| format!("{}{number}", part.name));
+        let mut all = std::iter::once(part.name.clone()).chain(numbered);
+        names.extend(all.find(|name| !names.contains(name)));
+    }
+    names.join("_")
+}
+
+/// The field of a column, and its type.
+fn column_field(name: &str, table: &Table) -> Result<(IndexField, SqlType), SqlError> {
+    let column = table.column(name).ok_or_else(|| {
+        let message = format!("column {name:?} does not exist");
+        SqlError::new(sqlstate::UNDEFINED_COLUMN, message)
+    })?;
+    let path = column.path().cloned();
+    let path = path.filter(|path| !path.first().starts_with('_'));
+    let path = path.ok_or_else(|| SqlError::unsupported(format!("an index over {name}")))?;
+    Ok((path.into(), column.sql))
+}
+
+/// Whether an operator class is the one of the type: texts are ordered by their bytes as it is. What
+/// an index has of a jsonb by it.
+fn check_class(class: &ObjectName, sql: SqlType, words: bool) -> Result<Option<Terms>, SqlError> {
     let name = class.to_string().to_lowercase();
     let fits = match (name.as_str(), sql) {
         _ if words => false,
@@ -230,10 +372,14 @@ fn check_class(class: &ObjectName, sql: SqlType, words: bool) -> Result<(), SqlE
         ("int8_ops", sql) => sql == ScalarType::Int8.into(),
         ("array_ops", sql) => matches!(sql, SqlType::Array(_)),
         ("point_ops", sql) => sql == ScalarType::Point.into(),
+        ("jsonb_ops", sql) if sql == ScalarType::Jsonb.into() => return Ok(Some(Terms::Keys)),
+        ("jsonb_path_ops", sql) if sql == ScalarType::Jsonb.into() => {
+            return Ok(Some(Terms::Paths));
+        }
         _ => false,
     };
     match fits {
-        true => Ok(()),
+        true => Ok(None),
         false => Err(SqlError::unsupported(format!(
             "the operator class {class} for a column of type {sql}"
         ))),
@@ -264,7 +410,7 @@ fn english(function: &ast::Function) -> Option<String> {
 fn kind(
     name: String,
     using: Option<&IndexType>,
-    parts: &[Part<'_>],
+    parts: &[Part],
 ) -> Result<IndexDefinition, SqlError> {
     let unordered = |method: &str| match parts.iter().any(|part| part.descends) {
         true => {
@@ -274,33 +420,29 @@ fn kind(
         false => Ok(()),
     };
     let words = parts.iter().any(|part| part.words);
-    let paths = || parts.iter().map(|part| part.path.clone());
-    let is_kept = |part: &Part<'_>, kind: FieldType| part.column.sql.kept() == kind;
+    let is_kept = |part: &Part, kind: FieldType| part.sql.kept() == kind;
+    let no_class = |sql: SqlType, method: &str| {
+        let message =
+            format!("data type {sql} has no default operator class for access method \"{method}\"");
+        SqlError::new(sqlstate::UNDEFINED_OBJECT, message)
+    };
     match using {
         None | Some(IndexType::BTree) if !words => {
             for part in parts {
                 if is_kept(part, FieldType::Point) || is_kept(part, FieldType::Json) {
-                    let sql = part.column.sql;
-                    let message = format!(
-                        "data type {sql} has no default operator class for access method \"btree\""
-                    );
-                    return Err(SqlError::new(sqlstate::UNDEFINED_OBJECT, message));
+                    return Err(no_class(part.sql, "btree"));
                 }
             }
-            let fields = parts.iter().map(|part| {
-                let field = IndexField::from(part.path.clone());
-                if part.descends {
-                    field.descending()
-                } else {
-                    field
-                }
+            let fields = parts.iter().map(|part| match part.descends {
+                true => part.field.clone().descending(),
+                false => part.field.clone(),
             });
             Ok(IndexDefinition::btree(name, fields))
         }
         Some(IndexType::Hash) if !words => {
             unordered("hash")?;
             match parts {
-                [_] => Ok(IndexDefinition::hash(name, paths())),
+                [part] => Ok(IndexDefinition::hash(name, [part.field.clone()])),
                 _ => {
                     let message = "access method \"hash\" does not support multicolumn indexes";
                     Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message))
@@ -310,22 +452,28 @@ fn kind(
         Some(IndexType::GIN) => {
             unordered("gin")?;
             if words && parts.iter().all(|part| part.words) {
-                return Ok(IndexDefinition::full_text(name, paths(), "english"));
+                let paths = parts.iter().map(|part| part.field.path.clone());
+                return Ok(IndexDefinition::full_text(name, paths, "english"));
             }
             match parts {
-                [part] if matches!(part.column.sql, SqlType::Array(_)) => {
-                    let field = IndexField::from(part.path.clone()).elements();
-                    Ok(IndexDefinition::hash(name, [field]))
+                [part] if matches!(part.sql, SqlType::Array(_)) => {
+                    Ok(IndexDefinition::hash(name, [part.field.clone().elements()]))
                 }
-                _ => Err(SqlError::unsupported(
-                    "USING gin of another column than an array, or of several columns,",
-                )),
+                [part] if part.sql == ScalarType::Jsonb.into() => {
+                    let terms = part.terms.unwrap_or(Terms::Keys);
+                    Ok(IndexDefinition::hash(
+                        name,
+                        [json_field(&part.field, terms)?],
+                    ))
+                }
+                [part] if !words => Err(no_class(part.sql, "gin")),
+                _ => Err(SqlError::unsupported("USING gin of several columns")),
             }
         }
         Some(IndexType::GiST) => match parts {
-            [part] if part.column.sql == SqlType::Scalar(ScalarType::Point) && !words => {
+            [part] if part.sql == SqlType::Scalar(ScalarType::Point) && !words => {
                 unordered("gist")?;
-                Ok(IndexDefinition::geo(name, part.path.clone()))
+                Ok(IndexDefinition::geo(name, part.field.path.clone()))
             }
             _ => Err(SqlError::unsupported(
                 "USING gist of another column than a point",
@@ -336,6 +484,19 @@ fn kind(
             "to_tsvector in another index than USING gin",
         )),
     }
+}
+
+/// The terms of a jsonb as the elements of an index.
+fn json_field(of: &IndexField, terms: Terms) -> Result<IndexField, SqlError> {
+    let text = match &of.expression {
+        Some(expression) => expression.to_string(),
+        None => kept(&Bound::Column(of.path.clone())).unwrap_or_default(),
+    };
+    let text = format!("{}({text})", terms.function());
+    let expression: Expression = text
+        .parse()
+        .map_err(|error| SqlError::unsupported(format!("an index of {text}: {error}")))?;
+    Ok(IndexField::from(expression).elements())
 }
 
 /// Whether a name is in a schema, for `DROP SCHEMA`.

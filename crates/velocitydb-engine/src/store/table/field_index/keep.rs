@@ -9,7 +9,7 @@ use crossbeam_epoch::{Guard, pin};
 use smallvec::SmallVec;
 use velocitydb_types::{RawMap, Timestamp};
 
-use super::{BUILT, Ends, Entries, FieldIndex, KEY_BYTES, Key, KeyIn, Keys, Misfit, TooLong};
+use super::{BUILT, Ends, Entries, FieldIndex, KEY_BYTES, Key, KeyIn, Keys, Misfit, NoKey};
 use crate::catalog;
 use crate::store::index::RowId;
 use crate::store::record::Document;
@@ -107,7 +107,7 @@ impl Table {
     /// looked up.
     ///
     /// # Errors
-    /// When a key is too long for its index.
+    /// When a key is too long for its index, or an expression has no value.
     #[inline]
     pub(crate) fn keys(
         &self,
@@ -115,7 +115,7 @@ impl Table {
         id: &[u8],
         fields: Option<RawMap<'_>>,
         guard: &Guard,
-    ) -> Result<Keys, TooLong> {
+    ) -> Result<Keys, NoKey> {
         match fields {
             Some(fields) if self.has_indexes() => self.keys_in_all(present, id, fields, guard),
             _ => Ok(Keys::default()),
@@ -128,7 +128,7 @@ impl Table {
         id: &[u8],
         fields: RawMap<'_>,
         guard: &Guard,
-    ) -> Result<Keys, TooLong> {
+    ) -> Result<Keys, NoKey> {
         let mut keys = Keys {
             bytes: Vec::with_capacity(KEY_BYTES),
             keys: SmallVec::new(),
@@ -136,7 +136,7 @@ impl Table {
         let mut spare = Vec::new();
         for (index, at) in self.indexes().iter().zip(0..) {
             let (from, mut ends) = (keys.bytes.len(), Ends::new());
-            let claims = index.push_keys(fields, &mut keys.bytes, &mut ends);
+            let claims = index.push_keys(fields, &mut keys.bytes, &mut ends)?;
             index.check_length(id, from, &ends)?;
             let mut start = from;
             for &end in &ends {
@@ -174,7 +174,7 @@ impl Table {
         present: Option<&Newest>,
         version: &Document,
         guard: &Guard,
-    ) -> Result<Keys, TooLong> {
+    ) -> Result<Keys, NoKey> {
         let fields = (!version.is_tombstone()).then(|| version.fields());
         self.keys(present, version.key_bytes(), fields, guard)
     }
@@ -279,8 +279,8 @@ impl Table {
     }
 
     /// Adds all kept versions of a row; to the account of the table's memory when the index is
-    /// attached. What is too long for it is in no snapshot that it serves: those that are live
-    /// were judged when it was defined.
+    /// attached. What is too long for it or has no value is in no snapshot that it serves: those that
+    /// are live were judged when it was defined.
     fn build_row(&self, index: &FieldIndex, row: RowId, attached: bool) {
         let guard = &pin();
         let mut version = self.rows.head(row, guard);
@@ -308,26 +308,26 @@ impl Table {
 
     /// Whether the documents that are live at `time` can be in an index; of those that cannot, the
     /// one with the smallest id is named.
-    pub(crate) fn check_lengths(&self, index: &FieldIndex, time: Timestamp) -> Result<(), Misfit> {
-        let mut worst: Option<(Document, TooLong)> = None;
+    pub(crate) fn check_keys(&self, index: &FieldIndex, time: Timestamp) -> Result<(), Misfit> {
+        let mut worst: Option<(Document, NoKey)> = None;
         let (mut bytes, mut ends) = (Vec::new(), Ends::new());
         self.scan(0, u64::MAX, |document| {
             bytes.clear();
             ends.clear();
-            index.push_keys(document.fields(), &mut bytes, &mut ends);
+            let pushed = index.push_keys(document.fields(), &mut bytes, &mut ends);
             let id = document.key_bytes();
-            if let Err(too_long) = index.check_length(id, 0, &ends)
+            if let Err(no_key) = pushed.and_then(|_| index.check_length(id, 0, &ends))
                 && document.is_live(time)
                 && worst
                     .as_ref()
                     .is_none_or(|(worst, _)| id < worst.key_bytes())
             {
-                worst = Some((document.clone(), too_long));
+                worst = Some((document.clone(), no_key));
             }
             true
         });
         match worst {
-            Some((document, too_long)) => Err(Misfit::TooLong(document, too_long)),
+            Some((document, no_key)) => Err(Misfit::NoKey(document, no_key)),
             None => Ok(()),
         }
     }
@@ -336,7 +336,7 @@ impl Table {
     /// of the newest state have the same key, it answers two of them: of the smallest such key
     /// the two smallest ids, wherever the documents' rows are. Only the writer calls it.
     pub(crate) fn fill_index(&self, index: &FieldIndex, time: Timestamp) -> Result<(), Misfit> {
-        self.check_lengths(index, time)?;
+        self.check_keys(index, time)?;
         let mut twice: Option<Vec<u8>> = None;
         for row in 0..self.rows.end() {
             let guard = &pin();
