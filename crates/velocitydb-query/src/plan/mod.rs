@@ -27,7 +27,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use velocitydb_engine::catalog::{Collection, IndexKind, PrimaryKey};
-use velocitydb_engine::store::{FieldIndex, KeyRange, Order};
+use velocitydb_engine::store::{FieldIndex, KeyRange, Order, encode_directed};
 use velocitydb_types::geo::{self, BoundingBox};
 use velocitydb_types::{Key, Path, Value};
 
@@ -358,7 +358,11 @@ fn candidate(
         _ => return None,
     }
     let elements = definition.fields.iter().any(|field| field.elements);
-    let keys = bounds::keys(definition, conjuncts);
+    let rarest = rarest_element(collection, index, conjuncts);
+    let keys = match &rarest {
+        None => bounds::keys(definition, conjuncts),
+        Some(rarest) => bounds::keys(definition, &[rarest]),
+    };
     if !index.is_ordered() {
         let whole = |keys: &Keys| keys.points == definition.fields.len();
         let keys = keys.filter(|keys| whole(keys) && !(definition.unique && keys.nulls))?;
@@ -432,6 +436,36 @@ fn candidate(
         run,
         known,
     })
+}
+
+/// How many of the elements that an array must have are looked at for the one that the fewest have.
+const RAREST_LOOKS: usize = 32;
+
+/// Of several elements that an array must have, the one that an index of elements alone has for the
+/// fewest documents.
+fn rarest_element(
+    collection: &Collection,
+    index: &FieldIndex,
+    conjuncts: &[&Filter],
+) -> Option<Filter> {
+    let [field] = &index.definition().fields[..] else {
+        return None;
+    };
+    if !field.elements || index.is_ordered() {
+        return None;
+    }
+    let all = conjuncts.iter().flat_map(|condition| match condition {
+        Filter::ContainsAll(at, values) if *at == field.path => values.as_slice(),
+        Filter::Contains(at, value) if *at == field.path => std::slice::from_ref(value),
+        _ => &[],
+    });
+    let guessed = all.take(RAREST_LOOKS).map(|value| {
+        let mut key = Vec::new();
+        encode_directed(value, field.direction, &mut key);
+        (collection.estimate_equal(index, &key), value)
+    });
+    let (_, rarest) = guessed.min_by_key(|(rows, _)| *rows)?;
+    Some(Filter::Contains(field.path.clone(), rarest.clone()))
 }
 
 /// The parts of a geo index that have every point in a box, at most so many.

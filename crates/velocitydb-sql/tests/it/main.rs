@@ -6,6 +6,7 @@
 mod define;
 mod explain;
 mod golden;
+mod indexed;
 mod limits;
 mod memory;
 mod names;

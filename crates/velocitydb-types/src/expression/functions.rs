@@ -141,6 +141,11 @@ impl Function {
         }
     }
 
+    /// Whether it is a cast, as SQL has it.
+    pub(super) fn is_cast(self) -> bool {
+        matches!(self, Function::Date | Function::Int(_))
+    }
+
     /// Whether it stands between its two values.
     pub(super) fn is_operator(self) -> bool {
         matches!(

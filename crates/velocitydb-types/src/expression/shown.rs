@@ -27,7 +27,17 @@ impl Expression {
     /// Its text, made anew.
     pub fn shown(&self, how: Shown<'_>) -> String {
         let mut text = String::new();
-        show(&self.root, how, &mut text);
+        let calls = matches!(&self.root, Node::Call(function, _) if !function.is_operator()
+            && !function.is_cast());
+        match (how, calls) {
+            // All but columns and calls stand in parentheses in an index.
+            (Shown::Postgres(_), false) if !matches!(self.root, Node::Field { .. }) => {
+                text.push('(');
+                bare(&self.root, how, &mut text);
+                text.push(')');
+            }
+            _ => show(&self.root, how, &mut text),
+        }
         text
     }
 
@@ -123,6 +133,35 @@ fn show(node: &Node, how: Shown<'_>, text: &mut String) {
     }
 }
 
+/// Without the parentheses around an operator, where PostgreSQL shows none.
+fn bare(node: &Node, how: Shown<'_>, text: &mut String) {
+    let node = match (how, node) {
+        (Shown::Postgres(_), Node::Call(Function::Int(_), nodes)) if is_calculated(&nodes[0]) => {
+            &nodes[0]
+        }
+        _ => node,
+    };
+    let start = text.len();
+    show(node, how, text);
+    let operates = match node {
+        Node::Arithmetic(..) => true,
+        Node::Call(function, _) => function.is_operator(),
+        _ => false,
+    };
+    if operates && matches!(how, Shown::Postgres(_)) {
+        text.pop();
+        text.remove(start);
+    }
+}
+
+/// Whether an integer function looks at the range of a result alone, which SQL does not say.
+fn is_calculated(node: &Node) -> bool {
+    matches!(
+        node,
+        Node::Arithmetic(..) | Node::Negate(_) | Node::Call(Function::Abs, _)
+    )
+}
+
 fn call(function: Function, nodes: &[Node], how: Shown<'_>, text: &mut String) {
     let as_it_is = |name: &str, text: &mut String| {
         text.push_str(name);
@@ -131,7 +170,7 @@ fn call(function: Function, nodes: &[Node], how: Shown<'_>, text: &mut String) {
             if at > 0 {
                 text.push_str(", ");
             }
-            show(node, how, text);
+            bare(node, how, text);
         }
         text.push(')');
     };
@@ -139,18 +178,14 @@ fn call(function: Function, nodes: &[Node], how: Shown<'_>, text: &mut String) {
         return as_it_is(function.name(), text);
     };
     match (function, nodes) {
-        (Function::Btrim | Function::Ltrim | Function::Rtrim, [of, characters @ ..]) => {
-            text.push_str(match function {
-                Function::Ltrim => "TRIM(LEADING",
-                Function::Rtrim => "TRIM(TRAILING",
-                _ => "TRIM(BOTH",
-            });
+        (Function::Btrim, [of, characters @ ..]) => {
+            text.push_str("TRIM(BOTH");
             for characters in characters {
                 text.push(' ');
                 show(characters, how, text);
             }
             text.push_str(" FROM ");
-            show(of, how, text);
+            bare(of, how, text);
             text.push(')');
         }
         (Function::Timezone, [zone, time]) => {
@@ -160,22 +195,10 @@ fn call(function: Function, nodes: &[Node], how: Shown<'_>, text: &mut String) {
             show(zone, how, text);
             text.push(')');
         }
-        // Only the range is looked at.
-        (
-            Function::Int(_),
-            [of @ (Node::Arithmetic(..) | Node::Negate(_) | Node::Call(Function::Abs, _))],
-        ) => {
+        (Function::Int(_), [of]) if is_calculated(of) => show(of, how, text),
+        (Function::Date | Function::Int(_), [of]) => {
             show(of, how, text);
-        }
-        (Function::Date, [of]) => {
-            text.push('(');
-            show(of, how, text);
-            text.push_str(")::date");
-        }
-        (Function::Int(_), [of]) => {
-            text.push('(');
-            show(of, how, text);
-            let _ = write!(text, ")::{}", function.sql_type());
+            let _ = write!(text, "::{}", function.sql_type());
         }
         (Function::JsonTerms | Function::JsonPathTerms, [of]) => show(of, how, text),
         (Function::Coalesce, _) => as_it_is("COALESCE", text),
