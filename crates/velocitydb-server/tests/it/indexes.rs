@@ -146,3 +146,30 @@ fn a_time_series_index_tells_its_partitions() {
     let told = served.post(indexes, &body.to_string());
     told.problem(422, "invalid_definition");
 }
+
+#[test]
+fn an_index_of_an_expression_is_of_documents_from_every_door() {
+    let served = with_things();
+    let body = json!({ "name": "by_name", "kind": "btree", "unique": true,
+        "fields": [{ "expression": "lower(name)" }, "n"] });
+    let made = served.post(INDEXES, &body.to_string());
+    assert_eq!(made.status, 201, "{made:?}");
+    let location = made.header("location").to_owned();
+    let shown = served.get(&location).json();
+    let field = json!({ "expression": "lower(name)", "direction": "asc", "elements": false });
+    assert_eq!(shown["fields"], json!([field, "n"]));
+    const THINGS: &str = "/v1/collections/things/documents";
+    assert_eq!(served.post(THINGS, r#"{"name":"Ada","n":1}"#).status, 201);
+    let taken = served.post(THINGS, r#"{"name":"ADA","n":1}"#);
+    taken.problem(409, "unique_violation");
+    let no_value = served.post(THINGS, r#"{"name":7,"n":1}"#);
+    no_value.problem(422, "no_index_value");
+    for wrong in [
+        json!({ "path": "a", "expression": "lower(a)" }),
+        json!({ "expression": "reverse(a)" }),
+        json!({ "expression": "1 + 1" }),
+    ] {
+        let body = json!({ "name": "wrong", "kind": "btree", "fields": [wrong] });
+        assert_eq!(served.post(INDEXES, &body.to_string()).status, 422);
+    }
+}

@@ -425,3 +425,61 @@ fn a_name_is_found_while_its_index_is_rebuilt() {
     assert!(clock.1.lock().unwrap().is_none());
     assert_eq!(found.map(|found| found.id().to_string()), Some("3".into()));
 }
+
+/// An index of what is computed of documents, from whichever door they come.
+#[test]
+fn an_index_of_an_expression_is_kept_and_found_again() {
+    let of_names: IndexDefinition = serde_json::from_str(
+        r#"{"name": "by_name", "kind": "btree", "fields": [{"expression": "lower(name)"}],
+            "unique": true}"#,
+    )
+    .unwrap();
+    let of_sizes =
+        r#"{"name": "by_size", "kind": "btree", "fields": [{"expression": "int4(size)"}]}"#;
+    let disk = SimDisk::new(3);
+    let db = on(&disk);
+    done(db.create_collection(Definition::new("people")));
+    let people = db.collection("people").unwrap();
+    people
+        .insert_with_id(1, [("name", "Ada".into()), ("size", "170".into())])
+        .unwrap();
+    people.create_index(of_names).unwrap();
+    people
+        .create_index(serde_json::from_str(of_sizes).unwrap())
+        .unwrap();
+    let put = |people: &velocitydb::Collection, id: i64, name: &str, size: Value| {
+        let inserted = people.insert_with_id(id, [("name", name.into()), ("size", size)]);
+        inserted.map(drop)
+    };
+    assert_eq!(
+        code(put(&people, 2, "ADA", Value::Null)),
+        "unique_violation"
+    );
+    let error = put(&people, 2, "Bob", "tall".into()).unwrap_err();
+    assert_eq!(error.code().0, "no_index_value");
+    let told =
+        "the index \"by_size\" is of int4(size): invalid input syntax for type integer: \"tall\"";
+    assert!(error.to_string().contains(told), "{error}");
+    assert_eq!(code(put(&people, 2, "Bob", true.into())), "no_index_value");
+    put(&people, 2, "Bob", 180.into()).unwrap();
+    // Over documents that are there it is made when it has a value for each.
+    let wrong = r#"{"name": "wrong", "kind": "btree", "fields": [{"expression": "lower(size)"}]}"#;
+    let error = people
+        .create_index(serde_json::from_str(wrong).unwrap())
+        .unwrap_err();
+    assert_eq!(error.code().0, "no_index_value");
+    assert!(error.to_string().contains("the document 2"), "{error}");
+    drop((people, db));
+
+    let db = on(&disk.crash(CrashMode::Process));
+    let people = db.collection("people").unwrap();
+    assert_eq!(
+        code(put(&people, 3, "bOB", Value::Null)),
+        "unique_violation"
+    );
+    let found = people
+        .get_by_unique("by_name", &["bob".into()])
+        .unwrap()
+        .unwrap();
+    assert_eq!(found.id().to_string(), "2");
+}

@@ -456,7 +456,8 @@ fn collections() -> Json {
         "IndexField": json!({ "description": "A field of an index: its path, or more of it.", "anyOf": [
             of("string", "A path"),
             object("More of it.", &[
-                ("path", of("string", "Where its values are")),
+                ("path?", of("string", "Where its values are")),
+                ("expression?", of("string", "What is computed of each document, as in SQL, in the place of a path: `lower(name)`")),
                 ("direction?", json!({ "type": "string", "enum": ["asc", "desc", "ascending", "descending"] })),
                 ("elements?", of("boolean", "Whether each element of an array is indexed by itself")),
             ]),
