@@ -42,6 +42,7 @@ mod statement;
 mod table;
 mod temporary;
 mod violations;
+mod words;
 
 pub use copy::{CopyIn, CopyTo};
 pub use effects::process_id;

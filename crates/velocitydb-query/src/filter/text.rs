@@ -93,8 +93,14 @@ impl Text {
         &self.prepared.terms
     }
 
+    /// Whether nothing is asked for: there are stop words alone.
+    pub fn is_empty(&self) -> bool {
+        let TermQuery { required, excluded } = &self.prepared.terms;
+        required.is_empty() && excluded.is_empty()
+    }
+
     /// Whether the text of a value is what is asked for.
-    pub(crate) fn holds(&self, value: &View<'_>) -> bool {
+    pub fn holds(&self, value: &View<'_>) -> bool {
         let Prepared {
             analyzer,
             terms,

@@ -1,5 +1,7 @@
 //! Expressions.
 
+use std::sync::Arc;
+
 use sqlparser::ast::{
     self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Expr, FunctionArg, FunctionArgExpr,
     FunctionArguments, Ident, ObjectName, Subscript, TrimWhereField, UnaryOperator,
@@ -365,6 +367,9 @@ impl Binder<'_> {
         op: &BinaryOperator,
         right: &Expr,
     ) -> Result<Typed, SqlError> {
+        if *op == BinaryOperator::AtAt {
+            return self.words(left, right);
+        }
         if let (Expr::Tuple(one), Expr::Tuple(other)) = (left, right)
             && *op == BinaryOperator::Overlaps
             && (one.len(), other.len()) == (2, 2)
@@ -380,6 +385,27 @@ impl Binder<'_> {
             };
         }
         self.call(operator(op)?.as_str(), [left, right])
+    }
+
+    /// `to_tsvector('english', a) @@ plainto_tsquery('english', b)`.
+    fn words(&mut self, left: &Expr, right: &Expr) -> Result<Typed, SqlError> {
+        let sides = crate::words::sides(left, right)?;
+        let text = SqlType::from(ScalarType::Text);
+        let mut arguments = Vec::new();
+        for side in [sides.text, sides.query] {
+            let typed = self.bind(side)?;
+            arguments.push(self.cast(typed, text, CastContext::Implicit)?);
+        }
+        for constant in [&*sides.reads, sides.language] {
+            arguments.push(Bound::Constant(constant.into()));
+        }
+        let bound = Bound::Apply {
+            function: Arc::new(crate::words::Matches::default()),
+            arguments,
+            types: [text; 4].into(),
+            volatile: false,
+        };
+        Ok(Typed::new(bound, ScalarType::Bool))
     }
 
     /// `(a, b) = (c, d)`.

@@ -35,6 +35,24 @@ pub struct FunctionError {
     pub hint: Option<&'static str>,
 }
 
+/// What there is in the place of a function of text search.
+fn of_words(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "to_tsvector"
+        | "to_tsquery"
+        | "plainto_tsquery"
+        | "phraseto_tsquery"
+        | "websearch_to_tsquery" => {
+            "There is to_tsvector('english', text) @@ websearch_to_tsquery('english', query), and its \
+             like, as a condition."
+        }
+        "ts_rank" | "ts_rank_cd" | "ts_headline" => {
+            "Ranks and highlights are answered by the search over HTTP and of the library."
+        }
+        _ => return None,
+    })
+}
+
 impl FunctionError {
     pub(super) fn mismatch(message: String) -> FunctionError {
         FunctionError {
@@ -49,7 +67,7 @@ impl FunctionError {
             return FunctionError {
                 sqlstate: "0A000",
                 message: format!("the function {name} is not supported"),
-                hint: None,
+                hint: of_words(name),
             };
         }
         let (message, hint) = match is_operator(name) {

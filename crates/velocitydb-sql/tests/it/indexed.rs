@@ -30,7 +30,7 @@ fn run(session: &mut Session, sql: &str) -> Vec<String> {
 
 const TABLE: &str = "(id int PRIMARY KEY, name varchar(20), n int, doc jsonb, at timestamptz)";
 
-const INDEXES: [&str; 10] = [
+const INDEXES: [&str; 11] = [
     "(lower(name))",
     "(n, upper(btrim(name)) DESC)",
     "((doc->>'kind'))",
@@ -41,6 +41,7 @@ const INDEXES: [&str; 10] = [
     "(length(name), coalesce(name, 'none'))",
     "USING gin (doc)",
     "USING gin (doc jsonb_path_ops)",
+    "USING gin (to_tsvector('simple', name))",
 ];
 
 fn row() -> impl Strategy<Value = (Option<String>, i64, String, i64)> {
@@ -64,7 +65,7 @@ fn row() -> impl Strategy<Value = (Option<String>, i64, String, i64)> {
 }
 
 /// Conditions and orders over `$1`, a text, and `$2`, a number.
-const QUESTIONS: [&str; 22] = [
+const QUESTIONS: [&str; 25] = [
     "WHERE lower(name) = lower($1::text)",
     "WHERE lower(name) > $1::text AND lower(name) <= 'b' ORDER BY lower(name), id",
     "WHERE lower(name) LIKE 'a%'",
@@ -83,6 +84,9 @@ const QUESTIONS: [&str; 22] = [
     "WHERE doc ? 'deep' AND n = $2::int",
     "WHERE doc ?| ARRAY['a', $1::text]",
     "WHERE doc ?& '{kind,deep}'",
+    "WHERE to_tsvector('simple', name) @@ plainto_tsquery('simple', $1::text)",
+    "WHERE to_tsvector('simple', name) @@ websearch_to_tsquery('simple', 'a -b or ' || $1::text)",
+    "WHERE to_tsvector('simple', name) @@ to_tsquery('simple', 'a:* & !b') AND n > $2::int",
     "ORDER BY lower(name) NULLS FIRST, id LIMIT 3",
     "ORDER BY lower(name) DESC, id DESC LIMIT 3",
     "ORDER BY date_trunc('day', at AT TIME ZONE 'UTC'), id OFFSET 1 LIMIT 4",
@@ -174,6 +178,7 @@ fn queries_are_served_by_indexes_of_expressions() {
         "INDEX by_kind ON t ((doc->>'kind'), id)",
         "INDEX by_day ON t (date_trunc('day', at AT TIME ZONE 'UTC'))",
         "INDEX by_doc ON t USING gin (doc)",
+        "INDEX by_words ON t USING gin (to_tsvector('english', name))",
     ] {
         run(&mut session, &format!("CREATE {index}"));
     }
@@ -233,6 +238,17 @@ fn queries_are_served_by_indexes_of_expressions() {
             "WHERE doc @> '{\"same\": true, \"n\": 77}'",
             "index by_doc, 1 key  guessed 1\n",
             "77",
+        ),
+        (
+            "WHERE to_tsvector('english', name) @@ websearch_to_tsquery('english', 'names 042')",
+            "index by_words, with 042",
+            "42",
+        ),
+        (
+            "WHERE to_tsvector('english', coalesce(name, '')) @@ to_tsquery('english', '49:* & !499')
+             ORDER BY id LIMIT 1",
+            "index by_words, with 49*",
+            "490",
         ),
         ("WHERE doc ?& '{kind,same,n}' AND id = 3", "by id", "3"),
     ] {

@@ -1,9 +1,8 @@
 //! CREATE INDEX and REINDEX.
 
-use sqlparser::ast::{
-    self, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, IndexColumn, IndexType,
-    ObjectName, OrderByExpr, OrderByOptions,
-};
+use std::collections::BTreeSet;
+
+use sqlparser::ast::{self, Expr, IndexColumn, IndexType, ObjectName, OrderByExpr, OrderByOptions};
 use sqlparser::tokenizer::{Token, Tokenizer};
 use velocitydb::{Definition, FieldType, IndexDefinition, IndexField, IndexKind};
 use velocitydb_types::{Expression, ScalarType, SqlType};
@@ -165,8 +164,8 @@ struct Part {
     field: IndexField,
     sql: SqlType,
     descends: bool,
-    /// Whether it is of the words of a column.
-    words: bool,
+    /// In whose language it is of the words of a column, if it is.
+    words: Option<&'static str>,
     /// What it has of a jsonb, where the operator class says.
     terms: Option<Terms>,
 }
@@ -205,16 +204,20 @@ impl Preparing<'_> {
         while let Expr::Nested(inner) = expr {
             expr = inner;
         }
-        let words = match expr {
-            Expr::Function(function) => english(function),
-            _ => None,
+        let words = match crate::words::vector(expr)? {
+            Some((language, Expr::Identifier(column))) => Some((language, folded(column))),
+            Some(_) => {
+                let what = "an index over to_tsvector of another text than a column";
+                return Err(SqlError::unsupported(what));
+            }
+            None => None,
         };
         let (name, field, sql) = match (expr, &words) {
             (Expr::Identifier(column), _) => {
                 let (field, sql) = column_field(&folded(column), table)?;
                 (folded(column), field, sql)
             }
-            (_, Some(column)) => {
+            (_, Some((_, column))) => {
                 let (field, sql) = column_field(column, table)?;
                 ("to_tsvector".to_owned(), field, sql)
             }
@@ -223,9 +226,9 @@ impl Preparing<'_> {
                 (called(expr), expression.into(), sql)
             }
         };
-        let words = words.is_some();
+        let words = words.map(|(language, _)| language.name());
         let class = operator_class.as_ref();
-        let terms = class.map(|class| check_class(class, sql, words));
+        let terms = class.map(|class| check_class(class, sql, words.is_some()));
         Ok(Part {
             name,
             field,
@@ -386,27 +389,6 @@ fn check_class(class: &ObjectName, sql: SqlType, words: bool) -> Result<Option<T
     }
 }
 
-/// The column of `to_tsvector('english', column)`.
-fn english(function: &ast::Function) -> Option<String> {
-    let FunctionArguments::List(list) = &function.args else {
-        return None;
-    };
-    let named = function
-        .name
-        .to_string()
-        .eq_ignore_ascii_case("to_tsvector");
-    match &list.args[..] {
-        [
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(language))),
-            FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Identifier(column))),
-        ] if named => {
-            let is_english = language.value.clone().into_string().as_deref() == Some("english");
-            is_english.then(|| folded(column))
-        }
-        _ => None,
-    }
-}
-
 fn kind(
     name: String,
     using: Option<&IndexType>,
@@ -419,7 +401,8 @@ fn kind(
         }
         false => Ok(()),
     };
-    let words = parts.iter().any(|part| part.words);
+    let languages: BTreeSet<_> = parts.iter().map(|part| part.words).collect();
+    let words = parts.iter().any(|part| part.words.is_some());
     let is_kept = |part: &Part, kind: FieldType| part.sql.kept() == kind;
     let no_class = |sql: SqlType, method: &str| {
         let message =
@@ -451,9 +434,9 @@ fn kind(
         }
         Some(IndexType::GIN) => {
             unordered("gin")?;
-            if words && parts.iter().all(|part| part.words) {
+            if let (Some(Some(language)), 1) = (languages.first(), languages.len()) {
                 let paths = parts.iter().map(|part| part.field.path.clone());
-                return Ok(IndexDefinition::full_text(name, paths, "english"));
+                return Ok(IndexDefinition::full_text(name, paths, *language));
             }
             match parts {
                 [part] if matches!(part.sql, SqlType::Array(_)) => {
