@@ -22,15 +22,15 @@ use velocitydb_types::{DOCUMENT_BYTES_MAX, Key, Path, RawMap, RawValue, Timestam
 
 use crate::catalog::{Catalog, Collection, CollectionId, Persistence};
 use crate::command::{
-    Change, Condition, Effect, Expires, IndexKeyError, IndexValueError, Mode, Operation, Outcome,
-    Refusal, Results, Write,
+    Change, Condition, Effect, Expires, Mode, Operation, Outcome, Refusal, Results, Write,
 };
-use crate::store::{
-    Document, FieldIndex, Keys, Link, Meta, Misfit, Newest, NoKey, NoKeyReason, RowId,
-};
+use crate::store::{Document, FieldIndex, Keys, Link, Meta, Newest, RowId};
 
+mod misfits;
 mod references;
 
+use misfits::taken;
+pub(crate) use misfits::{duplicate, index_key, misfit};
 pub(crate) use references::check_found;
 
 /// The most documents of one collection: fewer than there are row numbers, so that documents
@@ -431,7 +431,7 @@ impl<'s> Stager<'s> {
         };
         let new = fields.map(RawMap::trusted);
         let keys = collection.table.keys(newest, key, new, self.guard);
-        let keys = keys.map_err(|too_long| index_key(None, too_long))?;
+        let keys = keys.map_err(|no_key| index_key(None, no_key))?;
         let (version, document) =
             Document::new_pair(key, &meta, fields, Link::of(newest.is_some()));
         if let Some(at) = staged {
@@ -599,58 +599,6 @@ fn holds(version: &Document, unique: &FieldIndex, key: &[u8], time: Timestamp) -
         && unique
             .key_of(version.fields())
             .is_some_and(|held| held == key)
-}
-
-fn fields_of(unique: &FieldIndex) -> String {
-    let fields = unique.definition().fields.iter();
-    let fields: Vec<_> = fields.map(ToString::to_string).collect();
-    fields.join(", ")
-}
-
-fn taken(unique: &FieldIndex, holder: &Document) -> Refusal {
-    Refusal::Unique {
-        index: unique.definition().name.clone(),
-        fields: fields_of(unique),
-        holder: holder.id().to_string(),
-    }
-}
-
-pub(crate) fn duplicate(unique: &FieldIndex, both: &(Document, Document)) -> Refusal {
-    Refusal::Duplicate {
-        fields: fields_of(unique),
-        first: both.0.id().to_string(),
-        second: both.1.id().to_string(),
-    }
-}
-
-/// Why documents cannot be in an index.
-pub(crate) fn misfit(index: &FieldIndex, misfit: Misfit) -> Refusal {
-    match misfit {
-        Misfit::Twice(both) => duplicate(index, &both),
-        Misfit::NoKey(document, no_key) => index_key(Some(document.id().to_string()), no_key),
-    }
-}
-
-/// `id` names a document that is there already.
-pub(crate) fn index_key(id: Option<String>, no_key: NoKey) -> Refusal {
-    let NoKey { index, why } = no_key;
-    match why {
-        NoKeyReason::TooLong { found, max, what } => Refusal::IndexKey(Box::new(IndexKeyError {
-            id,
-            index,
-            what,
-            found,
-            max,
-        })),
-        NoKeyReason::NoValue { expression, error } => {
-            Refusal::IndexValue(Box::new(IndexValueError {
-                id,
-                index,
-                expression,
-                error,
-            }))
-        }
-    }
 }
 
 /// The fields that a change leaves: `None` when it deletes or changes nothing.

@@ -19,6 +19,7 @@ use crate::bound::{Bound, Environment};
 use crate::error::SqlError;
 use crate::indexed::Terms;
 use crate::table::Table;
+use crate::words::How;
 
 /// What a statement keeps is bounded by the memory of all queries alone, from which it is taken.
 pub(crate) const UNLIMITED: Limits = Limits {
@@ -49,8 +50,8 @@ enum Known {
     Contains(Path, Bound),
     /// What this path stands for are the terms of a jsonb that contains this.
     ContainsJson(Path, Bound),
-    /// The column is a text with these words: the query, how it is read, and the language.
-    Words(Path, Bound, Value, Value),
+    /// The column is a text with these words: the query, and what reads it.
+    Words(Path, Bound, How),
     /// Or that has this name; or these names: all of them, or any.
     HasNames(Path, Bound, Quantity),
     NotIn(Path, Vec<Bound>),
@@ -171,7 +172,9 @@ impl Conditions {
             let columns = |path: &Path| types.get(path).copied().or_else(|| column(table, path));
             self.indexed.extend(Known::of(&replaced, &columns));
         }
-        self.indexed.extend(Known::words(&condition));
+        let words = crate::words::of_column(&condition);
+        self.indexed
+            .extend(words.map(|(path, query, how)| Known::Words(path, query, how)));
         match Known::of(&condition, &|path| column(table, path)) {
             Some(known) => {
                 if !known.is_exact() {
@@ -503,49 +506,6 @@ impl Known {
         }
     }
 
-    /// What full-text indexes know of a condition on words.
-    fn words(condition: &Bound) -> Option<Known> {
-        let Bound::Apply {
-            function,
-            arguments,
-            ..
-        } = condition
-        else {
-            return None;
-        };
-        let (
-            "@@",
-            [
-                text,
-                query,
-                Bound::Constant(reads),
-                Bound::Constant(language),
-            ],
-        ) = (function.name(), &arguments[..])
-        else {
-            return None;
-        };
-        let path = match text {
-            Bound::Column(path) => path,
-            // An empty text has no words, as null has none.
-            Bound::Apply {
-                function,
-                arguments,
-                ..
-            } if function.name() == "coalesce" => match &arguments[..] {
-                [Bound::Column(path), Bound::Constant(Value::String(empty))]
-                    if empty.is_empty() =>
-                {
-                    path
-                }
-                _ => return None,
-            },
-            _ => return None,
-        };
-        let words = || Known::Words(path.clone(), query.clone(), reads.clone(), language.clone());
-        query.is_constant().then(words)
-    }
-
     /// What is true exactly where a condition is false.
     fn of_opposite(condition: &Bound, columns: &dyn Fn(&Path) -> Option<SqlType>) -> Option<Known> {
         let parts = |parts: &[Bound]| {
@@ -655,8 +615,8 @@ impl Known {
                     all_of(path, json_terms(View::from(&value), of))
                 }
             },
-            Known::Words(path, query, reads, language) => match query.value(environment)? {
-                Value::String(query) => crate::words::filter(path, &query, reads, language)?,
+            Known::Words(path, query, how) => match query.value(environment)? {
+                Value::String(query) => how.filter(path, &query)?,
                 _ => nothing(),
             },
             Known::HasNames(path, names, quantity) => {

@@ -4,7 +4,7 @@
 //! is one condition on a text ([`Matches`]), and means what the engine's full text means
 //! ([`velocitydb_query::Text`]), whose words, stems and stop words are near PostgreSQL's, not the same.
 //! A full-text index over the column serves it, with the planner's usual way: it proposes
-//! ([`filter`]), and the condition is asked again.
+//! ([`How::filter`]), and the condition is asked again.
 //!
 //! Tests: slt/words_in_texts.slt.
 
@@ -15,6 +15,7 @@ use velocitydb_engine::text::{Language, Require};
 use velocitydb_query::{Arguments, Cell, Filter, QueryError, Scalar, Text};
 use velocitydb_types::{Path, ScalarType, SqlType, Value, View};
 
+use crate::bound::Bound;
 use crate::error::{SqlError, sqlstate};
 use crate::parse::folded;
 
@@ -173,15 +174,65 @@ impl Scalar for Matches {
     }
 }
 
-/// What the planner may know of a condition: it is no narrower.
-pub(crate) fn filter(
-    path: &Path,
-    query: &str,
-    reads: &Value,
-    language: &Value,
-) -> Result<Filter, QueryError> {
-    let asked = asked(query, reads, language)?;
-    Ok(asked.filter(path).unwrap_or(Filter::All))
+/// The function that reads a query, and the language.
+#[derive(Debug, Clone)]
+pub(crate) struct How {
+    reads: Value,
+    language: Value,
+}
+
+impl How {
+    /// What the planner may know of a condition: it is no narrower.
+    pub(crate) fn filter(&self, path: &Path, query: &str) -> Result<Filter, QueryError> {
+        let asked = asked(query, &self.reads, &self.language)?;
+        Ok(asked.filter(path).unwrap_or(Filter::All))
+    }
+}
+
+/// The column, and the query, of a condition on words that a full-text index may serve.
+pub(crate) fn of_column(condition: &Bound) -> Option<(Path, Bound, How)> {
+    let Bound::Apply {
+        function,
+        arguments,
+        ..
+    } = condition
+    else {
+        return None;
+    };
+    let (
+        "@@",
+        [
+            text,
+            query,
+            Bound::Constant(reads),
+            Bound::Constant(language),
+        ],
+    ) = (function.name(), &arguments[..])
+    else {
+        return None;
+    };
+    let path = match text {
+        Bound::Column(path) => path,
+        // An empty text has no words, as null has none.
+        Bound::Apply {
+            function,
+            arguments,
+            ..
+        } if function.name() == "coalesce" => match &arguments[..] {
+            [Bound::Column(path), Bound::Constant(Value::String(empty))] if empty.is_empty() => {
+                path
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let how = How {
+        reads: reads.clone(),
+        language: language.clone(),
+    };
+    query
+        .is_constant()
+        .then(|| (path.clone(), query.clone(), how))
 }
 
 impl Asked {
