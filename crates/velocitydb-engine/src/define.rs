@@ -477,7 +477,7 @@ impl Defining<'_> {
             Scope::Entry => Some(Arc::new(new_index(&old.table, index, self.time)?)),
             Scope::Private => {
                 let index = FieldIndex::unbuilt(index.clone());
-                fits(old.table.check_lengths(&index, self.time), &index)?;
+                fits(old.table.check_keys(&index, self.time), &index)?;
                 None
             }
         };

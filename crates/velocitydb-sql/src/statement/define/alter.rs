@@ -9,8 +9,7 @@ use sqlparser::ast::{
 };
 use sqlparser::tokenizer::{Token, Tokenizer, Word};
 use velocitydb::{
-    Alteration, DefaultValue, Error, FieldType, IndexDefinition, IndexField, Path,
-    Refusal, Value,
+    Alteration, DefaultValue, Error, FieldType, IndexDefinition, IndexField, Path, Refusal, Value,
 };
 use velocitydb_types::{Check, Expression, Identity, ScalarType, SqlDefault, SqlType};
 
