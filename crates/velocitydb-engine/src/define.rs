@@ -11,8 +11,12 @@
 //!
 //! Tests: the embedded library's; `tests::definitions`.
 
+mod writes;
+
+pub(crate) use writes::{NoWrites, Writes, Written};
+
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use velocitydb_types::{Fields, Key, Timestamp, Value};
@@ -22,7 +26,7 @@ use crate::catalog::{
     Alteration, COLLECTIONS, Catalog, Collection, CollectionId, DATABASES, DatabaseDefinition,
     DatabaseId, Definition, IndexDefinition, RETRIES, SCHEMAS, SEQUENCES, check_name,
 };
-use crate::command::{Change, Command, Expires, Refusal, Write};
+use crate::command::{Command, Expires, Refusal, Write};
 use crate::stage::{Stager, check_found, misfit};
 use crate::state::{Shared, State};
 use crate::store::{Document, FieldIndex, Table};
@@ -43,60 +47,6 @@ pub(crate) enum Definitions {
     PutDatabase(DatabaseId, DatabaseDefinition),
     /// A database with its collections.
     RemoveDatabase(DatabaseId, Vec<Arc<Collection>>),
-}
-
-/// What is written beside definitions.
-pub(crate) trait Writes {
-    /// Whether a document is there after it; `None`: it is not written.
-    fn leaves(&self, collection: CollectionId, key: &[u8]) -> Option<bool>;
-
-    /// Whether documents of a collection may be written.
-    fn touches(&self, collection: &Collection) -> bool;
-}
-
-/// Nothing is.
-pub(crate) struct NoWrites;
-
-impl Writes for NoWrites {
-    fn leaves(&self, _: CollectionId, _: &[u8]) -> Option<bool> {
-        None
-    }
-
-    fn touches(&self, _: &Collection) -> bool {
-        false
-    }
-}
-
-/// The documents that a write changes.
-pub(crate) struct Written<'w> {
-    first: CollectionId,
-    by_key: HashMap<CollectionId, HashMap<&'w [u8], bool>>,
-}
-
-impl<'w> Written<'w> {
-    /// Those of a write whose first provisional number stands for `first`.
-    pub(crate) fn of(write: &'w Write<'_>, first: CollectionId) -> Written<'w> {
-        let mut by_key: HashMap<_, HashMap<_, _>> = HashMap::new();
-        let changes = write.operations.iter();
-        for operation in changes.filter(|operation| operation.change != Change::None) {
-            let keys = by_key.entry(operation.collection.real(first)).or_default();
-            keys.insert(&*operation.key, operation.change != Change::Delete);
-        }
-        Written { first, by_key }
-    }
-}
-
-impl Writes for Written<'_> {
-    fn leaves(&self, collection: CollectionId, key: &[u8]) -> Option<bool> {
-        let collection = collection.real(self.first);
-        self.by_key.get(&collection)?.get(key).copied()
-    }
-
-    fn touches(&self, collection: &Collection) -> bool {
-        self.by_key.contains_key(&collection.id)
-            // What a deletion takes along.
-            || !collection.references.is_empty() && !self.by_key.is_empty()
-    }
 }
 
 /// Whose definitions are made.

@@ -11,6 +11,7 @@
 //! Tests: `engine::tests`; with faults and crashes in `velocitydb-sim`.
 
 mod indexes;
+mod mode;
 mod rekey;
 mod stats;
 mod tending;
@@ -25,6 +26,7 @@ use crossbeam_epoch::Guard;
 use parking_lot::{Mutex, MutexGuard};
 use velocitydb_types::Timestamp;
 
+pub use mode::StorageMode;
 pub use rekey::Rekey;
 pub use stats::EngineStats;
 
@@ -42,58 +44,6 @@ use crate::recovery::{self, Recovery};
 use crate::snapshot::{Deadlines, Snapshot};
 use crate::state::{Domain, Shared, Staged, State};
 use crate::store::{At, Document, FieldIndex};
-
-/// How much of the data lives where. See the design's table; `hybrid` comes with the cold tier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum StorageMode {
-    /// All data in memory, no log: empty after a restart.
-    MemoryOnly,
-    /// All data in memory, logged; `os` by default.
-    #[default]
-    MemoryFirst,
-    /// As memory-first with `full` by default.
-    Persistent,
-}
-
-impl StorageMode {
-    /// Its name, as flags and the configuration spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            StorageMode::MemoryOnly => "memory-only",
-            StorageMode::MemoryFirst => "memory-first",
-            StorageMode::Persistent => "persistent",
-        }
-    }
-
-    /// The level of a write that names none.
-    pub fn durability(self) -> Durability {
-        match self {
-            StorageMode::MemoryOnly => Durability::Memory,
-            StorageMode::MemoryFirst => Durability::Os,
-            StorageMode::Persistent => Durability::Full,
-        }
-    }
-}
-
-impl std::str::FromStr for StorageMode {
-    type Err = Error;
-    fn from_str(name: &str) -> Result<StorageMode, Error> {
-        match name {
-            "memory-only" => Ok(StorageMode::MemoryOnly),
-            "memory-first" => Ok(StorageMode::MemoryFirst),
-            "persistent" => Ok(StorageMode::Persistent),
-            "hybrid" => Err(Error::Invalid(
-                "storage mode \"hybrid\" needs the cold tier, which this version does not have: \
-                 use memory-first"
-                    .into(),
-            )),
-            _ => Err(Error::Invalid(format!(
-                "storage mode {name:?} is none of memory-only, memory-first, persistent"
-            ))),
-        }
-    }
-}
 
 /// What an engine is opened with. The caller brings everything that is not deterministic.
 pub struct EngineOptions {

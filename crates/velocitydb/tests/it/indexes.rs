@@ -294,7 +294,7 @@ fn the_examples_of_the_page_are_indexes() {
         );
         count += 1;
     }
-    assert_eq!((count, collection.indexes().unwrap().len()), (8, 8));
+    assert_eq!((count, collection.indexes().unwrap().len()), (10, 10));
 }
 
 #[test]
