@@ -290,6 +290,7 @@ fn refused(refusal: &Refusal, error: &velocitydb::Error) -> SqlError {
             return concurrent_update();
         }
         Refusal::Unique { index, .. } => return SqlError::taken(index),
+        Refusal::IndexValue(value) => return crate::violations::no_value(&value.error),
         Refusal::AlreadyExists(_) | Refusal::Duplicate { .. } => sqlstate::UNIQUE_VIOLATION,
         Refusal::Reference(_) => sqlstate::FOREIGN_KEY_VIOLATION,
         Refusal::CollectionExists(name) => {

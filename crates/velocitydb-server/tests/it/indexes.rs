@@ -156,7 +156,7 @@ fn an_index_of_an_expression_is_of_documents_from_every_door() {
     assert_eq!(made.status, 201, "{made:?}");
     let location = made.header("location").to_owned();
     let shown = served.get(&location).json();
-    let field = json!({ "expression": "lower(name)", "direction": "asc", "elements": false });
+    let field = json!({ "expression": "lower(name)", "direction": "asc" });
     assert_eq!(shown["fields"], json!([field, "n"]));
     const THINGS: &str = "/v1/collections/things/documents";
     assert_eq!(served.post(THINGS, r#"{"name":"Ada","n":1}"#).status, 201);

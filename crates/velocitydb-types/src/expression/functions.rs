@@ -10,7 +10,7 @@ use super::Node;
 use super::evaluate::{EvaluationError, Operand, evaluate, negated, number_of, text_of};
 use crate::json::jsonb_text;
 use crate::number::Number;
-use crate::raw::RawMap;
+use crate::raw::{RawMap, RawValue};
 use crate::terms::{TermsOf, json_terms};
 use crate::text::{lower, upper};
 use crate::time::TimeUnit;
@@ -243,9 +243,17 @@ fn of_two<'a>(
         Function::Btrim | Function::Ltrim | Function::Rtrim => {
             trim(function, text(&first)?, text(second)?).into()
         }
-        Function::Member => match member(first.view(), second)? {
-            Some(found) => found.to_value(),
-            None => Value::Null,
+        Function::Member => match (&first, second.view()) {
+            // What stands in the document stays there.
+            (Operand::Raw(value), View::Str(name)) => {
+                let name = std::str::from_utf8(name).unwrap_or_default();
+                let found = value.as_map().and_then(|map| map.get(name));
+                return Ok(Operand::Raw(found.unwrap_or(RawValue::NULL)));
+            }
+            _ => match member(first.view(), second)? {
+                Some(found) => found.to_value(),
+                None => Value::Null,
+            },
         },
         Function::MemberText => match member(first.view(), second)? {
             None | Some(View::Null) => Value::Null,
