@@ -8,7 +8,7 @@
 //! the place of those that an index is of, and what is known of such a column
 //! ([`crate::conditions`]) is for the planner. The condition itself is asked of every document.
 //!
-//! Tests: slt/expression_indexes.slt, slt/json_indexes.slt and `random`, against scans.
+//! Tests: slt/expression_indexes.slt, slt/json_indexes.slt, and tests/it/indexed.rs against scans.
 
 use std::collections::HashMap;
 
