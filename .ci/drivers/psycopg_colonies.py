@@ -41,7 +41,7 @@ def text(value):
 
 
 def error(result):
-    told = lambda field: (result.error_field(field) or b"").decode()
+    told = lambda field: (result.error_field(field) or b"").decode().replace("\n", " ")
     more = [
         ("detail", FIELDS.MESSAGE_DETAIL), ("hint", FIELDS.MESSAGE_HINT), ("position", FIELDS.STATEMENT_POSITION),
         ("table", FIELDS.TABLE_NAME), ("column", FIELDS.COLUMN_NAME), ("constraint", FIELDS.CONSTRAINT_NAME),

@@ -484,6 +484,11 @@ impl Collection {
         self.table.live()
     }
 
+    /// Whether a scan comes in the order of insertion. O(1).
+    pub fn in_order(&self) -> bool {
+        self.table.in_order()
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0

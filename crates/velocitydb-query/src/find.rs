@@ -72,9 +72,9 @@ pub enum Unsorted {
     /// In that of the cheapest plan.
     #[default]
     Any,
-    /// In that of an index that the filter helps with, however few documents there are: PostgreSQL
-    /// takes it so for tables that it knows nothing of, and programs lean on it.
-    ByIndex,
+    /// As programs have it from PostgreSQL, and lean on it: in that of an index that the filter helps
+    /// with, however few documents there are; else in that of insertion, unless they are many.
+    Habitual,
 }
 
 impl Find {

@@ -250,7 +250,7 @@ impl Conditions {
             _ => Filter::And(filters),
         };
         let mut find = Find::new(filter).limits(UNLIMITED);
-        find.unsorted = Unsorted::ByIndex;
+        find.unsorted = Unsorted::Habitual;
         if !self.indexed.is_empty() {
             let indexed = self.indexed.iter().map(|known| known.filter(environment));
             find.indexed = Filter::And(indexed.collect::<Result<_, _>>()?);

@@ -14,7 +14,9 @@
 //! no digest. Third and last module with `unsafe`, for the reasons given in `record`.
 //! Tests: below, and `store` against a model.
 
-use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use crossbeam_epoch::Guard;
 use parking_lot::Mutex;
@@ -32,10 +34,15 @@ pub(crate) struct Rows {
     blocks: [AtomicPtr<Link>; BLOCKS],
     /// Rows ever handed out: every used row is below it.
     end: AtomicU32,
-    /// Rows that were handed out and given back. Only the writer takes the lock.
-    free: Mutex<Vec<RowId>>,
+    /// Rows that were handed out and given back, the lowest first: what one entry inserts stands in
+    /// its order. Only the writer takes the lock.
+    free: Mutex<BinaryHeap<Reverse<RowId>>>,
     /// How many those are: most inserts find none and take no lock.
     freed: AtomicUsize,
+    /// When the newest document was created, in µs since 1970.
+    newest_us: AtomicI64,
+    /// Whether a document stands before an older one.
+    mixed: AtomicBool,
     bytes: AtomicUsize,
 }
 
@@ -56,8 +63,10 @@ impl Rows {
         Rows {
             blocks: [const { AtomicPtr::new(std::ptr::null_mut()) }; BLOCKS],
             end: AtomicU32::new(0),
-            free: Mutex::new(Vec::new()),
+            free: Mutex::new(BinaryHeap::new()),
             freed: AtomicUsize::new(0),
+            newest_us: AtomicI64::new(i64::MIN),
+            mixed: AtomicBool::new(false),
             bytes: AtomicUsize::new(0),
         }
     }
@@ -70,6 +79,11 @@ impl Rows {
     /// Every row in use is below this number.
     pub(crate) fn end(&self) -> RowId {
         self.end.load(Ordering::Acquire)
+    }
+
+    /// Whether documents stand in the order in which they were created.
+    pub(crate) fn in_order(&self) -> bool {
+        !self.mixed.load(Ordering::Relaxed)
     }
 
     #[inline]
@@ -118,8 +132,15 @@ impl Rows {
 
     /// Takes an unused row for `first`; `None` when all row numbers are in use.
     pub(crate) fn insert(&self, first: Document) -> Option<RowId> {
+        let created_us = first.meta().created_at.0;
+        if created_us < self.newest_us.swap(created_us, Ordering::Relaxed) {
+            self.mixed.store(true, Ordering::Relaxed);
+        }
         let row = match self.take_free() {
-            Some(row) => row,
+            Some(row) => {
+                self.mixed.store(true, Ordering::Relaxed);
+                row
+            }
             None => {
                 let row = self.end.load(Ordering::Relaxed);
                 if row >= ROW_MAX {
@@ -149,7 +170,7 @@ impl Rows {
         let mut free = self.free.lock();
         let row = free.pop();
         self.freed.store(free.len(), Ordering::Relaxed);
-        row
+        row.map(|Reverse(row)| row)
     }
 
     fn allocate_block_of(&self, row: RowId) {
@@ -195,7 +216,7 @@ impl Rows {
         let link = self.link(row).expect("a row in use");
         self.release(link.swap(std::ptr::null_mut(), Ordering::AcqRel), guard);
         let mut free = self.free.lock();
-        free.push(row);
+        free.push(Reverse(row));
         self.freed.store(free.len(), Ordering::Relaxed);
     }
 
@@ -276,6 +297,20 @@ mod tests {
             Some(row),
             "rows are used again"
         );
+    }
+
+    #[test]
+    fn rows_that_were_given_back_are_used_again_from_the_lowest_on() {
+        let rows = Rows::new();
+        let guard = &pin();
+        let insert = |index| rows.insert(version(index, record::Link::None));
+        let all: Vec<_> = (1..5).map(insert).collect();
+        assert!(rows.in_order());
+        rows.remove(all[1].unwrap(), guard);
+        rows.remove(all[2].unwrap(), guard);
+        assert!(rows.in_order());
+        assert_eq!([insert(5), insert(6)], [all[1], all[2]]);
+        assert!(!rows.in_order(), "the newest stand before the fourth");
     }
 
     #[test]

@@ -195,6 +195,11 @@ impl Table {
         next.map(|(at, _)| *at)
     }
 
+    /// Whether rows stand in the order of insertion.
+    pub(crate) fn in_order(&self) -> bool {
+        self.rows.in_order()
+    }
+
     /// Documents in the newest state, visible or not.
     pub(crate) fn live(&self) -> u64 {
         self.live.load(Ordering::Acquire)

@@ -48,10 +48,13 @@ const RANGE_NS: f64 = 1000.0;
 /// What keeping a row and comparing it costs in a sort, for each comparison.
 const SORTED_NS: f64 = 60.0;
 
+/// So many documents at most are put into the order of insertion when nothing sorts them.
+const OLDEST_FIRST_MAX: f64 = 10_000.0;
+
 /// Costs seem to be the same up to this factor.
 const SAME: f64 = 1.1;
 /// A scan is no cheaper than one of so many documents where an index gives the order
-/// ([`Unsorted::ByIndex`]).
+/// ([`Unsorted::Habitual`]).
 const SCANNED_MIN: f64 = 1000.0;
 
 /// What it costs to ask a condition on a text of one document: its words are read anew.
@@ -110,6 +113,8 @@ pub struct Plan {
     pub rows: f64,
     /// About how long it takes, in nanoseconds.
     pub cost: f64,
+    /// Whether a scan hands on the oldest documents first, whichever row they stand in.
+    pub(crate) oldest_first: bool,
     /// The plans that were dearer: their access, rows and cost.
     pub rejected: Vec<(String, f64, f64)>,
 }
@@ -179,6 +184,9 @@ pub fn plan(collection: &Collection, find: &Find) -> Result<Plan, QueryError> {
     }
     let mut plans = plans.into_iter();
     let mut best = plans.next().unwrap_or_else(Plan::nothing);
+    best.oldest_first = find.unsorted == Unsorted::Habitual
+        && find.sort.is_empty()
+        && documents <= OLDEST_FIRST_MAX;
     best.rejected = plans
         .map(|plan| (plan.access.to_string(), plan.rows, plan.cost))
         .collect();
@@ -194,6 +202,7 @@ impl Plan {
             sorted: false,
             rows: 0.0,
             cost: 0.0,
+            oldest_first: false,
             rejected: Vec::new(),
         }
     }
@@ -245,6 +254,7 @@ fn by_id(collection: &Collection, find: &Find, conjuncts: &[&Filter]) -> Option<
         rows,
         cost: rows * FETCHED_NS,
         access: Access::Ids { ids },
+        oldest_first: false,
         rejected: Vec::new(),
     })
 }
@@ -304,6 +314,7 @@ fn by_unique(index: &Arc<FieldIndex>, conjuncts: &[&Filter]) -> Option<Plan> {
         sorted: true,
         rows: 1.0,
         cost: RANGE_NS,
+        oldest_first: false,
         rejected: Vec::new(),
     })
 }
@@ -546,7 +557,7 @@ impl Candidate {
             rows = rows.min(proposed + beyond);
         }
         let read = match (&self.access, find.unsorted) {
-            (Access::Scan, Unsorted::ByIndex) if find.sort.is_empty() => rows.max(SCANNED_MIN),
+            (Access::Scan, Unsorted::Habitual) if find.sort.is_empty() => rows.max(SCANNED_MIN),
             _ => rows,
         };
         let mut cost = ranges as f64 * RANGE_NS + read * each;
@@ -562,6 +573,7 @@ impl Candidate {
             sorted: self.sorted,
             rows,
             cost,
+            oldest_first: false,
             rejected: Vec::new(),
         }
     }

@@ -53,6 +53,18 @@ impl Plan {
     ) -> Result<(), Error> {
         let mut going = true;
         match &self.access {
+            Access::Scan if self.oldest_first && !collection.in_order() => {
+                let mut all = Vec::new();
+                snapshot.scan(collection, 0, |document| {
+                    all.push(document.clone());
+                    true
+                })?;
+                all.sort_by_key(|document| document.meta().created_at);
+                all.iter()
+                    .take_while(|document| visit(document))
+                    .for_each(drop);
+                Ok(())
+            }
             Access::Scan => snapshot.scan(collection, 0, visit).map(|_| ()),
             #[cfg(feature = "full-text")]
             Access::Words { index, words } => {

@@ -236,7 +236,7 @@ fn told(error: &DbError) -> String {
     let more = more
         .into_iter()
         .filter_map(|(name, field)| Some(format!(" | {name}: {}", field?)));
-    head + &more.collect::<String>()
+    (head + &more.collect::<String>()).replace('\n', " ")
 }
 
 /// The error of the server, or what has gone wrong before it.
