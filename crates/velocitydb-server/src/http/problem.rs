@@ -86,6 +86,7 @@ pub const PROBLEMS: &[ProblemRow] = &[
     row("migration_refused", 422, "A document does not fit the new definition"),
     row("invalid_schema", 422, "The schema makes no sense"),
     row("invalid_update", 422, "The update cannot be made"),
+    row("no_index_value", 422, "An index has no value for the document"),
     row("invalid_definition", 422, "The definition is not sound"),
     row("primary_key_changed", 422, "The primary key of a document cannot change"),
     row("mixed_persistence", 422, "Volatile and logged collections do not go in one write"),

@@ -220,6 +220,7 @@ impl Route {
             "invalid_id",
             "invalid_update",
             "mixed_persistence",
+            "no_index_value",
             "not_found",
             "primary_key_changed",
             "reference_violation",
