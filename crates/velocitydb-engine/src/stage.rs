@@ -44,6 +44,8 @@ pub(crate) struct StagedVersion {
     pub(crate) hash: u32,
     /// Where the key stood before the entry.
     pub(crate) present: Option<Newest>,
+    /// What stood there, where definitions of the entry have brought the others to another table.
+    pub(crate) former: Option<Document>,
     pub(crate) version: Document,
     /// Its keys in indexes over fields.
     pub(crate) keys: Keys,
@@ -185,15 +187,6 @@ impl<'s> Stager<'s> {
         self.before.map_or(id, |(_, first)| id.real(first))
     }
 
-    /// A collection as it was before the definitions of the entry, if it was there; without definitions
-    /// it is as it is.
-    fn former(&self, collection: &'s Arc<Collection>) -> Option<&'s Arc<Collection>> {
-        match self.before {
-            Some((before, _)) => before.by_id(collection.id),
-            None => Some(collection),
-        }
-    }
-
     /// Decides a write; its answers go into `results`.
     pub(crate) fn write(
         &mut self,
@@ -303,7 +296,7 @@ impl<'s> Stager<'s> {
         self.indexed |= collection.table.has_indexes();
         let place = self.find(collection, &operation.key);
         let former = match (place.staged, &place.present, is_new) {
-            (None, None, true) => self.newest_before(collection, &operation.key),
+            (None, None, true) => self.former(collection, &operation.key),
             _ => None,
         };
         let newest = match (place.staged, &place.present) {
@@ -361,9 +354,14 @@ impl<'s> Stager<'s> {
         found.ok_or_else(|| Refusal::no_collection(id))
     }
 
-    /// A document that definitions of the entry have left to the write.
-    fn newest_before(&self, collection: &'s Arc<Collection>, key: &[u8]) -> Option<Document> {
-        let table = &self.former(collection)?.table;
+    /// A document as it was before definitions of the entry brought its collection to another table;
+    /// they have left it to the write.
+    fn former(&self, collection: &Collection, key: &[u8]) -> Option<Document> {
+        let (before, _) = self.before?;
+        let table = &before.by_id(collection.id)?.table;
+        if Arc::ptr_eq(table, &collection.table) {
+            return None;
+        }
         let newest = table.newest(table.hash(key), key, self.guard)?;
         Some(newest.version)
     }
@@ -448,6 +446,7 @@ impl<'s> Stager<'s> {
         self.versions.push(StagedVersion {
             collection: collection.id,
             hash,
+            former: self.former(collection, key),
             present,
             version,
             keys,

@@ -304,12 +304,6 @@ impl State {
                     },
                     None => cause,
                 })?;
-            if redefined.is_some() {
-                // Where documents have come to another table, those that go are not in it.
-                stager
-                    .versions
-                    .retain(|staged| staged.present.is_some() || !staged.version.is_tombstone());
-            }
             if let Some(retry) = &write.retry
                 && !stager.versions.is_empty()
             {
@@ -363,6 +357,7 @@ impl State {
                 collection,
                 hash,
                 present,
+                former,
                 version,
                 keys,
                 ..
@@ -371,17 +366,17 @@ impl State {
             let collection = collection.expect("staged under this catalog");
             let table = &collection.table;
             let after = told.is_some().then(|| version.clone());
-            if let Some(garbage) = table.publish(hash, present.as_ref(), version, &keys, guard) {
+            // Where documents have come to another table, those that go are not in it.
+            let is_left_out = redefined.is_some() && present.is_none() && version.is_tombstone();
+            if !is_left_out
+                && let Some(garbage) = table.publish(hash, present.as_ref(), version, &keys, guard)
+            {
                 sequence.garbage.push(garbage);
                 sequence.owed += 2;
             }
             if let (Some(told), Some(after)) = (&mut told, after) {
-                told.document(
-                    collection,
-                    present.map(|present| present.version),
-                    after,
-                    time,
-                );
+                let before = former.or(present.map(|present| present.version));
+                told.document(collection, before, after, time);
             }
         }
         if let Some(told) = told {

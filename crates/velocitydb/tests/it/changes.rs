@@ -213,6 +213,43 @@ fn changes_of_definitions_are_told() {
     assert_eq!(all_words(&mut later), expected[6..]);
 }
 
+/// Definitions first, then documents as they were before the transaction and are after it.
+#[test]
+fn changes_of_a_transaction_that_defines_something_are_told() {
+    let db = in_memory();
+    let tasks = create(&db, "tasks");
+    for id in ["a", "b", "c"] {
+        tasks.insert_with_id(id, json("{}")).unwrap();
+    }
+    let mut changes = db.changes().with_before().open().unwrap();
+    let mut transaction = db.begin(velocitydb::Isolation::Snapshot);
+    transaction
+        .create_collection(Definition::new("more"))
+        .unwrap();
+    transaction.insert_with_id("more", "x", json("{}")).unwrap();
+    transaction.delete("tasks", "a").unwrap();
+    let n = velocitydb::Field::new("n", velocitydb::FieldType::Int);
+    let n = n.with_default(velocitydb::DefaultValue::Constant(1.into()));
+    let schema = velocitydb::Schema::new(velocitydb::Openness::Open, vec![n]).unwrap();
+    let alteration = Alteration::to(Definition::new("tasks").schema(schema));
+    transaction.alter("tasks", alteration).unwrap();
+    let update = Update::new().set("n", 2);
+    transaction.update("tasks", "b", update).unwrap();
+    transaction.commit().unwrap();
+    let expected = [
+        "more collection_created - -",
+        "tasks collection_altered - -",
+        "a: tasks deleted {} -",
+        r#"b: tasks updated {} {"n":2}"#,
+        "x: more inserted - {}",
+    ];
+    assert_eq!(all_words(&mut changes), expected);
+    let now = tasks.find(&velocitydb::query::Find::new(
+        velocitydb::query::Filter::All,
+    ));
+    assert_eq!(now.unwrap().len(), 2);
+}
+
 #[test]
 fn what_is_taken_over_from_an_expired_document_is_an_insertion() {
     let clock = clock();
