@@ -151,7 +151,7 @@ fn lives(open: &Open<'_>, clients: usize, time: Duration) -> Result<f64, BenchEr
     let idle = |mut server: Worker| {
         let mut turn = 0_u32;
         while !ended.load(Ordering::Relaxed) {
-            server.poll(turn % 2 == 0)?;
+            server.poll(turn.is_multiple_of(2))?;
             turn += 1;
             thread::sleep(POLL_EVERY);
         }
