@@ -177,6 +177,35 @@ def flow_isolation_levels():
             raise AssertionError("read only")
 
 
+def flow_migrations():
+    """A migration is a transaction with its own version table, as those of Alembic and Django."""
+    with connect() as connection:
+        connection.execute("DROP TABLE IF EXISTS migrated, migrated_to, migration_versions")
+        table(connection, "migration_versions", "version text PRIMARY KEY")
+        table(connection, "migrated", "id serial PRIMARY KEY, name text")
+        connection.execute("INSERT INTO migrated (name) VALUES ('a'), ('b')")
+
+    def migrate(connection, version):
+        connection.execute("ALTER TABLE migrated ADD COLUMN born int")
+        connection.execute("UPDATE migrated SET born = %s + id", [1800])
+        connection.execute("ALTER TABLE migrated ALTER COLUMN born SET NOT NULL")
+        connection.execute("CREATE UNIQUE INDEX migrated_name ON migrated (name)")
+        connection.execute("CREATE TABLE migrated_to (id serial PRIMARY KEY, m int REFERENCES migrated)")
+        connection.execute("INSERT INTO migrated_to (m) SELECT id FROM migrated")
+        connection.execute("INSERT INTO migration_versions VALUES (%s)", [version])
+
+    with psycopg.connect() as connection, connect() as other:
+        migrate(connection, "1")
+        connection.rollback()
+        assert other.execute("SELECT * FROM migrated ORDER BY id").fetchall() == [(1, "a"), (2, "b")]
+        migrate(connection, "1")
+        assert other.execute("SELECT count(*) FROM migration_versions").fetchone() == (0,)
+        connection.commit()
+        found = other.execute("SELECT name, born FROM migrated ORDER BY id").fetchall()
+        assert found == [("a", 1801), ("b", 1802)], found
+        assert other.execute("SELECT count(*) FROM migrated_to").fetchone() == (2,)
+
+
 def flow_prepared_statements():
     with connect() as connection:
         connection.prepare_threshold = 0
