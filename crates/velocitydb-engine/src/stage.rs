@@ -18,7 +18,9 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 use velocitydb_types::{Key, RawMap, Timestamp};
 
-use crate::catalog::{Catalog, Collection, CollectionId, Persistence};
+use crate::catalog::{
+    Catalog, Collection, CollectionId, DatabaseId, Persistence, SCHEMAS, SEQUENCES,
+};
 use crate::command::{
     Change, Condition, Effect, Expires, Mode, Operation, Outcome, Refusal, Results, Write,
 };
@@ -283,6 +285,10 @@ impl<'s> Stager<'s> {
         let is_new = self.before.is_some() && collection.defined_at == self.index;
         if collection.defined_at > write.resolved_at && !is_new {
             return Err(Refusal::DefinitionChanged.into());
+        }
+        if matches!(collection.id, SCHEMAS | SEQUENCES) {
+            let key = Key::trusted(&*operation.key);
+            self.catalog.check_present(DatabaseId::of_key(&key))?;
         }
         if let Condition::CollectionIndex(index) = operation.condition {
             self.read = self.read.max(collection.table.changed());

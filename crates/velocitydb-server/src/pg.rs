@@ -5,9 +5,10 @@
 //! statement is run again when another was faster. Tests: tests/it/pg.rs.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use velocitydb::locks::{LockError, Waiting};
 use velocitydb::{Committing, Database, DatabaseId, Guest};
 use velocitydb_pg::{
@@ -38,7 +39,11 @@ impl SqlBackend {
     }
 
     /// The tables of a database, which is not dropped while the guest is there.
-    fn enter(&self, name: &str) -> Result<(Arc<Tables>, Guest), SqlError> {
+    fn enter(
+        &self,
+        name: &str,
+        leave: impl Fn() + Send + Sync + 'static,
+    ) -> Result<(Arc<Tables>, Guest), SqlError> {
         let database = match name {
             "" => Ok(self.database.clone()),
             name => self.database.database(name),
@@ -51,7 +56,7 @@ impl SqlBackend {
                 names.join(", ")
             ))
         })?;
-        let guest = database.enter()?;
+        let guest = database.enter(leave)?;
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
         // Those of databases that were dropped meanwhile.
         tables.retain(|_, tables| tables.database().name().is_ok());
@@ -69,14 +74,23 @@ impl Backend for SqlBackend {
     type Session = SqlSession;
 
     async fn connect(&self, startup: &Startup) -> Result<SqlSession, PgError> {
-        let (tables, guest) = self.enter(&startup.database).map_err(of_sql)?;
+        let (ask, asked) = watch::channel(false);
+        let running = Arc::new(OnceLock::<Canceller>::new());
+        let cancelled = Arc::clone(&running);
+        let leave = move || {
+            ask.send_replace(true);
+            cancelled.get().inspect(|running| running.cancel());
+        };
+        let (tables, guest) = self.enter(&startup.database, leave).map_err(of_sql)?;
         let mut session = Session::over(tables);
+        running.get_or_init(|| session.canceller());
         let introduced = session.introduce(&startup.user, &startup.settings);
         introduced.map_err(of_sql)?;
         Ok(SqlSession {
             session,
             portals: Named::new("portals", 1_000),
             shapes: HashMap::new(),
+            asked_to_leave: asked,
             _guest: guest,
         })
     }
@@ -112,6 +126,9 @@ pub struct SqlSession {
     portals: Named<Portal>,
     /// Simple statements by their [`Shape`]'s text; without one where it cannot be prepared so.
     shapes: HashMap<String, Option<Arc<Prepared>>>,
+    /// By who drops the database.
+    asked_to_leave: watch::Receiver<bool>,
+    // Last: what the session leaves in the database goes before that may.
     _guest: Guest,
 }
 
@@ -681,7 +698,16 @@ impl velocitydb_pg::Session for SqlSession {
 
     async fn event(&mut self) -> Event {
         let next = std::future::poll_fn(|context| self.session.poll_notification(context));
-        match next.await {
+        let asked = async { self.asked_to_leave.wait_for(|asked| *asked).await.is_ok() };
+        let next = tokio::select! {
+            biased;
+            true = asked => {
+                let message = "terminating connection due to administrator command";
+                return Event::End(PgError::fatal("57P01", message));
+            }
+            next = next => next,
+        };
+        match next {
             Ok(notification) => Event::Notification {
                 process_id: process_id(notification.from),
                 channel: notification.channel.to_string(),

@@ -148,6 +148,7 @@ impl ChangesRequest {
                 ));
             }
         }
+        self.inner.check_present()?;
         let mut follower = self.inner.engine.follow()?;
         if let Some(after) = self.after {
             follower.go_to(after)?;
@@ -224,12 +225,18 @@ impl Changes {
     /// [`Changes::is_behind`] says whether to ask again.
     ///
     /// # Errors
-    /// [`Error::PositionGone`] when it fell behind.
+    /// [`Error::PositionGone`] when it fell behind; [`Error::UnknownDatabase`] behind the last change
+    /// of a database that was dropped.
     pub fn try_next(&mut self) -> Result<Option<Change>, Error> {
         let mut turns = 0;
         // The last change of an entry is told as such: so the next one is looked at first.
         while self.ready.is_empty() || self.ready.len() == 1 && !self.whole {
-            if turns == TURNS_MAX || !self.follower.is_behind() {
+            if !self.follower.is_behind() {
+                // All was told of one that is gone.
+                self.request.inner.check_present()?;
+                return Ok(None);
+            }
+            if turns == TURNS_MAX {
                 return Ok(None);
             }
             turns += 1;

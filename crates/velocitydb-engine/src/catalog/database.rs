@@ -43,9 +43,17 @@ impl DatabaseId {
 
     /// Whether [`DatabaseId::key`] of this database made a key.
     pub fn has_key(self, key: &Key) -> bool {
+        DatabaseId::of_key(key) == Some(self)
+    }
+
+    /// The database whose [`DatabaseId::key`] made a key.
+    pub(crate) fn of_key(key: &Key) -> Option<DatabaseId> {
         match key.to_value() {
-            Value::Array(parts) => parts.first() == Some(&Value::Int(i64::from(self.0))),
-            _ => self == DatabaseId::VELOCITY,
+            Value::Array(parts) => {
+                let number = parts.first()?.as_int()?;
+                u32::try_from(number).ok().map(DatabaseId)
+            }
+            _ => Some(DatabaseId::VELOCITY),
         }
     }
 }
@@ -168,6 +176,23 @@ impl Catalog {
     pub(crate) fn remove_database(&mut self, id: DatabaseId) {
         self.by_id.retain(|_, collection| collection.database != id);
         self.databases.remove(&id);
+    }
+
+    /// Refuses what would stay behind when a database was dropped meanwhile.
+    pub(crate) fn check_present(&self, id: Option<DatabaseId>) -> Result<(), Refusal> {
+        match id {
+            Some(id) if self.databases.contains_key(&id) => Ok(()),
+            Some(DatabaseId(number)) => Err(Refusal::UnknownDatabase(format!("number {number}"))),
+            None => Err(Refusal::UnknownDatabase("without a number".to_owned())),
+        }
+    }
+
+    /// Refuses to drop a database that is always there.
+    ///
+    /// # Errors
+    /// It is, or there is none of this number.
+    pub fn check_droppable(&self, id: DatabaseId) -> Result<(), Refusal> {
+        self.passing_database(id).map(|_| ())
     }
 
     /// A database that may be dropped or get another name.

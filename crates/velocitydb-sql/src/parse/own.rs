@@ -36,6 +36,8 @@ pub(crate) enum Own {
     DropDatabase {
         name: Ident,
         if_exists: bool,
+        /// Those who are connected are sent away.
+        force: bool,
     },
     /// VACUUM, or ANALYZE alone: of tables, or of all.
     Tend {
@@ -117,6 +119,7 @@ impl Own {
             return Ok(Some(Own::DropDatabase {
                 if_exists: parser.parse_keywords(&[IF, EXISTS]),
                 name: parser.parse_identifier()?,
+                force: force(parser)?,
             }));
         }
         if parser.parse_keyword(COPY) {
@@ -133,6 +136,18 @@ impl Own {
         }
         Ok(OfSession::parse(parser)?.map(Own::Session))
     }
+}
+
+/// `[WITH] (FORCE)`
+fn force(parser: &mut Parser<'_>) -> Result<bool, ParserError> {
+    let with = parser.parse_keyword(Keyword::WITH);
+    if !with && parser.peek_token_ref().token != Token::LParen {
+        return Ok(false);
+    }
+    parser.expect_token(&Token::LParen)?;
+    parser.expect_keyword(Keyword::FORCE)?;
+    parser.expect_token(&Token::RParen)?;
+    Ok(true)
 }
 
 fn database_options(parser: &mut Parser<'_>) -> Result<Vec<DatabaseOption>, ParserError> {

@@ -70,16 +70,18 @@ impl Preparing<'_> {
         &self,
         name: &Ident,
         if_exists: bool,
+        force: bool,
     ) -> Result<Vec<SqlError>, SqlError> {
         let name = folded(name);
         if name == *self.settings.database {
             let message = "cannot drop the currently open database";
             return Err(SqlError::new(sqlstate::OBJECT_IN_USE, message));
         }
-        let dropped = self
-            .definitions
-            .database()
-            .drop_database(&name, &Call::new());
+        let database = self.definitions.database();
+        let dropped = match force {
+            true => database.drop_database_with_force(&name, &Call::new()),
+            false => database.drop_database(&name, &Call::new()),
+        };
         match dropped {
             Err(velocitydb::Error::UnknownDatabase(_)) if if_exists => {
                 Ok(vec![skipped(missing_database(&name))])

@@ -121,7 +121,11 @@ impl Define {
     /// What is there already, or is not there; rows that do not fit; what is not supported.
     pub(crate) fn run(&self, preparing: &mut Preparing<'_>) -> Result<Vec<SqlError>, SqlError> {
         let definitions = preparing.definitions;
-        let _alone = (!definitions.is_open()).then(|| definitions.database().define_alone());
+        // Those whom DROP DATABASE sends away may wait for their turn to define something.
+        let drops =
+            matches!(&self.statement, Form::Own(own) if matches!(**own, Own::DropDatabase { .. }));
+        let is_alone = !drops && !definitions.is_open();
+        let _alone = is_alone.then(|| definitions.database().define_alone());
         match &self.statement {
             Form::Tree(tree) => preparing.define(tree),
             Form::Own(own) => preparing.define_own(own),
@@ -199,7 +203,11 @@ impl Preparing<'_> {
             Own::Reindex { kind, name } => self.reindex(*kind, name.as_ref()),
             Own::CreateDatabase { name, options } => self.create_database(name, options),
             Own::RenameDatabase { name, new_name } => self.rename_database(name, new_name),
-            Own::DropDatabase { name, if_exists } => self.drop_database(name, *if_exists),
+            Own::DropDatabase {
+                name,
+                if_exists,
+                force,
+            } => self.drop_database(name, *if_exists, *force),
             Own::Session(_) => unreachable!("no definition"),
             // Memory is given back, and figures are kept, without being asked.
             Own::Tend { vacuum: _, tables } => {
