@@ -5,8 +5,10 @@
 //! PostgreSQL's names of what a lock of that strength is there. No more than [`ROWS_MAX`] rows are
 //! shown, those of locks that somebody waits for first.
 
-use velocitydb::Database;
+use std::collections::BTreeMap;
+
 use velocitydb::locks::{CollectionId, LockRow, Mode, Name};
+use velocitydb::{Database, DatabaseId};
 use velocitydb_types::ScalarType::{self, Bool, Int2, Int4, Int8, Text, Timestamptz};
 use velocitydb_types::Value;
 
@@ -58,6 +60,7 @@ const COLUMNS: &[(&str, ScalarType)] = &[
     ("granted", Bool),
     ("waiting_since", Timestamptz),
     ("application_name", Text),
+    ("database", Text),
 ];
 
 fn collection_of(name: Name<'_>) -> Option<CollectionId> {
@@ -66,6 +69,14 @@ fn collection_of(name: Name<'_>) -> Option<CollectionId> {
         | Name::Unique { collection, .. }
         | Name::Collection(collection) => Some(collection),
         Name::Advisory(..) | Name::AdvisoryPair(..) => None,
+    }
+}
+
+/// The database that the lock is of.
+fn database_of(database: &Database, name: Name<'_>) -> Option<DatabaseId> {
+    match name {
+        Name::Advisory(of, _) | Name::AdvisoryPair(of, ..) => Some(of),
+        name => database.database_of(collection_of(name)?),
     }
 }
 
@@ -112,7 +123,7 @@ fn pg_locks(database: &Database, each: Each<'_>) -> Result<(), SqlError> {
         let pid = process_id(row.owner);
         let values = vec![
             kind.into(),
-            Value::Null,
+            database_of(database, name).map_or(Value::Null, |id| number(id.0)),
             collection_of(name).map_or(Value::Null, |id| number(id.0)),
             Value::Null,
             Value::Null,
@@ -137,6 +148,7 @@ fn pg_locks(database: &Database, each: Each<'_>) -> Result<(), SqlError> {
 
 fn locks(database: &Database, each: Each<'_>) -> Result<(), SqlError> {
     let locks = database.locks();
+    let names: BTreeMap<_, _> = database.databases().into_iter().collect();
     for row in locks.list(ROWS_MAX).rows {
         let mut text = row.name.to_string();
         let mut collection = Value::Null;
@@ -159,6 +171,9 @@ fn locks(database: &Database, each: Each<'_>) -> Result<(), SqlError> {
             locks
                 .label(row.owner)
                 .map_or(Value::Null, |label| (&*label).into()),
+            database_of(database, row.name.name())
+                .and_then(|id| names.get(&id))
+                .map_or(Value::Null, |of| of.name.as_str().into()),
         ];
         if !each(values)? {
             break;
