@@ -16,7 +16,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use velocitydb::{Answer, Database, Isolation, Timestamp, Transaction};
+use velocitydb::{Answer, Database, DatabaseId, Isolation, Timestamp, Transaction};
 
 use crate::config::ServerConfig;
 use crate::http::Problem;
@@ -49,6 +49,7 @@ impl std::fmt::Display for Id {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct About {
     pub(crate) id: Id,
+    pub(crate) database: DatabaseId,
     pub(crate) isolation: Isolation,
     /// The log index of the state that it reads.
     pub(crate) index: u64,
@@ -138,6 +139,7 @@ impl Transactions {
         }
         let about = About {
             id: Id(rand::random()),
+            database: database.id(),
             isolation,
             index: transaction.index(),
             expires_at: after(now, timeout),
@@ -152,14 +154,20 @@ impl Transactions {
         Ok(about)
     }
 
-    /// Gives an open transaction to a request, which has it alone; or says how it ended.
-    pub(crate) fn take(self: &Arc<Self>, id: Id) -> Result<Result<Taken, Ended>, Problem> {
+    /// Gives an open transaction of a database to a request, which has it alone; or says how it ended.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        database: DatabaseId,
+        id: Id,
+    ) -> Result<Result<Taken, Ended>, Problem> {
         self.sweep();
         let mut table = self.table();
         if let Some(ended) = table.ended.get(&id) {
             return Ok(Err(ended.clone()));
         }
-        let open = table.open.get_mut(&id).ok_or_else(|| unknown(id))?;
+        let open = table.open.get_mut(&id);
+        let open = open.filter(|open| open.about.database == database);
+        let open = open.ok_or_else(|| unknown(id))?;
         let transaction = open.transaction.take().ok_or_else(|| {
             let what =
                 "another request is at work in the transaction: send them one after the other";
@@ -307,14 +315,28 @@ mod tests {
     fn one_request_at_a_time() {
         let transactions = transactions();
         let (id, other) = (begin(&transactions), begin(&transactions));
-        let taken = transactions.take(id).unwrap().unwrap();
-        let refused = transactions.take(id).err().unwrap();
+        let taken = transactions
+            .take(DatabaseId::VELOCITY, id)
+            .unwrap()
+            .unwrap();
+        let refused = transactions.take(DatabaseId::VELOCITY, id).err().unwrap();
         assert_eq!(refused.row.code, "transaction_busy");
-        assert!(transactions.take(other).unwrap().is_ok());
+        assert!(
+            transactions
+                .take(DatabaseId::VELOCITY, other)
+                .unwrap()
+                .is_ok()
+        );
         drop(taken);
-        let taken = transactions.take(id).unwrap().unwrap();
+        let taken = transactions
+            .take(DatabaseId::VELOCITY, id)
+            .unwrap()
+            .unwrap();
         taken.end(|_| Ended::RolledBack);
-        assert!(matches!(transactions.take(id), Ok(Err(Ended::RolledBack))));
+        assert!(matches!(
+            transactions.take(DatabaseId::VELOCITY, id),
+            Ok(Err(Ended::RolledBack))
+        ));
     }
 
     /// Nobody knows what state a panic left it in.
@@ -322,7 +344,12 @@ mod tests {
     fn a_panic_ends_it() {
         let transactions = transactions();
         let ids = [begin(&transactions), begin(&transactions)];
-        let taken = ids.map(|id| transactions.take(id).unwrap().unwrap());
+        let taken = ids.map(|id| {
+            transactions
+                .take(DatabaseId::VELOCITY, id)
+                .unwrap()
+                .unwrap()
+        });
         let [one, other] = taken;
         let at_work = std::thread::spawn(move || {
             one.count(1000);
@@ -332,10 +359,11 @@ mod tests {
         let ending = std::thread::spawn(move || other.end(|_| panic!("while it commits")));
         assert!(ending.join().is_err());
         assert!(matches!(
-            transactions.take(ids[0]),
+            transactions.take(DatabaseId::VELOCITY, ids[0]),
             Ok(Err(Ended::RolledBack))
         ));
-        let Ok(Err(Ended::Refused(problem))) = transactions.take(ids[1]) else {
+        let Ok(Err(Ended::Refused(problem))) = transactions.take(DatabaseId::VELOCITY, ids[1])
+        else {
             panic!("nobody knows whether it was committed");
         };
         assert_eq!(problem.row.code, "outcome_unknown");

@@ -268,7 +268,7 @@ fn plain(ask: &Ask) -> Result<(), Problem> {
 /// Takes the transaction that a path names, or says how it ended.
 fn take(ask: &Ask, id: &str) -> Result<Result<Taken, Ended>, Problem> {
     let read = Id::read(id).ok_or_else(|| unknown(format_args!("{id:?}")))?;
-    ask.app.transactions.take(read)
+    ask.app.transactions.take(ask.database().id(), read)
 }
 
 /// Takes it to go on with it.
