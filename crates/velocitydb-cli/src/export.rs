@@ -12,13 +12,17 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use velocitydb::Database;
+use velocitydb::{Database, Value};
 use velocitydb_import::{Compression, Compressor, Export, ExportError, Layout};
+use velocitydb_shell::{Http, Target, base_path, segment};
 
 use crate::config::DATA_DEFAULT;
+use crate::database::InDatabase;
 use crate::encryption::KeyFiles;
 use crate::failure::Failure;
 use crate::import::open_database;
+use crate::output::say_error;
+use crate::shell::failed;
 use crate::text::count;
 
 /// Bytes that are read from a server at a time.
@@ -34,6 +38,9 @@ pub struct Arguments {
     #[command(flatten)]
     keys: KeyFiles,
 
+    #[command(flatten)]
+    database: InDatabase,
+
     /// A server, such as http://127.0.0.1:7480, instead of a directory
     #[arg(long, value_name = "URL")]
     url: Option<String>,
@@ -42,14 +49,18 @@ pub struct Arguments {
     #[arg(
         long,
         value_name = "NAME",
-        required_unless_present = "all",
-        conflicts_with = "all"
+        required_unless_present_any = ["all", "all_databases"],
+        conflicts_with_all = ["all", "all_databases"]
     )]
     collection: Vec<String>,
 
-    /// Export every collection
-    #[arg(long)]
+    /// Export every collection of the database
+    #[arg(long, conflicts_with = "all_databases")]
     all: bool,
+
+    /// Export every collection of every database; imported again, each is in its database
+    #[arg(long, conflicts_with = "database")]
+    all_databases: bool,
 
     /// The file, replaced when it is there; - for standard output
     #[arg(long, value_name = "FILE", default_value = "-")]
@@ -130,6 +141,11 @@ impl Arguments {
 
 /// Runs the command.
 pub fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<(), Failure> {
+    if arguments.all_databases && arguments.layout() != Layout::Exported {
+        let what =
+            "--all-databases writes the exported form: plain JSON and CSV hold one collection";
+        return Err(Failure::Usage(what.to_owned()));
+    }
     if arguments.to_stdout() {
         let target = io::stdout();
         let (mut target, told) = write(arguments, target)?;
@@ -165,7 +181,8 @@ fn from_directory(arguments: &Arguments, target: &mut dyn Write) -> Result<Strin
             dir.display()
         )));
     };
-    let told = of_database(arguments, &db, target);
+    let told = arguments.database.of(&db);
+    let told = told.and_then(|db| of_database(arguments, &db, target));
     let closed = db.close().map_err(|error| Failure::of(&error, dir));
     let told = told?;
     closed.map(|()| told)
@@ -180,15 +197,13 @@ fn of_database(
         ExportError::Invalid(what) => Failure::Usage(what),
         ExportError::Database(error) => Failure::of(&error, &arguments.data),
     };
-    let names = match arguments.all {
-        true => db
-            .collections()
-            .into_iter()
-            .map(|found| found.name)
-            .collect(),
-        false => arguments.collection.clone(),
+    let view = db.snapshot();
+    let export = match (arguments.all_databases, arguments.all) {
+        (true, _) => Export::of_all_databases(&view),
+        (false, true) => Export::new(&view, &view.collection_names(), arguments.layout()),
+        (false, false) => Export::new(&view, &arguments.collection, arguments.layout()),
     };
-    let mut export = Export::new(&db.snapshot(), &names, arguments.layout()).map_err(of_export)?;
+    let mut export = export.map_err(of_export)?;
     let bar = bar("{wide_bar} {human_pos}/{human_len} {per_sec} {eta}");
     bar.set_length(export.written().documents_total);
     let mut chunk = Vec::new();
@@ -200,15 +215,54 @@ fn of_database(
     }
     bar.finish_and_clear();
     let written = export.written();
+    let databases = view.databases();
+    let of = match arguments.all_databases {
+        true => format!(" of {}", count(databases.len() as u64, "database")),
+        false => String::new(),
+    };
     let mut told = format!(
-        "Exported {} of {}.\n",
+        "Exported {} of {}{of}.\n",
         count(written.documents, "document"),
         count(written.collections, "collection"),
     );
+    if arguments.all {
+        let others = databases.into_iter().map(|(id, definition)| {
+            let collections = view.of_database(id).collection_names().len();
+            (definition.name, collections as u64)
+        });
+        tell_others(arguments, others);
+    }
     for (name, digest) in &written.digests {
         told += &format!("  {name}: data digest {digest}\n");
     }
     Ok(told)
+}
+
+/// Says which collections of other databases an export of all collections of one leaves out.
+fn tell_others(arguments: &Arguments, databases: impl Iterator<Item = (String, u64)>) {
+    let here = arguments.database.name();
+    let left = databases.filter(|(name, collections)| name != here && *collections > 0);
+    let left: Vec<_> = left
+        .map(|(name, collections)| format!("{} of {name}", count(collections, "collection")))
+        .collect();
+    if !left.is_empty() {
+        say_error(&format!(
+            "note: only the database {here} was exported, without {}; --all-databases exports all",
+            left.join(", ")
+        ));
+    }
+}
+
+/// The databases of a server, with how many collections they have.
+fn databases_of(server: &mut Http) -> Result<Vec<(String, u64)>, Failure> {
+    let all = server.databases().map_err(|error| failed(&error))?;
+    let read = |one: &Value| {
+        let one = one.as_map()?;
+        let collections = one.get("collections")?.as_int()?;
+        let name = one.get("name")?.as_str()?;
+        Some((name.to_owned(), u64::try_from(collections).ok()?))
+    };
+    Ok(all.iter().filter_map(read).collect())
 }
 
 fn from_server(
@@ -222,10 +276,19 @@ fn from_server(
         Layout::Json => "json",
         Layout::Csv => "csv",
     };
-    let names = match arguments.all {
-        true => String::new(),
-        false => format!("&collections={}", arguments.collection.join(",")),
+    let names = arguments.collection.iter().map(|name| segment(name));
+    let names: Vec<_> = names.collect();
+    let names = match (arguments.all_databases, arguments.all) {
+        (true, _) => "&all_databases=true".to_owned(),
+        (false, true) => String::new(),
+        (false, false) => format!("&collections={}", names.join(",")),
     };
+    let mut server = Http::at(url).map_err(|error| Failure::Usage(format!("--url {error}")))?;
+    arguments.database.enter(&mut server)?;
+    if arguments.all {
+        tell_others(arguments, databases_of(&mut server)?.into_iter());
+    }
+    let base = base_path(arguments.database.name());
     let url = url.trim_end_matches('/');
     let failed = |what: &dyn std::fmt::Display| Failure::new(format!("{url}: {what}"));
     let agent: ureq::Agent = ureq::Agent::config_builder()
@@ -233,7 +296,7 @@ fn from_server(
         .timeout_connect(Some(Duration::from_secs(10)))
         .build()
         .into();
-    let asked = agent.get(format!("{url}/v1/export?format={format}{names}"));
+    let asked = agent.get(format!("{url}{base}/export?format={format}{names}"));
     let mut answer = asked.call().map_err(|error| failed(&error))?;
     if !answer.status().is_success() {
         let status = answer.status();

@@ -21,6 +21,7 @@ use velocitydb_import::{
 };
 
 use crate::config::DATA_DEFAULT;
+use crate::database::InDatabase;
 use crate::encryption::KeyFiles;
 use crate::failure::Failure;
 use crate::restore;
@@ -44,6 +45,9 @@ pub struct Arguments {
 
     #[command(flatten)]
     pub keys: KeyFiles,
+
+    #[command(flatten)]
+    pub database: InDatabase,
 
     /// Format [default: by the file's name, else by its first character]
     #[arg(long)]
@@ -187,7 +191,10 @@ fn import(
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let name = definition.name.clone();
-    let opened = open_database(&arguments.data, &arguments.keys)?;
+    let opened = match open_database(&arguments.data, &arguments.keys)? {
+        Some(db) => Some(arguments.database.of(&db)?),
+        None => arguments.database.must_be_in_new().map(|()| None)?,
+    };
     let mut loader = loader(arguments, definition, &mut reader, opened.as_ref())?;
     let started = Instant::now();
     let bar = progress_bar(&reader.progress());
@@ -313,8 +320,10 @@ fn loader(
     }
     let opened = opened.cloned();
     let options_of_new = arguments.keys.options(&arguments.data)?;
+    let database = arguments.database.name().to_owned();
     let create = move |id_type: Option<FieldType>| {
-        let db = opened.map_or_else(|| Database::open(options_of_new), Ok)?;
+        let new = || Database::open(options_of_new)?.database(&database);
+        let db = opened.map_or_else(new, Ok)?;
         let definition = with_id_type(definition, id_type)?;
         db.create_collection(definition)?;
         Ok(db)

@@ -3,7 +3,7 @@
 //! One module for each command: [`serve`] (with [`sample`]), [`demo`], [`shell`] (with status and
 //! top), [`import`] (with [`restore`]), [`export`], [`schema`], [`check`]
 //! (and repair), [`mod@bench`],
-//! [`torture`] (the load of the kill tests). What they share: [`config`], [`encryption`] (key files), [`failure`] (how a
+//! [`torture`] (the load of the kill tests). What they share: [`config`], [`database`] (`--database`), [`encryption`] (key files), [`failure`] (how a
 //! command ends), [`output`], [`text`], [`version`].
 //!
 //! Invariants: answers go to standard output, failures and logs to standard error; the exit
@@ -14,6 +14,7 @@
 mod bench;
 mod check;
 mod config;
+mod database;
 mod demo;
 mod encryption;
 mod export;

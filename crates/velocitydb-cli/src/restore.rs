@@ -2,14 +2,16 @@
 //!
 //! A collection that is there is not mixed with another unless that is asked for: `--into` names
 //! the one that takes the documents, `--upsert` puts them over those that are there, `--resume`
-//! goes on with a restoring that was interrupted.
+//! goes on with a restoring that was interrupted. A file of all databases says itself which
+//! collections are of which; those that are not there are created.
 //! Tests: tests/it/export.rs.
 
 use std::io::Write;
 use std::time::Instant;
 
-use velocitydb::{Alteration, Collection, Database, Definition};
+use velocitydb::{Alteration, Call, Collection, Database, DatabaseDefinition, Definition, Error};
 use velocitydb_import::{ExportReader, Ids, Item, Loader};
+use velocitydb_shell::VELOCITY;
 
 use crate::failure::Failure;
 use crate::import::{Arguments, failed, open_database, progress_bar, summary, tell_bad_rows};
@@ -20,17 +22,73 @@ pub fn run(
     mut reader: ExportReader,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let mut db = open_database(&arguments.data, &arguments.keys)?;
-    let restored = restore(arguments, &mut reader, &mut db, out);
-    let closed = db.map_or(Ok(()), |db| db.sync().and_then(|()| db.close()));
+    let mut store = Store {
+        arguments,
+        opened: open_database(&arguments.data, &arguments.keys)?,
+        current: None,
+    };
+    let restored = restore(arguments, &mut reader, &mut store, out);
+    let closed = store.opened;
+    let closed = closed.map_or(Ok(()), |db| db.sync().and_then(|()| db.close()));
     let closed = closed.map_err(|error| Failure::of(&error, &arguments.data));
     restored.and(closed)
+}
+
+/// Where the collections go.
+struct Store<'a> {
+    arguments: &'a Arguments,
+    opened: Option<Database>,
+    /// The database that those go to that come now; `None`: nothing came.
+    current: Option<Database>,
+}
+
+impl Store<'_> {
+    fn failed(&self, error: &Error) -> Failure {
+        Failure::of(error, &self.arguments.data)
+    }
+
+    /// Opens the directory, created when it is missing.
+    fn open(&mut self) -> Result<Database, Failure> {
+        if let Some(db) = &self.opened {
+            return Ok(db.clone());
+        }
+        let opened = Database::open(self.arguments.keys.options(&self.arguments.data)?);
+        let db = opened.map_err(|error| self.failed(&error))?;
+        Ok(self.opened.insert(db).clone())
+    }
+
+    /// The database for the next collection.
+    fn current(&mut self) -> Result<Database, Failure> {
+        if let Some(db) = &self.current {
+            return Ok(db.clone());
+        }
+        let database = &self.arguments.database;
+        if self.opened.is_none() {
+            database.must_be_in_new()?;
+        }
+        let db = database.of(&self.open()?)?;
+        Ok(self.current.insert(db).clone())
+    }
+
+    /// Goes to the database that the file names, created when it is missing.
+    fn enter(&mut self, definition: DatabaseDefinition) -> Result<(), Failure> {
+        let db = self.open()?;
+        let found = match db.database(&definition.name) {
+            Err(Error::UnknownDatabase(_)) => {
+                let made = db.create_database(definition, &Call::new());
+                made.map(|made| made.value)
+            }
+            found => found,
+        };
+        self.current = Some(found.map_err(|error| self.failed(&error))?);
+        Ok(())
+    }
 }
 
 fn restore(
     arguments: &Arguments,
     reader: &mut ExportReader,
-    db: &mut Option<Database>,
+    store: &mut Store<'_>,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let (progress, bar) = (reader.progress(), progress_bar(&reader.progress()));
@@ -39,15 +97,25 @@ fn restore(
     };
     let (mut collections, mut referring) = (0, Vec::new());
     while let Some(item) = reader.next_item().map_err(|error| of_file(&error))? {
-        let Item::Collection(definition) = item else {
-            continue;
+        let definition = match item {
+            Item::Collection(definition) => definition,
+            Item::Database(_) if arguments.database.database.is_some() => {
+                let what = "it says itself of which database each collection is: leave out \
+                            --database";
+                return Err(Failure::Usage(of_file(&what).to_string()));
+            }
+            Item::Database(definition) => {
+                store.enter(definition)?;
+                continue;
+            }
+            Item::Document(_) | Item::End => continue,
         };
         collections += 1;
         if collections > 1 && arguments.collection.is_some() {
             let what = "it holds several collections: they cannot all have the name of --into";
             return Err(of_file(&what));
         }
-        let (db, name) = begin(arguments, *definition, db, &mut referring)?;
+        let (db, name) = begin(arguments, *definition, store, &mut referring)?;
         let options = arguments.load_options(&name, Ids::ExportedOrNew);
         let mut loader = Loader::new(&db, options);
         let started = Instant::now();
@@ -56,7 +124,11 @@ fn restore(
             // What is counted is kept.
             let synced = db.sync();
             synced.map_err(|error| Failure::of(&error, &arguments.data))?;
-            summary(&loader, &name, arguments, started.elapsed(), out)?;
+            let shown = match db.name() {
+                Ok(database) if database != VELOCITY => format!("{database}/{name}"),
+                _ => name.clone(),
+            };
+            summary(&loader, &shown, arguments, started.elapsed(), out)?;
             tell_bad_rows(&loader, arguments, out)?;
             ended.map_err(|error| failed(&error, &loader, arguments))
         })?;
@@ -74,7 +146,7 @@ fn restore(
 fn begin(
     arguments: &Arguments,
     mut definition: Definition,
-    opened: &mut Option<Database>,
+    store: &mut Store<'_>,
     referring: &mut Vec<(Collection, Definition)>,
 ) -> Result<(Database, String), Failure> {
     let dir = &arguments.data;
@@ -83,13 +155,7 @@ fn begin(
     }
     let name = definition.name.clone();
     let of_database = |error| Failure::of(&error, dir);
-    let db = match &*opened {
-        Some(db) => db.clone(),
-        None => {
-            let db = Database::open(arguments.keys.options(dir)?).map_err(of_database)?;
-            opened.insert(db).clone()
-        }
-    };
+    let db = store.current()?;
     let plain = definition.clone().without_references();
     let present = db
         .collections()

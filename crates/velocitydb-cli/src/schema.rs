@@ -13,8 +13,9 @@ use velocitydb::{
     Call, Database, DatabaseSchema, LoadSchemaError, LoadedSchema, SchemaRow, ShownPlan,
 };
 use velocitydb_import::read_schema_file;
-use velocitydb_shell::{LoadMode, escape};
+use velocitydb_shell::{Http, LoadMode, escape};
 
+use crate::database::InDatabase;
 use crate::encryption::KeyFiles;
 use crate::failure::Failure;
 use crate::import::open_database;
@@ -32,6 +33,9 @@ pub struct Where {
 
     #[command(flatten)]
     keys: KeyFiles,
+
+    #[command(flatten)]
+    database: InDatabase,
 }
 
 /// What to do.
@@ -101,11 +105,12 @@ fn load(file: &Path, at: &Where, mode: LoadMode, out: &mut dyn Write) -> Result<
     let schema = read_schema_file(&text)
         .map_err(|error| Failure::Usage(format!("{shown}, {}", escape(&error.to_string()))))?;
     let Some(dir) = &at.data else {
-        let loaded = at.server.target()?.load_schema(&schema.name, &text, mode);
+        let loaded = at.target()?.load_schema(&schema.name, &text, mode);
         return told(&loaded.map_err(|error| failed(&error))?, mode, out);
     };
     let db = Database::open(at.keys.options(dir)?).map_err(|error| Failure::of(&error, dir))?;
-    let done = load_into(&db, schema, mode, out);
+    let done = at.database.of(&db);
+    let done = done.and_then(|db| load_into(&db, schema, mode, out));
     let closed = db.close().map_err(|error| Failure::of(&error, dir));
     done.and(closed)
 }
@@ -154,7 +159,7 @@ fn show(name: Option<&str>, at: &Where, out: &mut dyn Write) -> Result<(), Failu
     };
     let text = match &at.data {
         None => {
-            let text = at.server.target()?.schema(&name);
+            let text = at.target()?.schema(&name);
             text.map_err(|error| failed(&error))?
         }
         Some(_) => {
@@ -170,13 +175,16 @@ fn show(name: Option<&str>, at: &Where, out: &mut dyn Write) -> Result<(), Failu
 }
 
 impl Where {
+    /// The database of the server.
+    fn target(&self) -> Result<Http, Failure> {
+        let mut target = self.server.target()?;
+        self.database.enter(&mut target)?;
+        Ok(target)
+    }
+
     fn rows(&self) -> Result<Vec<SchemaRow>, Failure> {
         if self.data.is_none() {
-            return self
-                .server
-                .target()?
-                .schemas()
-                .map_err(|error| failed(&error));
+            return self.target()?.schemas().map_err(|error| failed(&error));
         }
         let rows = self.in_directory(|db| {
             let schemas = db.schemas()?;
@@ -196,9 +204,11 @@ impl Where {
         let Some(db) = open_database(dir, &self.keys)? else {
             return Ok(None);
         };
-        let asked = ask(&db);
-        let closed = db.close();
-        let asked = asked.and_then(|asked| closed.map(|()| asked));
-        asked.map(Some).map_err(|error| Failure::of(&error, dir))
+        let failed = |error| Failure::of(&error, dir);
+        let asked = self.database.of(&db);
+        let asked = asked.and_then(|db| ask(&db).map_err(failed));
+        let closed = db.close().map_err(failed);
+        let asked = asked?;
+        closed.map(|()| Some(asked))
     }
 }

@@ -15,6 +15,7 @@ use velocitydb_shell::{
     run_interactive, run_script,
 };
 
+use crate::database::InDatabase;
 use crate::encryption::KeyFiles;
 use crate::failure::Failure;
 
@@ -48,6 +49,9 @@ pub struct ShellArguments {
 
     #[command(flatten)]
     keys: KeyFiles,
+
+    #[command(flatten)]
+    database: InDatabase,
 
     /// Use an empty database in memory instead of asking a server
     #[arg(long)]
@@ -85,6 +89,10 @@ pub struct StatusArguments {
     #[command(flatten)]
     server: Server,
 
+    /// Show the collections of this database alone
+    #[arg(long, value_name = "NAME")]
+    database: Option<String>,
+
     /// Answer in JSON
     #[arg(long)]
     json: bool,
@@ -95,6 +103,10 @@ pub struct StatusArguments {
 pub struct TopArguments {
     #[command(flatten)]
     server: Server,
+
+    /// Show the collections of this database alone
+    #[arg(long, value_name = "NAME")]
+    database: Option<String>,
 
     /// Time between two frames, such as 1s or 500ms
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = every)]
@@ -143,6 +155,7 @@ pub fn shell(arguments: ShellArguments) -> Result<(), Failure> {
     };
     // Nobody should type before it is known that there is a server.
     target.status().map_err(|error| failed(&error))?;
+    arguments.database.enter(&mut *target)?;
     let target: SharedTarget = Arc::new(Mutex::new(target));
     let ended = converse(arguments, &target);
     let closed = target
@@ -202,7 +215,11 @@ fn width() -> Option<usize> {
 /// Runs `status`. A server that refuses writes is a failure, so that scripts can tell.
 pub fn status(arguments: &StatusArguments, out: &mut impl Write) -> Result<(), Failure> {
     let mut server = arguments.server.target()?;
-    let status = server.status().map_err(|error| failed(&error))?;
+    let mut status = server.status().map_err(|error| failed(&error))?;
+    if let Some(database) = &arguments.database {
+        server.enter(database).map_err(|error| failed(&error))?;
+        status.collections.retain(|one| one.database == *database);
+    }
     match arguments.json {
         true => writeln!(out, "{}", status.json())?,
         false => writeln!(out, "{}", status.text(width()))?,
@@ -215,8 +232,11 @@ pub fn status(arguments: &StatusArguments, out: &mut impl Write) -> Result<(), F
 
 /// Runs `top`.
 pub fn top(arguments: &TopArguments, out: &mut impl Write) -> Result<(), Failure> {
-    let server = arguments.server.target()?;
-    let top = Top::of(server, &arguments.server.url).map_err(|error| failed(&error))?;
+    let mut server = arguments.server.target()?;
+    let database = arguments.database.as_deref();
+    let known = database.map_or(Ok(()), |name| server.enter(name));
+    let top = known.and_then(|()| Top::of(server, &arguments.server.url, database));
+    let top = top.map_err(|error| failed(&error))?;
     if arguments.once {
         return Ok(writeln!(out, "{}", top.once())?);
     }

@@ -8,7 +8,9 @@
 
 use std::collections::BTreeSet;
 
-use velocitydb::{CollectionView, Definition, Document, Error, Openness, PageRequest, View};
+use velocitydb::{
+    CollectionView, DatabaseDefinition, Definition, Document, Error, Openness, PageRequest, View,
+};
 use velocitydb_types::{RawValue, ValueRef, write_json};
 
 use crate::digest::DataDigest;
@@ -49,8 +51,9 @@ pub enum ExportError {
 /// The collections of one snapshot as text.
 pub struct Export {
     layout: Layout,
-    /// Those that are still to be written, the next one last.
-    rest: Vec<CollectionView>,
+    /// What is still to be written, the next one last.
+    rest: Vec<Part>,
+    index: Option<u64>,
     current: Option<Current>,
     written: Written,
     ended: bool,
@@ -65,11 +68,20 @@ pub struct Written {
     pub documents: u64,
     /// Documents of all the collections together, when the export was begun.
     pub documents_total: u64,
-    /// Names and digests of the collections that were ended.
+    /// Names and digests of the collections that were ended; of several databases behind the
+    /// database's name and `/`.
     pub digests: Vec<(String, DataDigest)>,
 }
 
+enum Part {
+    /// The collections after it are of this one.
+    Database(DatabaseDefinition),
+    Collection(String, Box<CollectionView>),
+}
+
 struct Current {
+    /// What the digest is told for.
+    name: String,
     view: CollectionView,
     columns: Vec<String>,
     /// Read and not yet written.
@@ -97,13 +109,44 @@ impl Export {
                 names.len()
             )));
         }
-        let views = names.iter().rev().map(|name| view.collection(name));
-        let rest = views.collect::<Result<Vec<_>, _>>()?;
-        let counts = rest.iter().map(CollectionView::count);
-        let documents_total = counts.sum::<Result<u64, _>>()?;
+        let views = names.iter().map(|name| {
+            let found = Box::new(view.collection(name)?);
+            Ok(Part::Collection(name.clone(), found))
+        });
+        let parts = views.collect::<Result<Vec<_>, Error>>()?;
+        Export::of(parts, layout)
+    }
+
+    /// Begins to export all databases of the store as a snapshot has them, whichever of them it is
+    /// of: each with its definition, also those without collections, in the exported form.
+    ///
+    /// # Errors
+    /// The snapshot is too old.
+    pub fn of_all_databases(view: &View) -> Result<Export, ExportError> {
+        let mut parts = Vec::new();
+        for (id, database) in view.databases() {
+            let (view, of) = (view.of_database(id), database.name.clone());
+            parts.push(Part::Database(database));
+            for name in view.collection_names() {
+                let found = Box::new(view.collection(&name)?);
+                parts.push(Part::Collection(format!("{of}/{name}"), found));
+            }
+        }
+        Export::of(parts, Layout::Exported)
+    }
+
+    fn of(mut parts: Vec<Part>, layout: Layout) -> Result<Export, ExportError> {
+        let views = parts.iter().filter_map(|part| match part {
+            Part::Database(_) => None,
+            Part::Collection(_, view) => Some(view),
+        });
+        let index = views.clone().next().map(|view| view.index());
+        let documents_total = views.map(|view| view.count()).sum::<Result<u64, _>>()?;
+        parts.reverse();
         Ok(Export {
             layout,
-            rest,
+            rest: parts,
+            index,
             current: None,
             written: Written {
                 documents_total,
@@ -115,7 +158,7 @@ impl Export {
 
     /// The log index of the snapshot; `None` of an export of nothing.
     pub fn index(&self) -> Option<u64> {
-        self.rest.first().map(CollectionView::index)
+        self.index
     }
 
     /// What has been written so far.
@@ -139,8 +182,9 @@ impl Export {
         let Some(current) = &mut self.current else {
             match self.rest.pop() {
                 None => self.ended = true,
-                Some(view) => {
-                    self.current = Some(Current::begin(view, self.layout, out)?);
+                Some(Part::Database(database)) => exported::write_database(&database, out),
+                Some(Part::Collection(name, view)) => {
+                    self.current = Some(Current::begin(name, *view, self.layout, out)?);
                     self.written.collections += 1;
                 }
             }
@@ -166,7 +210,7 @@ impl Export {
                     Layout::Json => out.extend_from_slice(b"\n]\n"),
                     Layout::Ndjson | Layout::Csv => {}
                 }
-                let name = current.view.definition().name.clone();
+                let name = std::mem::take(&mut current.name);
                 self.written.digests.push((name, current.digest));
                 self.current = None;
             }
@@ -177,6 +221,7 @@ impl Export {
 
 impl Current {
     fn begin(
+        name: String,
         view: CollectionView,
         layout: Layout,
         out: &mut Vec<u8>,
@@ -193,6 +238,7 @@ impl Current {
             }
         }
         Ok(Current {
+            name,
             view,
             columns,
             page: Vec::new().into_iter(),

@@ -7,6 +7,12 @@
 //! {"$end":{"documents":2,"digest":"…"}}
 //! ```
 //!
+//! Of several databases each begins with a line of its own, and the collections after it are in it:
+//!
+//! ```text
+//! {"$velocitydb":1,"database":{"name":"shop"}}
+//! ```
+//!
 //! Each collection begins with its definition and ends with what it must have held: so a file that
 //! was cut, or changed on its way, shows. A line that begins with `_id` is a document; values are
 //! as `tagged` writes them, those of declared fields as the definition's schema has them.
@@ -16,7 +22,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use velocitydb::Definition;
+use velocitydb::{DatabaseDefinition, Definition};
 use velocitydb_types::{Fields, Key, RawMap, Schema, Timestamp, Value};
 
 use crate::digest::DataDigest;
@@ -36,11 +42,20 @@ struct WrittenHead<'d> {
     definition: &'d Definition,
 }
 
+#[derive(Serialize)]
+struct WrittenDatabase<'d> {
+    #[serde(rename = "$velocitydb")]
+    version: u64,
+    database: &'d DatabaseDefinition,
+}
+
+/// The one or the other.
 #[derive(Deserialize)]
 struct Head {
     #[serde(rename = "$velocitydb")]
     version: u64,
-    definition: serde_json::Value,
+    definition: Option<serde_json::Value>,
+    database: Option<DatabaseDefinition>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,6 +76,14 @@ pub(crate) fn write_head(definition: &Definition, out: &mut Vec<u8>) {
         version: VERSION,
         definition,
     };
+    serde_json::to_writer(&mut *out, &head).expect("names are strings");
+    out.push(b'\n');
+}
+
+/// Appends the line that begins a database.
+pub(crate) fn write_database(database: &DatabaseDefinition, out: &mut Vec<u8>) {
+    let version = VERSION;
+    let head = WrittenDatabase { version, database };
     serde_json::to_writer(&mut *out, &head).expect("names are strings");
     out.push(b'\n');
 }
@@ -113,6 +136,8 @@ pub struct Exported {
 /// What stands on a line of an exported file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Item {
+    /// A database begins: the collections after it are in it.
+    Database(DatabaseDefinition),
     /// A collection begins.
     Collection(Box<Definition>),
     /// A document of the collection that has begun.
@@ -170,9 +195,7 @@ impl ExportReader {
             }
         };
         if text.starts_with("{\"$velocitydb\":") {
-            return self
-                .head()
-                .map(|definition| Some(Item::Collection(definition)));
+            return self.head().map(Some);
         }
         if text.starts_with("{\"$end\":") {
             return self.end().map(|()| Some(Item::End));
@@ -207,7 +230,7 @@ impl ExportReader {
         self.bad(ErrorKind::Header(what.into()))
     }
 
-    fn head(&mut self) -> Result<Box<Definition>, ImportError> {
+    fn head(&mut self) -> Result<Item, ImportError> {
         if self.schema.is_some() {
             return Err(self.fatal("a collection begins before the one before it has ended"));
         }
@@ -224,10 +247,15 @@ impl ExportReader {
                 head.version
             )));
         }
-        let definition: Definition = serde_json::from_value(head.definition).map_err(wrong)?;
+        let definition = match (head.definition, head.database) {
+            (None, Some(database)) => return Ok(Item::Database(database)),
+            (Some(definition), None) => definition,
+            _ => return Err(self.fatal("expected a definition or a database")),
+        };
+        let definition: Definition = serde_json::from_value(definition).map_err(wrong)?;
         self.schema = Some(definition.schema.clone());
         (self.documents, self.bad, self.digest) = (0, 0, DataDigest::default());
-        Ok(Box::new(definition))
+        Ok(Item::Collection(Box::new(definition)))
     }
 
     fn end(&mut self) -> Result<(), ImportError> {

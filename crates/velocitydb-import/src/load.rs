@@ -333,7 +333,9 @@ impl Loader {
             match reader.next_item() {
                 Ok(Some(Item::Document(exported))) => self.push_exported(exported)?,
                 // A reader lets no collection begin before the one before it has ended.
-                Ok(Some(Item::End | Item::Collection(_)) | None) => return self.flush(),
+                Ok(Some(Item::End | Item::Collection(_) | Item::Database(_)) | None) => {
+                    return self.flush();
+                }
                 Err(error) if error.is_bad_row() => self.bad(BadRow::from(&error))?,
                 Err(error) => {
                     self.flush()?;

@@ -332,18 +332,16 @@ impl Figures {
     }
 
     fn collections(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let names = self
-            .database
-            .collections()
-            .into_iter()
-            .map(|definition| definition.name);
-        // One that is dropped meanwhile is left out.
-        let stats: Vec<_> = names
-            .filter_map(|name| {
-                let stats = self.database.collection(&name).ok()?.stats().ok()?;
-                Some((name, stats))
-            })
-            .collect();
+        let mut stats = Vec::new();
+        for (database, of) in self.database.every_database() {
+            for definition in of.collections() {
+                let name = definition.name;
+                // One that is dropped meanwhile is left out.
+                if let Ok(found) = of.collection(&name).and_then(|found| found.stats()) {
+                    stats.push((database.clone(), name, found));
+                }
+            }
+        }
         type Part = fn(&velocitydb::CollectionStats) -> u64;
         let parts: [(&str, &str, Option<Unit>, Part); 3] = [
             ("collection_documents", "Documents", None, |stats| {
@@ -369,8 +367,11 @@ impl Figures {
             let kind = prometheus_client::metrics::MetricType::Gauge;
             let help = format!("{help}.");
             let mut family = encoder.encode_descriptor(name, &help, unit.as_ref(), kind)?;
-            for (collection, stats) in &stats {
-                let labels = [("collection", collection.as_str())];
+            for (database, collection, stats) in &stats {
+                let labels = [
+                    ("database", database.as_str()),
+                    ("collection", collection.as_str()),
+                ];
                 ConstGauge::new(part(stats)).encode(family.encode_family(&labels)?)?;
             }
         }

@@ -60,7 +60,13 @@ pub fn complete(line: &str, target: &mut dyn Target) -> Vec<Completion> {
                 .filter_map(|one| Some((name(one)?.to_owned(), "collection".to_owned())))
                 .collect()
         }
-        ["create"] => keywords(&["index"]),
+        ["\\c"] | ["drop", "database"] => {
+            let all = target.databases().unwrap_or_default();
+            all.iter()
+                .filter_map(|one| Some((name(one)?.to_owned(), "database".to_owned())))
+                .collect()
+        }
+        ["create"] => keywords(&["index", "database"]),
         ["drop", "index", collection] | ["rebuild", collection] => {
             let all = target.indexes(collection).unwrap_or_default();
             all.iter()
@@ -189,6 +195,7 @@ mod tests {
         assert_eq!(completed("find tasks {} s"), ["find tasks {} sort"]);
         assert_eq!(completed("create index tr"), ["create index trips"]);
         assert_eq!(completed("explain tasks a"), ["explain tasks analyze"]);
+        assert_eq!(completed("\\c po"), ["\\c postgres"]);
         assert_eq!(completed("alter ta"), ["alter tasks"]);
         assert_eq!(completed("alter tasks {} re"), ["alter tasks {} rename"]);
         let none: [&str; 0] = [];

@@ -36,6 +36,16 @@ impl Figures {
         Ok(Figures(samples.collect::<Result<_, _>>()?))
     }
 
+    /// Those of one database and of the whole server, or all.
+    pub fn of_database(mut self, database: Option<&str>) -> Figures {
+        let fits = |sample: &Sample| match sample.label("database") {
+            "" => true,
+            of => database.is_none_or(|database| of == database),
+        };
+        self.0.retain(fits);
+        self
+    }
+
     /// Every sample of a name.
     pub fn named<'f>(&'f self, name: &'f str) -> impl Iterator<Item = &'f Sample> {
         self.0.iter().filter(move |sample| sample.name == name)

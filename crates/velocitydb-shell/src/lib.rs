@@ -40,7 +40,10 @@ pub use statement::{
 pub use status::{
     CheckpointStatus, CollectionStatus, HealthAnswer, LogStatus, ServerStatus, Status,
 };
-pub use targets::{Embedded, Http, LoadMode, Page, Target, TargetError};
+pub use targets::{
+    Embedded, Http, LoadMode, Page, Target, TargetError, VELOCITY, base_path, no_such_database,
+    segment,
+};
 pub use top::Top;
 
 /// Columns of the terminal; `None` where there is none.

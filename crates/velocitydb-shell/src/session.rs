@@ -12,7 +12,7 @@ use velocitydb::Value;
 
 use crate::complaint::Complaint;
 use crate::render::{self, escape};
-use crate::statement::{COMMANDS, CommandRow, Json, Question, Setting, Statement, parse};
+use crate::statement::{COMMANDS, CommandRow, Json, Question, Setting, Statement, parse, unquoted};
 use crate::targets::{LIST_DOCUMENTS, Page, Target, TargetError};
 
 /// A target that a session and its completion share.
@@ -246,6 +246,25 @@ impl Session {
                 drop(target);
                 return self.drop_collection(name);
             }
+            Statement::Databases => {
+                let here = target.database();
+                target.databases().map(|all| self.databases(&all, &here))
+            }
+            Statement::Enter(name) => {
+                let entered = name.map_or(Ok(()), |name| target.enter(&unquoted(name)));
+                entered.map(|()| {
+                    Answer::Done(format!("in the database {}", escape(&target.database())))
+                })
+            }
+            Statement::CreateDatabase(name) => {
+                let name = unquoted(name);
+                let done = || Answer::Done(format!("database {} created", escape(&name)));
+                target.create_database(&name).map(|()| done())
+            }
+            Statement::DropDatabase(name) => {
+                drop(target);
+                return self.drop_database(&unquoted(name));
+            }
             Statement::Status => target.status().map(|status| {
                 let text = status.text(self.width);
                 Answer::Text(text, vec![status.json()])
@@ -255,6 +274,22 @@ impl Session {
             }
         };
         answered.map_err(|error| complaint(error, &statement.arguments()))
+    }
+
+    fn drop_database(&mut self, name: &str) -> Result<Answer, Complaint> {
+        let shown = escape(name);
+        if lock(&self.target).database() == name {
+            let what = format!("this is in the database {shown}: `\\c` goes to another first");
+            return Err(Complaint::new(what));
+        }
+        if let Confirm::User(ask) = &mut self.confirm
+            && !ask(&format!("Drop the database {shown} with all in it? [y/N] "))
+        {
+            return Ok(Answer::Done("nothing was dropped".to_owned()));
+        }
+        let dropped = lock(&self.target).drop_database(name);
+        dropped.map_err(|error| complaint(error, &[]))?;
+        Ok(Answer::Done(format!("database {shown} dropped")))
     }
 
     fn drop_collection(&mut self, name: &str) -> Result<Answer, Complaint> {
@@ -272,6 +307,28 @@ impl Session {
         }
         lock(&self.target).drop_collection(name).map_err(refused)?;
         Ok(Answer::Done(format!("{} dropped", escape(name))))
+    }
+
+    fn databases(&self, all: &[Value], here: &str) -> Answer {
+        let head = ["name", "collections", "comment"].map(str::to_owned);
+        let rows = all.iter().map(|one| {
+            let name = text_of(one, "name");
+            let mark = if at(one, &["name"]).and_then(Value::as_str) == Some(here) {
+                " (here)"
+            } else {
+                ""
+            };
+            vec![
+                format!("{name}{mark}"),
+                number_of(one, &["collections"]),
+                text_of(one, "comment"),
+            ]
+        });
+        let right = [false, true, false];
+        Answer::Text(
+            render::table(&head, rows.collect(), &right, self.width),
+            all.iter().map(render::json).collect(),
+        )
     }
 
     fn collections(&self, all: &[Value]) -> Answer {

@@ -66,12 +66,15 @@ pub const COMMANDS: &[CommandRow] = &[
     row("delete", "C ID", "delete a document", "delete tasks t1"),
     row("swap", "C ID expected {json} update {json}", "change a document if it is as expected",
         "swap tasks t1 expected {\"state\": \"new\"} update {\"state\": \"done\"}"),
-    row("create", "C [{definition}] | index C {definition}", "create a collection, or an index",
+    row("create", "C [{definition}] | index C {definition} | database DATABASE", "create a collection, an index or a database",
         "create index tasks {\"name\": \"by_state\", \"kind\": \"btree\", \"fields\": [\"state\"]}"),
     row("alter", "C {definition} [rename {json}] [drop [json]]", "give a collection another definition",
         "alter tasks {\"schema\": {\"fields\": []}} rename {\"old\": \"new\"} drop [\"gone\"]"),
-    row("drop", "C | index C NAME", "drop a collection with all its documents, or an index", "drop tasks"),
+    row("drop", "C | index C NAME | database DATABASE", "drop a collection with all its documents, an index, or a database with all in it",
+        "drop tasks"),
     row("rebuild", "C NAME", "build an index anew, while it goes on serving", "rebuild tasks by_state"),
+    row("\\l", "", "the databases, with their collections", "\\l"),
+    row("\\c", "[DATABASE]", "go to another database, or say in which this is", "\\c postgres"),
     row("status", "", "how the database is", "status"),
     row("help", "[COMMAND]", "this list, or one command", "help swap"),
     row("\\json", "[on|off]", "answers as JSON, one document a line", "\\json on"),
@@ -155,6 +158,14 @@ pub enum Statement<'t> {
     Alter(&'t str, Json<'t>, Option<Json<'t>>, Option<Json<'t>>),
     /// `drop C`
     Drop(&'t str),
+    /// `\l`
+    Databases,
+    /// `\c [DATABASE]`
+    Enter(Option<&'t str>),
+    /// `create database DATABASE`
+    CreateDatabase(&'t str),
+    /// `drop database DATABASE`
+    DropDatabase(&'t str),
     /// `status`
     Status,
     /// `help [COMMAND]`
@@ -195,6 +206,10 @@ impl<'t> Statement<'t> {
             | Statement::Rebuild(..)
             | Statement::Delete(..)
             | Statement::Drop(_)
+            | Statement::Databases
+            | Statement::Enter(_)
+            | Statement::CreateDatabase(_)
+            | Statement::DropDatabase(_)
             | Statement::Status
             | Statement::Help(_)
             | Statement::Set(..)
@@ -307,6 +322,10 @@ impl<'t> Words<'t> {
 
     fn collection(&mut self) -> Result<&'t str, Complaint> {
         self.word("the name of a collection")
+    }
+
+    fn database(&mut self) -> Result<&'t str, Complaint> {
+        self.word("the name of a database")
     }
 
     fn id(&mut self) -> Result<&'t str, Complaint> {
@@ -492,6 +511,11 @@ pub fn parse(text: &str) -> Result<Statement<'_>, Complaint> {
             let (name, index) = words.index()?;
             Statement::Rebuild(name, index)
         }
+        "\\l" => Statement::Databases,
+        "\\c" => Statement::Enter(match words.rest_is_empty() {
+            true => None,
+            false => Some(words.database()?),
+        }),
         "status" => Statement::Status,
         "help" => words.help()?,
         "\\json" => words.switch(Setting::Json)?,

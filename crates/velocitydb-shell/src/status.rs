@@ -2,11 +2,14 @@
 //!
 //! Of a server it is read from `/health` and `/metrics`. Tests: below; tests/it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use velocitydb::Database;
 
-use crate::figures::Figures;
+use crate::figures::{Figures, Sample};
 use crate::render::{bytes, count, escape, table, thousands};
+use crate::targets::VELOCITY;
 
 /// How a database is.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -43,7 +46,7 @@ pub struct Status {
     pub encryption: Option<EncryptionStatus>,
     /// Of a server.
     pub server: Option<ServerStatus>,
-    /// The collections, by name.
+    /// The collections, by database and name.
     pub collections: Vec<CollectionStatus>,
 }
 
@@ -104,12 +107,30 @@ pub struct ServerStatus {
 /// A collection.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct CollectionStatus {
+    /// The database that it is in.
+    pub database: String,
     /// Its name.
     pub name: String,
     /// Its documents.
     pub documents: u64,
     /// Its memory.
     pub bytes: u64,
+}
+
+impl CollectionStatus {
+    /// For people: behind its database, where that is not `velocity`.
+    pub fn shown(&self) -> String {
+        shown(&self.database, &self.name)
+    }
+}
+
+/// A collection for people.
+pub(crate) fn shown(database: &str, name: &str) -> String {
+    let name = match database {
+        VELOCITY => name.to_owned(),
+        database => format!("{database}/{name}"),
+    };
+    escape(&name).into_owned()
 }
 
 /// The answer of `/health`.
@@ -124,24 +145,31 @@ pub struct HealthAnswer {
     version: String,
 }
 
-/// The collections among the figures, by name.
+/// The collections among the figures, by database and name.
 pub(crate) fn collections(figures: &Figures) -> Vec<CollectionStatus> {
-    let memory = |name: &str| {
-        let mut bytes = figures.named("collection_bytes");
-        bytes
-            .find(|sample| sample.label("collection") == name)
-            .map_or(0, |sample| sample.value as u64)
-    };
+    let memory = figures.named("collection_bytes");
+    let memory: BTreeMap<_, _> = memory
+        .map(|sample| (collection(sample), sample.value as u64))
+        .collect();
     let mut collections: Vec<_> = figures
         .named("collection_documents")
-        .map(|sample| CollectionStatus {
-            name: sample.label("collection").to_owned(),
-            documents: sample.value as u64,
-            bytes: memory(sample.label("collection")),
+        .map(|sample| {
+            let of = collection(sample);
+            CollectionStatus {
+                database: of.0.to_owned(),
+                name: of.1.to_owned(),
+                documents: sample.value as u64,
+                bytes: memory.get(&of).copied().unwrap_or(0),
+            }
         })
         .collect();
-    collections.sort_by(|a, b| a.name.cmp(&b.name));
+    collections.sort_by(|a, b| (&a.database, &a.name).cmp(&(&b.database, &b.name)));
     collections
+}
+
+/// The database and the name of the collection that a sample is of.
+fn collection(sample: &Sample) -> (&str, &str) {
+    (sample.label("database"), sample.label("collection"))
 }
 
 impl Status {
@@ -378,7 +406,7 @@ pub(crate) fn collection_table(collections: &[CollectionStatus], width: Option<u
     let head = ["collection", "documents", "memory"].map(str::to_owned);
     let rows = collections.iter().map(|collection| {
         vec![
-            escape(&collection.name).into_owned(),
+            collection.shown(),
             thousands(collection.documents),
             bytes(collection.bytes),
         ]

@@ -14,7 +14,7 @@ use crossterm::{cursor, execute, queue, style, terminal};
 
 use crate::figures::{Figures, Sample};
 use crate::render::{bytes, escape, thousands};
-use crate::status::{CheckpointStatus, collections, duration};
+use crate::status::{CheckpointStatus, collections, duration, shown};
 use crate::targets::{Http, TargetError};
 
 /// Operations by their route and method, in the order in which they are shown.
@@ -49,6 +49,8 @@ fn operation(sample: &Sample) -> &'static str {
 pub struct Top {
     server: Http,
     place: String,
+    /// Whose collections are shown; `None`: those of all.
+    database: Option<String>,
     before: Figures,
     now: Figures,
     /// Why the figures are not those of now.
@@ -56,12 +58,13 @@ pub struct Top {
 }
 
 impl Top {
-    /// Reads the figures for the first time.
-    pub fn of(server: Http, place: &str) -> Result<Top, TargetError> {
-        let now = server.figures()?;
+    /// Reads the figures for the first time: with the collections of one database, or of all.
+    pub fn of(server: Http, place: &str, database: Option<&str>) -> Result<Top, TargetError> {
+        let now = server.figures()?.of_database(database);
         Ok(Top {
             server,
             place: place.to_owned(),
+            database: database.map(str::to_owned),
             before: Figures::default(),
             now,
             trouble: None,
@@ -101,6 +104,7 @@ impl Top {
             }
             match self.server.figures() {
                 Ok(figures) => {
+                    let figures = figures.of_database(self.database.as_deref());
                     self.before = std::mem::replace(&mut self.now, figures);
                     self.trouble = None;
                 }
@@ -347,12 +351,12 @@ fn engine(change: &Change<'_>) -> Vec<String> {
 /// Collections by what came and went, then by memory.
 fn busiest(change: &Change<'_>) -> Vec<String> {
     let grown = change.grown("collection_documents", |sample| {
-        sample.label("collection").to_owned()
+        shown(sample.label("database"), sample.label("collection"))
     });
     let mut collections = collections(change.now);
     let change_of = |name: &str| grown.get(name).copied().unwrap_or(0.0) / change.seconds;
     collections.sort_by(|a, b| {
-        let (left, right) = (change_of(&a.name).abs(), change_of(&b.name).abs());
+        let (left, right) = (change_of(&a.shown()).abs(), change_of(&b.shown()).abs());
         right.total_cmp(&left).then(b.bytes.cmp(&a.bytes))
     });
     let mut lines = vec![format!(
@@ -362,12 +366,12 @@ fn busiest(change: &Change<'_>) -> Vec<String> {
     lines.extend(collections.iter().map(|collection| {
         format!(
             "{:<24} {:>16} {:>12} {:>12}",
-            escape(&collection.name),
+            collection.shown(),
             thousands(collection.documents),
             // What was there at the start did not come since.
             match change.first {
                 true => "-".to_owned(),
-                false => rate(change_of(&collection.name)),
+                false => rate(change_of(&collection.shown())),
             },
             bytes(collection.bytes)
         )
@@ -409,10 +413,10 @@ mod tests {
              velocitydb_visible_index 1000\nvelocitydb_entries_total {gets}\n\
              velocitydb_log_segments 2\nvelocitydb_log_syncs_total {gets}\n\
              velocitydb_checkpoint_index 900\n\
-             velocitydb_collection_documents{{collection=\"big\"}} 5\n\
-             velocitydb_collection_bytes{{collection=\"big\"}} 9000\n\
-             velocitydb_collection_documents{{collection=\"busy\"}} {documents}\n\
-             velocitydb_collection_bytes{{collection=\"busy\"}} 10\n",
+             velocitydb_collection_documents{{database=\"velocity\",collection=\"big\"}} 5\n\
+             velocitydb_collection_bytes{{database=\"velocity\",collection=\"big\"}} 9000\n\
+             velocitydb_collection_documents{{database=\"shop\",collection=\"busy\"}} {documents}\n\
+             velocitydb_collection_bytes{{database=\"shop\",collection=\"busy\"}} 10\n",
             gets as f64 / 1000.0
         );
         Figures::parse(&text).unwrap()
@@ -431,7 +435,7 @@ mod tests {
             "entries      1,500/s, 0 refused/s; index 1,000\n",
             "1,500 syncs/s;",
             "checkpoints  the last is at index 900, 100 entries ago;",
-            "busy                                   10          -20         10 B\nbig ",
+            "shop/busy                              10          -20         10 B\nbig ",
         ] {
             assert!(text.contains(part), "{part}\n{text}");
         }

@@ -13,6 +13,7 @@
 
 mod check;
 mod config;
+mod databases;
 mod demo;
 mod docs;
 mod encryption;

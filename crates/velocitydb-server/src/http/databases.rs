@@ -70,10 +70,21 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
 async fn list(ask: Ask) -> Response {
     #[derive(Serialize)]
     struct List {
-        databases: Vec<DatabaseDefinition>,
+        databases: Vec<Listed>,
     }
-    let databases = ask.app.database.databases().into_iter();
-    let databases = databases.map(|(_, definition)| definition).collect();
+    #[derive(Serialize)]
+    struct Listed {
+        #[serde(flatten)]
+        definition: DatabaseDefinition,
+        collections: usize,
+    }
+    let view = ask.app.database.snapshot();
+    let databases = view.databases().into_iter();
+    let databases = databases.map(|(id, definition)| Listed {
+        collections: view.of_database(id).collection_names().len(),
+        definition,
+    });
+    let databases = databases.collect();
     json::response(StatusCode::OK, to_json(&List { databases }))
 }
 

@@ -46,44 +46,80 @@ pub(super) fn routes() -> Vec<Route> {
             "collections",
             "Their names with commas between; all unless it is said",
             Query::Text,
+        )
+        .query(
+            "all_databases",
+            "All collections of all databases, whichever of them the path names",
+            Query::Flag,
         );
     vec![common(one), common(many)]
 }
 
+/// What is exported.
+enum Wanted {
+    Collections(Vec<String>),
+    /// Every collection of the database.
+    All,
+    AllDatabases,
+}
+
 async fn one(ask: Ask, Params(name): Params<String>, uri: Uri) -> Result<Response, Problem> {
     let [format, plain] = query(&uri, ["format", "plain"])?;
-    export(ask, Some(vec![name]), layout(format, plain)?).await
+    export(ask, Wanted::Collections(vec![name]), layout(format, plain)?).await
 }
 
 async fn many(ask: Ask, uri: Uri) -> Result<Response, Problem> {
-    let [format, plain, names] = query(&uri, ["format", "plain", "collections"])?;
+    let names = ["format", "plain", "collections", "all_databases"];
+    let [format, plain, names, databases] = query(&uri, names)?;
+    let layout = layout(format, plain)?;
     let names = names.map(|names| names.split(',').map(str::to_owned).collect());
-    export(ask, names, layout(format, plain)?).await
+    let wanted = match (names, flag("all_databases", databases)?) {
+        (None, false) => Wanted::All,
+        (Some(names), false) => Wanted::Collections(names),
+        (None, true) if layout == Layout::Exported => Wanted::AllDatabases,
+        (_, true) => {
+            let what = "all_databases: only without collections, format and plain";
+            return Err(Problem::new("invalid_query", what));
+        }
+    };
+    export(ask, wanted, layout).await
+}
+
+fn flag(name: &str, value: Option<String>) -> Result<bool, Problem> {
+    match value.as_deref() {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => {
+            let what = format!("{name}: true or false");
+            Err(Problem::new("invalid_query", what))
+        }
+    }
 }
 
 fn layout(format: Option<String>, plain: Option<String>) -> Result<Layout, Problem> {
-    let invalid = |what: &str| Err(Problem::new("invalid_query", what.to_owned()));
-    let plain = match plain.as_deref() {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => return invalid("plain: true or false"),
-    };
+    let plain = flag("plain", plain)?;
     match (format.as_deref(), plain) {
         (None | Some("ndjson"), false) => Ok(Layout::Exported),
         (None | Some("ndjson"), true) => Ok(Layout::Ndjson),
         (Some("json"), _) => Ok(Layout::Json),
         (Some("csv"), _) => Ok(Layout::Csv),
-        (Some(_), _) => invalid("format: ndjson, json or csv"),
+        (Some(_), _) => {
+            let what = "format: ndjson, json or csv";
+            Err(Problem::new("invalid_query", what))
+        }
     }
 }
 
-/// Exports these collections, or all.
-async fn export(ask: Ask, names: Option<Vec<String>>, layout: Layout) -> Result<Response, Problem> {
+async fn export(ask: Ask, wanted: Wanted, layout: Layout) -> Result<Response, Problem> {
     let database = ask.database().clone();
     let begin = move || {
-        let all = || database.collections().into_iter().map(|found| found.name);
-        let names = names.unwrap_or_else(|| all().collect());
-        let export = Export::new(&database.snapshot(), &names, layout).map_err(refused)?;
+        let view = database.snapshot();
+        let export = match wanted {
+            Wanted::Collections(names) => Export::new(&view, &names, layout),
+            Wanted::All => Export::new(&view, &view.collection_names(), layout),
+            Wanted::AllDatabases => Export::of_all_databases(&view),
+        };
+        let export = export.map_err(refused)?;
         Ok((export.index(), Box::new(export)))
     };
     let kind = match layout {

@@ -343,6 +343,10 @@ fn restore(
     let name = options.collection.clone();
     let first = reader.next_item();
     let first = first.map_err(|error| refused(LoadError::Input(error), None))?;
+    if let Some(Item::Database(_)) = first {
+        let what = "the body holds all databases of a server: `velocitydb import` takes it";
+        return Err(Problem::new("invalid_request", what));
+    }
     let Some(Item::Collection(mut definition)) = first else {
         return Err(Problem::new(
             "invalid_request",

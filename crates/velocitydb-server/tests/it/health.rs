@@ -132,10 +132,11 @@ fn metrics_have_their_figures() {
         1.0
     );
     assert_eq!(
-        value("velocitydb_collection_documents{collection=\"things\"}"),
+        value("velocitydb_collection_documents{database=\"velocity\",collection=\"things\"}"),
         3.0
     );
-    assert!(value("velocitydb_collection_bytes{collection=\"things\"}") > 0.0);
+    let bytes = "velocitydb_collection_bytes{database=\"velocity\",collection=\"things\"}";
+    assert!(value(bytes) > 0.0);
     let document = "route=\"/v1/collections/{name}/documents/{id}\"";
     let requests = |labels: String| value(&format!("velocitydb_http_requests_total{{{labels}}}"));
     assert_eq!(

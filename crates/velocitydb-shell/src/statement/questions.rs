@@ -242,6 +242,9 @@ impl<'t> Words<'t> {
             let name = self.collection()?;
             return Ok(Statement::CreateIndex(name, self.json("an index {…}")?));
         }
+        if name == "database" && !self.rest_is_empty() && !self.follows_json() {
+            return Ok(Statement::CreateDatabase(self.database()?));
+        }
         let definition = match self.rest_is_empty() {
             true => None,
             false => Some(self.json("a definition {…}")?),
@@ -249,17 +252,20 @@ impl<'t> Words<'t> {
         Ok(Statement::Create(name, definition))
     }
 
-    /// `drop C` or `drop index C NAME`.
     /// `C NAME`
     pub(super) fn index(&mut self) -> Result<(&'t str, &'t str), Complaint> {
         Ok((self.collection()?, self.word("the name of an index")?))
     }
 
+    /// `drop C`, `drop index C NAME` or `drop database DATABASE`.
     pub(super) fn drop(&mut self) -> Result<Statement<'t>, Complaint> {
         let name = self.collection()?;
         if name == "index" && !self.rest_is_empty() {
             let (name, index) = self.index()?;
             return Ok(Statement::DropIndex(name, index));
+        }
+        if name == "database" && !self.rest_is_empty() {
+            return Ok(Statement::DropDatabase(self.database()?));
         }
         Ok(Statement::Drop(name))
     }

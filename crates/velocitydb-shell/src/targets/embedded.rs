@@ -2,19 +2,20 @@
 //!
 //! Ids in text become keys as at all doors ([`id_of_text`]). Tests: tests/it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use velocitydb::query::{Filter, Find, Near, Pipeline, Projection, QueryError};
 use velocitydb::types::JsonError;
 use velocitydb::{
-    AskedAlteration, Collection, Database, Document, EncryptionKeys, Error, Expected, IdError,
-    IndexDefinition, IndexStats, Input, Key, Options, PageRequest, Point, Refusal, Search, Swap,
-    Update, Value, id_must_be, id_of_text, id_of_value, take_metadata,
+    AskedAlteration, Call, Collection, Database, DatabaseDefinition, Document, EncryptionKeys,
+    Error, Expected, IdError, IndexDefinition, IndexStats, Input, Key, Options, PageRequest, Point,
+    Refusal, Search, Swap, Update, Value, id_must_be, id_of_text, id_of_value, take_metadata,
 };
 
 use super::body::{Body, byte_at, without_place};
-use super::{LIST_DOCUMENTS, Page, Target, TargetError};
+use super::{LIST_DOCUMENTS, Page, Target, TargetError, no_such_database};
 use crate::session::Format;
 use crate::statement::{Explain, Question, Ranked, Wanted, unquoted};
 use crate::status::{CollectionStatus, Status};
@@ -253,6 +254,48 @@ impl Target for Embedded {
             Some(dir) => format!("the database in {}", dir.display()),
             None => "a database in memory".to_owned(),
         }
+    }
+
+    fn database(&self) -> String {
+        // One that was dropped has none.
+        self.database.name().unwrap_or_default()
+    }
+
+    fn databases(&mut self) -> Result<Vec<Value>, TargetError> {
+        let view = self.database.snapshot();
+        let all = view.databases().into_iter().map(|(id, definition)| {
+            let collections = view.of_database(id).collection_names().len();
+            let collections = i64::try_from(collections).unwrap_or(i64::MAX);
+            let mut shown = BTreeMap::from([
+                ("name".to_owned(), Value::from(definition.name)),
+                ("collections".to_owned(), Value::Int(collections)),
+            ]);
+            let comment = definition.comment.map(Value::from);
+            shown.extend(comment.map(|comment| ("comment".to_owned(), comment)));
+            Value::Map(shown)
+        });
+        Ok(all.collect())
+    }
+
+    fn enter(&mut self, database: &str) -> Result<(), TargetError> {
+        let entered = self.database.database(database).map_err(|error| {
+            let all = self.database.databases();
+            let names = all.iter().map(|(_, definition)| definition.name.as_str());
+            TargetError::new(error.code().0, no_such_database(database, names))
+        });
+        self.database = entered?;
+        Ok(())
+    }
+
+    fn create_database(&mut self, database: &str) -> Result<(), TargetError> {
+        let definition = DatabaseDefinition::new(database);
+        self.database.create_database(definition, &Call::new())?;
+        Ok(())
+    }
+
+    fn drop_database(&mut self, database: &str) -> Result<(), TargetError> {
+        self.database.drop_database(database, &Call::new())?;
+        Ok(())
     }
 
     fn collections(&mut self) -> Result<Vec<Value>, TargetError> {
@@ -550,13 +593,16 @@ impl Target for Embedded {
 
     fn status(&mut self) -> Result<Status, TargetError> {
         let mut collections = Vec::new();
-        for definition in self.database.collections() {
-            let stats = self.collection(&definition.name)?.stats()?;
-            collections.push(CollectionStatus {
-                name: definition.name,
-                documents: stats.documents,
-                bytes: stats.bytes.total() as u64,
-            });
+        for (database, of) in self.database.every_database() {
+            for definition in of.collections() {
+                let stats = of.collection(&definition.name)?.stats()?;
+                collections.push(CollectionStatus {
+                    database: database.clone(),
+                    name: definition.name,
+                    documents: stats.documents,
+                    bytes: stats.bytes.total() as u64,
+                });
+            }
         }
         Ok(Status::of_database(&self.database, collections))
     }

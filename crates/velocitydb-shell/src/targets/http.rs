@@ -12,7 +12,7 @@ use velocitydb::{SchemaRow, ShownPlan, Value};
 
 use super::body::{Body, without_place};
 use super::embedded::already_exists;
-use super::{Page, Target, TargetError};
+use super::{Page, Target, TargetError, VELOCITY, no_such_database};
 use crate::figures::Figures;
 use crate::session::Format;
 use crate::statement::{Explain, Question, Ranked, Wanted};
@@ -25,10 +25,13 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an answer may take; the server's own limits are shorter.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
+const DATABASES: &str = "/v1/databases";
+
 /// A server.
 pub struct Http {
     agent: ureq::Agent,
     base: String,
+    database: String,
 }
 
 /// Whether a schema is loaded.
@@ -58,27 +61,21 @@ fn agent(answer_timeout: Option<Duration>) -> ureq::Agent {
     config.build().into()
 }
 
-fn segment(text: &str) -> String {
+/// A name as a part of a path or of a query.
+pub fn segment(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-fn collection_path(collection: &str) -> String {
-    format!("/v1/collections/{}", segment(collection))
+/// Where a server has what is in a database.
+pub fn base_path(database: &str) -> String {
+    match database {
+        VELOCITY => "/v1".to_owned(),
+        other => database_path(other),
+    }
 }
 
-fn index_path(collection: &str, index: &str) -> String {
-    format!("{}/indexes/{}", collection_path(collection), segment(index))
-}
-
-fn document_path(collection: &str, id: &str) -> String {
-    // What clients and servers would resolve away goes in quotes.
-    let quoted = format!("\"{id}\"");
-    let id = if matches!(id, "." | "..") {
-        &quoted
-    } else {
-        id
-    };
-    format!("{}/documents/{}", collection_path(collection), segment(id))
+fn database_path(database: &str) -> String {
+    format!("{DATABASES}/{}", segment(database))
 }
 
 fn strange(what: &str) -> TargetError {
@@ -125,7 +122,34 @@ impl Http {
         Ok(Http {
             agent: agent(Some(ANSWER_TIMEOUT)),
             base: format!("http://{authority}"),
+            database: VELOCITY.to_owned(),
         })
+    }
+
+    /// What is behind `/v1` for the database that it is in.
+    fn path(&self, rest: &str) -> String {
+        format!("{}{rest}", base_path(&self.database))
+    }
+
+    fn collection_path(&self, collection: &str) -> String {
+        self.path(&format!("/collections/{}", segment(collection)))
+    }
+
+    fn index_path(&self, collection: &str, index: &str) -> String {
+        let collection = self.collection_path(collection);
+        format!("{collection}/indexes/{}", segment(index))
+    }
+
+    fn document_path(&self, collection: &str, id: &str) -> String {
+        // What clients and servers would resolve away goes in quotes.
+        let quoted = format!("\"{id}\"");
+        let id = if matches!(id, "." | "..") {
+            &quoted
+        } else {
+            id
+        };
+        let collection = self.collection_path(collection);
+        format!("{collection}/documents/{}", segment(id))
     }
 
     /// The server's figures.
@@ -144,6 +168,7 @@ impl Http {
         Http {
             agent: agent(None),
             base: self.base.clone(),
+            database: self.database.clone(),
         }
     }
 
@@ -158,7 +183,7 @@ impl Http {
             LoadMode::Load => "",
             LoadMode::Plan => "?dry_run=true",
         };
-        let path = format!("/v1/schemas/{}{query}", segment(name));
+        let path = self.path(&format!("/schemas/{}{query}", segment(name)));
         let body = Body::of(text);
         let kind = [("content-type", "application/yaml")];
         let plan = self
@@ -173,7 +198,7 @@ impl Http {
         struct List {
             schemas: Vec<SchemaRow>,
         }
-        let text = self.ask(Method::GET, "/v1/schemas", None)?;
+        let text = self.ask(Method::GET, &self.path("/schemas"), None)?;
         let list = serde_json::from_str(&text);
         list.map(|List { schemas }| schemas)
             .map_err(|error| strange(&error.to_string()))
@@ -181,7 +206,7 @@ impl Http {
 
     /// One of them, as JSON.
     pub fn schema(&self, name: &str) -> Result<String, TargetError> {
-        let path = format!("/v1/schemas/{}", segment(name));
+        let path = self.path(&format!("/schemas/{}", segment(name)));
         self.ask(Method::GET, &path, None)
     }
 
@@ -281,20 +306,57 @@ impl Target for Http {
         self.base.clone()
     }
 
+    fn database(&self) -> String {
+        self.database.clone()
+    }
+
+    fn databases(&mut self) -> Result<Vec<Value>, TargetError> {
+        match self.field(Method::GET, DATABASES, None, "databases")? {
+            Value::Array(databases) => Ok(databases),
+            _ => Err(strange("databases")),
+        }
+    }
+
+    fn enter(&mut self, database: &str) -> Result<(), TargetError> {
+        let all = self.databases()?;
+        let names = all.iter().filter_map(|one| {
+            let name = one.as_map()?.get("name")?;
+            name.as_str()
+        });
+        if !names.clone().any(|name| name == database) {
+            let what = no_such_database(database, names);
+            return Err(TargetError::new("unknown_database", what));
+        }
+        self.database = database.to_owned();
+        Ok(())
+    }
+
+    fn create_database(&mut self, database: &str) -> Result<(), TargetError> {
+        let name = Value::from(database).to_json();
+        let body = Body::of(&format!("{{\"name\":{name}}}"));
+        self.ask(Method::POST, DATABASES, Some(&body))?;
+        Ok(())
+    }
+
+    fn drop_database(&mut self, database: &str) -> Result<(), TargetError> {
+        self.ask(Method::DELETE, &database_path(database), None)?;
+        Ok(())
+    }
+
     fn collections(&mut self) -> Result<Vec<Value>, TargetError> {
-        match self.field(Method::GET, "/v1/collections", None, "collections")? {
+        match self.field(Method::GET, &self.path("/collections"), None, "collections")? {
             Value::Array(collections) => Ok(collections),
             _ => Err(strange("collections")),
         }
     }
 
     fn describe(&mut self, collection: &str) -> Result<Value, TargetError> {
-        self.value(Method::GET, &collection_path(collection), None)
+        self.value(Method::GET, &self.collection_path(collection), None)
     }
 
     fn create(&mut self, collection: &str, definition: &str) -> Result<(), TargetError> {
         let body = Body::definition(collection, definition);
-        self.ask(Method::POST, "/v1/collections", Some(&body))?;
+        self.ask(Method::POST, &self.path("/collections"), Some(&body))?;
         Ok(())
     }
 
@@ -306,18 +368,18 @@ impl Target for Http {
         drop: Option<&str>,
     ) -> Result<(), TargetError> {
         let body = Body::alteration(collection, definition, rename, drop);
-        let path = format!("{}/alter", collection_path(collection));
+        let path = format!("{}/alter", self.collection_path(collection));
         self.patient().ask(Method::POST, &path, Some(&body))?;
         Ok(())
     }
 
     fn drop_collection(&mut self, collection: &str) -> Result<(), TargetError> {
-        self.ask(Method::DELETE, &collection_path(collection), None)?;
+        self.ask(Method::DELETE, &self.collection_path(collection), None)?;
         Ok(())
     }
 
     fn find(&mut self, collection: &str, question: &Question<'_>) -> Result<Page, TargetError> {
-        let path = format!("{}/find", collection_path(collection));
+        let path = format!("{}/find", self.collection_path(collection));
         page(self.value(Method::POST, &path, Some(&Body::question(question)))?)
     }
 
@@ -326,7 +388,7 @@ impl Target for Http {
             Wanted::Text { .. } => ("search", "score"),
             Wanted::Place { .. } => ("near", "distance_m"),
         };
-        let path = format!("{}/{route}", collection_path(collection));
+        let path = format!("{}/{route}", self.collection_path(collection));
         // A page may end before the limit; lines have all of it.
         let lines = [("accept", "application/x-ndjson")];
         let found = self.ask_with(Method::POST, &path, Some(&Body::ranked(ranked)), &lines)?;
@@ -346,7 +408,7 @@ impl Target for Http {
     }
 
     fn aggregate(&mut self, collection: &str, stages: &str) -> Result<Vec<Value>, TargetError> {
-        let path = format!("{}/aggregate", collection_path(collection));
+        let path = format!("{}/aggregate", self.collection_path(collection));
         let body = Body::pipeline(stages);
         // What `$out` and `$merge` write takes as long as it takes.
         let server = self.patient();
@@ -367,7 +429,7 @@ impl Target for Http {
             Explain::Plan => "",
             Explain::Analyze => "?analyze=true",
         };
-        let path = format!("{}/explain{analyze}", collection_path(collection));
+        let path = format!("{}/explain{analyze}", self.collection_path(collection));
         let accept = match form {
             Format::Table => "text/plain",
             Format::Json => "application/json",
@@ -377,7 +439,7 @@ impl Target for Http {
     }
 
     fn indexes(&mut self, collection: &str) -> Result<Vec<Value>, TargetError> {
-        let path = format!("{}/indexes", collection_path(collection));
+        let path = format!("{}/indexes", self.collection_path(collection));
         match self.field(Method::GET, &path, None, "indexes")? {
             Value::Array(indexes) => Ok(indexes),
             _ => Err(strange("indexes")),
@@ -385,25 +447,25 @@ impl Target for Http {
     }
 
     fn create_index(&mut self, collection: &str, definition: &str) -> Result<(), TargetError> {
-        let path = format!("{}/indexes", collection_path(collection));
+        let path = format!("{}/indexes", self.collection_path(collection));
         let body = Body::of(definition);
         self.patient().ask(Method::POST, &path, Some(&body))?;
         Ok(())
     }
 
     fn rebuild_index(&mut self, collection: &str, index: &str) -> Result<(), TargetError> {
-        let path = format!("{}/rebuild", index_path(collection, index));
+        let path = format!("{}/rebuild", self.index_path(collection, index));
         self.patient().ask(Method::POST, &path, None)?;
         Ok(())
     }
 
     fn drop_index(&mut self, collection: &str, index: &str) -> Result<(), TargetError> {
-        self.ask(Method::DELETE, &index_path(collection, index), None)?;
+        self.ask(Method::DELETE, &self.index_path(collection, index), None)?;
         Ok(())
     }
 
     fn count(&mut self, collection: &str, filter: Option<&str>) -> Result<u64, TargetError> {
-        let path = format!("{}/count", collection_path(collection));
+        let path = format!("{}/count", self.collection_path(collection));
         let body = filter.map(|filter| {
             let body = Body::default().with("{\"filter\":").argument(filter);
             body.with("}")
@@ -415,7 +477,7 @@ impl Target for Http {
     }
 
     fn get(&mut self, collection: &str, id: &str) -> Result<Value, TargetError> {
-        self.value(Method::GET, &document_path(collection, id), None)
+        self.value(Method::GET, &self.document_path(collection, id), None)
     }
 
     fn list(
@@ -427,7 +489,7 @@ impl Target for Http {
         let after = after.map_or(String::new(), |after| format!("&after={}", segment(after)));
         let path = format!(
             "{}/documents?limit={limit}{after}",
-            collection_path(collection)
+            self.collection_path(collection)
         );
         page(self.value(Method::GET, &path, None)?)
     }
@@ -440,10 +502,10 @@ impl Target for Http {
     ) -> Result<Value, TargetError> {
         let body = Body::of(document);
         let Some(id) = id else {
-            let path = format!("{}/documents", collection_path(collection));
+            let path = format!("{}/documents", self.collection_path(collection));
             return self.value(Method::POST, &path, Some(&body));
         };
-        let path = document_path(collection, id);
+        let path = self.document_path(collection, id);
         let text = self.ask_with(Method::PUT, &path, Some(&body), &[("if-none-match", "*")]);
         let text = text.map_err(|error| match error.code.as_str() {
             "precondition_failed" => already_exists(collection, id),
@@ -453,17 +515,17 @@ impl Target for Http {
     }
 
     fn put(&mut self, collection: &str, id: &str, document: &str) -> Result<Value, TargetError> {
-        let path = document_path(collection, id);
+        let path = self.document_path(collection, id);
         self.value(Method::PUT, &path, Some(&Body::of(document)))
     }
 
     fn patch(&mut self, collection: &str, id: &str, patch: &str) -> Result<Value, TargetError> {
-        let path = document_path(collection, id);
+        let path = self.document_path(collection, id);
         self.value(Method::PATCH, &path, Some(&Body::of(patch)))
     }
 
     fn delete(&mut self, collection: &str, id: &str) -> Result<(), TargetError> {
-        self.ask(Method::DELETE, &document_path(collection, id), None)?;
+        self.ask(Method::DELETE, &self.document_path(collection, id), None)?;
         Ok(())
     }
 
@@ -474,7 +536,7 @@ impl Target for Http {
         expected: &str,
         update: &str,
     ) -> Result<Value, TargetError> {
-        let path = format!("{}/compare-and-swap", document_path(collection, id));
+        let path = format!("{}/compare-and-swap", self.document_path(collection, id));
         let body = Body::default().with("{\"expected\":").argument(expected);
         let body = body.with(",\"update\":").argument(update).with("}");
         self.value(Method::POST, &path, Some(&body))

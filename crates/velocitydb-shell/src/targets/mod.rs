@@ -12,7 +12,7 @@ mod http;
 use velocitydb::Value;
 
 pub use embedded::Embedded;
-pub use http::{Http, LoadMode};
+pub use http::{Http, LoadMode, base_path, segment};
 
 use crate::session::Format;
 use crate::statement::{Explain, Question, Ranked};
@@ -21,10 +21,28 @@ use crate::status::Status;
 /// Documents that `list` and `find` give when they do not say how many.
 pub(crate) const LIST_DOCUMENTS: usize = 20;
 
+/// The database of who names none.
+pub const VELOCITY: &str = "velocity";
+
 /// A database that answers the shell.
 pub trait Target: Send {
     /// Where it is, for people.
     fn place(&self) -> String;
+
+    /// The name of the database that it is in.
+    fn database(&self) -> String;
+
+    /// All databases: their definitions, and the number of their `collections`.
+    fn databases(&mut self) -> Result<Vec<Value>, TargetError>;
+
+    /// Goes to another database.
+    fn enter(&mut self, database: &str) -> Result<(), TargetError>;
+
+    /// Creates a database, and stays in this one.
+    fn create_database(&mut self, database: &str) -> Result<(), TargetError>;
+
+    /// Drops a database other than this one, with all that is in it.
+    fn drop_database(&mut self, database: &str) -> Result<(), TargetError>;
 
     /// The definitions of all collections, with `documents` and `bytes`.
     fn collections(&mut self) -> Result<Vec<Value>, TargetError>;
@@ -125,6 +143,23 @@ pub trait Target: Send {
 
     /// How it is.
     fn status(&mut self) -> Result<Status, TargetError>;
+}
+
+/// The most databases that an error names.
+const NAMED_MAX: usize = 20;
+
+/// That there is no database of a name, and which there are.
+pub fn no_such_database<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> String {
+    let mut names = names.into_iter();
+    let shown: Vec<_> = names.by_ref().take(NAMED_MAX).collect();
+    let more = match names.count() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!(
+        "there is no database {name:?}: there are {}{more}",
+        shown.join(", ")
+    )
 }
 
 /// A page of documents.

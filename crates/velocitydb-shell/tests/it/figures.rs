@@ -51,7 +51,7 @@ fn top_counts_operations() {
     let mut session = session(served.target());
     said(&mut session, "create tasks");
     said(&mut session, "put tasks t1 {}");
-    let top = Top::of(served.target(), &served.url).unwrap();
+    let top = Top::of(served.target(), &served.url, None).unwrap();
     let text = top.once();
     let put = text.lines().find(|line| line.starts_with("put ")).unwrap();
     let get = text.lines().find(|line| line.starts_with("get ")).unwrap();

@@ -82,6 +82,7 @@ macro_rules! scripts {
 scripts!(
     answers_as_json,
     collections_are_altered,
+    databases_are_beside_each_other,
     documents_come_and_go,
     errors_point_at_their_place,
     escape_sequences_are_shown_not_obeyed,
@@ -101,4 +102,4 @@ fn every_script_is_run() {
     assert_eq!(files.count(), SCRIPTS);
 }
 
-const SCRIPTS: usize = 12;
+const SCRIPTS: usize = 13;

@@ -508,7 +508,12 @@ fn collections() -> Json {
             ("name", of("string", "Its name: 1 to 128 bytes without `/` and control characters")),
             ("comment?", of("string", "What people say of it")),
         ]),
-        "Databases": object("All databases.", &[("databases", list_of(&reference("Database")))]),
+        "Databases": object("All databases.", &[("databases", list_of(&reference("ListedDatabase")))]),
+        "ListedDatabase": object("A database with what it holds.", &[
+            ("name", of("string", "Its name")),
+            ("comment?", of("string", "What people say of it")),
+            ("collections", number("How many collections it has, without those of SQL's sessions")),
+        ]),
         "Collections": object("All collections.", &[("collections", list_of(&reference("Collection")))]),
         "Alteration": object("Another definition, and what it cannot say by itself.", &[
             ("definition", reference("Definition")),
