@@ -4,6 +4,7 @@
 //! - [`serve`]: the server, its pasted lines, its end and its next start;
 //! - [`output`]: the server when nobody reads what it says;
 //! - [`schema`]: schema files;
+//! - [`databases`]: `--database`, and a backup of all databases;
 //! - [`shell`], [`terminal`]: the shell, status and top, without a terminal and through one;
 //! - [`slow_reader`]: a large result of SQL that nobody takes;
 //! - [`docs`]: the examples of docs/operating;
