@@ -2,99 +2,31 @@
 //!
 //! The door brings messages, `velocitydb-sql` knows statements, those that a client has named
 //! included; here are its portals ([`Named`]: bounded). A request of several statements is one transaction; one of a single
-//! statement is run again when another was faster. Tests: tests/it/pg.rs.
+//! statement is run again when another was faster.
+//!
+//! Files: `backend` (who connects, and to which database). Tests: tests/it/pg.rs.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use velocitydb::locks::{LockError, Waiting};
-use velocitydb::{Committing, Database, DatabaseId, Guest};
+use velocitydb::{Committing, Guest};
 use velocitydb_pg::{
-    Backend, Bind, Cancel, Client, Column, Event, Execution, Format, Oid, Output, PgError,
-    Severity, Startup, Tag, TransactionStatus, format_of,
+    Bind, Cancel, Client, Column, Event, Execution, Format, Oid, Output, PgError, Severity, Tag,
+    TransactionStatus, format_of,
 };
 use velocitydb_sql::formats::{read_binary, write_binary, write_text};
 use velocitydb_sql::{
     Answer, Canceller, CopyTo, Named, Prepared, Rows, Runtime, Session, Shape, SqlError, Status,
-    Tables, process_id, shape, sqlstate,
+    process_id, shape, sqlstate,
 };
 use velocitydb_types::{SqlType, Value};
 
-/// Makes sessions over the databases of a store.
-pub struct SqlBackend {
-    database: Database,
-    /// Of those that were asked for.
-    tables: Mutex<HashMap<DatabaseId, Arc<Tables>>>,
-}
+mod backend;
 
-impl SqlBackend {
-    /// Over this database and those beside it.
-    pub fn new(database: Database) -> SqlBackend {
-        SqlBackend {
-            database,
-            tables: Mutex::default(),
-        }
-    }
-
-    /// The tables of a database, which is not dropped while the guest is there.
-    fn enter(
-        &self,
-        name: &str,
-        leave: impl Fn() + Send + Sync + 'static,
-    ) -> Result<(Arc<Tables>, Guest), SqlError> {
-        let database = match name {
-            "" => Ok(self.database.clone()),
-            name => self.database.database(name),
-        };
-        let database = database.map_err(|error| {
-            let names = self.database.databases().into_iter();
-            let names: Vec<_> = names.map(|(_, one)| one.name).take(NAMED_MAX).collect();
-            SqlError::from(error).hint(format!(
-                "There are {}; another is made by CREATE DATABASE.",
-                names.join(", ")
-            ))
-        })?;
-        let guest = database.enter(leave)?;
-        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        // Those of databases that were dropped meanwhile.
-        tables.retain(|_, tables| tables.database().name().is_ok());
-        let tables = tables
-            .entry(database.id())
-            .or_insert_with(|| Arc::new(Tables::new(database)));
-        Ok((Arc::clone(tables), guest))
-    }
-}
-
-/// The most databases that a hint names.
-const NAMED_MAX: usize = 10;
-
-impl Backend for SqlBackend {
-    type Session = SqlSession;
-
-    async fn connect(&self, startup: &Startup) -> Result<SqlSession, PgError> {
-        let (ask, asked) = watch::channel(false);
-        let running = Arc::new(OnceLock::<Canceller>::new());
-        let cancelled = Arc::clone(&running);
-        let leave = move || {
-            ask.send_replace(true);
-            cancelled.get().inspect(|running| running.cancel());
-        };
-        let (tables, guest) = self.enter(&startup.database, leave).map_err(of_sql)?;
-        let mut session = Session::over(tables);
-        running.get_or_init(|| session.canceller());
-        let introduced = session.introduce(&startup.user, &startup.settings);
-        introduced.map_err(of_sql)?;
-        Ok(SqlSession {
-            session,
-            portals: Named::new("portals", 1_000),
-            shapes: HashMap::new(),
-            asked_to_leave: asked,
-            _guest: guest,
-        })
-    }
-}
+pub use backend::SqlBackend;
 
 /// A statement stays on its thread, which has nothing else to do while it takes its time; one that
 /// waits takes no thread.

@@ -1,0 +1,88 @@
+//! Who connects: a session over the database that the client names.
+//!
+//! A session is a guest of its database: while it lives, the database is dropped only by force, which
+//! asks it to leave. Tests: tests/it/databases.rs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use tokio::sync::watch;
+use velocitydb::{Database, DatabaseId, Guest};
+use velocitydb_pg::{Backend, PgError, Startup};
+use velocitydb_sql::{Canceller, Named, Session, SqlError, Tables};
+
+use super::{SqlSession, of_sql};
+
+/// Makes sessions over the databases of a store.
+pub struct SqlBackend {
+    database: Database,
+    /// Of those that were asked for.
+    tables: Mutex<HashMap<DatabaseId, Arc<Tables>>>,
+}
+
+impl SqlBackend {
+    /// Over this database and those beside it.
+    pub fn new(database: Database) -> SqlBackend {
+        SqlBackend {
+            database,
+            tables: Mutex::default(),
+        }
+    }
+
+    /// The tables of a database, which is not dropped while the guest is there.
+    fn enter(
+        &self,
+        name: &str,
+        leave: impl Fn() + Send + Sync + 'static,
+    ) -> Result<(Arc<Tables>, Guest), SqlError> {
+        let database = match name {
+            "" => Ok(self.database.clone()),
+            name => self.database.database(name),
+        };
+        let database = database.map_err(|error| {
+            let names = self.database.databases().into_iter();
+            let names: Vec<_> = names.map(|(_, one)| one.name).take(NAMED_MAX).collect();
+            SqlError::from(error).hint(format!(
+                "There are {}; another is made by CREATE DATABASE.",
+                names.join(", ")
+            ))
+        })?;
+        let guest = database.enter(leave)?;
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those of databases that were dropped meanwhile.
+        tables.retain(|_, tables| tables.database().name().is_ok());
+        let tables = tables
+            .entry(database.id())
+            .or_insert_with(|| Arc::new(Tables::new(database)));
+        Ok((Arc::clone(tables), guest))
+    }
+}
+
+/// The most databases that a hint names.
+const NAMED_MAX: usize = 10;
+
+impl Backend for SqlBackend {
+    type Session = SqlSession;
+
+    async fn connect(&self, startup: &Startup) -> Result<SqlSession, PgError> {
+        let (ask, asked) = watch::channel(false);
+        let running = Arc::new(OnceLock::<Canceller>::new());
+        let cancelled = Arc::clone(&running);
+        let leave = move || {
+            ask.send_replace(true);
+            cancelled.get().inspect(|running| running.cancel());
+        };
+        let (tables, guest) = self.enter(&startup.database, leave).map_err(of_sql)?;
+        let mut session = Session::over(tables);
+        running.get_or_init(|| session.canceller());
+        let introduced = session.introduce(&startup.user, &startup.settings);
+        introduced.map_err(of_sql)?;
+        Ok(SqlSession {
+            session,
+            portals: Named::new("portals", 1_000),
+            shapes: HashMap::new(),
+            asked_to_leave: asked,
+            _guest: guest,
+        })
+    }
+}
