@@ -10,6 +10,7 @@ mod channels;
 mod control;
 mod copying;
 mod cursors;
+mod recent;
 mod run;
 mod scope;
 mod statements;
@@ -27,6 +28,7 @@ pub use run::{Runtime, Threads};
 
 use self::block::{Block, SessionLocks};
 use self::cursors::Cursors;
+use self::recent::Recent;
 pub(crate) use self::scope::Saved;
 use self::statements::{Execute, Prepare};
 use crate::bind::Parameters;
@@ -281,6 +283,8 @@ pub struct Session {
     /// The settings as the client wished them when it connected.
     initial: Saved,
     /// Prepared statements that have names.
+    /// Those without a name that were prepared lately.
+    recent: Recent,
     statements: NamedItems<Arc<Prepared>>,
     block: Option<Block>,
     /// What is run outside of transaction blocks is one transaction.
@@ -321,6 +325,7 @@ impl Session {
             effects,
             held: Cursors::default(),
             initial,
+            recent: Recent::default(),
             statements: NamedItems::new("prepared statements", STATEMENTS_MAX),
             settings,
             named,

@@ -29,7 +29,7 @@ mod tests;
 mod text;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use velocitydb_query::Zone;
 use velocitydb_types::{SqlType, Timestamp, Value, View};
@@ -61,16 +61,29 @@ pub struct Settings {
 /// What `now` means in texts: when the transaction began. Clones share it, so that what was made
 /// ready earlier reads texts as of the statement that runs it.
 #[derive(Debug, Clone)]
-pub struct Now(Arc<AtomicI64>);
+pub struct Now(Arc<Moment>);
+
+#[derive(Debug, Default)]
+struct Moment {
+    micros: AtomicI64,
+    /// How often it was asked for.
+    asked: AtomicU64,
+}
 
 impl Now {
     /// Means this from now on.
     pub fn set(&self, now: Timestamp) {
-        self.0.store(now.0, Ordering::Relaxed);
+        self.0.micros.store(now.0, Ordering::Relaxed);
     }
 
     fn get(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::Relaxed))
+        self.0.asked.fetch_add(1, Ordering::Relaxed);
+        Timestamp(self.0.micros.load(Ordering::Relaxed))
+    }
+
+    /// How often it was asked for: what is made ready meanwhile is of that moment, if this changes.
+    pub(crate) fn asked(&self) -> u64 {
+        self.0.asked.load(Ordering::Relaxed)
     }
 }
 
@@ -83,7 +96,11 @@ impl PartialEq for Now {
 
 impl From<Timestamp> for Now {
     fn from(now: Timestamp) -> Now {
-        Now(Arc::new(AtomicI64::new(now.0)))
+        let moment = Moment {
+            micros: AtomicI64::new(now.0),
+            asked: AtomicU64::new(0),
+        };
+        Now(Arc::new(moment))
     }
 }
 

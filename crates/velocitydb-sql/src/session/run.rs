@@ -379,6 +379,7 @@ impl Session {
                 self.temporary.drop_all()?;
                 self.reset_all();
                 self.statements.retain(|name, _| name.is_empty());
+                self.recent.clear();
                 Ok(Answer::done(tag))
             }
             Control::Deallocate(None) => {
@@ -393,6 +394,7 @@ impl Session {
                 match *tag {
                     "DISCARD SEQUENCES" => self.sequences.forget(),
                     "DISCARD TEMP" => self.temporary.drop_all()?,
+                    "DISCARD PLANS" => self.recent.clear(),
                     _ => {}
                 }
                 Ok(Answer::done(tag))

@@ -88,7 +88,26 @@ impl Session {
             let state = sqlstate::DUPLICATE_PREPARED_STATEMENT;
             return Err(SqlError::new(state, message));
         }
-        let prepared = Arc::new(self.prepare(sql, types)?);
+        if !name.is_empty() {
+            let prepared = Arc::new(self.prepare(sql, types)?);
+            return self.statements.insert(name, sql.len(), prepared);
+        }
+        let recent = self.recent.find(sql, types);
+        let prepared = match recent.filter(|recent| self.is_current(recent)) {
+            Some(recent) => {
+                self.set_now();
+                Arc::clone(recent)
+            }
+            None => {
+                let asked = self.settings.now.asked();
+                let prepared = Arc::new(self.prepare(sql, types)?);
+                // Another time `'today'` may be another day.
+                if self.settings.now.asked() == asked {
+                    self.recent.keep(sql, types, &prepared);
+                }
+                prepared
+            }
+        };
         self.statements.insert(name, sql.len(), prepared)
     }
 

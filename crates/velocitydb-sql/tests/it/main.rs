@@ -14,6 +14,7 @@ mod now;
 mod planner;
 mod plans;
 mod random;
+mod recent;
 mod requests;
 mod resolution;
 mod script;
