@@ -7,8 +7,8 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use velocitydb::{
-    Alteration, Database, Definition, Error, IndexDefinition, Sequence, SequenceDefinition,
-    SequenceError, SequencePosition, Transaction,
+    Alteration, Database, Definition, Error, IndexDefinition, Isolation, Sequence,
+    SequenceDefinition, SequenceError, SequencePosition, Transaction, is_temporary,
 };
 
 use crate::error::SqlError;
@@ -182,9 +182,40 @@ impl<'p> Definitions<'p> {
         definition: SequenceDefinition,
     ) -> Result<(), SequenceError> {
         let copy = definition.clone();
+        match is_temporary(&definition.name) {
+            true => self.make(
+                |database| database.create_temporary_sequence(definition).map(drop),
+                |open| open.create_temporary_sequence(copy).map(drop),
+            ),
+            false => self.make(
+                |database| database.create_sequence(definition).map(drop),
+                |open| open.create_sequence(copy).map(drop),
+            ),
+        }
+    }
+
+    /// Gives a sequence another name, and collections other definitions with it.
+    pub(crate) fn rename_sequence(
+        self,
+        name: &str,
+        new: &str,
+        alterations: &[(String, Alteration)],
+    ) -> Result<(), Error> {
+        let rename = |open: &mut Transaction| {
+            let renamed = open.rename_sequence(name, new);
+            renamed.map_err(|error| match error {
+                SequenceError::Database(error) => error,
+                error => Error::Invalid(error.to_string()),
+            })?;
+            let mut alterations = alterations.iter();
+            alterations.try_for_each(|(table, it)| open.alter(table, it.clone()))
+        };
         self.make(
-            |database| database.create_sequence(definition).map(drop),
-            |open| open.create_sequence(copy).map(drop),
+            |database| {
+                let done = database.transact(Isolation::ReadCommitted, rename);
+                done.map(drop)
+            },
+            rename,
         )
     }
 

@@ -33,8 +33,8 @@ pub(crate) struct Sequences {
 struct Used {
     /// By [`Sequence::number`].
     values: HashMap<u64, i64>,
-    /// The one that `nextval` was called for last.
-    last: Option<String>,
+    /// The one that `nextval` was called for last, and the name by which.
+    last: Option<(Arc<Sequence>, String)>,
 }
 
 /// One of the functions.
@@ -202,8 +202,11 @@ impl Sequences {
                 let value = sequence.next()?;
                 let mut used = self.used();
                 used.values.insert(sequence.number(), value);
-                if used.last.as_ref() != Some(&name) {
-                    used.last = Some(name);
+                let is_last = |(last, by): &(Arc<Sequence>, String)| {
+                    last.number() == sequence.number() && *by == name
+                };
+                if !used.last.as_ref().is_some_and(is_last) {
+                    used.last = Some((sequence, name));
                 }
                 Ok(Value::Int(value))
             }
@@ -257,8 +260,18 @@ impl Sequences {
     fn lastval(&self) -> Result<Value, SqlError> {
         let last = self.used().last.clone();
         let value = match last {
-            // It may have gone since.
-            Some(name) => self.current(&name).ok().flatten(),
+            // It may have gone since, or be called otherwise.
+            Some((sequence, name)) => {
+                let number = sequence.number();
+                let is_there = |name: &str| {
+                    let found = Relations::sequence(self, name);
+                    matches!(found, Ok(Some(found)) if found.number() == number)
+                };
+                let is_there = is_there(&name) || is_there(&sequence.definition().name);
+                is_there
+                    .then(|| self.used().values.get(&number).copied())
+                    .flatten()
+            }
             None => None,
         };
         let message = || undefined("lastval is not yet defined in this session".into());

@@ -24,6 +24,7 @@ use velocitydb_engine::{Document, Error};
 use velocitydb_types::{FieldOperation, Fields, Path, Value};
 
 use crate::database::{Database, Inner, Store};
+use crate::temporary::is_temporary;
 
 mod definition;
 mod private;
@@ -31,6 +32,16 @@ mod private;
 pub(crate) use definition::Moves;
 pub use definition::{SequenceDefinition, SequenceError, SequenceOwner, SequencePosition};
 pub(crate) use private::OwnSequences;
+
+/// Refuses a temporary sequence's name for another.
+pub(crate) fn check_lasting(name: &str) -> Result<(), SequenceError> {
+    match is_temporary(name) {
+        false => Ok(()),
+        true => Err(SequenceError::Invalid(format!(
+            "sequences called as {name:?} are temporary ones of SQL's sessions: choose another name"
+        ))),
+    }
+}
 
 /// Numbers that a first block has.
 const BLOCK_MIN: u64 = 32;
@@ -189,6 +200,27 @@ impl Sequence {
         })
     }
 
+    /// Writes down a block of numbers ahead, so that for a while giving them writes nothing.
+    pub(crate) fn reserve(&self) -> Result<(), SequenceError> {
+        let state = &mut *self.state.lock();
+        state.check_present()?;
+        let SequencePosition { last, .. } = state.position;
+        let ahead = state.room_behind(last).min(BLOCK_MAX);
+        if state.private || ahead <= state.ahead {
+            return Ok(());
+        }
+        // Within the limits, as in `next`. The first number of one that gave none is among them.
+        let way = state.definition.increment.wrapping_mul(ahead.cast_signed());
+        let position = SequencePosition {
+            last: last.wrapping_add(way),
+            called: true,
+        };
+        let store = self.store()?;
+        store.put_position(self.database, &state.definition.name, position)?;
+        state.ahead = ahead;
+        Ok(())
+    }
+
     fn store(&self) -> Result<Arc<Store>, SequenceError> {
         let closed = || Error::Invalid("the database of this sequence is closed".to_owned());
         Ok(self.store.upgrade().ok_or_else(closed)?)
@@ -257,8 +289,21 @@ impl Database {
     /// Makes a sequence.
     ///
     /// # Errors
-    /// There is one of this name; what makes no sense.
+    /// There is one of this name, or it is a temporary one's; what makes no sense.
     pub fn create_sequence(
+        &self,
+        definition: SequenceDefinition,
+    ) -> Result<Arc<Sequence>, SequenceError> {
+        check_lasting(&definition.name)?;
+        self.create_temporary_sequence(definition)
+    }
+
+    /// Makes a sequence that may be called as temporary collections are: it is dropped at the latest
+    /// when the database is opened again.
+    ///
+    /// # Errors
+    /// As [`Database::create_sequence`].
+    pub fn create_temporary_sequence(
         &self,
         definition: SequenceDefinition,
     ) -> Result<Arc<Sequence>, SequenceError> {
@@ -503,7 +548,7 @@ fn text(definition: &SequenceDefinition) -> String {
     serde_json::to_string(definition).expect("a definition has only string keys")
 }
 
-fn read(document: &Document) -> Result<(SequenceDefinition, SequencePosition), Error> {
+pub(crate) fn read(document: &Document) -> Result<(SequenceDefinition, SequencePosition), Error> {
     let damaged = |what: &str| Error::Damaged(format!("a sequence in _sequences: {what}"));
     let fields = document.fields();
     let text = fields.get("definition").and_then(|text| text.as_str());

@@ -15,6 +15,12 @@ pub(crate) enum Own {
         name: ObjectName,
         if_not_exists: bool,
         options: Vec<SequenceOption>,
+        temporary: bool,
+    },
+    RenameSequence {
+        name: ObjectName,
+        if_exists: bool,
+        new_name: ObjectName,
     },
     AlterSequence {
         name: ObjectName,
@@ -87,20 +93,33 @@ impl Own {
     pub(super) fn parse(parser: &mut Parser<'_>) -> Result<Option<Own>, ParserError> {
         use Keyword::{
             ALTER, ANALYZE, COPY, CREATE, DATABASE, DROP, EXISTS, IF, NOT, REINDEX, RENAME,
-            SEQUENCE, TO, VACUUM,
+            SEQUENCE, TEMP, TEMPORARY, TO, VACUUM,
         };
-        if parser.parse_keywords(&[CREATE, SEQUENCE]) {
+        let temporary = [TEMP, TEMPORARY].into_iter();
+        let mut temporary = temporary.map(|word| parser.parse_keywords(&[CREATE, word, SEQUENCE]));
+        let temporary = temporary.any(|is_it| is_it);
+        if temporary || parser.parse_keywords(&[CREATE, SEQUENCE]) {
             return Ok(Some(Own::CreateSequence {
                 if_not_exists: parser.parse_keywords(&[IF, NOT, EXISTS]),
                 name: parser.parse_object_name(false)?,
                 options: options(parser)?,
+                temporary,
             }));
         }
         if parser.parse_keywords(&[ALTER, SEQUENCE]) {
-            return Ok(Some(Own::AlterSequence {
-                if_exists: parser.parse_keywords(&[IF, EXISTS]),
-                name: parser.parse_object_name(false)?,
-                options: options(parser)?,
+            let if_exists = parser.parse_keywords(&[IF, EXISTS]);
+            let name = parser.parse_object_name(false)?;
+            return Ok(Some(match parser.parse_keywords(&[RENAME, TO]) {
+                true => Own::RenameSequence {
+                    name,
+                    if_exists,
+                    new_name: parser.parse_object_name(false)?,
+                },
+                false => Own::AlterSequence {
+                    name,
+                    if_exists,
+                    options: options(parser)?,
+                },
             }));
         }
         if parser.parse_keywords(&[CREATE, DATABASE]) {

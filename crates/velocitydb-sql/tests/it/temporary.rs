@@ -19,14 +19,15 @@ const TABLES: &str = "CREATE TEMP TABLE a (id serial PRIMARY KEY);
     CREATE TEMP TABLE b (a int REFERENCES a);
     CREATE TABLE IF NOT EXISTS c (id serial PRIMARY KEY);
     INSERT INTO a DEFAULT VALUES;
-    INSERT INTO b VALUES (1)";
+    INSERT INTO b VALUES (1);
+    CREATE TEMPORARY SEQUENCE s";
 
 #[test]
 fn they_go_at_the_end_of_the_session_and_by_discard() {
     let database = Database::in_memory().unwrap();
     let mut session = Session::new(database.clone());
     run(&mut session, TABLES);
-    assert_eq!(count(&database), (3, 2));
+    assert_eq!(count(&database), (3, 3));
     for discard in ["DISCARD TEMP", "DISCARD ALL"] {
         run(&mut session, discard);
         assert_eq!(count(&database), (1, 1));
@@ -34,11 +35,11 @@ fn they_go_at_the_end_of_the_session_and_by_discard() {
     }
     let mut other = Session::new(database.clone());
     run(&mut other, TABLES);
-    assert_eq!(count(&database), (5, 3));
+    assert_eq!(count(&database), (5, 5));
     // With a transaction open.
     run(&mut session, "BEGIN; INSERT INTO b VALUES (1)");
     drop(session);
-    assert_eq!(count(&database), (3, 2));
+    assert_eq!(count(&database), (3, 3));
     drop(other);
     assert_eq!(count(&database), (1, 1));
 }

@@ -100,27 +100,33 @@ impl OwnSequences {
     /// Makes the commit; then all know them. Nobody finds the documents before that.
     pub(crate) fn commit(self, inner: &Arc<Inner>, commit: impl FnOnce() -> Made) -> Made {
         let mut by_name = inner.namespace.sequences.by_name.write();
+        // Who gives numbers of one meanwhile would write to a document of its former name.
+        let present: Vec<_> = self.newest().collect();
+        let present = present.into_iter().filter_map(|own| {
+            let one = own.sequence.as_ref()?;
+            Some((own, one, one.state.lock()))
+        });
+        let present: Vec<_> = present.collect();
         let made = commit();
         if made.outcome.is_err() {
             return made;
         }
         for own in self.newest() {
             let former = by_name.remove(&own.name);
-            match (&own.sequence, &own.described) {
-                (Some(one), described) => {
-                    let state = &mut *one.state.lock();
-                    state.private = false;
-                    if let Some(described) = described {
-                        state.definition = described.clone();
-                    }
-                    by_name.insert(own.name.clone(), Arc::clone(one));
-                }
-                (None, _) => {
-                    if let Some(former) = former {
-                        former.state.lock().dropped = true;
-                    }
-                }
+            let goes_on = |former: &Arc<Sequence>| {
+                let mut present = present.iter();
+                present.any(|(_, one, _)| Arc::ptr_eq(one, former))
+            };
+            if let Some(former) = former.filter(|former| !goes_on(former)) {
+                former.state.lock().dropped = true;
             }
+        }
+        for (own, one, mut state) in present {
+            state.private = false;
+            if let Some(described) = &own.described {
+                state.definition = described.clone();
+            }
+            by_name.insert(own.name.clone(), Arc::clone(one));
         }
         made
     }

@@ -11,6 +11,8 @@ use velocitydb_engine::Error;
 use velocitydb_engine::catalog::{Alteration, Collection as Runtime, Definition, IndexDefinition};
 use velocitydb_engine::command::{Change, Command, Condition, Expires};
 
+use velocitydb_engine::transaction::{Isolation, Savepoint};
+
 use super::Transaction;
 use crate::database::{Database, Inner, Store};
 use crate::sequences::{
@@ -129,8 +131,20 @@ impl Transaction {
     /// Makes a sequence. Its numbers are given at once.
     ///
     /// # Errors
-    /// There is one of this name; what makes no sense.
+    /// There is one of this name, or it is a temporary one's; what makes no sense.
     pub fn create_sequence(
+        &mut self,
+        definition: SequenceDefinition,
+    ) -> Result<Arc<Sequence>, SequenceError> {
+        crate::sequences::check_lasting(&definition.name)?;
+        self.create_temporary_sequence(definition)
+    }
+
+    /// Makes a temporary sequence, as [`crate::Database::create_temporary_sequence`] does.
+    ///
+    /// # Errors
+    /// As [`Transaction::create_sequence`].
+    pub fn create_temporary_sequence(
         &mut self,
         definition: SequenceDefinition,
     ) -> Result<Arc<Sequence>, SequenceError> {
@@ -186,6 +200,76 @@ impl Transaction {
         self.write_sequence(name, Condition::Present, Change::Delete)?;
         self.sequences.note(name.to_owned(), None, None, since);
         Ok(true)
+    }
+
+    /// Gives a sequence another name. Its numbers go on, for others under the former name up to the
+    /// commit. When they use up thousands of them by then, the commit is a conflict. Defaults that name
+    /// it are no concern of this.
+    ///
+    /// # Errors
+    /// There is no such sequence; there is one of the new name; one of both names is a temporary one's.
+    pub fn rename_sequence(&mut self, name: &str, new: &str) -> Result<(), SequenceError> {
+        let unknown = || SequenceError::Unknown(name.to_owned());
+        let sequence = self.sequence(name)?.ok_or_else(unknown)?;
+        if !is_temporary(name) {
+            crate::sequences::check_lasting(new)?;
+        }
+        if self.sequence(new)?.is_some() {
+            return Err(SequenceError::Exists(new.to_owned()));
+        }
+        let described = self.sequences.described(name);
+        let definition = SequenceDefinition {
+            name: new.to_owned(),
+            ..described.unwrap_or_else(|| sequence.definition())
+        };
+        definition.check()?;
+        if !sequence.is_private() && self.isolation() == Isolation::ReadCommitted {
+            sequence.reserve()?;
+            self.refresh();
+        }
+        let since = self.savepoint();
+        let renamed = self.move_sequence(name, sequence, definition, since);
+        if renamed.is_err() {
+            self.roll_back_to(since)?;
+        }
+        renamed
+    }
+
+    fn move_sequence(
+        &mut self,
+        name: &str,
+        sequence: Arc<Sequence>,
+        definition: SequenceDefinition,
+        since: Savepoint,
+    ) -> Result<(), SequenceError> {
+        let is_private = sequence.is_private();
+        let position = match is_private {
+            true => sequence.position(),
+            false => self.written_position(name)?,
+        };
+        self.write_sequence(name, Condition::Present, Change::Delete)?;
+        self.put_sequence(&definition, position, Condition::Absent)?;
+        let new = definition.name.clone();
+        let (own, described) = match is_private {
+            true => {
+                let own = Sequence::private_as(&self.inner, definition, position, &sequence);
+                (own, None)
+            }
+            false => (sequence, Some(definition)),
+        };
+        self.sequences.note(name.to_owned(), None, None, since);
+        self.sequences.note(new, Some(own), described, since);
+        Ok(())
+    }
+
+    /// The number up to which those of a sequence are written down as given.
+    fn written_position(&mut self, name: &str) -> Result<SequencePosition, SequenceError> {
+        let key = self.inner.namespace.id.key(name);
+        let key = key.map_err(|_| SequenceError::Unknown(name.to_owned()))?;
+        let table = self.inner.sequences_table()?;
+        let document = self.transaction.get(&table, key.as_bytes())?;
+        let document = document.ok_or_else(|| SequenceError::Unknown(name.to_owned()))?;
+        Ok(crate::sequences::read(&document)?.1)
     }
 
     /// Makes another of a sequence, from what it is and where it stands. Of one that was there before

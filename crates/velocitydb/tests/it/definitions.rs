@@ -376,3 +376,34 @@ fn sequences_come_and_go_with_it() {
     assert!(old.next().is_err() && db.sequence("old").unwrap().is_none());
     assert_eq!(db.sequence("new").unwrap().unwrap().next().unwrap(), 2);
 }
+
+#[test]
+fn a_sequence_that_is_renamed_goes_on_under_its_new_name() {
+    let disk = SimDisk::new(1);
+    let db = on(&disk);
+    let old = db.create_sequence(SequenceDefinition::new("old")).unwrap();
+    assert_eq!(old.next().unwrap(), 1);
+    let mut transaction = db.begin(Isolation::ReadCommitted);
+    transaction.rename_sequence("old", "new").unwrap();
+    assert!(transaction.sequence("old").unwrap().is_none());
+    let names = |all: Vec<SequenceDefinition>| all.into_iter().map(|one| one.name);
+    assert_eq!(
+        names(transaction.sequences().unwrap()).collect::<Vec<_>>(),
+        ["new"]
+    );
+    // All take numbers of the one sequence, of this transaction and of others.
+    let own = transaction.sequence("new").unwrap().unwrap();
+    for number in 2..1_000 {
+        let of = if number % 2 == 0 { &own } else { &old };
+        assert_eq!(of.next().unwrap(), number);
+    }
+    assert!(db.sequence("new").unwrap().is_none());
+    transaction.commit().unwrap();
+    assert!(db.sequence("old").unwrap().is_none());
+    assert_eq!(db.sequence("new").unwrap().unwrap().next().unwrap(), 1_000);
+    assert_eq!(old.next().unwrap(), 1_001);
+    drop((db, own, old));
+    let db = on(&disk.crash(CrashMode::Process));
+    assert!(db.sequence("old").unwrap().is_none());
+    assert!(db.sequence("new").unwrap().unwrap().next().unwrap() > 1_001);
+}

@@ -1,7 +1,7 @@
 //! Temporary collections: those that a crash has left go when the database is opened.
 
 use velocitydb::{
-    Definition, Field, FieldType, Openness, Schema, SequenceDefinition, is_temporary,
+    Definition, Field, FieldType, Isolation, Openness, Schema, SequenceDefinition, is_temporary,
 };
 use velocitydb_sim::{CrashMode, SimDisk};
 
@@ -37,9 +37,13 @@ fn a_start_drops_what_sessions_have_left_and_nothing_else() {
         assert_eq!(code(refused), "invalid_definition");
         temporary(definition);
     }
-    for name in ["pg_temp_7.s", "s"] {
-        db.create_sequence(SequenceDefinition::new(name)).unwrap();
-    }
+    let of_session = SequenceDefinition::new("pg_temp_7.s");
+    assert!(db.create_sequence(of_session.clone()).is_err());
+    let mut transaction = db.begin(Isolation::Snapshot);
+    assert!(transaction.create_sequence(of_session.clone()).is_err());
+    db.create_temporary_sequence(of_session).unwrap();
+    db.create_sequence(SequenceDefinition::new("s")).unwrap();
+    assert!(transaction.rename_sequence("s", "pg_temp_7.t").is_err());
     for _ in 0..2 {
         let db = on(&disk.crash(CrashMode::Process));
         let names: Vec<_> = db.collections().into_iter().map(|one| one.name).collect();

@@ -1,24 +1,29 @@
 //! Defaults: what a table keeps of them, and what INSERT makes of those that are SQL.
 
 use sqlparser::ast::{Expr, Function};
-use sqlparser::tokenizer::{Token, Tokenizer};
+use sqlparser::tokenizer::{Location, Span, Token, Tokenizer};
 use velocitydb::{DefaultValue, FieldType};
 use velocitydb_types::{Identity, ScalarType, SqlDefault, SqlType};
 
 use crate::bound::{Bound, Environment, Moment};
 use crate::error::SqlError;
-use crate::parse::{Postgres, expression_in, name_in};
+use crate::parse::{Postgres, expression_in, name_in, position};
 use crate::statement::{Preparing, collection_name};
 use crate::table::Column;
 
 /// The default that takes a column's values from a sequence.
 pub(super) fn of_sequence(name: &str, identity: Option<Identity>) -> DefaultValue {
-    let quoted = |part: &str| format!("\"{part}\"");
-    let name: Vec<_> = name.split('.').map(quoted).collect();
     DefaultValue::Sql(SqlDefault {
-        text: format!("nextval('{}')", name.join(".")),
+        text: format!("nextval({})", literal(name)),
         identity,
     })
+}
+
+/// The name of a sequence as a text of SQL.
+fn literal(name: &str) -> String {
+    let quoted = |part: &str| format!("\"{part}\"");
+    let name: Vec<_> = name.split('.').map(quoted).collect();
+    format!("'{}'", name.join(".").replace('\'', "''"))
 }
 
 /// Whether a column is an identity, and which.
@@ -31,20 +36,40 @@ pub(crate) fn identity(column: &Column) -> Option<Identity> {
 
 /// The sequences that a default takes numbers from.
 pub(super) fn sequences_of(default: &SqlDefault) -> Vec<String> {
-    let tokens = Tokenizer::new(&Postgres, &default.text).tokenize();
+    let named = named_in(&default.text).into_iter();
+    named.map(|(name, _)| name).collect()
+}
+
+/// The names of sequences in the text of a default, and the places where they stand.
+fn named_in(text: &str) -> Vec<(String, Span)> {
+    let tokens = Tokenizer::new(&Postgres, text).tokenize_with_location();
     let mut names = Vec::new();
     let mut calls = false;
     for token in tokens.unwrap_or_default() {
-        match token {
+        match token.token {
             Token::Word(word) => calls = word.value.eq_ignore_ascii_case("nextval"),
-            Token::SingleQuotedString(text) if calls => {
-                let name = name_in(&text).and_then(|name| collection_name(&name));
-                names.extend(name.ok());
+            Token::SingleQuotedString(name) if calls => {
+                let name = name_in(&name).and_then(|name| collection_name(&name));
+                names.extend(name.ok().map(|name| (name, token.span)));
             }
             _ => {}
         }
     }
     names
+}
+
+/// The text of a default once a sequence has another name; `None`: it is no concern of it.
+pub(super) fn with_sequence(text: &str, from: &str, to: &str) -> Option<String> {
+    let mut characters: Vec<char> = text.chars().collect();
+    let places = named_in(text).into_iter().filter(|(name, _)| name == from);
+    let place = |of: Location| position(text, of)?.checked_sub(1).map(|at| at as usize);
+    let places = places.map(|(_, span)| Some(place(span.start)?..place(span.end)?));
+    let places: Vec<_> = places.collect::<Option<_>>()?;
+    // From the last on: those before stay where they are.
+    for place in places.iter().rev().cloned() {
+        characters.splice(place, literal(to).chars());
+    }
+    (!places.is_empty()).then(|| characters.into_iter().collect())
 }
 
 impl Preparing<'_> {

@@ -70,7 +70,7 @@ impl Define {
         let tag = match &statement.form {
             Form::Own(own) => match **own {
                 Own::CreateSequence { .. } => "CREATE SEQUENCE",
-                Own::AlterSequence { .. } => "ALTER SEQUENCE",
+                Own::AlterSequence { .. } | Own::RenameSequence { .. } => "ALTER SEQUENCE",
                 Own::Reindex { .. } => "REINDEX",
                 Own::CreateDatabase { .. } => "CREATE DATABASE",
                 Own::RenameDatabase { .. } => "ALTER DATABASE",
@@ -194,7 +194,13 @@ impl Preparing<'_> {
                 name,
                 if_not_exists,
                 options,
-            } => self.create_sequence(name, *if_not_exists, options),
+                temporary,
+            } => self.create_sequence(name, *temporary, *if_not_exists, options),
+            Own::RenameSequence {
+                name,
+                if_exists,
+                new_name,
+            } => self.rename_sequence(name, *if_exists, new_name),
             Own::AlterSequence {
                 name,
                 if_exists,

@@ -1,20 +1,24 @@
-//! ALTER TABLE and ALTER INDEX … RENAME TO: in the schema where it is.
+//! ALTER TABLE, ALTER INDEX and ALTER SEQUENCE … RENAME TO: in the schema where it is.
 //!
 //! A table's new name is one alteration of its collection: references to it and the sequences of its
 //! columns follow. Indexes and sequences keep the names that they were given after the table's; the
-//! names of its primary key and of its foreign keys are made of its name, and follow it.
+//! names of its primary key and of its foreign keys are made of its name, and follow it. The defaults that
+//! take numbers from a sequence name it, and are written anew in the same step.
 
 use sqlparser::ast::{
     AlterIndexOperation, AlterTableOperation as Operation, ObjectName, RenameTableNameKind,
 };
-use velocitydb::{Alteration, Definition, is_temporary};
+use velocitydb::{Alteration, DefaultValue, Definition, is_temporary};
 
+use super::default::with_sequence;
 use super::names::{Names, beside, missing, primary_key_name, table_of};
-use super::refused;
+use super::{refused, skipped};
 use crate::definitions::Relation;
 use crate::error::{SqlError, sqlstate};
 use crate::parse::folded;
+use crate::sequences::{find, relation_name};
 use crate::statement::{Preparing, collection_name};
+use crate::temporary::AtEnd;
 
 /// The new name that the operations of an ALTER TABLE are about, if they are about one.
 ///
@@ -72,6 +76,53 @@ impl Preparing<'_> {
             temporary.rename(collection.name(), &name);
         }
         Ok(())
+    }
+
+    pub(super) fn rename_sequence(
+        &mut self,
+        name: &ObjectName,
+        if_exists: bool,
+        new: &ObjectName,
+    ) -> Result<Vec<SqlError>, SqlError> {
+        let found = relation_name(name, self.settings, &self.definitions);
+        let found = found.and_then(|name| find(&self.definitions, &name).map(|_| name));
+        let name = match found {
+            Err(error) if if_exists && error.sqlstate == sqlstate::UNDEFINED_TABLE => {
+                return Ok(vec![skipped(error)]);
+            }
+            name => name?,
+        };
+        let new = Names::new(self.definitions).given(in_place_of(&name, new)?)?;
+        let mut alterations = Vec::new();
+        for table in self.definitions.collections() {
+            let mut fields = table.schema.fields().to_vec();
+            let mut changed = false;
+            for field in &mut fields {
+                if let Some(DefaultValue::Sql(default)) = &mut field.default
+                    && let Some(text) = with_sequence(&default.text, &name, &new)
+                {
+                    (default.text, changed) = (text, true);
+                }
+            }
+            if changed {
+                let schema = velocitydb::Schema::new(table.schema.openness(), fields);
+                let checks = table.schema.checks().to_vec();
+                let schema = schema.and_then(|schema| schema.with_checks(checks));
+                let schema = schema.map_err(|error| super::invalid(error.to_string()))?;
+                let altered = Alteration::to(Definition {
+                    schema,
+                    ..table.clone()
+                });
+                alterations.push((table.name, altered));
+            }
+        }
+        self.definitions
+            .rename_sequence(&name, &new, &alterations)?;
+        if is_temporary(&new) {
+            let temporary = &self.settings.search_path.temporary;
+            temporary.note(&new, AtEnd::Stays);
+        }
+        Ok(Vec::new())
     }
 
     pub(super) fn alter_index(

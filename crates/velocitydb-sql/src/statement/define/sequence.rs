@@ -3,7 +3,7 @@
 use std::mem::discriminant;
 
 use sqlparser::ast::ObjectName;
-use velocitydb::{SequenceDefinition, SequenceOwner, SequencePosition};
+use velocitydb::{SequenceDefinition, SequenceOwner, SequencePosition, is_temporary};
 use velocitydb_types::{ScalarType, SqlType};
 
 use super::names::{Names, missing};
@@ -13,15 +13,21 @@ use crate::error::{SqlError, sqlstate};
 use crate::parse::{SequenceOption, folded};
 use crate::sequences::{find, relation_name};
 use crate::statement::Preparing;
+use crate::temporary::AtEnd;
 
 impl Preparing<'_> {
     pub(super) fn create_sequence(
         &mut self,
         name: &ObjectName,
+        temporary: bool,
         if_not_exists: bool,
         options: &[SequenceOption],
     ) -> Result<Vec<SqlError>, SqlError> {
-        let name = match Names::new(self.definitions).given(self.settings.new_name(name)?) {
+        let name = match temporary {
+            false => self.settings.new_name(name)?,
+            true => self.settings.search_path.temporary.new_name(name)?,
+        };
+        let name = match Names::new(self.definitions).given(name) {
             Err(error) if if_not_exists => return Ok(vec![skipped(error)]),
             name => name?,
         };
@@ -32,7 +38,12 @@ impl Preparing<'_> {
         };
         settle(options, &mut sequence, &mut position, true)?;
         sequence.owner = self.owner(options)?.unwrap_or_default();
+        let name = sequence.name.clone();
         self.definitions.create_sequence(sequence)?;
+        if is_temporary(&name) {
+            let temporary = &self.settings.search_path.temporary;
+            temporary.note(&name, AtEnd::Stays);
+        }
         Ok(Vec::new())
     }
 
