@@ -52,7 +52,7 @@ fn has(names: &str, name: &str) -> bool {
 const FUNCTIONS: &str = "\
     abbrev acldefault aclexplode acosd area array_to_tsvector asind atan2d atand bit_and \
     bit_count bit_or bit_xor bound_box box brin_desummarize_range brin_summarize_new_values \
-    brin_summarize_range center circle col_description convert corr cosd cotd covar_pop \
+    brin_summarize_range center circle convert corr cosd cotd covar_pop \
     covar_samp cume_dist current_query current_schemas current_time cursor_to_xml \
     cursor_to_xmlschema database_to_xml database_to_xml_and_xmlschema database_to_xmlschema \
     datemultirange daterange dense_rank diagonal diameter enum_first enum_last enum_range family \
@@ -75,7 +75,7 @@ const FUNCTIONS: &str = "\
     lo_open lo_put lo_tell lo_tell64 lo_truncate lo_truncate64 lo_unlink localtime lower_inc \
     lower_inf lseg macaddr8_set7bit make_time makeaclitem masklen mode multirange mxid_age \
     netmask network normalize npoints nth_value ntile nummultirange numnode numrange \
-    obj_description parse_ident path percent_rank percentile_cont percentile_disc pg_backup_start \
+    parse_ident path percent_rank percentile_cont percentile_disc pg_backup_start \
     pg_backup_stop pg_blocking_pids pg_cancel_backend pg_client_encoding \
     pg_collation_actual_version pg_collation_for pg_collation_is_visible pg_column_compression \
     pg_column_size pg_conf_load_time pg_control_checkpoint pg_control_init pg_control_recovery \
@@ -126,7 +126,7 @@ const FUNCTIONS: &str = "\
     regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy \
     row row_number row_security_active row_to_json scale schema_to_xml \
     schema_to_xml_and_xmlschema schema_to_xmlschema set_bit set_masklen setseed setweight sha224 \
-    sha256 sha384 sha512 shobj_description sind slope stddev stddev_pop stddev_samp \
+    sha256 sha384 sha512 sind slope stddev stddev_pop stddev_samp \
     string_to_table strip suppress_redundant_updates_trigger table_to_xml \
     table_to_xml_and_xmlschema table_to_xmlschema tand timeofday to_ascii to_regclass \
     to_regcollation to_regnamespace to_regoper to_regoperator to_regproc to_regprocedure \

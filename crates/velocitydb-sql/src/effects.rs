@@ -8,6 +8,7 @@
 mod advisory;
 mod call;
 mod config;
+mod describe;
 
 use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
@@ -45,6 +46,8 @@ pub(crate) struct Effects {
     state: Mutex<State>,
     /// Whether calls have set something since this was asked last.
     has_set: AtomicBool,
+    /// What the transaction is protected from, as PostgreSQL calls it, and whether it only reads.
+    transaction: Mutex<(&'static str, bool)>,
 }
 
 struct State {
@@ -114,6 +117,7 @@ impl Effects {
                 config: Config::new(settings),
             }),
             has_set: AtomicBool::new(false),
+            transaction: Mutex::default(),
             database,
         }
     }

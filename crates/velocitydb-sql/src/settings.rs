@@ -55,7 +55,7 @@ fn without_meaning(name: &str) -> Option<Means> {
     found.map(|(_, means)| *means)
 }
 
-fn on_or_off(on: bool) -> &'static str {
+pub(crate) fn on_or_off(on: bool) -> &'static str {
     match on {
         true => "on",
         false => "off",

@@ -3,6 +3,7 @@
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments};
 
 use super::Binder;
+use super::sequence::without_regclass;
 use crate::bound::{Bound, Typed};
 use crate::casts::CastContext;
 use crate::effects::Function;
@@ -38,8 +39,11 @@ impl Binder<'_> {
         given: &FunctionArguments,
     ) -> Result<Typed, SqlError> {
         let mut arguments = Vec::new();
-        for expr in plain_arguments(name, given)? {
-            arguments.push(self.bind(expr)?);
+        for (at, expr) in plain_arguments(name, given)?.into_iter().enumerate() {
+            arguments.push(self.bind(match at == 0 && function.is_of_relation() {
+                true => without_regclass(expr),
+                false => expr,
+            })?);
         }
         let types: Vec<_> = arguments.iter().map(|typed| type_name(typed.sql)).collect();
         let none = || {

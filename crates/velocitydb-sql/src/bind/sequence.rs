@@ -56,7 +56,7 @@ impl Binder<'_> {
 }
 
 /// `'name'` of `'name'::regclass`: names are known here as texts.
-fn without_regclass(expr: &Expr) -> &Expr {
+pub(super) fn without_regclass(expr: &Expr) -> &Expr {
     match expr {
         Expr::Cast {
             expr: inner,

@@ -23,6 +23,12 @@ pub(crate) enum Function {
     QueueUsage,
     SetConfig,
     CurrentSetting,
+    /// `obj_description`
+    Description,
+    /// `col_description`
+    ColumnDescription,
+    /// `shobj_description`
+    SharedDescription,
     Advisory(&'static (&'static str, Ask)),
 }
 
@@ -71,6 +77,9 @@ impl Function {
             "pg_notification_queue_usage" => Function::QueueUsage,
             "set_config" => Function::SetConfig,
             "current_setting" => Function::CurrentSetting,
+            "obj_description" => Function::Description,
+            "col_description" => Function::ColumnDescription,
+            "shobj_description" => Function::SharedDescription,
             name => {
                 let row = ADVISORY.iter().find(|(known, _)| *known == name)?;
                 Function::Advisory(row)
@@ -89,6 +98,9 @@ impl Function {
             Function::QueueUsage,
             Function::SetConfig,
             Function::CurrentSetting,
+            Function::Description,
+            Function::ColumnDescription,
+            Function::SharedDescription,
         ];
         others.into_iter().map(Function::name).chain(of_locks)
     }
@@ -102,6 +114,9 @@ impl Function {
             Function::QueueUsage => "pg_notification_queue_usage",
             Function::SetConfig => "set_config",
             Function::CurrentSetting => "current_setting",
+            Function::Description => "obj_description",
+            Function::ColumnDescription => "col_description",
+            Function::SharedDescription => "shobj_description",
             Function::Advisory((name, _)) => name,
         }
     }
@@ -120,6 +135,9 @@ impl Function {
             Function::CurrentSetting => {
                 &[&[ScalarType::Text], &[ScalarType::Text, ScalarType::Bool]]
             }
+            Function::Description => &[&[ScalarType::Text], &[ScalarType::Text, ScalarType::Text]],
+            Function::ColumnDescription => &[&[ScalarType::Text, ScalarType::Int4]],
+            Function::SharedDescription => &[&[ScalarType::Int8, ScalarType::Text]],
         };
         forms.iter().find(|form| form.len() == count).copied()
     }
@@ -136,9 +154,17 @@ impl Function {
             Function::Notify
             | Function::SetConfig
             | Function::CurrentSetting
+            | Function::Description
+            | Function::ColumnDescription
+            | Function::SharedDescription
             | Function::Advisory(_) => ScalarType::Text,
             Function::QueueUsage => ScalarType::Float8,
         }
+    }
+
+    /// Whether its first argument is a relation, which is known by its name.
+    pub(crate) fn is_of_relation(self) -> bool {
+        matches!(self, Function::Description | Function::ColumnDescription)
     }
 
     /// A call of it by a session.
@@ -202,6 +228,9 @@ impl Call {
                     _ => Value::Null,
                 }
             }
+            Function::Description => effects.object_description(arguments)?,
+            Function::ColumnDescription => effects.column_description(arguments)?,
+            Function::SharedDescription => effects.shared_description(arguments)?,
             Function::Advisory((_, ask)) => {
                 let given = arguments.iter().map(|given| Ok(given?.into_value()));
                 let given = given.collect::<Result<Vec<_>, QueryError>>()?;

@@ -6,9 +6,13 @@
 //! tests/it/slt/settings.slt.
 
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use velocitydb::Isolation;
 
 use super::Effects;
 use crate::error::SqlError;
+use crate::formats::Settings;
 use crate::session::Saved;
 use crate::settings;
 
@@ -54,8 +58,32 @@ impl Effects {
         };
     }
 
+    /// The transaction is one of this level from now on.
+    pub(crate) fn set_transaction(&self, isolation: Isolation, only_reads: bool) {
+        let told = (settings::isolation_name(isolation), only_reads);
+        *self.transaction() = told;
+    }
+
+    fn transaction(&self) -> MutexGuard<'_, (&'static str, bool)> {
+        // Whoever panicked while it was held has left it whole.
+        let held = self.transaction.lock();
+        held.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those of the session as they are while the statement runs.
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.state().config.now.settings)
+    }
+
     /// The value of a setting; `None`: there is none of this name.
     pub(super) fn setting(&self, name: &str) -> Option<String> {
+        match &*name.to_lowercase() {
+            "transaction_isolation" => return Some(self.transaction().0.to_owned()),
+            "transaction_read_only" => {
+                return Some(settings::on_or_off(self.transaction().1).to_owned());
+            }
+            _ => {}
+        }
         let state = self.state();
         let Saved { settings, named } = &state.config.now;
         settings::show(settings, named, name).ok()
@@ -70,7 +98,10 @@ impl Effects {
         let config = &mut state.config;
         let mut new = config.now.clone();
         new.set(&set.name, set.value.as_deref(), &config.initial)?;
-        let shown = settings::show(&new.settings, &new.named, &set.name)?;
+        let shown = match settings::notice(&set.name) {
+            Some(_) => set.value.clone().unwrap_or_default(),
+            None => settings::show(&new.settings, &new.named, &set.name)?,
+        };
         let before = std::mem::replace(&mut config.now, new);
         config.before.get_or_insert(before);
         // However many rows do it.

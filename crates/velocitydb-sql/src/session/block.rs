@@ -319,6 +319,11 @@ impl Session {
     pub(super) fn check_access(&self, written: Option<&str>) -> Result<(), SqlError> {
         let only_reads = self.access() == Access::ReadOnly;
         self.sequences.only_read(only_reads);
+        let isolation = match &self.block {
+            Some(block) => block.transaction.isolation(),
+            None => self.named.isolation(),
+        };
+        self.effects.set_transaction(isolation, only_reads);
         match written {
             Some(what) if only_reads => Err(SqlError::only_reads(what)),
             _ => Ok(()),

@@ -228,8 +228,8 @@ impl Session {
             if block.savepoints.is_empty() {
                 block.transaction.forget_savepoints();
             }
-            let notices = self.effects.end_statement();
-            self.set_by_calls(answer.is_ok())?;
+            let mut notices = self.effects.end_statement();
+            notices.extend(self.set_by_calls(answer.is_ok())?);
             return answer.map(|answer| answer.with(notices));
         }
         if let Native::Select(select) = native
@@ -252,9 +252,9 @@ impl Session {
         let locks = TransactionLocks::of(&self.locks);
         self.effects.begin_statement();
         let answer = self.alone(&settler, native.writes(), run).await;
-        let notices = self.effects.end_statement();
+        let mut notices = self.effects.end_statement();
         drop(locks);
-        self.set_by_calls(answer.is_ok())?;
+        notices.extend(self.set_by_calls(answer.is_ok())?);
         answer.map(|answer| answer.with(notices))
     }
 

@@ -106,16 +106,21 @@ impl Session {
         self.effects.configure(self.saved(), self.initial.clone());
     }
 
-    /// Sets what calls of `set_config` in a statement have asked for, when it has been run.
-    pub(super) fn set_by_calls(&mut self, ran: bool) -> Result<(), SqlError> {
+    /// Sets what calls of `set_config` in a statement have asked for, when it has been run; the answer is
+    /// what is worth knowing.
+    pub(super) fn set_by_calls(&mut self, ran: bool) -> Result<Vec<SqlError>, SqlError> {
+        let mut notices = Vec::new();
         for set in self.effects.take_sets() {
             // Without a block it was to the end of this statement.
             let is_over = set.local && self.block.is_none();
+            if ran {
+                notices.extend(settings::notice(&set.name));
+            }
             if ran && !is_over {
                 self.set_all(&[(set.name, set.value)], set.local)?;
             }
         }
-        Ok(())
+        Ok(notices)
     }
 
     /// SET and RESET of these; `local`: to the end of the transaction block.

@@ -42,6 +42,16 @@ fn session() -> Session {
 }
 
 #[test]
+fn a_call_that_sets_what_makes_no_difference_says_so() {
+    let mut session = session();
+    let sql = "SELECT set_config('work_mem', '8MB', false)";
+    let prepared = session.prepare(sql, &[]).unwrap();
+    let answer = session.run(&prepared, &[]).unwrap();
+    let notices: Vec<_> = answer.notices.iter().map(|told| &*told.message).collect();
+    assert_eq!(notices, ["work_mem makes no difference here"]);
+}
+
+#[test]
 fn what_is_set_holds_as_long_as_is_said() {
     check(
         &mut session(),

@@ -36,6 +36,7 @@ use crate::parse::{Form, Own, Parsed, ReindexKind};
 
 pub(crate) use default::identity;
 pub(crate) use drop::empty;
+pub(crate) use names::primary_key_name;
 use hypertable::is_hypertable;
 
 /// A statement that defines something. See the module.
