@@ -80,6 +80,8 @@ struct Pending {
     document: Option<Document>,
     /// When it shall expire.
     expires: Expires,
+    /// Its place among all that were written, by when each was written first, or put where none was.
+    order: u64,
 }
 
 impl Pending {
@@ -111,6 +113,8 @@ pub struct Transaction {
     writes: HashMap<CollectionId, BTreeMap<Box<[u8]>, Pending>>,
     /// How many documents that is.
     written: usize,
+    /// The last [`Pending::order`].
+    ordered: u64,
     /// What they and what was read take, about, in bytes.
     kept: usize,
     /// Serializable only: what was read and at which index.
@@ -168,6 +172,7 @@ impl Transaction {
             began: now,
             writes: HashMap::new(),
             written: 0,
+            ordered: 0,
             kept: 0,
             reads: HashMap::new(),
             scans: HashMap::new(),
@@ -234,6 +239,15 @@ impl Transaction {
     pub fn own(&self, collection: CollectionId) -> impl Iterator<Item = &Document> {
         let own = self.writes.get(&collection).into_iter().flatten();
         own.filter_map(|(_, pending)| pending.document.as_ref())
+    }
+
+    /// As [`Transaction::own`], in the order in which they were inserted.
+    pub fn own_as_inserted(&self, collection: CollectionId) -> impl Iterator<Item = &Document> {
+        let own = self.writes.get(&collection).into_iter().flatten();
+        let mut own: Vec<_> = own.map(|(_, pending)| pending).collect();
+        own.sort_unstable_by_key(|pending| pending.order);
+        own.into_iter()
+            .filter_map(|pending| pending.document.as_ref())
     }
 
     /// Whether it has written to a collection.
@@ -375,6 +389,7 @@ impl Transaction {
                     anew: false,
                     document,
                     expires: Expires::Default,
+                    order: 0,
                 }
             }
         };
@@ -451,6 +466,10 @@ impl Transaction {
         };
         if outcome.effect != Effect::Deleted {
             pending.document = outcome.document.clone();
+        }
+        if before.is_none() || old.is_none() {
+            self.ordered += 1;
+            pending.order = self.ordered;
         }
         self.replace(name, before, pending)?;
         Ok(outcome)
@@ -569,10 +588,15 @@ impl Transaction {
         for ((id, key), index) in only_read {
             operations.push(condition(*id, key, Condition::Index(*index)));
         }
+        // The entry is the same however the maps are ordered.
+        operations.sort_by(|a, b| (a.collection, &a.key).cmp(&(b.collection, &b.key)));
         // Those of collections that it has dropped went with them.
         let all = self.writes.iter();
         let all = all.filter(|(id, _)| catalog.by_id(**id).is_some());
         let all = all.flat_map(|(id, writes)| writes.iter().map(move |(key, it)| (id, key, it)));
+        // What is inserted stands in the order in which it was, and is read so.
+        let mut all: Vec<_> = all.collect();
+        all.sort_unstable_by_key(|(id, _, pending)| (**id, pending.order));
         for (id, key, pending) in all {
             let mut expected = Condition::Index(pending.base);
             if pending.anew {
@@ -595,8 +619,6 @@ impl Transaction {
                 ..condition(*id, key, expected)
             });
         }
-        // The entry is the same however the maps are ordered; a deletion stays before its put.
-        operations.sort_by(|a, b| (a.collection, &a.key).cmp(&(b.collection, &b.key)));
         let write = Write {
             mode: Mode::Atomic,
             resolved_at: self.resolved_at,

@@ -9,7 +9,7 @@ use velocitydb_engine::store::{IndexStats, Partition};
 use velocitydb_engine::transaction::Transaction;
 use velocitydb_engine::{Document, Error};
 use velocitydb_query::plan::{Access, Explained, Meter};
-use velocitydb_query::{self as query, Filter, Find, Kept, Pipeline, Plan, QueryError};
+use velocitydb_query::{self as query, Filter, Find, Kept, Pipeline, Plan, QueryError, Unsorted};
 use velocitydb_types::{ErrorClass, FieldType, Key, Path, Value};
 
 use crate::database::View;
@@ -251,6 +251,9 @@ impl CollectionView {
                 Access::Ids { ids } => {
                     let own = |key: &Key| transaction.written(id, key.as_bytes()).flatten();
                     ids.iter().filter_map(own).all(&mut visit);
+                }
+                Access::Scan if find.unsorted == Unsorted::Habitual && find.sort.is_empty() => {
+                    transaction.own_as_inserted(id).all(&mut visit);
                 }
                 _ => {
                     transaction.own(id).all(&mut visit);
