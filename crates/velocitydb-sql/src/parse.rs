@@ -112,6 +112,10 @@ fn parse_on(sql: &str, mut memory: memory::Account) -> Result<Vec<Parsed>, SqlEr
         .map_err(|error| wrong(sql, error.into()))?;
     depth::check(&tokens).map_err(|error| wrong(sql, error))?;
     memory.resize(memory::tokens_bytes(sql, count) + memory::tree_bytes(&tokens))?;
+    // There is no such operator, which sqlparser takes for `=`.
+    for token in tokens.iter_mut().filter(|of| of.token == Token::DoubleEq) {
+        token.token = Token::CustomBinaryOperator("==".to_owned());
+    }
     own::conflict_targets(&mut tokens);
     words::replace(sql, &mut tokens)?;
     own::key_locks(&mut tokens);
