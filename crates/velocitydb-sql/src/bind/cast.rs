@@ -20,9 +20,13 @@ pub(super) enum Assigned {
 
 impl From<FormatError> for SqlError {
     fn from(error: FormatError) -> SqlError {
-        SqlError {
+        let told = SqlError {
             detail: error.detail.map(Into::into),
             ..SqlError::new(error.code, error.message)
+        };
+        match error.context {
+            Some(context) => told.context(context),
+            None => told,
         }
     }
 }

@@ -193,7 +193,13 @@ impl Maker {
             (Input::Binary(_), _) => name.clone(),
         };
         let table = from.table.name();
-        Some(error.context(format!("COPY {table}, line {line}, column {context}")))
+        let mut context = format!("COPY {table}, line {line}, column {context}");
+        let mut error = error;
+        // Where in the value comes before where that is.
+        if let Some(inner) = error.place.as_mut().and_then(|place| place.context.take()) {
+            context = format!("{inner}\n{context}");
+        }
+        Some(error.context(context))
     }
 
     /// Whether a row is one of those that the condition lets in.

@@ -11,6 +11,8 @@ pub struct FormatError {
     pub message: String,
     /// More of it.
     pub detail: Option<String>,
+    /// Where in the text: `JSON data, line 1: {x`.
+    pub context: Option<String>,
 }
 
 impl FormatError {
@@ -20,12 +22,20 @@ impl FormatError {
             code,
             message: message.into(),
             detail: None,
+            context: None,
         }
     }
 
     pub(super) fn with_detail(self, detail: impl Into<String>) -> Self {
         Self {
             detail: Some(detail.into()),
+            ..self
+        }
+    }
+
+    pub(super) fn with_context(self, context: String) -> Self {
+        Self {
+            context: Some(context),
             ..self
         }
     }

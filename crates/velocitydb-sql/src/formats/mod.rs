@@ -22,6 +22,7 @@ pub(crate) mod abbreviations;
 mod arrays;
 mod binary;
 mod error;
+mod json_faults;
 mod moments;
 pub(crate) mod numbers;
 #[cfg(test)]

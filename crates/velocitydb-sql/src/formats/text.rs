@@ -7,7 +7,7 @@ use velocitydb_types::{IntervalError, ScalarType, Uuid, Value, View, write_jsonb
 
 use super::error::FormatError;
 use super::numbers::trim;
-use super::{IntervalStyle, Settings, binary, moments, numbers};
+use super::{IntervalStyle, Settings, binary, json_faults, moments, numbers};
 
 const MEMORY: &str = "memory takes all bytes";
 
@@ -285,14 +285,15 @@ fn read_point(text: &str) -> Result<Value, FormatError> {
 
 pub(super) fn read_json(text: &str) -> Result<Value, FormatError> {
     let value = Value::from_json(text).map_err(|error| {
-        FormatError::new("22P02", "invalid input syntax for type json")
-            .with_detail(error.to_string())
+        // What only we refuse is told in our words.
+        json_faults::found(text).unwrap_or_else(|| {
+            FormatError::new("22P02", "invalid input syntax for type json")
+                .with_detail(error.to_string())
+        })
     })?;
     match has_nul(&value) {
-        true => Err(
-            FormatError::new("22P05", "unsupported Unicode escape sequence")
-                .with_detail("\\u0000 cannot be converted to text."),
-        ),
+        true => Err(json_faults::found(text)
+            .unwrap_or_else(|| FormatError::new("22P05", "unsupported Unicode escape sequence"))),
         false => Ok(value),
     }
 }
