@@ -36,8 +36,8 @@ use crate::parse::{Form, Own, Parsed, ReindexKind};
 
 pub(crate) use default::identity;
 pub(crate) use drop::empty;
-pub(crate) use names::primary_key_name;
 use hypertable::is_hypertable;
+pub(crate) use names::primary_key_name;
 
 /// A statement that defines something. See the module.
 #[derive(Debug, Clone)]
