@@ -165,11 +165,13 @@ impl<'s> Stager<'s> {
     }
 
     /// Refuses what cannot be beside definitions: changes of volatile collections, and changes of single
-    /// fields, which are of documents as they were.
+    /// fields, which are of documents as they were. Those of sequences are as they were.
     pub(crate) fn check_beside(&self, write: &Write<'_>) -> Result<(), Refusal> {
         let changes = write.operations.iter();
         let mut changes = changes.filter(|operation| operation.change != Change::None);
-        let is_patch = |one: &Operation<'_>| matches!(one.change, Change::Patch(_));
+        let is_patch = |one: &Operation<'_>| {
+            one.collection != SEQUENCES && matches!(one.change, Change::Patch(_))
+        };
         if changes.clone().any(is_patch) {
             let what = "beside definitions documents are put as a whole";
             return Err(Refusal::BadDefinition(what.to_owned()));

@@ -19,13 +19,14 @@
 mod checks;
 mod define;
 mod needs;
+mod sequence;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use velocitydb_types::{RawMap, Timestamp};
+use velocitydb_types::{RawMap, Timestamp, Value};
 
-use crate::catalog::{Catalog, Collection, CollectionId, DatabaseId, Persistence};
+use crate::catalog::{Catalog, Collection, CollectionId, DatabaseId, Persistence, SEQUENCES};
 use crate::command::{
     Change, Command, Condition, Effect, Expires, Mode, Operation, Outcome, Refusal, Results, Retry,
     Write,
@@ -82,6 +83,8 @@ struct Pending {
     expires: Expires,
     /// Its place among all that were written, by when each was written first, or put where none was.
     order: u64,
+    /// What a sequence was then, of which it is the document.
+    sequence: Option<Value>,
 }
 
 impl Pending {
@@ -295,7 +298,7 @@ impl Transaction {
         name: DocumentKey,
     ) -> Result<Option<Document>, Error> {
         let found = self.snapshot.get(collection, &name.1)?;
-        if self.isolation == Isolation::Serializable {
+        if self.isolation == Isolation::Serializable && collection.id != SEQUENCES {
             let (bytes, index) = (bytes_of(&name.1, None), found.as_ref().map(Document::meta));
             let before = self.reads.insert(name, index.map_or(0, |meta| meta.index));
             self.kept += before.map_or(bytes, |_| 0);
@@ -384,6 +387,7 @@ impl Transaction {
                 let document = self.read(collection, name.clone())?;
                 let meta = document.as_ref().map(Document::meta);
                 Pending {
+                    sequence: sequence::definition(collection.id, document.as_ref()),
                     base: meta.map_or(0, |meta| meta.index),
                     base_version: meta.map_or(0, |meta| meta.version),
                     anew: false,
@@ -598,7 +602,7 @@ impl Transaction {
         let mut all: Vec<_> = all.collect();
         all.sort_unstable_by_key(|(id, _, pending)| (**id, pending.order));
         for (id, key, pending) in all {
-            let mut expected = Condition::Index(pending.base);
+            let mut expected = pending.expected();
             if pending.anew {
                 let change = Change::Delete;
                 operations.push(Operation {
@@ -608,7 +612,7 @@ impl Transaction {
                 expected = Condition::Absent;
             }
             let change = match &pending.document {
-                Some(document) => Change::Put(document.fields().as_bytes().into()),
+                Some(document) => pending.change(document),
                 None if pending.base > 0 => Change::Delete,
                 None if id.is_provisional() => continue,
                 None => Change::None,
@@ -643,9 +647,10 @@ impl Transaction {
                 let index = written.index.max(self.snapshot.index());
                 Ok(Written { index, ..written })
             }
-            // Dropped since it began. Whoever begins again is told the name.
+            // Dropped since it began, or a sequence is another. Whoever begins again is told the name.
             Err(Error::Refused {
-                refusal: Refusal::UnknownCollection(_),
+                refusal:
+                    Refusal::UnknownCollection(_) | Refusal::ConditionFailed { .. } | Refusal::NotFound,
                 ..
             }) => Err(conflict()),
             // The operations of the entry are not the calls of the transaction.

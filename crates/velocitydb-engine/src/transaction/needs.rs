@@ -145,7 +145,7 @@ impl Transaction {
                 collection,
                 key,
                 base,
-            } => self.newest_index(collection, key) == base,
+            } => self.is_as_found(collection, key, base),
             Need::Referred { collection, key } => self.newest_index(collection, key) > 0,
             Need::Defined { database, name, .. } => {
                 let visible = self.engine.catalog();

@@ -407,3 +407,43 @@ fn a_sequence_that_is_renamed_goes_on_under_its_new_name() {
     assert!(db.sequence("old").unwrap().is_none());
     assert!(db.sequence("new").unwrap().unwrap().next().unwrap() > 1_001);
 }
+
+#[test]
+fn numbers_are_given_while_a_transaction_says_something_else_of_their_sequence() {
+    for isolation in [
+        Isolation::ReadCommitted,
+        Isolation::Snapshot,
+        Isolation::Serializable,
+    ] {
+        let db = in_memory();
+        let sequence = db.create_sequence(SequenceDefinition::new("s")).unwrap();
+        let describe = |transaction: &mut Transaction, comment: &str| {
+            transaction.alter_sequence("s", |definition, _| {
+                definition.comment = Some(comment.to_owned());
+                Ok::<_, velocitydb::SequenceError>(())
+            })
+        };
+        let mut transaction = db.begin(isolation);
+        describe(&mut transaction, "numbers of orders").unwrap();
+        // More than were written down with the first.
+        let given = (0..100).map(|_| sequence.next().unwrap()).last();
+        assert_eq!(given, Some(100));
+        transaction.commit().unwrap();
+        let described = sequence.definition().comment;
+        assert_eq!(described.as_deref(), Some("numbers of orders"));
+        assert_eq!(sequence.next().unwrap(), 101);
+
+        // What another says of it meanwhile is not lost.
+        let mut transaction = db.begin(isolation);
+        describe(&mut transaction, "late").unwrap();
+        sequence.describe(Some("early".to_owned())).unwrap();
+        assert_eq!(code(transaction.commit()), "conflict");
+        assert_eq!(sequence.definition().comment.as_deref(), Some("early"));
+
+        let mut transaction = db.begin(isolation);
+        assert!(transaction.drop_sequence("s").unwrap());
+        while sequence.next().unwrap() < 10_000 {}
+        transaction.commit().unwrap();
+        assert!(db.sequence("s").unwrap().is_none());
+    }
+}
