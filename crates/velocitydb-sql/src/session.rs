@@ -26,7 +26,7 @@ use velocitydb_types::{SqlType, Value};
 pub use block::Canceller;
 pub use run::{Runtime, Threads};
 
-use self::block::{Block, SessionLocks};
+use self::block::{Block, SessionLocks, aborted};
 use self::cursors::Cursors;
 use self::recent::Recent;
 pub(crate) use self::scope::Saved;
@@ -515,6 +515,20 @@ impl Session {
     /// # Errors
     /// As [`Session::prepare`].
     pub fn prepare_tree(
+        &self,
+        sql: &str,
+        statement: &Parsed,
+        types: &[Option<SqlType>],
+    ) -> Result<Prepared, SqlError> {
+        let prepared = self.prepare_parsed(sql, statement, types);
+        // What a block that has failed knows of tables is nothing to go by.
+        prepared.map_err(|error| match self.status() {
+            Status::Failed => aborted(),
+            Status::Idle | Status::Open => error,
+        })
+    }
+
+    fn prepare_parsed(
         &self,
         sql: &str,
         statement: &Parsed,

@@ -412,6 +412,12 @@ impl Block {
     }
 }
 
+/// That a block has failed, which may only end.
+pub(super) fn aborted() -> SqlError {
+    let message = "current transaction is aborted, commands ignored until end of transaction block";
+    SqlError::new(sqlstate::IN_FAILED_SQL_TRANSACTION, message)
+}
+
 pub(super) fn no_block() -> SqlError {
     let message = "there is no transaction in progress";
     SqlError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message)

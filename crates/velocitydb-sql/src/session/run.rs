@@ -14,7 +14,7 @@ use velocitydb::locks::{LockError, Locked, Name, Wait, Waiting};
 use velocitydb::{Call, Committing, Isolation, Settled, Settling, Transaction};
 use velocitydb_types::Value;
 
-use super::block::{Named, SAVEPOINTS_MAX, TransactionLocks, no_block};
+use super::block::{Named, SAVEPOINTS_MAX, TransactionLocks, aborted, no_block};
 use super::{Answer, Canceller, Control, Kind, Prepared, Session, Status};
 use crate::bind::Parameters;
 use crate::bound::Environment;
@@ -177,9 +177,7 @@ impl Session {
         };
         let kind = bound.inspect_err(|_| self.fail())?;
         if self.status() == Status::Failed && !kind.may_follow_failure() {
-            let message = "current transaction is aborted, commands ignored until end of \
-                           transaction block";
-            return Err(SqlError::new(sqlstate::IN_FAILED_SQL_TRANSACTION, message));
+            return Err(aborted());
         }
         if let Err(error) = self.check_access(kind.written()) {
             self.fail();
