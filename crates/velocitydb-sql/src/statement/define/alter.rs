@@ -15,6 +15,7 @@ use velocitydb_types::{Check, Expression, Identity, ScalarType, SqlDefault, SqlT
 
 use super::column::{Draft, identity_options};
 use super::constraint::Constraint;
+use super::default::{of_rows, sequences_of};
 use super::index::duplicates;
 use super::names::{Names, beside, primary_key_name, reference_name};
 use super::rename::new_name;
@@ -238,6 +239,10 @@ impl Preparing<'_> {
         let field = draft.field(&name)?;
         let sql = field.sql_type();
         match field.default.clone() {
+            // Its numbers differ from row to row, and it is not there yet.
+            Some(DefaultValue::Sql(default)) if !sequences_of(&default).is_empty() => {
+                Err(of_rows(&default))
+            }
             Some(DefaultValue::Sql(default)) => {
                 let value = self.default_now(&default, sql)?;
                 altered.draft.field(&name)?.default = Some(DefaultValue::Constant(value));

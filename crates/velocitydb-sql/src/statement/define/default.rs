@@ -129,10 +129,7 @@ impl Preparing<'_> {
         let bound = self.bind_default(&expr, sql)?;
         match bound.is_constant() {
             true => bound.value(&self.moment()),
-            false => Err(SqlError::unsupported(format!(
-                "adding a column with the default {} to a table with rows",
-                default.text
-            ))),
+            false => Err(of_rows(default)),
         }
     }
 
@@ -145,6 +142,17 @@ impl Preparing<'_> {
             statement: now,
         }
     }
+}
+
+/// That a default has no one value for rows that are there.
+pub(super) fn of_rows(default: &SqlDefault) -> SqlError {
+    let what = format!(
+        "adding a column with the default {} to a table with rows",
+        default.text
+    );
+    let hint = "Add the column without it, give the rows their values by UPDATE, and then say \
+                ALTER COLUMN … SET DEFAULT.";
+    SqlError::unsupported(what).hint(hint)
 }
 
 fn is_new_uuid(function: &Function) -> bool {
