@@ -270,7 +270,7 @@ fn what_sessions_have_left_is_dropped_in_every_database() {
             .create_temporary(Definition::new("pg_temp_1.t"))
             .unwrap();
         database
-            .create_sequence(SequenceDefinition::new("pg_temp_1.s"))
+            .create_temporary_sequence(SequenceDefinition::new("pg_temp_1.s"))
             .unwrap();
         create(database, "kept");
     }
