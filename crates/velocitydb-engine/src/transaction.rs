@@ -23,6 +23,7 @@ mod sequence;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use velocitydb_types::{RawMap, Timestamp, Value};
 
@@ -132,6 +133,8 @@ pub struct Transaction {
     notes: Option<Vec<needs::Note>>,
     /// Its definitions, once there is one.
     private: Option<define::Private>,
+    /// Whether something that it has found was found to be older than it is now.
+    outdated: AtomicBool,
 }
 
 /// How to undo something.
@@ -184,6 +187,7 @@ impl Transaction {
             claims: checks::Claims::new(),
             notes: None,
             private: None,
+            outdated: AtomicBool::new(false),
         }
     }
 

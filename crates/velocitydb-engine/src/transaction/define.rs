@@ -223,10 +223,12 @@ impl Transaction {
         }
     }
 
-    /// Makes the definitions again when others have defined something since.
+    /// Makes the definitions again when others have defined something since, or have changed a document
+    /// which a statement has found in a table of its own: that statement is run again.
     pub(super) fn define_again(&mut self) {
+        let outdated = std::mem::take(self.outdated.get_mut());
         let base = self.snapshot.catalog();
-        let changed = |private: &&Private| !Arc::ptr_eq(&private.base, base);
+        let changed = |private: &&Private| outdated || !Arc::ptr_eq(&private.base, base);
         if self
             .private
             .as_ref()

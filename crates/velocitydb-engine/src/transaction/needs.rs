@@ -10,6 +10,7 @@
 //! in velocitydb-sql, which lock.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::{Isolation, Savepoint, Transaction, Undo};
 use crate::catalog::{Collection, CollectionId, DatabaseId};
@@ -145,7 +146,11 @@ impl Transaction {
                 collection,
                 key,
                 base,
-            } => self.is_as_found(collection, key, base),
+            } => {
+                let same = self.is_as_found(collection, key, base);
+                self.outdated.fetch_or(!same, Ordering::Relaxed);
+                same
+            }
             Need::Referred { collection, key } => self.newest_index(collection, key) > 0,
             Need::Defined { database, name, .. } => {
                 let visible = self.engine.catalog();
@@ -169,10 +174,13 @@ impl Transaction {
         }
     }
 
-    /// Log index of the newest version of a document; 0: there is none.
+    /// Log index of the newest version of a document; 0: there is none. It is that of all, where the
+    /// transaction has a table of its own.
     pub fn newest_index(&self, collection: CollectionId, key: &[u8]) -> u64 {
-        let collection = self.catalog().by_id(collection);
-        let newest = collection.and_then(|found| self.engine.get(found, key, || self.began));
+        let visible = self.engine.catalog();
+        let newest = visible
+            .by_id(collection)
+            .and_then(|found| self.engine.get(found, key, || self.began));
         newest.map_or(0, |newest| newest.meta().index)
     }
 
