@@ -3,7 +3,7 @@
 use velocitydb::Refusal;
 use velocitydb::locks::{LockError, Name};
 use velocitydb_query::QueryError;
-use velocitydb_types::ErrorClass;
+use velocitydb_types::{ErrorClass, MigrationError, SchemaError};
 
 /// SQLSTATEs, by the names that PostgreSQL gives them.
 pub mod sqlstate {
@@ -309,6 +309,12 @@ fn refused(refusal: &Refusal, error: &velocitydb::Error) -> SqlError {
             let message = format!("index {name:?} does not exist");
             return SqlError::new(sqlstate::UNDEFINED_OBJECT, message);
         }
+        // What others have written meanwhile does not fit what a block has defined.
+        Refusal::Migration { error, .. } => match &**error {
+            MigrationError::Misfit(SchemaError::Required { .. }) => sqlstate::NOT_NULL_VIOLATION,
+            MigrationError::Misfit(SchemaError::Check { .. }) => sqlstate::CHECK_VIOLATION,
+            _ => sqlstate::INVALID_TEXT_REPRESENTATION,
+        },
         _ => error.class().sqlstate(),
     };
     SqlError::new(sqlstate, error.to_string())
