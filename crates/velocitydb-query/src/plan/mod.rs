@@ -140,7 +140,14 @@ pub fn plan(collection: &Collection, find: &Find) -> Result<Plan, QueryError> {
         }
     }
     let documents = collection.len() as f64;
-    let usable = collection.indexes().filter(|index| index.is_built());
+    let wanted = |index: &Arc<FieldIndex>| match &find.hint {
+        // What it insists on is all that is looked at.
+        Some(Hint::Index(name)) => index.definition().name == *name,
+        Some(Hint::Scan) | None => true,
+    };
+    let usable = collection
+        .indexes()
+        .filter(|index| index.is_built() && wanted(index));
     let found = usable.filter_map(|index| candidate(collection, &index, find, &conjuncts));
     let mut candidates: Vec<Candidate> = found.collect();
     // What all conditions leave, as far as indexes know.
