@@ -68,8 +68,8 @@ pub use id_text::{IdError, id_must_be, id_of_text, id_of_value};
 pub use input::{Expected, Id, Input, Update};
 pub use options::{Background, Call, Consistency, Expiry, IDEMPOTENCY_KEPT, Options};
 pub use schemas::{
-    CollectionSchema, DatabaseSchema, LoadSchemaError, LoadedSchema, PlanStep, SchemaPlan,
-    SchemaRow, ShownPlan,
+    CollectionSchema, ConsistencyRule, DatabaseSchema, LoadSchemaError, LoadedSchema, PlanStep,
+    SchemaPlan, SchemaRow, ShownPlan, StatementKind,
 };
 #[cfg(feature = "full-text")]
 pub use search::{Found, Search, languages};

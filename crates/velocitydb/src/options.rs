@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use velocitydb_engine::changes::HistoryOptions;
 use velocitydb_engine::command::Expires;
 use velocitydb_engine::crypt::EncryptionKeys;
@@ -225,7 +226,10 @@ impl Options {
 
 /// How far a read or a write must agree with other nodes. Without a cluster all four are the
 /// one local commit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
 pub enum Consistency {
     /// This node alone.
     Local,

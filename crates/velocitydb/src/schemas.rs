@@ -24,7 +24,7 @@ use velocitydb_engine::{Document, Error};
 use velocitydb_types::{ErrorClass, Fields, Key, RawMap, Timestamp, Value};
 
 use crate::database::Database;
-use crate::options::Call;
+use crate::options::{Call, Consistency};
 
 pub use plan::{PlanStep, SchemaPlan, ShownPlan};
 
@@ -40,6 +40,41 @@ pub struct DatabaseSchema {
     /// Collections of the former version that go, with their documents.
     #[serde(default)]
     pub dropped: Vec<String>,
+    /// How far statements of collections must agree with other nodes that do not say it themselves. Kept
+    /// with the schema; without a cluster it changes nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consistency: Vec<ConsistencyRule>,
+}
+
+/// The level of a kind of statement: of the rules that fit, the first one counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsistencyRule {
+    /// The collection; none: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collection: Option<String>,
+    /// What the statement does.
+    pub statement: StatementKind,
+    /// Only updates that set no other fields than these; empty: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<String>,
+    /// The level.
+    pub level: Consistency,
+}
+
+/// What a statement does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum StatementKind {
+    /// Reads.
+    Read,
+    /// Inserts.
+    Insert,
+    /// Changes.
+    Update,
+    /// Deletes.
+    Delete,
 }
 
 /// A collection of a [`DatabaseSchema`].
@@ -64,7 +99,27 @@ impl DatabaseSchema {
             version,
             collections: BTreeMap::new(),
             dropped: Vec::new(),
+            consistency: Vec::new(),
         }
+    }
+
+    /// The level that the schema gives a statement, if it does: an update says which fields it sets.
+    pub fn consistency_of(
+        &self,
+        collection: &str,
+        statement: StatementKind,
+        fields: &[&str],
+    ) -> Option<Consistency> {
+        let fits = |rule: &&ConsistencyRule| {
+            let own = |field: &&str| rule.fields.iter().any(|own| own == field);
+            rule.statement == statement
+                && rule
+                    .collection
+                    .as_deref()
+                    .is_none_or(|name| name == collection)
+                && (rule.fields.is_empty() || fields.iter().all(own))
+        };
+        self.consistency.iter().find(fits).map(|rule| rule.level)
     }
 
     /// The same with one more collection.
