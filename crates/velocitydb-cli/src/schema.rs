@@ -43,8 +43,12 @@ pub struct Where {
 pub enum Action {
     /// Bring the database to what a schema file says
     Load {
-        /// The file, YAML or JSON
+        /// The file, YAML or JSON; or `colonies`, the tables of ColonyOS, which takes --data
         file: PathBuf,
+
+        /// What the names of ColonyOS's tables begin with, in any case
+        #[arg(long, default_value = velocitydb_colonies::DEFAULT_PREFIX)]
+        prefix: String,
 
         #[command(flatten)]
         at: Where,
@@ -71,12 +75,20 @@ pub enum Action {
 /// Runs the command.
 pub fn run(action: &Action, out: &mut dyn Write) -> Result<(), Failure> {
     match action {
-        Action::Load { file, at, dry_run } => {
+        Action::Load {
+            file,
+            prefix,
+            at,
+            dry_run,
+        } => {
             let mode = match dry_run {
                 true => LoadMode::Plan,
                 false => LoadMode::Load,
             };
-            load(file, at, mode, out)
+            match file.as_os_str() == velocitydb_colonies::SCHEMA_NAME {
+                true => load_colonies(prefix, at, mode, out),
+                false => load(file, at, mode, out),
+            }
         }
         Action::Show { name, at } => show(name.as_deref(), at, out),
         Action::List { at } => {
@@ -111,6 +123,34 @@ fn load(file: &Path, at: &Where, mode: LoadMode, out: &mut dyn Write) -> Result<
     let db = Database::open(at.keys.options(dir)?).map_err(|error| Failure::of(&error, dir))?;
     let done = at.database.of(&db);
     let done = done.and_then(|db| load_into(&db, schema, mode, out));
+    let closed = db.close().map_err(|error| Failure::of(&error, dir));
+    done.and(closed)
+}
+
+/// The tables of ColonyOS, with the sequence that goes with them.
+fn load_colonies(
+    prefix: &str,
+    at: &Where,
+    mode: LoadMode,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let Some(dir) = &at.data else {
+        let what = "the tables of ColonyOS are loaded into a data directory: give --data, while no \
+                    server uses it. A server has them made by ColonyOS itself (`colonies database \
+                    create`)";
+        return Err(Failure::Usage(what.into()));
+    };
+    // As SQL folds a name without quotes.
+    let prefix = prefix.to_lowercase();
+    let db = Database::open(at.keys.options(dir)?).map_err(|error| Failure::of(&error, dir))?;
+    let done = at.database.of(&db).and_then(|db| {
+        load_into(&db, velocitydb_colonies::schema(&prefix), mode, out)?;
+        match mode {
+            LoadMode::Plan => Ok(()),
+            LoadMode::Load => velocitydb_colonies::make_sequence(&db, &prefix)
+                .map_err(|error| Failure::new(escape(&error.to_string()))),
+        }
+    });
     let closed = db.close().map_err(|error| Failure::of(&error, dir));
     done.and(closed)
 }

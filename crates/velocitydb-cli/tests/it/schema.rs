@@ -76,3 +76,22 @@ fn a_file_is_loaded_into_a_directory_and_into_a_server_alike() {
     }
     served.stop();
 }
+
+#[test]
+fn the_tables_of_colonyos_are_loaded_by_their_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data").to_str().unwrap().to_owned();
+    let load =
+        |arguments: &[&str]| velocitydb(&[&["schema", "load", "colonies"], arguments].concat());
+    let (error, _) = load(&[]).fails(2);
+    assert!(error.contains("give --data"), "{error}");
+    let planned = load(&["--data", &data, "--dry-run"]).succeeds();
+    assert!(planned.contains("create prod_processes"), "{planned}");
+    let made = load(&["--data", &data, "--prefix", "TEST_"]).succeeds();
+    assert!(made.contains("create test_processes"), "{made}");
+    let again = load(&["--data", &data, "--prefix", "test_"]).succeeds();
+    assert_eq!(
+        again,
+        "schema colonies: version 1 is loaded, nothing to do\n"
+    );
+}
