@@ -217,6 +217,7 @@ fn handles_of_a_dropped_database_leave_nothing_behind() {
         name: "s".into(),
         version: 1,
         collections: Default::default(),
+        consistency: Vec::new(),
         dropped: Vec::new(),
     };
     let plan = shop.plan_schema(schema).unwrap();
