@@ -426,8 +426,8 @@ fn numbers_are_given_while_a_transaction_says_something_else_of_their_sequence()
         let mut transaction = db.begin(isolation);
         describe(&mut transaction, "numbers of orders").unwrap();
         // More than were written down with the first.
-        let given = (0..100).map(|_| sequence.next().unwrap()).last();
-        assert_eq!(given, Some(100));
+        let given = [(); 100].map(|()| sequence.next().unwrap());
+        assert_eq!(given.last(), Some(&100));
         transaction.commit().unwrap();
         let described = sequence.definition().comment;
         assert_eq!(described.as_deref(), Some("numbers of orders"));
