@@ -153,7 +153,7 @@ impl Find {
 }
 
 group! {
-    /// The processes. From [`Colonies::processes`].
+    /// The processes. From [`crate::Colonies::processes`].
     Processes
 }
 
