@@ -91,6 +91,21 @@ const COPY: &str = "COPY p_processes (process_id, target_colony_name, target_exe
     wait_for_parents, processgraph_id, input, output, nodes, cpu, processes, processes_per_node, memory, \
     storage, initiator_id, initiator_name, location_name) FROM STDIN";
 
+/// Rows of one COPY: a statement has a limit.
+const COPY_ROWS: usize = 100_000;
+
+/// Copies in rows of [`waiting`].
+fn fill(client: &mut Client, rows: &str) -> Result<(), BenchError> {
+    let mut rest = rows;
+    while !rest.is_empty() {
+        let end = rest.match_indices('\n').nth(COPY_ROWS - 1);
+        let (part, behind) = rest.split_at(end.map_or(rest.len(), |(at, _)| at + 1));
+        client.copy_in(COPY, part.as_bytes())?;
+        rest = behind;
+    }
+    Ok(())
+}
+
 /// Opens a connection.
 type Open<'o> = dyn Fn() -> Result<Client, BenchError> + Sync + 'o;
 
@@ -249,7 +264,7 @@ fn mix(bench: &mut Bench<'_>) -> Result<Row, BenchError> {
 fn assigned(open: &Open<'_>, rows: &str, time: Duration) -> Result<f64, BenchError> {
     let mut client = open()?;
     client.query("TRUNCATE p_processes")?;
-    client.copy_in(COPY, rows.as_bytes())?;
+    fill(&mut client, rows)?;
     client.query("VACUUM ANALYZE p_processes")?;
     let since = Instant::now();
     let share = WAITING / 2 / EXECUTORS;
@@ -304,7 +319,7 @@ fn latency(bench: &mut Bench<'_>, executor_type: &str) -> Result<Row, BenchError
         let server = Server::ours(bench.subject, Commit::Asynchronous, super::room_for(1))?;
         let mut client = server.client()?;
         make_tables(&mut client)?;
-        client.copy_in(COPY, waiting(count).as_bytes())?;
+        fill(&mut client, &waiting(count))?;
         Ok::<_, BenchError>(server)
     };
     let pair = Pair {
