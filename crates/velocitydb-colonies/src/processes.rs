@@ -172,11 +172,28 @@ impl Processes<'_> {
     /// # Errors
     /// [`Error::Exists`]: there is one of its id.
     pub fn add(&self, process: &mut Process) -> Result<(), Error> {
-        let mut changes = Vec::new();
-        let names = self.of.process_names();
-        submit(self.of.store().now(), process, &names, &mut changes)?;
-        let written = self.of.store().write(changes);
-        written.map_err(|error| taken::<Process>(error, &process.id))
+        self.add_many(std::slice::from_mut(process))
+    }
+
+    /// As [`Processes::add`], several at once: all or none.
+    ///
+    /// # Errors
+    /// [`Error::Exists`]: there is one of the id of one of them.
+    pub fn add_many(&self, processes: &mut [Process]) -> Result<(), Error> {
+        let (now, names) = (self.of.store().now(), self.of.process_names());
+        let (mut changes, mut begin) = (Vec::new(), Vec::new());
+        for process in &mut *processes {
+            begin.push(changes.len());
+            submit(now, process, &names, &mut changes)?;
+        }
+        self.of.store().write(changes).map_err(|error| {
+            let Error::Database(velocitydb::Error::Refused { operation, .. }) = &error else {
+                return error;
+            };
+            // The process that this change belongs to.
+            let at = begin.partition_point(|begin| begin <= operation) - 1;
+            taken::<Process>(error, &processes[at].id)
+        })
     }
 
     /// The process of this id, with its attributes.

@@ -67,6 +67,28 @@ fn what_is_kept_is_what_was_submitted() {
 }
 
 #[test]
+fn several_are_submitted_all_or_none() {
+    let (colonies, _) = colonies();
+    let new = || {
+        let mut spec = spec("echo");
+        spec.env.insert("KEY".into(), "value".into());
+        Process::new(spec)
+    };
+    let mut three = [new(), new(), new()];
+    colonies.processes().add_many(&mut three).unwrap();
+    let found = colonies.processes().get(&three[2].id).unwrap().unwrap();
+    assert_eq!(found, three[2]);
+    let mut more = [new(), three[1].clone(), new()];
+    let refused = colonies.processes().add_many(&mut more);
+    match refused {
+        Err(Error::Exists { id, .. }) => assert_eq!(id, three[1].id),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(colonies.processes().count(Find::all()).unwrap(), 3);
+    colonies.processes().add_many(&mut []).unwrap();
+}
+
+#[test]
 fn the_id_of_an_attribute_is_that_of_colonyos() {
     let mut process = Process::new(spec("echo"));
     process.id = "p1".into();
