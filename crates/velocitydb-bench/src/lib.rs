@@ -8,12 +8,14 @@
 //! In reading order: [`measure`] (rounds, ratios, the report), [`data`] (documents and ids),
 //! [`embedded`] (the library against bare structures of the language), [`query`] (queries against
 //! SQLite and DuckDB), [`http`] (the HTTP door against a bare route), [`pg`] (the PostgreSQL door
-//! against PostgreSQL), [`process`] (the servers and programs of both).
+//! against PostgreSQL), [`native`] (ColonyOS's assignments through its adapter, embedded), [`process`]
+//! (the servers and programs of both).
 
 pub mod data;
 pub mod embedded;
 pub mod http;
 pub mod measure;
+pub mod native;
 pub mod pg;
 mod process;
 pub mod query;
@@ -24,6 +26,9 @@ pub enum BenchError {
     /// The database failed.
     #[error(transparent)]
     Database(#[from] velocitydb::Error),
+    /// ColonyOS's adapter failed.
+    #[error(transparent)]
+    Colonies(#[from] velocitydb_colonies::Error),
     /// A file or the operating system failed.
     #[error("{0}")]
     Io(#[from] std::io::Error),

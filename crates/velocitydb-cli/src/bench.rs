@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use velocitydb::{Database, Options};
 use velocitydb_bench::pg::colonies;
-use velocitydb_bench::{BenchError, embedded, http, pg, query};
+use velocitydb_bench::{BenchError, embedded, http, native, pg, query};
 
 use crate::failure::Failure;
 
@@ -62,8 +62,23 @@ enum Benchmark {
         #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
         connections: u32,
     },
-    /// What servers of ColonyOS ask, alone or against PostgreSQL, or of a server that is there
+    /// What servers of ColonyOS ask, alone or against PostgreSQL, or of a server that is there; or its
+    /// assignments through the adapter for Rust
     Colonies {
+        /// Assignments through the adapter for Rust, embedded, without a server
+        #[arg(long, conflicts_with_all = ["against", "address", "clients"])]
+        native: bool,
+
+        /// Processes that wait in `latency`, against a thousandth of them; a tenth of them in `assign`
+        #[arg(
+            long,
+            value_name = "N",
+            default_value_t = 1_000_000,
+            requires = "native"
+        )]
+        #[arg(value_parser = clap::value_parser!(u32).range(10_000..=10_000_000))]
+        processes: u32,
+
         /// The other side
         #[arg(long, value_name = "PEER", conflicts_with = "address")]
         against: Option<Peer>,
@@ -188,6 +203,22 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             report(out, |print| pg::run(&subject, pg::GROUPS, print))
         }
         Benchmark::Colonies {
+            native: true,
+            processes,
+            common,
+            round,
+            ..
+        } => {
+            let subject = native::Subject {
+                options: common.options(native::GROUPS.iter().map(|(name, _)| *name))?,
+                round: Duration::from_secs(round.seconds),
+                processes: processes as usize,
+            };
+            report(out, |print| native::run(&subject, print))
+        }
+        Benchmark::Colonies {
+            native: false,
+            processes: _,
             against,
             address,
             user,

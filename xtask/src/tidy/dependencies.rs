@@ -53,7 +53,7 @@ const ALLOWED: &[Allowed] = &[
     allowed("velocitydb-pg", &[], &[]),
     allowed("velocitydb-server", &["velocitydb-types", "velocitydb-query", "velocitydb", "velocitydb-import", "velocitydb-sql", "velocitydb-pg"], &["velocitydb-sim"]),
     allowed("velocitydb-shell", &["velocitydb"], &["velocitydb-server"]),
-    allowed("velocitydb-bench", &["velocitydb-types", "velocitydb-engine", "velocitydb", "velocitydb-server"], &[]),
+    allowed("velocitydb-bench", &["velocitydb-types", "velocitydb-engine", "velocitydb", "velocitydb-colonies", "velocitydb-server"], &[]),
     allowed("velocitydb-cli", &["velocitydb-types", "velocitydb-engine", "velocitydb-query", "velocitydb", "velocitydb-import", "velocitydb-server", "velocitydb-pg", "velocitydb-shell", "velocitydb-bench", "velocitydb-colonies"], &["velocitydb-sim"]),
     allowed("velocitydb-sim", &["velocitydb-types", "velocitydb-engine", "velocitydb-query", "velocitydb"], &[]),
     allowed("velocitydb-log-suite", &["velocitydb-engine", "velocitydb-sim"], &[]),

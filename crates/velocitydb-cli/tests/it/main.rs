@@ -82,6 +82,47 @@ fn benchmarks_run() {
     assert!(error.contains("there are get, "), "{error}");
 }
 
+/// All are assigned, once, and nothing is left of the databases.
+#[test]
+fn the_benchmark_of_assignments_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |more: &[&str]| {
+        let dir = dir.path().to_str().unwrap();
+        let fixed = [
+            "bench", "colonies", "--native", "--rounds", "1", "--dir", dir,
+        ];
+        velocitydb(&[&fixed[..], more].concat())
+    };
+    let report = run(&["--seconds", "1", "--processes", "10000"]).succeeds();
+    assert!(
+        report.contains("10000 processes, 1 rounds of 1 s"),
+        "{report}"
+    );
+    for figure in [
+        "| assignments at `os`, the server's indexes, 1000 processes wait, 64 callers | ",
+        "| assignments at `full`, the few indexes, 1000 processes wait, 64 callers | ",
+        "| time of an assignment at `os`, median, 10,000 processes wait, against 10.0 | ",
+        "| time of an assignment at `os`, p99, 10,000 processes wait, all but the last 1 for others, against 10.0 | ",
+    ] {
+        assert!(report.contains(figure), "{report}");
+    }
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+    let (error, _) = run(&["--only", "mix"]).fails(2);
+    assert!(error.contains("there are assign, latency"), "{error}");
+    run(&["--against", "postgres"]).fails(2);
+    let without = [
+        "bench",
+        "colonies",
+        "--processes",
+        "10000",
+        "--only",
+        "nothing",
+    ];
+    let (error, _) = velocitydb(&without).fails(2);
+    assert!(error.contains("--native"), "{error}");
+}
+
 /// Both sides are started and asked, and what was inserted is counted.
 #[test]
 fn the_benchmark_of_http_runs_where_wrk_is() {
