@@ -255,7 +255,7 @@ impl Graphs<'_> {
         })
     }
 
-    /// The ids of its processes, those before others first.
+    /// Its processes, each behind those that it waits for.
     ///
     /// # Errors
     /// [`Error::NotFound`].
@@ -269,7 +269,7 @@ impl Graphs<'_> {
                 Ok(true)
             })
         })?;
-        Ok(all)
+        Ok(in_order(all))
     }
 
     /// Gives up all of its processes that are not closed.
@@ -393,6 +393,28 @@ fn walk(
         }
     }
     Ok(())
+}
+
+/// Processes, each behind its parents, and otherwise in the order in which they are.
+fn in_order(mut left: Vec<Process>) -> Vec<Process> {
+    let mut sorted = Vec::with_capacity(left.len());
+    let mut missing: BTreeSet<String> = left.iter().map(|process| process.id.clone()).collect();
+    while !left.is_empty() {
+        let (mut next, later): (Vec<_>, Vec<_>) = left.into_iter().partition(|process| {
+            let mut parents = process.parents.iter();
+            parents.all(|parent| !missing.contains(parent))
+        });
+        left = later;
+        if next.is_empty() {
+            // A circle, which no workflow has.
+            next.append(&mut left);
+        }
+        for process in &next {
+            missing.remove(&process.id);
+        }
+        sorted.append(&mut next);
+    }
+    sorted
 }
 
 /// Puts a process into a state, with what else is changed, and its attributes with it.

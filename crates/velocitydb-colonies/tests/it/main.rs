@@ -6,6 +6,7 @@
 mod assignment;
 mod contract;
 mod crash;
+mod example;
 mod graphs;
 mod groups;
 mod processes;
