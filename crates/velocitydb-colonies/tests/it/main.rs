@@ -12,3 +12,4 @@ mod groups;
 mod processes;
 mod schema;
 mod support;
+mod waiting;
