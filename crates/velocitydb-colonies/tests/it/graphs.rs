@@ -14,7 +14,7 @@ fn node(name: &str, before: &[&str]) -> FunctionSpec {
     spec
 }
 
-fn workflow(nodes: &[(&str, &[&str])]) -> WorkflowSpec {
+pub fn workflow(nodes: &[(&str, &[&str])]) -> WorkflowSpec {
     WorkflowSpec {
         colony: "dev".into(),
         nodes: nodes
@@ -36,6 +36,17 @@ fn begin(colonies: &Colonies, nodes: &[(&str, &[&str])]) -> String {
 /// The id of a graph of two processes, one behind the other.
 pub fn chain(colonies: &Colonies) -> String {
     begin(colonies, &[("a", &[]), ("b", &["a"])])
+}
+
+/// The id of a graph of four: one, two behind it, and one behind both.
+pub fn diamond(colonies: &Colonies) -> String {
+    let nodes: &[(&str, &[&str])] = &[
+        ("first", &[]),
+        ("left", &["first"]),
+        ("right", &["first"]),
+        ("last", &["left", "right"]),
+    ];
+    begin(colonies, nodes)
 }
 
 /// Assigns all that waits, and closes it with its name as what it gives.
