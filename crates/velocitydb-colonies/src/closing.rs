@@ -12,14 +12,13 @@ use velocitydb::{Timestamp, Update};
 
 use crate::attribute::Attribute;
 use crate::error::Error;
-use crate::executor::Executor;
 use crate::function::{Function, Ran};
 use crate::graph::{closed, note_state, process_row, put_state};
 use crate::model::State;
 use crate::process::{Process, after};
 use crate::processes::{Find, Processes, start};
 use crate::records::all_of;
-use crate::row::{Column as _, NO_TIME, Record as _, json_text, key};
+use crate::row::{Column as _, NO_TIME, Record as _, json_text};
 use crate::store::{Hold, Steps};
 
 /// Who closes a process.
@@ -52,7 +51,6 @@ impl Processes<'_> {
             [] => Update::new(),
             output => Update::new().set("output", json_text(&output)?),
         };
-        let counted = self.counted(id)?;
         let (now, mut before) = (self.of.store().now(), None);
         self.of.store().transact(Hold::Read, &mut |steps| {
             let mut process = self.as_it_is(steps, id)?;
@@ -67,12 +65,12 @@ impl Processes<'_> {
             if !process.graph_id.is_empty() {
                 closed(self.of, steps, &process, State::Successful, now)?;
             }
-            if let Some(function) = &counted {
+            if let Some(function) = self.counted(&process)? {
                 let ran = Ran {
                     waited_s: done.waited.as_secs_f64(),
                     ran_s: done.ran.as_secs_f64(),
                 };
-                crate::function::count(self.of, steps, function, ran)?;
+                crate::function::count(self.of, steps, &function, ran)?;
             }
             before = Some(done);
             Ok(())
@@ -108,19 +106,32 @@ impl Processes<'_> {
         self.of.store().transact(Hold::Read, &mut |steps| {
             let process = self.as_it_is(steps, id)?;
             allowed(!process.state.is_closed(), &process, by, wanted)?;
-            let update = Update::new().set("end_time", now);
-            let update = match errors {
-                [] => update,
-                errors => update.set("errors", errors.to_vec().write()),
-            };
-            put_state(self.of, steps, id, state, update)?;
-            if !process.graph_id.is_empty() {
-                closed(self.of, steps, &process, state, now)?;
-            }
+            self.put_end(steps, &process, state, errors, now)?;
             before = Some(finished(&process, now));
             Ok(())
         })?;
         before.ok_or_else(|| Error::not_found(Process::WHAT, id))
+    }
+
+    /// Closes a process that was not done.
+    fn put_end(
+        &self,
+        steps: &mut dyn Steps,
+        process: &Process,
+        state: State,
+        errors: &[String],
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let update = Update::new().set("end_time", now);
+        let update = match errors {
+            [] => update,
+            errors => update.set("errors", errors.to_vec().write()),
+        };
+        put_state(self.of, steps, &process.id, state, update)?;
+        if process.graph_id.is_empty() {
+            return Ok(());
+        }
+        closed(self.of, steps, process, state, now)
     }
 
     /// Gives a certain process to an executor, whatever its conditions.
@@ -165,10 +176,19 @@ impl Processes<'_> {
         self.of.store().transact(Hold::Changed, &mut |steps| {
             let process = self.as_it_is(steps, id)?;
             allowed(process.state == State::Running, &process, by, "unassigned")?;
-            let update = waiting_again(Update::new(), &process, now);
-            let update = update.set("end_time", now).add("retries", 1);
-            put_state(self.of, steps, id, State::Waiting, update)
+            self.take_away(steps, &process, now)
         })
+    }
+
+    fn take_away(
+        &self,
+        steps: &mut dyn Steps,
+        process: &Process,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let update = waiting_again(Update::new(), process, now);
+        let update = update.set("end_time", now).add("retries", 1);
+        put_state(self.of, steps, &process.id, State::Waiting, update)
     }
 
     /// Has a process begin anew, whatever became of it: submitted now.
@@ -194,7 +214,7 @@ impl Processes<'_> {
     /// The database cannot write.
     pub fn enforce_deadlines(&self) -> Result<Enforced, Error> {
         let now = self.of.store().now();
-        let late = |state, deadline| {
+        let find_late = |state, deadline| {
             let filter = all_of([
                 Filter::eq("state", State::write(&state)),
                 Filter::gt(deadline, NO_TIME),
@@ -203,34 +223,48 @@ impl Processes<'_> {
             self.of
                 .find::<Process>(&velocitydb::query::Find::new(filter))
         };
+        let mut late = find_late(State::Running, "exec_deadline")?;
+        late.extend(find_late(State::Waiting, "wait_deadline")?);
         let mut enforced = Enforced::default();
-        // Whoever was faster has had the last word.
-        let passed = |done: Result<(), Error>| match done {
-            Ok(()) => Ok(1),
-            Err(Error::State { .. } | Error::NotFound { .. }) => Ok(0),
-            Err(error) => Err(error),
-        };
-        for process in late(State::Running, "exec_deadline")? {
-            let by = By::Executor(&process.assigned_executor_id);
-            let most = process.spec.max_retries;
-            if most >= 0 && process.retries >= most {
-                let why = ["it has run longer than it may".to_owned()];
-                let done = self.fail(&process.id, by, &why).map(drop);
-                enforced.failed += passed(done)?;
-            } else {
-                enforced.unassigned += passed(self.unassign(&process.id, by))?;
-            }
-        }
-        for process in late(State::Waiting, "wait_deadline")? {
-            let why = ["it has waited longer than it may".to_owned()];
-            enforced.failed += passed(self.fail_waiting(&process.id, &why))?;
+        for process in late {
+            let mut done = Enforced::default();
+            self.of.store().transact(Hold::Read, &mut |steps| {
+                done = self.enforce(steps, &process.id, now)?;
+                Ok(())
+            })?;
+            enforced.unassigned += done.unassigned;
+            enforced.failed += done.failed;
         }
         Ok(enforced)
     }
 
-    fn fail_waiting(&self, id: &str, errors: &[String]) -> Result<(), Error> {
-        // Nobody has it: the executor's id is empty.
-        self.fail(id, By::Executor(""), errors).map(drop)
+    /// Does what is to be done with a process that was late; it may be no more.
+    fn enforce(&self, steps: &mut dyn Steps, id: &str, now: Timestamp) -> Result<Enforced, Error> {
+        let process = match self.as_it_is(steps, id) {
+            Err(Error::NotFound { .. }) => return Ok(Enforced::default()),
+            process => process?,
+        };
+        let passed = |deadline: Option<Timestamp>| deadline.is_some_and(|deadline| deadline < now);
+        let most = process.spec.max_retries;
+        let why = match process.state {
+            State::Running if passed(process.exec_deadline) => {
+                if most < 0 || process.retries < most {
+                    self.take_away(steps, &process, now)?;
+                    return Ok(Enforced {
+                        unassigned: 1,
+                        failed: 0,
+                    });
+                }
+                "it has run longer than it may"
+            }
+            State::Waiting if passed(process.wait_deadline) => "it has waited longer than it may",
+            _ => return Ok(Enforced::default()),
+        };
+        self.put_end(steps, &process, State::Failed, &[why.to_owned()], now)?;
+        Ok(Enforced {
+            unassigned: 0,
+            failed: 1,
+        })
     }
 
     /// Sets what goes into a process.
@@ -341,29 +375,19 @@ impl Processes<'_> {
         Process::from_row(&process_row(self.of, steps, id)?)
     }
 
-    /// The function whose statistics a process is for.
-    fn counted(&self, id: &str) -> Result<Option<String>, Error> {
-        let Some(row) = self
-            .of
-            .store()
-            .get(&self.of.name(Process::COLLECTION), &key(id)?)?
-        else {
-            return Err(Error::not_found(Process::WHAT, id));
-        };
+    /// The function whose statistics a process is for. Looked up outside of the transaction, so that others
+    /// may come and go meanwhile; the function itself is read within it.
+    fn counted(&self, process: &Process) -> Result<Option<String>, Error> {
         if self.of.count::<Function>(&Filter::All)? == 0 {
             return Ok(None);
         }
-        let executor: String = row.read("assigned_executor_id");
-        let executor: Option<Executor> = self.of.find_one(Filter::eq("executor_id", executor))?;
+        let executor = self.of.executors().by_id(&process.assigned_executor_id)?;
         let Some(executor) = executor else {
             return Ok(None);
         };
-        let colony: String = row.read("target_colony_name");
-        let name: String = row.read("funcname");
-        let function = self
-            .of
-            .functions()
-            .of_executor(&colony, &executor.name, &name)?;
+        let (colony, name) = (&process.spec.conditions.colony, &process.spec.function);
+        let functions = self.of.functions();
+        let function = functions.of_executor(colony, &executor.name, name)?;
         Ok(function.map(|function| function.id))
     }
 

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::function::Function;
 use crate::model::{ExecutorState, State};
 use crate::process::Candidate;
-use crate::records::{all_of, group, missing};
+use crate::records::{all_of, group};
 use crate::row::{
     Column as _, Record, Row, RowBuilder, json, json_of, json_text, key, scoped, within,
 };
@@ -327,18 +327,11 @@ impl Executors<'_> {
     }
 
     fn update_by_id(&self, id: &str, update: Update) -> Result<(), Error> {
-        let collection = &self.of.name(Executor::COLLECTION);
-        let find = Find::new(Filter::eq("executor_id", id)).limit(1);
-        let Some(row) = self.of.store().find(collection, &find)?.pop() else {
-            return Err(Error::not_found(Executor::WHAT, id));
-        };
-        let change = Change::Update {
-            collection,
-            id: row.id(),
-            update,
-        };
-        let written = self.of.store().write(vec![change]);
-        written.map_err(|error| missing::<Executor>(error, id))
+        let filter = Filter::eq("executor_id", id);
+        match self.of.change_where::<Executor>(&filter, &update)? {
+            0 => Err(Error::not_found(Executor::WHAT, id)),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use velocitydb::query::{Filter, Find};
 use velocitydb::{Fields, Key, RawMap, Timestamp, Update, Value};
 
 use crate::error::Error;
-use crate::row::Row;
+pub use crate::row::Row;
 
 /// A database, as the adapter sees it. Collections are named with their prefix.
 pub trait Store: Send + Sync + 'static {

@@ -10,6 +10,7 @@ mod example;
 mod graphs;
 mod groups;
 mod processes;
+mod races;
 mod schema;
 mod support;
 mod waiting;
