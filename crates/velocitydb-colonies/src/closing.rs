@@ -86,10 +86,10 @@ impl Processes<'_> {
         self.end(id, by, State::Failed, errors, "closed as failed")
     }
 
-    /// Gives a process up.
+    /// Gives a process up. One of a workflow is given up with it: [`crate::Graphs::cancel`].
     ///
     /// # Errors
-    /// [`Error::State`]: it is closed.
+    /// [`Error::State`]: it is closed, or of a workflow.
     pub fn cancel(&self, id: &str) -> Result<Closed, Error> {
         self.end(id, By::Anyone, State::Cancelled, &[], "cancelled")
     }
@@ -106,6 +106,9 @@ impl Processes<'_> {
         self.of.store().transact(Hold::Read, &mut |steps| {
             let process = self.as_it_is(steps, id)?;
             allowed(!process.state.is_closed(), &process, by, wanted)?;
+            // Those behind it would wait for ever.
+            let alone = state != State::Cancelled || process.graph_id.is_empty();
+            allowed(alone, &process, by, "cancelled without its workflow")?;
             self.put_end(steps, &process, state, errors, now)?;
             before = Some(finished(&process, now));
             Ok(())
@@ -361,14 +364,19 @@ impl Processes<'_> {
     }
 
     /// Puts running processes of a filter back into the queue, as if they had never been assigned.
-    pub(crate) fn put_back(&self, filter: &Filter) -> Result<u64, Error> {
-        let update = Update::new()
-            .set("is_assigned", false)
-            .set("start_time", NO_TIME)
-            .set("end_time", NO_TIME)
-            .set("assigned_executor_id", "")
-            .set("state", State::Waiting.write());
-        self.of.change_where::<Process>(filter, &update)
+    pub(crate) fn put_back(&self, steps: &mut dyn Steps, filter: Filter) -> Result<(), Error> {
+        let run = all_of([filter, Filter::eq("state", State::Running.write())]);
+        let find = velocitydb::query::Find::new(run);
+        let rows = steps.find(&self.of.name(Process::COLLECTION), &find)?;
+        rows.iter().try_for_each(|row| {
+            let update = Update::new()
+                .set("is_assigned", false)
+                .set("start_time", NO_TIME)
+                .set("end_time", NO_TIME)
+                .set("assigned_executor_id", "");
+            let id: String = row.read("process_id");
+            put_state(self.of, steps, &id, State::Waiting, update)
+        })
     }
 
     fn as_it_is(&self, steps: &mut dyn Steps, id: &str) -> Result<Process, Error> {

@@ -103,13 +103,15 @@ impl ColonyGroup<'_> {
         })
     }
 
-    /// Removes a colony with all that belongs to it.
+    /// Removes a colony with all that belongs to it, and itself last: when that was interrupted, it can be
+    /// removed again.
     ///
     /// # Errors
-    /// [`Error::NotFound`].
+    /// [`Error::NotFound`]. The database cannot write: some of it may have been removed then.
     pub fn remove(&self, name: &str) -> Result<(), Error> {
-        self.of
-            .remove_one::<Colony>(&Filter::eq("name", name), name)?;
+        if self.get(name)?.is_none() {
+            return Err(Error::not_found(Colony::WHAT, name));
+        }
         let own = Filter::eq("colony_name", name);
         let target = Filter::eq("target_colony_name", name);
         self.of.remove_where::<User>(&own)?;
@@ -128,6 +130,7 @@ impl ColonyGroup<'_> {
         self.of.remove_where::<Snapshot>(&own)?;
         self.of.remove_where::<Blueprint>(&own)?;
         self.of.remove_where::<BlueprintDefinition>(&own)?;
-        Ok(())
+        self.of
+            .remove_one::<Colony>(&Filter::eq("name", name), name)
     }
 }

@@ -187,23 +187,28 @@ impl Crons<'_> {
     /// As [`Crons::fire`], of all crons whose time has come.
     ///
     /// # Errors
-    /// As [`Crons::fire`]; the first one ends it.
+    /// As [`Crons::fire`], of the first one that could not; all others have been fired then.
     pub fn fire_due(
         &self,
         next: impl Fn(&Cron, Timestamp) -> Option<Timestamp>,
     ) -> Result<Vec<ProcessGraph>, Error> {
         let due = Filter::le("next_run", self.of.store().now());
         let due: Vec<Cron> = self.of.find(&Find::new(due))?;
-        let mut submitted = Vec::new();
+        let (mut submitted, mut failed) = (Vec::new(), None);
         for cron in due {
             match self.fire(&cron.id, &next) {
                 Ok(graph) => submitted.extend(graph),
                 // It was removed meanwhile.
                 Err(Error::NotFound { .. }) => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    failed.get_or_insert(error);
+                }
             }
         }
-        Ok(submitted)
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(submitted),
+        }
     }
 
     /// Whether the former graph is open, and what its leaves have given.

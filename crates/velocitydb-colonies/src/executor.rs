@@ -9,7 +9,7 @@ use velocitydb::{Timestamp, Update, Value};
 
 use crate::error::Error;
 use crate::function::Function;
-use crate::model::{ExecutorState, State};
+use crate::model::ExecutorState;
 use crate::process::Candidate;
 use crate::records::{all_of, group};
 use crate::row::{
@@ -297,16 +297,25 @@ impl Executors<'_> {
     /// # Errors
     /// [`Error::NotFound`].
     pub fn remove(&self, colony: &str, name: &str) -> Result<(), Error> {
-        let executor = self.get(colony, name)?;
-        let executor = executor.ok_or_else(|| Error::not_found(Executor::WHAT, name))?;
-        let update = Update::new().set("state", ExecutorState::Unregistered.write());
-        self.of.change::<Executor>(&scoped(colony, name)?, update)?;
-        self.of.processes().put_back(&all_of([
-            Filter::eq("assigned_executor_id", executor.id.as_str()),
-            Filter::eq("state", State::Running.write()),
-        ]))?;
-        self.of.functions().remove_all(colony, Some(name))?;
-        Ok(())
+        let executors = &self.of.name(Executor::COLLECTION);
+        let functions = &self.of.name(Function::COLLECTION);
+        let own = Find::new(crate::function::which(colony, Some(name), None));
+        let at = key(&scoped(colony, name)?)?;
+        self.of.store().transact(Hold::Changed, &mut |steps| {
+            let row = steps.get(executors, &at)?;
+            let row = row.ok_or_else(|| Error::not_found(Executor::WHAT, name))?;
+            steps.change(Change::Update {
+                collection: executors,
+                id: at.clone(),
+                update: Update::new().set("state", ExecutorState::Unregistered.write()),
+            })?;
+            let its = Filter::eq("assigned_executor_id", row.read::<String>("executor_id"));
+            self.of.processes().put_back(steps, its)?;
+            steps.find(functions, &own)?.iter().try_for_each(|row| {
+                let (collection, id) = (functions, row.id());
+                steps.change(Change::Delete { collection, id })
+            })
+        })
     }
 
     /// Removes all executors of a colony for good: their processes wait again, their functions go.
@@ -317,10 +326,11 @@ impl Executors<'_> {
         let removed = self
             .of
             .remove_where::<Executor>(&Filter::eq("colony_name", colony))?;
-        self.of.processes().put_back(&all_of([
-            Filter::eq("target_colony_name", colony),
-            Filter::eq("state", State::Running.write()),
-        ]))?;
+        let its = Filter::eq("target_colony_name", colony);
+        let processes = self.of.processes();
+        self.of.store().transact(Hold::Changed, &mut |steps| {
+            processes.put_back(steps, its.clone())
+        })?;
         self.of
             .remove_where::<Function>(&Filter::eq("colony_name", colony))?;
         Ok(removed)

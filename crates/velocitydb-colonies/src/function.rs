@@ -270,7 +270,7 @@ impl Functions<'_> {
     }
 }
 
-fn which(colony: &str, executor: Option<&str>, name: Option<&str>) -> Filter {
+pub(crate) fn which(colony: &str, executor: Option<&str>, name: Option<&str>) -> Filter {
     let executor = executor.map(|executor| Filter::eq("executor_name", executor));
     let name = name.map(|name| Filter::eq("funcname", name));
     let colony = Filter::eq("colony_name", colony);

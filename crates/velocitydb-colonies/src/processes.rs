@@ -54,7 +54,8 @@ impl Find {
     }
 
     /// In this state. Waiting ones come in the order in which they are assigned, running ones by
-    /// their start, closed ones the newest first; all others by their submission, the newest first.
+    /// their start, closed ones the newest first; all others by their submission, the newest first. See
+    /// also [`Find::since`].
     pub fn state(mut self, state: State) -> Find {
         self.state = Some(state);
         self
@@ -80,7 +81,7 @@ impl Find {
         self.with("initiator_name", name.into())
     }
 
-    /// Submitted at this time or later.
+    /// Submitted at this time or later. They come by their submission, the oldest first.
     pub fn since(mut self, time: Timestamp) -> Find {
         self.since = Some(time);
         self
@@ -139,6 +140,7 @@ impl Find {
 
     fn query(&self) -> Query {
         let order = match self.state {
+            _ if self.since.is_some() => ("submission_time", Direction::Ascending),
             Some(State::Waiting) => ("prioritytime", Direction::Ascending),
             Some(State::Running) => ("start_time", Direction::Ascending),
             Some(_) => ("end_time", Direction::Descending),

@@ -34,11 +34,16 @@ impl Security<'_> {
     /// Puts a server's id in the place of another, or sets the first one; an empty `old` is none.
     ///
     /// # Errors
-    /// [`Error::NotFound`]: the server's id is not `old`.
+    /// [`Error::NotFound`]: the server's id is not `old`. [`Error::Exists`]: it has one, and `old` is none.
     pub fn set_server_id(&self, old: &str, new: &str) -> Result<(), Error> {
         let collection = &self.of.name(SERVER);
         self.of.store().transact(Hold::Read, &mut |steps| {
-            if !old.is_empty() {
+            if old.is_empty() {
+                let found = steps.find(collection, &Find::default().limit(1))?;
+                if !found.is_empty() {
+                    return Err(Error::exists("server id", new));
+                }
+            } else {
                 let id = key(old)?;
                 if steps.get(collection, &id)?.is_none() {
                     return Err(Error::not_found("server id", old));

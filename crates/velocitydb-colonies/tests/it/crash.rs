@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde_json::json;
 use velocitydb::{Background, Database, Durability, LogOptions, ManualClock, Options};
 use velocitydb_colonies::{
-    Attribute, AttributeKind, Begin, By, Colonies, Cron, DEFAULT_PREFIX, Error, Executor, Find,
-    Function, Of, State, schema,
+    Attribute, AttributeKind, Begin, By, Colonies, Colony, Cron, DEFAULT_PREFIX, Error, Executor,
+    Find, Function, Of, State, schema,
 };
 use velocitydb_sim::{CrashMode, FaultPlan, Repeat, SimDisk};
 
@@ -106,6 +106,11 @@ fn before_the_step() -> (SimDisk, String) {
     let db = open_at_now(&disk, Durability::Full);
     db.load_schema(schema(DEFAULT_PREFIX)).unwrap();
     let colonies = Colonies::open(db.clone(), DEFAULT_PREFIX);
+    let dev = Colony {
+        id: "dev".into(),
+        name: "dev".into(),
+    };
+    colonies.colonies().add(&dev).unwrap();
     let ann = Executor {
         id: "ann".into(),
         name: "ann".into(),
@@ -173,6 +178,8 @@ fn lines(colonies: &Colonies, graph: &str, known: Option<&[String]>) -> Vec<Stri
     let notes = colonies.attributes().find(Of::All).unwrap();
     lines.extend(notes.iter().map(|note| format!("{note:?}")));
     lines.push(format!("{:?}", colonies.functions().get("f").unwrap()));
+    let ann = colonies.executors().by_id("ann").unwrap();
+    lines.push(format!("{ann:?}"));
     lines.push(format!("{:?}", colonies.crons().get("due").unwrap()));
     if let Some(known) = known {
         let known = known.concat();
@@ -310,6 +317,8 @@ fn a_crash_while_a_process_is_taken_away() {
         colonies.processes().unassign(&id, By::Executor("ann"))
     };
     crash_within("unassign", unassign, nothing_between);
+    let leave = |colonies: &Colonies, _: &str| colonies.executors().remove("dev", "ann");
+    crash_within("leave", leave, nothing_between);
 }
 
 #[test]
@@ -344,4 +353,33 @@ fn a_crash_while_workflows_are_submitted() {
         Ok(())
     };
     crash_within("fire", fire, nothing_between);
+}
+
+#[test]
+fn a_colony_whose_removal_was_interrupted_can_be_removed() {
+    let (base, _) = before_the_step();
+    for nth in 0.. {
+        let disk = base.copy(0);
+        let colonies = Colonies::open(open(&disk), DEFAULT_PREFIX);
+        let failing = FaultPlan::nth(nth, Repeat::FromThenOn, ErrorKind::Other);
+        disk.plan(Some(failing));
+        let done = colonies.colonies().remove("dev");
+        let crashed = disk.crash(CrashMode::PowerLoss);
+        let colonies = Colonies::open(open(&crashed), DEFAULT_PREFIX);
+        match colonies.colonies().remove("dev") {
+            Ok(()) => assert!(done.is_err(), "operation {nth}: lost"),
+            Err(Error::NotFound { .. }) => {}
+            Err(error) => panic!("operation {nth}: {error}"),
+        }
+        let left = [
+            colonies.processes().count(Find::all()).unwrap(),
+            colonies.graphs().count(None, None).unwrap(),
+            colonies.executors().count(None, None).unwrap(),
+            colonies.crons().find(None, 10).unwrap().len() as u64,
+        ];
+        assert_eq!(left, [0; 4], "operation {nth}");
+        if done.is_ok() {
+            break;
+        }
+    }
 }

@@ -268,3 +268,42 @@ fn a_generator_fires_when_it_has_enough_or_has_waited_enough() {
     all.sort();
     assert_eq!(all, ["0", "1", "2", "3", "4", "5", "6"]);
 }
+
+#[test]
+fn a_process_of_a_workflow_is_given_up_with_it() {
+    let (colonies, _) = colonies();
+    let graph = chain(&colonies);
+    let first = colonies.graphs().processes(&graph).unwrap().remove(0);
+    let alone = colonies.processes().cancel(&first.id);
+    assert!(matches!(alone, Err(Error::State { .. })), "{alone:?}");
+    assert_eq!(work(&colonies).len(), 2);
+    assert_eq!(state(&colonies, &graph), State::Successful);
+}
+
+#[test]
+fn a_cron_that_makes_no_sense_is_not_in_the_way_of_others() {
+    let (colonies, _) = colonies();
+    let workflow = serde_json::to_string(&workflow(&[("a", &[])])).unwrap();
+    for (id, workflow) in [
+        ("1", "nonsense"),
+        ("2", &workflow),
+        ("3", "nonsense"),
+        ("4", &workflow),
+    ] {
+        let cron = Cron {
+            id: id.into(),
+            colony: "dev".into(),
+            name: id.into(),
+            interval_s: 3600,
+            next_run: Some(NOW),
+            workflow: workflow.to_owned(),
+            ..Cron::default()
+        };
+        colonies.crons().add(&cron).unwrap();
+    }
+    // It is told, after all others were submitted.
+    colonies.crons().fire_due(Cron::by_interval).unwrap_err();
+    assert_eq!(colonies.graphs().count(None, None).unwrap(), 2);
+    colonies.crons().fire_due(Cron::by_interval).unwrap_err();
+    assert_eq!(colonies.graphs().count(None, None).unwrap(), 2);
+}

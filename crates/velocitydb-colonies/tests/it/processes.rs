@@ -309,6 +309,10 @@ fn processes_are_found_counted_and_removed() {
     assert_eq!(count(dev().state(State::Waiting).label("odd")), 3);
     assert_eq!(count(dev().executor("ann")), 4);
     assert_eq!(count(dev().since(Timestamp(NOW.0 + 9_000_000))), 2);
+    // Those since a time come as they were submitted, in ColonyOS and here.
+    let since = dev().since(NOW).state(State::Successful);
+    let found = processes.find(since).unwrap();
+    assert_eq!([&found[0].id, &found[1].id], [&ids[0], &ids[1]]);
     let latest = processes.find(dev().state(State::Successful)).unwrap();
     assert_eq!(latest[0].id, ids[1]);
     let first = processes

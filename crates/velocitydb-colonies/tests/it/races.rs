@@ -480,6 +480,17 @@ fn names_are_unique_whoever_comes_at_the_same_time() {
         }),
     });
     one_is_refused(|colonies, id| colonies.security().set_server_id("first", id));
+    race(
+        |_| String::new(),
+        |colonies, _| colonies.security().set_server_id("", "mine"),
+        |colonies, _| colonies.security().set_server_id("", "other's"),
+        |colonies, _, mine, others| {
+            others.unwrap();
+            assert!(matches!(mine, Err(Error::Exists { .. })), "{mine:?}");
+            let now = colonies.security().server_id().unwrap();
+            assert_eq!(now.as_deref(), Some("other's"));
+        },
+    );
 }
 
 #[test]
