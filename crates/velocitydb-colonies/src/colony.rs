@@ -2,7 +2,7 @@
 
 use velocitydb::query::{Filter, Find};
 
-use crate::blueprint::{Blueprint, BlueprintDefinition};
+use crate::blueprint::{Blueprint, BlueprintDefinition, BlueprintVersion};
 use crate::cron::Cron;
 use crate::error::Error;
 use crate::executor::Executor;
@@ -130,6 +130,8 @@ impl ColonyGroup<'_> {
         self.of.remove_where::<Snapshot>(&own)?;
         self.of.remove_where::<Blueprint>(&own)?;
         self.of.remove_where::<BlueprintDefinition>(&own)?;
+        self.of
+            .remove_where::<BlueprintVersion>(&Filter::eq("namespace", name))?;
         self.of
             .remove_one::<Colony>(&Filter::eq("name", name), name)
     }

@@ -120,7 +120,9 @@ impl Logs<'_> {
 
 /// A pattern that is this text and nothing else.
 fn literal(text: &str) -> String {
-    let escape = |c: char| match c.is_ascii_punctuation() {
+    // No others: behind a backslash `<` is the beginning of a word.
+    const MEANT: &str = r"\.+*?()|[]{}^$";
+    let escape = |c: char| match MEANT.contains(c) {
         true => vec!['\\', c],
         false => vec![c],
     };

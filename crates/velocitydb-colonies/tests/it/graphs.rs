@@ -270,6 +270,26 @@ fn a_generator_fires_when_it_has_enough_or_has_waited_enough() {
 }
 
 #[test]
+fn a_generator_takes_its_arguments_in_the_order_in_which_they_came() {
+    let (colonies, _) = colonies();
+    let generator = Generator {
+        id: "g1".into(),
+        colony: "dev".into(),
+        name: "packer".into(),
+        ..Generator::default()
+    };
+    colonies.generators().add(&generator).unwrap();
+    // All at one time.
+    let packed: Vec<String> = (0..20).map(|at| at.to_string()).collect();
+    for arg in &packed {
+        colonies.generators().pack("g1", arg).unwrap();
+    }
+    let args = colonies.generators().args("g1", 100).unwrap();
+    let args: Vec<String> = args.into_iter().map(|arg| arg.arg).collect();
+    assert_eq!(args, packed);
+}
+
+#[test]
 fn a_process_of_a_workflow_is_given_up_with_it() {
     let (colonies, _) = colonies();
     let graph = chain(&colonies);

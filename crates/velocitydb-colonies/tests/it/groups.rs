@@ -231,8 +231,26 @@ fn logs_are_read_by_process_by_executor_and_by_text() {
     assert_eq!(found("step 3 (a.b)", 0), 1);
     assert_eq!(found("a_b", 0), 0);
     assert_eq!(found("100%", 8_000_000), 2);
-    assert_eq!(colonies.logs().count("dev").unwrap(), 10);
-    assert_eq!(colonies.logs().remove_all("dev").unwrap(), 10);
+    // What is sought is what it is, whatever is in it.
+    let signs: String = (' '..='~').chain("\n\t\\å".chars()).collect();
+    let message = format!("all of {signs}");
+    let log = Log {
+        colony: "dev".into(),
+        message,
+        ..Log::default()
+    };
+    colonies.logs().add(&log).unwrap();
+    for sign in signs.chars().filter(|sign| !sign.is_alphanumeric()) {
+        let logs = colonies
+            .logs()
+            .search("dev", &format!("{sign}"), NOW, 100)
+            .unwrap();
+        let all = logs.iter().all(|log| log.message.contains(sign));
+        assert!(all && logs.contains(&log), "{sign:?} finds {logs:?}");
+    }
+    assert_eq!(found(&signs, 0), 1);
+    assert_eq!(colonies.logs().count("dev").unwrap(), 11);
+    assert_eq!(colonies.logs().remove_all("dev").unwrap(), 11);
 }
 
 fn file(label: &str, name: &str) -> File {
@@ -423,7 +441,15 @@ fn a_colony_goes_with_all_that_belongs_to_it() {
     other.conditions.colony = "prod".into();
     submit(&colonies, other);
     colonies.files().add(&mut file("/", "a")).unwrap();
+    let version = BlueprintVersion {
+        id: "h".into(),
+        blueprint_id: "b".into(),
+        colony: "dev".into(),
+        ..BlueprintVersion::default()
+    };
+    colonies.blueprints().add_version(&version).unwrap();
     colonies.colonies().remove("dev").unwrap();
+    assert!(colonies.blueprints().history("b", 1).unwrap().is_empty());
     missing(colonies.colonies().remove("dev"));
     assert!(colonies.users().in_colony("dev").unwrap().is_empty());
     assert_eq!(colonies.processes().count(Find::all()).unwrap(), 1);
