@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use velocitydb::Timestamp;
-use velocitydb::query::Filter;
+use velocitydb::query::{Filter, Find};
 
 use crate::Colonies;
 use crate::attribute::Attribute;
@@ -30,7 +30,8 @@ pub struct Removed {
 
 impl Colonies {
     /// Removes logs that are older than this, and processes, graphs and attributes that are in one of
-    /// these states and older. ColonyOS removes successful ones.
+    /// these states and older. ColonyOS removes successful ones. What is of a graph that is not closed
+    /// stays: those that are still to be done need those that are done.
     ///
     /// # Errors
     /// The database cannot write. Some may have been removed then.
@@ -41,6 +42,14 @@ impl Colonies {
             logs: self.remove_where::<Log>(&Filter::lt("added", before))?,
             ..Removed::default()
         };
+        let open = [State::Waiting, State::Running].into_iter();
+        let open = open.filter(|state| !states.contains(state));
+        let open = open.map(|state| state.write());
+        let open: Vec<ProcessGraph> = self.find(&Find::new(all_of([
+            Filter::is_in("state", open),
+            Filter::lt("submission_time", before),
+        ])))?;
+        let of_open = Filter::is_in("processgraph_id", open.into_iter().map(|graph| graph.id));
         for state in states {
             let old = |column: &'static str| {
                 all_of([
@@ -48,8 +57,9 @@ impl Colonies {
                     Filter::eq("state", state.write()),
                 ])
             };
-            removed.attributes += self.remove_where::<Attribute>(&old("added"))?;
-            removed.processes += self.remove_where::<Process>(&old("submission_time"))?;
+            let done = |column| all_of([old(column), !of_open.clone()]);
+            removed.attributes += self.remove_where::<Attribute>(&done("added"))?;
+            removed.processes += self.remove_where::<Process>(&done("submission_time"))?;
             removed.graphs += self.remove_where::<ProcessGraph>(&old("submission_time"))?;
         }
         Ok(removed)

@@ -327,3 +327,32 @@ fn a_cron_that_makes_no_sense_is_not_in_the_way_of_others() {
     colonies.crons().fire_due(Cron::by_interval).unwrap_err();
     assert_eq!(colonies.graphs().count(None, None).unwrap(), 2);
 }
+
+#[test]
+fn what_is_done_of_a_workflow_stays_until_all_of_it_is() {
+    let (colonies, clock) = colonies();
+    let graph = chain(&colonies);
+    let first = colonies.processes().assign(&executor("ann")).unwrap();
+    let given = [json!("given")];
+    colonies
+        .processes()
+        .succeed(&first.unwrap().id, By::Anyone, &given)
+        .unwrap();
+    let old = std::time::Duration::from_secs(60);
+    let apply = || {
+        clock.advance(61_000_000);
+        let removed = colonies.apply_retention(old, &[State::Successful]).unwrap();
+        (removed.processes, removed.graphs)
+    };
+    assert_eq!(apply(), (0, 0));
+    let last = colonies.processes().assign(&executor("ann")).unwrap();
+    let last = last.unwrap();
+    assert_eq!(last.input, given);
+    colonies
+        .processes()
+        .succeed(&last.id, By::Anyone, &[])
+        .unwrap();
+    assert_eq!(state(&colonies, &graph), State::Successful);
+    assert_eq!(apply(), (2, 1));
+    assert_eq!(colonies.processes().count(Find::all()).unwrap(), 0);
+}
