@@ -8,9 +8,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use velocitydb::locks::{LockError, Waiting};
 use velocitydb::{Committing, Guest};
 use velocitydb_pg::{
@@ -59,7 +59,7 @@ pub struct SqlSession {
     /// Simple statements by their [`Shape`]'s text; without one where it cannot be prepared so.
     shapes: HashMap<String, Option<Arc<Prepared>>>,
     /// By who drops the database.
-    asked_to_leave: watch::Receiver<bool>,
+    leave: Arc<backend::Leave>,
     // Last: what the session leaves in the database goes before that may.
     _guest: Guest,
 }
@@ -629,15 +629,13 @@ impl velocitydb_pg::Session for SqlSession {
     }
 
     async fn event(&mut self) -> Event {
-        let next = std::future::poll_fn(|context| self.session.poll_notification(context));
-        let asked = async { self.asked_to_leave.wait_for(|asked| *asked).await.is_ok() };
-        let next = tokio::select! {
-            biased;
-            true = asked => {
-                let message = "terminating connection due to administrator command";
-                return Event::End(PgError::fatal("57P01", message));
-            }
-            next = next => next,
+        let next = std::future::poll_fn(|context| match self.leave.poll(context) {
+            Poll::Ready(()) => Poll::Ready(None),
+            Poll::Pending => self.session.poll_notification(context).map(Some),
+        });
+        let Some(next) = next.await else {
+            let message = "terminating connection due to administrator command";
+            return Event::End(PgError::fatal("57P01", message));
         };
         match next {
             Ok(notification) => Event::Notification {

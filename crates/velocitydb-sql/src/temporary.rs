@@ -137,6 +137,9 @@ impl Temporary {
         let brief = own.map(|own| std::mem::take(&mut *own.brief.lock()));
         let mut left = brief.unwrap_or_default();
         left.retain(|name| transaction.definition(name).is_ok());
+        if left.is_empty() {
+            return Ok(());
+        }
         for sequence in transaction.sequences()? {
             let owner = sequence.owner.as_ref().map(|owner| &owner.collection);
             if owner.is_some_and(|owner| left.contains(owner)) {

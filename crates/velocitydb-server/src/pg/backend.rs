@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
 
-use tokio::sync::watch;
 use velocitydb::{Database, DatabaseId, Guest};
 use velocitydb_pg::{Backend, PgError, Startup};
 use velocitydb_sql::{Canceller, Named, Session, SqlError, Tables};
@@ -58,6 +58,40 @@ impl SqlBackend {
     }
 }
 
+/// Whether a session is to leave its database. Looked at before each request: a flag and a waker,
+/// no more.
+#[derive(Default)]
+pub(super) struct Leave(Mutex<Asked>);
+
+#[derive(Default)]
+struct Asked {
+    asked: bool,
+    waker: Option<Waker>,
+}
+
+impl Leave {
+    fn ask(&self) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        state.asked = true;
+        let waker = state.waker.take();
+        drop(state);
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Ready once it is; else the one who polled last is woken when it is.
+    pub(super) fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.asked {
+            return Poll::Ready(());
+        }
+        match &mut state.waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
 /// The most databases that a hint names.
 const NAMED_MAX: usize = 10;
 
@@ -65,11 +99,12 @@ impl Backend for SqlBackend {
     type Session = SqlSession;
 
     async fn connect(&self, startup: &Startup) -> Result<SqlSession, PgError> {
-        let (ask, asked) = watch::channel(false);
+        let leaving = Arc::new(Leave::default());
+        let asked = Arc::clone(&leaving);
         let running = Arc::new(OnceLock::<Canceller>::new());
         let cancelled = Arc::clone(&running);
         let leave = move || {
-            ask.send_replace(true);
+            asked.ask();
             cancelled.get().inspect(|running| running.cancel());
         };
         let (tables, guest) = self.enter(&startup.database, leave).map_err(of_sql)?;
@@ -81,7 +116,7 @@ impl Backend for SqlBackend {
             session,
             portals: Named::new("portals", 1_000),
             shapes: HashMap::new(),
-            asked_to_leave: asked,
+            leave: leaving,
             _guest: guest,
         })
     }
