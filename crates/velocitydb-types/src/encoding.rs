@@ -27,7 +27,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::ErrorClass;
-use crate::raw::RawValue;
+use crate::raw::{RawMap, RawValue};
 use crate::value_ref::ValueRef;
 use crate::{DEPTH_MAX, DOCUMENT_BYTES_MAX, Decimal, Interval, Value};
 
@@ -393,6 +393,25 @@ impl Encoder {
         Ok(())
     }
 
+    /// Writes consecutive entries of another map, which come after what was written.
+    pub(crate) fn entries_of(
+        &mut self,
+        frame: &mut Frame,
+        map: RawMap<'_>,
+        entries: std::ops::Range<usize>,
+    ) -> Result<(), EncodeError> {
+        let (bytes, ends) = map.run(entries);
+        self.check_size(bytes.len())?;
+        let start = self.bytes.len() - frame.start;
+        self.bytes.extend_from_slice(bytes);
+        let ends = ends.map(|end| u32::try_from(start + end));
+        self.ends
+            .extend(ends.map(|end| end.expect("the size limit is below 4 GiB")));
+        // What comes next is known to come after these.
+        frame.last_name = None;
+        Ok(())
+    }
+
     /// Ends an entry of the innermost open container.
     pub(crate) fn end_entry(&mut self, frame: &Frame) -> Result<(), EncodeError> {
         self.check_size(0)?;
@@ -486,6 +505,17 @@ pub(crate) fn first_word(bytes: &[u8]) -> u64 {
             word[..bytes.len()].copy_from_slice(bytes);
             u64::from_le_bytes(word)
         }
+    }
+}
+
+/// The first eight of `len` bytes as a number that compares as they do; zeros behind their end.
+#[inline]
+pub(crate) fn ordered_word(bytes: &[u8], len: usize) -> u64 {
+    let word = first_word(bytes).swap_bytes();
+    match len {
+        0 => 0,
+        1..8 => word & (u64::MAX << (64 - 8 * len)),
+        _ => word,
     }
 }
 

@@ -164,6 +164,28 @@ fn fields_map() -> impl Strategy<Value = BTreeMap<String, Value>> {
     btree_map("[a-e]{1,2}", value(), 0..8)
 }
 
+/// Names of fields that a search by words has to tell apart.
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => "[ab]{1,9}",
+        2 => "abcdefg[\\x00a-c]{0,3}",
+        1 => (select(vec![253_usize, 254, 255, 256, 300]), "[a-c]{0,2}")
+            .prop_map(|(len, end)| "a".repeat(len) + &end),
+        1 => "[\\x01é\u{10ffff}]{1,4}",
+    ]
+}
+
+/// Values of many sizes.
+fn filling() -> impl Strategy<Value = Value> {
+    let text = |len: usize| Value::String("x".repeat(len));
+    prop_oneof![
+        20 => (0_usize..3).prop_map(text),
+        2 => (200_usize..300).prop_map(text),
+        1 => Just(text(66_000)),
+        2 => value(),
+    ]
+}
+
 fn encoded(value: &Value) -> Vec<u8> {
     encode_value(value).unwrap()
 }
@@ -447,5 +469,53 @@ proptest! {
         let fields = Fields::from_map(&map).unwrap();
         let changed = apply(fields.as_raw(), &operations).unwrap();
         prop_assert_eq!(changed, Fields::from_map(&expected).unwrap());
+    }
+
+    /// Containers whose numbers take 1, 2 and 4 bytes, names that begin alike, long ones among them.
+    #[test]
+    fn updates_of_large_documents_agree_with_a_map(
+        map in btree_map(name(), filling(), 0..400),
+        changes in vec((name(), proptest::option::of(filling())), 0..12),
+        gone in vec(any::<proptest::sample::Index>(), 0..40),
+        spared in any::<bool>(),
+    ) {
+        let mut expected = map.clone();
+        let mut operations = Vec::new();
+        if !map.is_empty() {
+            let names: Vec<_> = map.keys().collect();
+            let all = names.iter().filter(|_| !spared);
+            let gone = gone.iter().map(|index| index.get(&names)).chain(all);
+            operations.extend(gone.map(|name| FieldOperation::Unset { path: Path::field(*name) }));
+        }
+        operations.extend(changes.into_iter().map(|(name, value)| match value {
+            Some(value) => FieldOperation::Set { path: Path::field(&name), value },
+            None => FieldOperation::Unset { path: Path::field(&name) },
+        }));
+        for operation in &operations {
+            match operation {
+                FieldOperation::Set { path, value } => {
+                    expected.insert(path.first().to_owned(), value.clone());
+                }
+                _ => _ = expected.remove(operation.path().first()),
+            }
+        }
+        let fields = Fields::from_map(&map).unwrap();
+        for (name, value) in &map {
+            let found = fields.as_raw().get(name).map(RawValue::to_value);
+            prop_assert_eq!(found.as_ref(), Some(value));
+        }
+        let changed = apply(fields.as_raw(), &operations).unwrap();
+        prop_assert_eq!(Fields::from_bytes(changed.as_bytes()), Ok(changed.clone()));
+        for operation in &operations {
+            let name = operation.path().first();
+            let found = changed.as_raw().get(name).map(RawValue::to_value);
+            prop_assert_eq!(found.as_ref(), expected.get(name));
+        }
+        prop_assert!(changed == Fields::from_map(&expected).unwrap());
+        // The limit is the same for what is rewritten and for what is made anew.
+        let len = changed.as_bytes().len();
+        let with = |bytes_max| crate::update::apply_with_limit(fields.as_raw(), &operations, bytes_max);
+        prop_assert!(with(len).is_ok());
+        prop_assert!(with(len - 1).is_err());
     }
 }

@@ -12,10 +12,14 @@
 use std::collections::BTreeMap;
 
 use crate::encoding::{
-    LONG_NAME, WIDTHS, are_same, decode_int, first_word, split_name, tag, word_mask,
+    LONG_NAME, WIDTHS, are_same, decode_int, first_word, ordered_word, split_name, tag, word_mask,
 };
 use crate::validate::{self, DecodeError};
 use crate::{Date, Decimal, Interval, Path, Point, Timestamp, Uuid, Value, ValueRef};
+
+mod entries;
+
+pub(crate) use entries::{EntryBytes, MapEntries};
 
 /// One encoded value.
 #[derive(Clone, Copy)]
@@ -83,6 +87,19 @@ impl<'a> Container<'a> {
         let entries = ends + self.len() * width;
         self.bytes
             .get(entries + start as usize..entries + end as usize)
+    }
+}
+
+impl Container<'_> {
+    /// Where an entry begins, or the last one ends.
+    fn start(&self, index: usize) -> usize {
+        let (width, len) = (usize::from(self.width), self.len());
+        let ends = 1 + width;
+        let end = match index.min(len).checked_sub(1) {
+            None => Some(0),
+            Some(before) => read_number(self.bytes, ends + before * width, width),
+        };
+        ends + len * width + end.unwrap_or(0) as usize
     }
 }
 
@@ -459,17 +476,40 @@ impl<'a> RawMap<'a> {
 
     /// Which entry has a name.
     fn place(self, name: &[u8]) -> Option<usize> {
+        self.search(name).ok()
+    }
+
+    /// Which entry has a name, or before which one it would stand.
+    pub(crate) fn search(self, name: &[u8]) -> Result<usize, usize> {
         let (mut low, mut high) = (0, self.len());
+        let word = ordered_word(name, name.len());
         while low < high {
             let middle = low + (high - low) / 2;
-            let (found, _) = split_name(self.0.entry(middle)?)?;
-            match found.cmp(name) {
+            let entry = self.0.entry(middle).ok_or(middle)?;
+            let (found, _) = split_name(entry).ok_or(middle)?;
+            // Mostly the first words decide. A name of usual length stands behind one byte.
+            let order = match found.len() < usize::from(LONG_NAME) {
+                true => ordered_word(&entry[1..], found.len()).cmp(&word),
+                false => std::cmp::Ordering::Equal,
+            };
+            match order.then_with(|| found.cmp(name)) {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
-                std::cmp::Ordering::Equal => return Some(middle),
+                std::cmp::Ordering::Equal => return Ok(middle),
             }
         }
-        None
+        Err(low)
+    }
+
+    /// The bytes of consecutive entries, and where in them each ends.
+    pub(crate) fn run(
+        self,
+        entries: std::ops::Range<usize>,
+    ) -> (&'a [u8], impl Iterator<Item = usize>) {
+        let start = self.0.start(entries.start);
+        let bytes = self.0.bytes.get(start..self.0.start(entries.end));
+        let ends = entries.map(move |entry| self.0.start(entry + 1) - start);
+        (bytes.unwrap_or_default(), ends)
     }
 
     /// [`Self::get`] of a short name: a word tells almost every other apart.
@@ -492,6 +532,12 @@ impl<'a> RawMap<'a> {
     /// What a path leads to: names through maps, positions through arrays.
     pub fn get_path(self, path: &Path) -> Option<RawValue<'a>> {
         let first = self.get(path.first())?;
+        first.get_segments(path.rest())
+    }
+
+    /// [`Self::get_path`], as [`Self::get_near`] finds the first name.
+    pub fn get_path_near(self, path: &Path, place: &mut usize) -> Option<RawValue<'a>> {
+        let first = self.get_near(path.first(), place)?;
         first.get_segments(path.rest())
     }
 
@@ -559,55 +605,6 @@ impl<'a> RawMap<'a> {
 
 /// Names of which walking over all is faster than searching.
 const WALK_MAX: usize = 16;
-
-/// Iterates over a container's encoded entries.
-#[derive(Clone)]
-pub(crate) struct EntryBytes<'a> {
-    entries: &'a [u8],
-    /// Where those still to come end, in numbers of so many bytes.
-    ends: &'a [u8],
-    width: usize,
-    /// Where the next one begins.
-    start: usize,
-}
-
-impl<'a> Iterator for EntryBytes<'a> {
-    type Item = &'a [u8];
-
-    #[inline]
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let end = read_number(self.ends, 0, self.width)? as usize;
-        self.ends = &self.ends[self.width..];
-        let entry = self.entries.get(self.start..end);
-        self.start = end;
-        Some(entry.unwrap_or_default())
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let count = self.ends.len() / self.width;
-        (count, Some(count))
-    }
-}
-
-/// Iterates over a map's names (as bytes) and values.
-#[derive(Clone)]
-pub(crate) struct MapEntries<'a>(EntryBytes<'a>);
-
-impl<'a> Iterator for MapEntries<'a> {
-    type Item = (&'a [u8], RawValue<'a>);
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        let (name, bytes) = split_name(self.0.next()?).unwrap_or_default();
-        Some((name, RawValue { bytes }))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        self.0.size_hint()
-    }
-}
-
-impl ExactSizeIterator for MapEntries<'_> {}
 
 impl std::fmt::Debug for RawValue<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

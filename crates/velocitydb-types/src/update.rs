@@ -200,36 +200,24 @@ pub(crate) fn rewrite(
 ) -> Result<Fields, EncodeError> {
     let mut encoder = Encoder::new(bytes_max);
     let mut frame = encoder.open(0)?;
-    let mut touched = touched.into_iter().peekable();
-    let mut write = |name: &str, value: New<'_>| {
-        encoder.name(&mut frame, name)?;
-        match value {
-            New::Value(value) => encoder.value(&value, 1)?,
-            New::Kept(value) => encoder.raw_within_depth(value)?,
-        }
-        encoder.end_entry(&frame)
-    };
-    for (name, value) in map.iter() {
-        while let Some((field, changed)) = touched.next_if(|(field, _)| *field < name) {
-            changed.map_or(Ok(()), |value| write(field, New::Value(value)))?;
-        }
-        match touched.next_if(|(field, _)| *field == name) {
-            Some((_, Some(changed))) => write(name, New::Value(changed))?,
-            Some((_, None)) => {}
-            None => write(name, New::Kept(value))?,
+    let mut next = 0;
+    for (name, value) in touched {
+        let (end, behind) = match map.search(name.as_bytes()) {
+            Ok(at) => (at, at + 1),
+            Err(at) => (at, at),
+        };
+        // Between two fields that are touched all stay as they are.
+        encoder.entries_of(&mut frame, map, next..end)?;
+        next = behind;
+        if let Some(value) = value {
+            encoder.name(&mut frame, name)?;
+            encoder.value(&value, 1)?;
+            encoder.end_entry(&frame)?;
         }
     }
-    for (field, changed) in touched {
-        changed.map_or(Ok(()), |value| write(field, New::Value(value)))?;
-    }
+    encoder.entries_of(&mut frame, map, next..map.len())?;
     encoder.close(frame, Kind::Map)?;
     Ok(Fields::from_encoder(&encoder))
-}
-
-/// What becomes of a field.
-enum New<'a> {
-    Value(Value),
-    Kept(RawValue<'a>),
 }
 
 /// What becomes of a value (absent as `None`) when an operation goes on within it.
