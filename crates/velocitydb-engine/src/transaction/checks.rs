@@ -61,7 +61,9 @@ impl Transaction {
             None => None,
         };
         let mut free = Vec::new();
-        for (position, unique) in table.indexes().iter().enumerate() {
+        let indexes = table.indexes();
+        let unique = indexes.iter().enumerate();
+        for (position, unique) in unique.filter(|(_, index)| index.is_unique()) {
             let Some(claim) = unique.claim_of(&version) else {
                 continue;
             };

@@ -138,13 +138,21 @@ impl std::fmt::Display for IndexField {
 }
 
 impl IndexField {
-    /// Its value in a document with these fields; null where there is none.
+    /// Its value in a document with these fields; null where there is none. `place`: where it was
+    /// in the document before, and is in this one.
     ///
     /// # Errors
     /// The expression has no value.
-    pub(crate) fn value<'a>(&self, fields: RawMap<'a>) -> Result<Indexed<'a>, EvaluationError> {
+    pub(crate) fn value<'a>(
+        &self,
+        fields: RawMap<'a>,
+        place: &mut usize,
+    ) -> Result<Indexed<'a>, EvaluationError> {
         Ok(match &self.expression {
-            None => Indexed::Raw(fields.get_path(&self.path).unwrap_or(RawValue::NULL)),
+            None => {
+                let value = fields.get_path_near(&self.path, place);
+                Indexed::Raw(value.unwrap_or(RawValue::NULL))
+            }
             Some(expression) => Indexed::Made(expression.evaluate(fields)?),
         })
     }

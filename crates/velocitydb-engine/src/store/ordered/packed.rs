@@ -50,10 +50,42 @@ fn len((head, tail): Parts<'_>) -> usize {
 
 /// How many bytes two entries begin with alike.
 pub(super) fn common(one: Parts<'_>, other: Parts<'_>) -> usize {
-    let (one, other) = (one.0.iter().chain(one.1), other.0.iter().chain(other.1));
-    one.zip(other)
-        .take_while(|(one, other)| one == other)
-        .count()
+    let (mut one, mut other, mut alike) = (one, other, 0);
+    loop {
+        let bytes = common_bytes(one.0, other.0);
+        alike += bytes;
+        one = skip(one, bytes);
+        other = skip(other, bytes);
+        // What is left of one of the heads differs, or the tail goes on where it ended.
+        match (one.0.is_empty(), other.0.is_empty()) {
+            (false, false) => return alike,
+            _ if len(one) == 0 || len(other) == 0 => return alike,
+            (of_one, of_other) => {
+                one = if of_one { (one.1, &[]) } else { one };
+                other = if of_other { (other.1, &[]) } else { other };
+            }
+        }
+    }
+}
+
+/// How many bytes two slices begin with alike: word by word, for most of what is asked is long.
+fn common_bytes(one: &[u8], other: &[u8]) -> usize {
+    let len = one.len().min(other.len());
+    let (one, other) = (&one[..len], &other[..len]);
+    if std::ptr::eq(one, other) {
+        return len;
+    }
+    let words = one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0);
+    let mut alike = 0;
+    for (one, other) in words {
+        let differ = u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other);
+        if differ != 0 {
+            return alike + differ.trailing_zeros() as usize / 8;
+        }
+        alike += 8;
+    }
+    let rest = one[alike..].iter().zip(&other[alike..]);
+    alike + rest.take_while(|(one, other)| one == other).count()
 }
 
 fn number(at: usize) -> [u8; 2] {

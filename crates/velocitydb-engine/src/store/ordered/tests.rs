@@ -8,10 +8,10 @@ use crossbeam_epoch::pin;
 use super::*;
 
 /// Numbers from a seed: SplitMix64 (Steele et al. 2014).
-struct Random(u64);
+pub(in crate::store) struct Random(pub(in crate::store) u64);
 
 impl Random {
-    fn below(&mut self, end: usize) -> usize {
+    pub(in crate::store) fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -19,16 +19,32 @@ impl Random {
         (mixed ^ mixed >> 31) as usize % end
     }
 
-    fn range(&mut self, range: std::ops::Range<usize>) -> usize {
+    pub(in crate::store) fn range(&mut self, range: std::ops::Range<usize>) -> usize {
         range.start + self.below(range.end - range.start)
     }
 
-    fn percent(&mut self, percent: usize) -> bool {
+    pub(in crate::store) fn percent(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
     fn bytes(&mut self, len: usize, alphabet: usize) -> Vec<u8> {
         (0..len).map(|_| self.below(alphabet) as u8).collect()
+    }
+}
+
+impl OrderedIndex {
+    /// Whether it was not there.
+    fn insert(&self, entry: &[u8], guard: &Guard) -> bool {
+        let before = self.len();
+        self.change_all(&[(entry, Change::Put)], guard);
+        self.len() > before
+    }
+
+    /// Whether it was there.
+    fn remove(&self, entry: &[u8], guard: &Guard) -> bool {
+        let before = self.len();
+        self.change_all(&[(entry, Change::Take)], guard);
+        self.len() < before
     }
 }
 
@@ -131,6 +147,90 @@ fn it_is_a_set_in_order() {
         }
         assert_eq!((index.len(), nodes(&index).len()), (0, 1), "seed {seed}");
     }
+}
+
+/// Many changes at once do what one after the other does, and so do those that wait for a reader;
+/// also of long entries, and where whole leaves go.
+#[test]
+fn changes_at_once_are_changes_one_by_one() {
+    for seed in 0..60 {
+        let mut random = Random(seed);
+        let (index, waiting, mut model) =
+            (OrderedIndex::new(), BufferedIndex::new(), BTreeSet::new());
+        let alphabet = random.range(2..255);
+        let len_max = [8, 40, 400, 9000][random.below(4)];
+        // Batches in one place or all over, of mostly one kind.
+        let near = random.percent(50);
+        for batch in 0..40 {
+            let mut changes = std::collections::BTreeMap::new();
+            let beginning = random.bytes(2, alphabet);
+            let puts = random.range(5..95);
+            for _ in 0..random.range(1..200) {
+                let len = random.range(0..len_max);
+                let mut entry = random.bytes(len, alphabet);
+                if near {
+                    entry.splice(0..0, beginning.iter().copied());
+                }
+                let change = match random.percent(puts) {
+                    true => Change::Put,
+                    false => {
+                        let there = model.range(entry.clone()..).next();
+                        entry = there.unwrap_or(&entry).clone();
+                        Change::Take
+                    }
+                };
+                waiting.change(&entry, change, &pin());
+                changes.insert(entry, change);
+            }
+            let all: Vec<_> = changes
+                .iter()
+                .map(|(entry, change)| (&entry[..], *change))
+                .collect();
+            index.change_all(&all, &pin());
+            for (entry, change) in changes {
+                match change {
+                    Change::Put => model.insert(entry),
+                    Change::Take => model.remove(&entry),
+                };
+            }
+            let expected: Vec<_> = model.iter().cloned().collect();
+            assert_eq!(index.len(), expected.len(), "seed {seed}, batch {batch}");
+            assert!(
+                held(&index, &ALL, Order::Forward) == expected,
+                "seed {seed}, batch {batch}"
+            );
+            if random.percent(30) {
+                let guard = &pin();
+                let settled = held(waiting.settled(guard), &ALL, Order::Backward);
+                assert!(
+                    settled.iter().rev().eq(&expected),
+                    "seed {seed}, batch {batch}"
+                );
+            }
+        }
+        let bytes = nodes(&index).iter().sum::<usize>();
+        assert_eq!(index.bytes(), bytes, "seed {seed}");
+        let gone: Vec<_> = model
+            .iter()
+            .map(|entry| (&entry[..], Change::Take))
+            .collect();
+        index.change_all(&gone, &pin());
+        assert_eq!((index.len(), nodes(&index).len()), (0, 1), "seed {seed}");
+    }
+}
+
+/// What waits is bounded, and costs nothing once it is made.
+#[test]
+fn few_changes_wait() {
+    let index = BufferedIndex::new();
+    for number in 0..1000_u32 {
+        index.change(&number.to_be_bytes(), Change::Put, &pin());
+        assert!(index.bytes() < 64 * 1024);
+    }
+    let guard = &pin();
+    assert!(index.nearly(guard).len() > 1000 - 1000 / 10);
+    assert_eq!(index.settled(guard).len(), 1000);
+    assert_eq!(index.bytes(), index.settled(guard).bytes());
 }
 
 /// The bytes of each node.

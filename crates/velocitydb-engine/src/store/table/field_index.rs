@@ -7,23 +7,23 @@
 //!
 //! ```text
 //!   hash, unique     HashIndex:     hash of the key ──► row
-//!   hash             OrderedIndex:  hash of the key | row
+//!   hash             BufferedIndex: hash of the key | row
 //!   btree, geo,
-//!   time series      OrderedIndex:  key | id | end | row
+//!   time series      BufferedIndex: key | id | end | row
 //! ```
 //!
 //! A hash index that is not unique is ordered too: any number of documents may have one value,
 //! which no chain of buckets would bear. In a B-tree documents with equal values stand in the
 //! order of their ids, in the direction of the last field, so that reading it is sorting.
 //!
-//! One writer, any number of readers that never wait. `keep` changes, `read`
-//! reads. Tests: `store::tests`, and the query
+//! One writer, any number of readers, who wait for nothing but changes of an index that wait to be
+//! made (`ordered::buffer`). `keep` changes, `read` reads. Tests: `store::tests`, and the query
 //! crate's, which compare with scans.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
-use crossbeam_epoch::Guard;
+use crossbeam_epoch::{Guard, pin};
 use smallvec::SmallVec;
 use velocitydb_types::view::ArrayView;
 use velocitydb_types::{EvaluationError, RawMap, RawValue, Timestamp, View, encode_value_key};
@@ -36,9 +36,9 @@ mod text;
 
 pub use series::Partition;
 
-use crate::catalog::{Direction, IndexDefinition, IndexField, IndexKind, Indexed};
+use crate::catalog::{Direction, IndexDefinition, IndexKind, Indexed};
 use crate::store::index::{HashIndex, RowId};
-use crate::store::ordered::{ENTRY_BYTES_MAX, OrderedIndex};
+use crate::store::ordered::{BufferedIndex, Change, ENTRY_BYTES_MAX};
 use crate::store::record::Document;
 
 /// The longest key of an ordered index, in bytes.
@@ -59,6 +59,10 @@ pub struct FieldIndex {
     entries: Entries,
     /// Rows from here on may be missing: the index is still being built.
     built: AtomicU32,
+    /// Where each field was in the document before.
+    places: Box<[AtomicUsize]>,
+    /// Its memory, as far as the table's account has it.
+    accounted: AtomicUsize,
     /// How many queries have used it, and when one last did.
     uses: AtomicU64,
     used_at: AtomicI64,
@@ -66,8 +70,8 @@ pub struct FieldIndex {
 
 enum Entries {
     Unique(HashIndex<RowId>),
-    Hashed(OrderedIndex),
-    Ordered(OrderedIndex),
+    Hashed(BufferedIndex),
+    Ordered(BufferedIndex),
     #[cfg(feature = "full-text")]
     Text(Box<text::TextIndex>),
 }
@@ -158,7 +162,7 @@ pub(crate) enum NoKeyReason {
 }
 
 /// Room for most keys.
-const KEY_BYTES: usize = 32;
+const KEY_BYTES: usize = 64;
 
 /// Room for most entries.
 type EntryBytes = SmallVec<[u8; 64]>;
@@ -177,19 +181,22 @@ impl FieldIndex {
     pub(crate) fn new(definition: IndexDefinition) -> FieldIndex {
         let entries = match (definition.kind, definition.unique) {
             (IndexKind::Hash, true) => Entries::Unique(HashIndex::new()),
-            (IndexKind::Hash, false) => Entries::Hashed(OrderedIndex::new()),
+            (IndexKind::Hash, false) => Entries::Hashed(BufferedIndex::new()),
             (IndexKind::Btree | IndexKind::Geo | IndexKind::TimeSeries, _) => {
-                Entries::Ordered(OrderedIndex::new())
+                Entries::Ordered(BufferedIndex::new())
             }
             #[cfg(feature = "full-text")]
             (IndexKind::FullText, _) => Entries::Text(Box::new(text::TextIndex::new(&definition))),
             #[cfg(not(feature = "full-text"))]
             (IndexKind::FullText, _) => unreachable!("refused by name"),
         };
+        let places = definition.fields.iter().map(|_| AtomicUsize::new(0));
         FieldIndex {
+            places: places.collect(),
             definition,
             entries,
             built: AtomicU32::new(BUILT),
+            accounted: AtomicUsize::new(0),
             uses: AtomicU64::new(0),
             used_at: AtomicI64::new(i64::MIN),
         }
@@ -221,11 +228,11 @@ impl FieldIndex {
         self.built.load(Ordering::Acquire) == BUILT
     }
 
-    /// How many entries it has.
+    /// About how many entries it has.
     pub fn len(&self) -> usize {
         match &self.entries {
             Entries::Unique(entries) => entries.len(),
-            Entries::Hashed(entries) | Entries::Ordered(entries) => entries.len(),
+            Entries::Hashed(entries) | Entries::Ordered(entries) => entries.nearly(&pin()).len(),
             #[cfg(feature = "full-text")]
             Entries::Text(entries) => entries.len(),
         }
@@ -304,7 +311,7 @@ impl FieldIndex {
         let start = bytes.len();
         let mut complete = true;
         for (at, field) in definition.fields.iter().enumerate() {
-            let value = self.value(field, fields)?;
+            let value = self.value(at, fields)?;
             let view = value.view();
             if field.elements
                 && let View::Array(array) = view
@@ -323,15 +330,57 @@ impl FieldIndex {
         Ok(complete && definition.unique)
     }
 
-    /// The value of one of its fields in a document.
-    fn value<'a>(&self, field: &IndexField, fields: RawMap<'a>) -> Result<Indexed<'a>, NoKey> {
-        field.value(fields).map_err(|error| NoKey {
+    /// The value of the field at a place of its definition in a document.
+    fn value<'a>(&self, at: usize, fields: RawMap<'a>) -> Result<Indexed<'a>, NoKey> {
+        let (field, place) = (&self.definition.fields[at], &self.places[at]);
+        let before = place.load(Ordering::Relaxed);
+        let mut near = before;
+        let value = field.value(fields, &mut near);
+        if near != before {
+            place.store(near, Ordering::Relaxed);
+        }
+        value.map_err(|error| NoKey {
             index: self.definition.name.clone(),
             why: NoKeyReason::NoValue {
                 expression: field.to_string(),
                 error,
             },
         })
+    }
+
+    /// Whether it has one key at most of a document, and an entry for each key.
+    fn is_plain(&self) -> bool {
+        let plain = match self.definition.kind {
+            IndexKind::Btree | IndexKind::TimeSeries => true,
+            IndexKind::Hash | IndexKind::Geo | IndexKind::FullText => false,
+        };
+        plain && !self.definition.fields.iter().any(|field| field.elements)
+    }
+
+    /// Whether a version has the key that another one has: cheaper than both keys. For an index that
+    /// [`FieldIndex::is_plain`].
+    fn shares_key(&self, version: &Document, other: RawMap<'_>) -> bool {
+        if version.is_tombstone() {
+            return false;
+        }
+        let fields = version.fields();
+        let (mut key, mut other_key) = (Vec::new(), Vec::new());
+        let equal = (0..self.definition.fields.len()).all(|at| {
+            let (Ok(one), Ok(other)) = (self.value(at, fields), self.value(at, other)) else {
+                return false;
+            };
+            if let (Indexed::Raw(one), Indexed::Raw(other)) = (&one, &other)
+                && one.as_bytes() == other.as_bytes()
+            {
+                return true;
+            }
+            key.clear();
+            other_key.clear();
+            encode_value_key(one.view(), &mut key);
+            encode_value_key(other.view(), &mut other_key);
+            key == other_key
+        });
+        equal && self.definition.admits(fields)
     }
 
     /// A key for each element of an array, each once, behind what stands in `bytes` from `start`
@@ -346,16 +395,9 @@ impl FieldIndex {
         ends: &mut Ends,
     ) -> Result<(), NoKey> {
         let (head, mut tail) = (bytes.split_off(start), Vec::new());
-        let (field, after) = (
-            &self.definition.fields[at],
-            &self.definition.fields[at + 1..],
-        );
-        for field in after {
-            encode_directed(
-                self.value(field, fields)?.view(),
-                field.direction,
-                &mut tail,
-            );
+        let field = &self.definition.fields[at];
+        for (at, field) in self.definition.fields.iter().enumerate().skip(at + 1) {
+            encode_directed(self.value(at, fields)?.view(), field.direction, &mut tail);
         }
         let keys = array.iter().map(|element| {
             let mut key = Vec::new();
@@ -429,12 +471,12 @@ impl FieldIndex {
                 }
             }
             Entries::Hashed(entries) => {
-                entries.insert(&hashed(key.hash, row), guard);
+                entries.change(&hashed(key.hash, row), Change::Put, guard);
             }
             Entries::Ordered(entries) => {
                 let mut entry = EntryBytes::from_slice(key.bytes);
                 self.push_row(key.version.key_bytes(), row, &mut entry);
-                entries.insert(&entry, guard);
+                entries.change(&entry, Change::Put, guard);
             }
             #[cfg(feature = "full-text")]
             Entries::Text(entries) => entries.insert(key.version.fields(), row, guard),
@@ -447,12 +489,12 @@ impl FieldIndex {
                 entries.remove(key.hash, row, |_| 0, guard);
             }
             Entries::Hashed(entries) => {
-                entries.remove(&hashed(key.hash, row), guard);
+                entries.change(&hashed(key.hash, row), Change::Take, guard);
             }
             Entries::Ordered(entries) => {
                 let mut entry = EntryBytes::from_slice(key.bytes);
                 self.push_row(key.version.key_bytes(), row, &mut entry);
-                entries.remove(&entry, guard);
+                entries.change(&entry, Change::Take, guard);
             }
             #[cfg(feature = "full-text")]
             Entries::Text(entries) => entries.remove(key.version.fields(), row, guard),
@@ -557,3 +599,6 @@ pub(crate) enum Misfit {
     /// Two have the same key in a unique one.
     Twice(Box<(Document, Document)>),
 }
+
+#[cfg(test)]
+mod tests;

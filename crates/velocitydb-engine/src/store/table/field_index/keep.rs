@@ -47,7 +47,12 @@ impl Table {
         self.accounted(|| {
             let mut indexes = Vec::clone(&self.indexes());
             change(&mut indexes);
-            let bytes = indexes.iter().map(|index| index.bytes()).sum();
+            let account = |index: &Arc<FieldIndex>| {
+                let bytes = index.bytes();
+                index.accounted.store(bytes, Ordering::Relaxed);
+                bytes
+            };
+            let bytes = indexes.iter().map(account).sum();
             self.index_bytes.store(bytes, Ordering::Relaxed);
             self.has_indexes
                 .store(!indexes.is_empty(), Ordering::Relaxed);
@@ -129,16 +134,17 @@ impl Table {
         fields: RawMap<'_>,
         guard: &Guard,
     ) -> Result<Keys, NoKey> {
+        let indexes = self.indexes();
         let mut keys = Keys {
-            bytes: Vec::with_capacity(KEY_BYTES),
-            keys: SmallVec::new(),
+            bytes: Vec::with_capacity(KEY_BYTES * indexes.len()),
+            keys: SmallVec::with_capacity(indexes.len()),
         };
         let mut spare = Vec::new();
-        for (index, at) in self.indexes().iter().zip(0..) {
+        for (index, at) in indexes.iter().zip(0..) {
             let (from, mut ends) = (keys.bytes.len(), Ends::new());
             let claims = index.push_keys(fields, &mut keys.bytes, &mut ends)?;
             index.check_length(id, from, &ends)?;
-            let mut start = from;
+            let (mut start, plain) = (from, index.is_plain());
             for &end in &ends {
                 let bytes = &keys.bytes[start..end as usize];
                 let hash = match &index.entries {
@@ -152,8 +158,10 @@ impl Table {
                         hash
                     }
                 };
-                let kept =
-                    present.is_some_and(|newest| index.has(&newest.version, bytes, &mut spare));
+                let kept = present.is_some_and(|newest| match plain {
+                    true => index.shares_key(&newest.version, fields),
+                    false => index.has(&newest.version, bytes, &mut spare),
+                });
                 start = end as usize;
                 let is_new = !kept;
                 keys.keys.push(KeyIn {
@@ -214,6 +222,9 @@ impl Table {
         }
         let (mut spare, mut other) = (Vec::new(), Vec::new());
         for index in self.indexes().iter().filter(|index| index.covers(row)) {
+            if index.is_plain() && self.chain_shares(row, index, version, guard) {
+                continue;
+            }
             index.keys_of(version, &mut spare, |bytes| {
                 let hash = self.hash(bytes);
                 let key = Key {
@@ -221,19 +232,37 @@ impl Table {
                     hash,
                     version,
                 };
-                if !self.chain_has(row, index, key, &mut other, guard) {
+                if index.is_plain() || !self.chain_has(row, index, key, &mut other, guard) {
                     self.change_index(index, |index| index.remove(key, row, guard));
                 }
             });
         }
     }
 
-    /// Changes an index and keeps the account of its size.
+    /// Changes an index and keeps the account of its size, with what readers have done since.
     fn change_index(&self, index: &FieldIndex, change: impl FnOnce(&FieldIndex)) {
-        let before = index.bytes();
         change(index);
-        let bytes = self.index_bytes.load(Ordering::Relaxed) + index.bytes() - before;
+        let now = index.bytes();
+        let before = index.accounted.load(Ordering::Relaxed);
+        index.accounted.store(now, Ordering::Relaxed);
+        let bytes = self.index_bytes.load(Ordering::Relaxed) + now - before;
         self.index_bytes.store(bytes, Ordering::Relaxed);
+    }
+
+    /// [`Table::chain_has`] for an index that is plain.
+    fn chain_shares(&self, row: RowId, index: &FieldIndex, gone: &Document, guard: &Guard) -> bool {
+        if gone.is_tombstone() {
+            return false;
+        }
+        let fields = gone.fields();
+        let mut version = self.rows.head(row, guard);
+        while let Some(this) = version {
+            if this.pointer() != gone.pointer() && index.shares_key(&this, fields) {
+                return true;
+            }
+            version = Rows::previous(&this, guard);
+        }
+        false
     }
 
     /// Whether a version of the row other than the one that goes needs the key's entry: it has
@@ -281,7 +310,7 @@ impl Table {
     /// Adds all kept versions of a row; to the account of the table's memory when the index is
     /// attached. What is too long for it or has no value is in no snapshot that it serves: those that
     /// are live were judged when it was defined.
-    fn build_row(&self, index: &FieldIndex, row: RowId, attached: bool) {
+    pub(super) fn build_row(&self, index: &FieldIndex, row: RowId, attached: bool) {
         let guard = &pin();
         let mut version = self.rows.head(row, guard);
         let mut spare = Vec::new();

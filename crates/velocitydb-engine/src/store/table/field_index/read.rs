@@ -69,9 +69,14 @@ impl FieldIndex {
     /// About how many entries a range has; in an index that has no order, how many a value has.
     pub fn estimate(&self, range: &KeyRange) -> usize {
         match &self.entries {
-            Entries::Ordered(entries) => entries.estimate(&range.as_range(), &pin()),
+            Entries::Ordered(entries) => {
+                let guard = &pin();
+                entries.nearly(guard).estimate(&range.as_range(), guard)
+            }
             Entries::Hashed(entries) => {
-                (entries.len() / distinct(entries, |entry| &entry[..4]).max(1)).max(1)
+                let guard = &pin();
+                let entries = entries.nearly(guard);
+                (entries.len() / distinct(entries, guard, |entry| &entry[..4]).max(1)).max(1)
             }
             Entries::Unique(_) => 1,
             #[cfg(feature = "full-text")]
@@ -85,8 +90,9 @@ impl FieldIndex {
         let Entries::Ordered(entries) = &self.entries else {
             return self.len();
         };
-        let mut run = Vec::new();
-        entries.visit(&range.as_range(), order, &pin(), &mut |entry| {
+        let (mut run, guard) = (Vec::new(), &pin());
+        let entries = entries.nearly(guard);
+        entries.visit(&range.as_range(), order, guard, &mut |entry| {
             run = entry.to_vec();
             false
         });
@@ -119,15 +125,21 @@ impl FieldIndex {
     pub fn stats(&self) -> IndexStats {
         let used_at = self.used_at.load(Ordering::Relaxed);
         let built = self.built.load(Ordering::Relaxed);
+        let guard = &pin();
+        let (entries, distinct) = match &self.entries {
+            Entries::Unique(entries) => (entries.len(), Some(entries.len())),
+            Entries::Hashed(entries) => {
+                let entries = entries.settled(guard);
+                let distinct = distinct(entries, guard, |entry| &entry[..4]);
+                (entries.len(), Some(distinct))
+            }
+            Entries::Ordered(entries) => (entries.settled(guard).len(), None),
+            #[cfg(feature = "full-text")]
+            Entries::Text(entries) => (entries.len(), None),
+        };
         IndexStats {
-            entries: self.len(),
-            distinct: match &self.entries {
-                Entries::Unique(entries) => Some(entries.len()),
-                Entries::Hashed(entries) => Some(distinct(entries, |entry| &entry[..4])),
-                Entries::Ordered(_) => None,
-                #[cfg(feature = "full-text")]
-                Entries::Text(_) => None,
-            },
+            entries,
+            distinct,
             bytes: self.bytes(),
             uses: self.uses.load(Ordering::Relaxed),
             used_at: (used_at > i64::MIN).then_some(Timestamp(used_at)),
@@ -152,8 +164,7 @@ impl FieldIndex {
 
 /// About how many different `key`s entries have: counted when they are few; else the first ones
 /// are taken for all.
-fn distinct(entries: &OrderedIndex, key: impl Fn(&[u8]) -> &[u8]) -> usize {
-    let guard = &pin();
+fn distinct(entries: &OrderedIndex, guard: &Guard, key: impl Fn(&[u8]) -> &[u8]) -> usize {
     let (mut last, mut count) = (Vec::new(), 0);
     while count < DISTINCT_LOOKS {
         let mut after = last.clone();
@@ -269,10 +280,12 @@ impl Table {
                     from: Bound::Included(&from),
                     to: Bound::Included(&to),
                 };
+                let entries = entries.settled(guard);
                 entries.visit(&range, Order::Forward, guard, &mut visit);
             }
             Entries::Ordered(entries) => {
                 let range = KeyRange::equal(key.to_vec());
+                let entries = entries.settled(guard);
                 entries.visit(&range.as_range(), Order::Forward, guard, &mut visit);
             }
             #[cfg(feature = "full-text")]
@@ -295,7 +308,8 @@ impl Table {
                     from: Bound::Included(&from),
                     to: Bound::Included(&to),
                 };
-                entries.estimate(&range, &pin())
+                let guard = &pin();
+                entries.nearly(guard).estimate(&range, guard)
             }
         }
     }
@@ -322,7 +336,7 @@ impl Table {
                 entries.find(hash, guard, |row| (!offer(row, guard)).then_some(()));
                 return;
             }
-            Entries::Hashed(entries) | Entries::Ordered(entries) => entries,
+            Entries::Hashed(entries) | Entries::Ordered(entries) => entries.settled(&pin()),
             #[cfg(feature = "full-text")]
             Entries::Text(_) => return,
         };
@@ -375,6 +389,7 @@ impl Table {
         let Entries::Ordered(entries) = &index.entries else {
             return;
         };
+        let entries = entries.settled(&pin());
         let mut spare = Vec::new();
         let mut last: Option<Vec<u8>> = None;
         // The entries of a step, one after the other, and where each ends.

@@ -35,6 +35,7 @@ impl FieldIndex {
             return Vec::new();
         };
         let guard = &pin();
+        let entries = entries.settled(guard);
         let first = key(Timestamp(i64::MIN));
         // Behind all times: theirs have 8 bytes after the type.
         let mut to = [&first[..1], &[0xff; 9][..]].concat();

@@ -25,7 +25,7 @@ use velocitydb_types::{Path, RawMap, RawValue};
 
 use crate::catalog::IndexDefinition;
 use crate::store::index::RowId;
-use crate::store::ordered::{Order, OrderedIndex, Range};
+use crate::store::ordered::{Change, Order, OrderedIndex, Range};
 use crate::store::varint;
 use crate::text::{Analyzer, Diacritics, Part, Scratch, TEXT_GAP, TermQuery, bm25, idf};
 
@@ -197,25 +197,33 @@ impl TextIndex {
     }
 
     pub(super) fn insert(&self, fields: RawMap<'_>, row: RowId, guard: &Guard) {
-        let mut is_new = false;
-        let words = self.entries_of(fields, row, |entry| {
-            is_new |= self.entries.insert(entry, guard);
-        });
-        if is_new {
+        if let Some(words) = self.change(fields, row, Change::Put, guard) {
             self.texts.fetch_add(1, Ordering::Relaxed);
             self.words.fetch_add(words.into(), Ordering::Relaxed);
         }
     }
 
     pub(super) fn remove(&self, fields: RawMap<'_>, row: RowId, guard: &Guard) {
-        let mut was_there = false;
-        let words = self.entries_of(fields, row, |entry| {
-            was_there |= self.entries.remove(entry, guard);
-        });
-        if was_there {
+        if let Some(words) = self.change(fields, row, Change::Take, guard) {
             self.texts.fetch_sub(1, Ordering::Relaxed);
             self.words.fetch_sub(words.into(), Ordering::Relaxed);
         }
+    }
+
+    /// Changes all entries of a document; how many words it has, if that has changed anything.
+    fn change(&self, fields: RawMap<'_>, row: RowId, change: Change, guard: &Guard) -> Option<u32> {
+        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
+        let words = self.entries_of(fields, row, |entry| {
+            bytes.extend_from_slice(entry);
+            ends.push(bytes.len());
+        });
+        let starts = std::iter::once(0).chain(ends.iter().copied());
+        let entries = starts.zip(&ends).map(|(start, end)| &bytes[start..*end]);
+        let mut changes: Vec<_> = entries.map(|entry| (entry, change)).collect();
+        changes.sort_unstable_by_key(|(entry, _)| *entry);
+        let before = self.entries.len();
+        self.entries.change_all(&changes, guard);
+        (self.entries.len() != before).then_some(words)
     }
 
     /// Calls `each` with every posting, and its encoded positions, of the terms from some bytes to
