@@ -20,7 +20,7 @@ use crate::filter::{Filter, TypeOf};
 use crate::limits::{Allowance, Kept, Limits, value_bytes};
 use crate::memory::QueryMemory;
 use crate::path::{IntoPath, Wrong};
-use crate::plan::Meter;
+use crate::plan::{Meter, Remembered};
 use crate::projection::{Projection, Projector};
 use crate::row::{Kind, RowRef};
 use crate::sort::{Direction, Nulls, Sorter, encode_sort_key, tie_direction};
@@ -63,6 +63,8 @@ pub struct Find {
     pub hint: Option<Hint>,
     /// How much the query may keep.
     pub limits: Limits,
+    /// What is remembered of its plan, by who asks it again and again.
+    pub remembered: Option<Remembered>,
     wrong: Wrong,
 }
 

@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 
 use velocitydb::{IndexDefinition, IndexField};
+use velocitydb_query::plan::Remembered;
 use velocitydb_query::{ELEMENT, Expression, Filter, Find, IN_VALUES_MAX, Limits, Unsorted};
 use velocitydb_types::terms::{TermsOf, json_terms, key_term};
 use velocitydb_types::{Path, ScalarType, SqlType, Value, View};
@@ -34,6 +35,8 @@ pub(crate) struct Conditions {
     rest: Vec<Bound>,
     /// What follows from these for expressions that indexes are of: for the planner alone.
     indexed: Vec<Known>,
+    /// The plan for other values.
+    remembered: Remembered,
 }
 
 /// A condition that the planner understands.
@@ -251,6 +254,7 @@ impl Conditions {
         };
         let mut find = Find::new(filter).limits(UNLIMITED);
         find.unsorted = Unsorted::Habitual;
+        find.remembered = Some(self.remembered.clone());
         if !self.indexed.is_empty() {
             let indexed = self.indexed.iter().map(|known| known.filter(environment));
             find.indexed = Filter::And(indexed.collect::<Result<_, _>>()?);

@@ -10,6 +10,7 @@ mod channels;
 mod control;
 mod copying;
 mod cursors;
+mod pace;
 mod recent;
 mod run;
 mod scope;
@@ -28,6 +29,7 @@ pub use run::{Runtime, Threads};
 
 use self::block::{Block, SessionLocks, aborted};
 use self::cursors::Cursors;
+use self::pace::Pace;
 use self::recent::Recent;
 pub(crate) use self::scope::Saved;
 use self::statements::{Execute, Prepare};
@@ -127,7 +129,7 @@ impl Plan {
     /// Whether binding it now would lead to the same.
     fn is_current(&self, session: &Session) -> bool {
         let tables_are_current = match &*self.kind {
-            Kind::Native(native) => native.is_current(),
+            Kind::Native(native, _) => native.is_current(),
             Kind::CopyFrom(from) => from.table.is_current(),
             Kind::CopyTo(to) => to.statement.is_current(),
             Kind::Declare(declare) => declare.1.is_current(),
@@ -149,7 +151,7 @@ impl Plan {
 #[derive(Debug)]
 enum Kind {
     Empty,
-    Native(Box<Native>),
+    Native(Box<Native>, Pace),
     Define(Box<Define>),
     CopyFrom(Arc<CopyFrom>),
     CopyTo(Arc<CopyTo>),
@@ -220,7 +222,7 @@ impl Prepared {
 
     /// Whether it only asks for rows.
     pub fn is_query(&self) -> bool {
-        matches!(&*self.plan.lock().kind, Kind::Native(native) if !native.writes())
+        matches!(&*self.plan.lock().kind, Kind::Native(native, _) if !native.writes())
     }
 
     /// Whether there is nothing to run.
@@ -241,7 +243,7 @@ impl Kind {
         match self {
             Kind::Empty => true,
             Kind::Control(control) => ends(control),
-            Kind::Native(_)
+            Kind::Native(..)
             | Kind::Define(_)
             | Kind::CopyFrom(_)
             | Kind::CopyTo(_)
@@ -255,7 +257,7 @@ impl Kind {
     /// What it does that a transaction which only reads may not.
     fn written(&self) -> Option<&'static str> {
         match self {
-            Kind::Native(native) => native.written(),
+            Kind::Native(native, _) => native.written(),
             Kind::Define(define) => Some(define.tag()),
             Kind::CopyFrom(_) => Some("COPY FROM"),
             Kind::CopyTo(to) => to.statement.written(),
@@ -570,13 +572,13 @@ impl Session {
             (None, Form::Tree(tree)) => match control::control(tree)? {
                 Some(control) => Kind::Control(control),
                 None => match self.native(tree, &mut preparing, types)? {
-                    Some(native) => Kind::Native(Box::new(native)),
+                    Some(native) => Kind::Native(Box::new(native), Pace::default()),
                     None => return Err(unknown(tree)),
                 },
             },
         };
         let columns = match &kind {
-            Kind::Native(native) => native.columns().to_vec(),
+            Kind::Native(native, _) => native.columns().to_vec(),
             Kind::Control(Control::Show(name)) => vec![Column {
                 name: name.clone(),
                 sql: velocitydb_types::ScalarType::Text.into(),
@@ -586,7 +588,7 @@ impl Session {
             _ => Vec::new(),
         };
         let parameters = match &kind {
-            Kind::Native(native) => native.parameters(&parameters),
+            Kind::Native(native, _) => native.parameters(&parameters),
             Kind::Declare(declare) => declare.1.parameters(&parameters),
             // Its values stand in it.
             Kind::Execute(_) => Vec::new(),

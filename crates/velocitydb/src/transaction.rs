@@ -106,6 +106,23 @@ impl Transaction {
         view.find_each_in(&self.transaction, find, visit)
     }
 
+    /// As [`Transaction::find_each`], passing over documents that others have locked. One may be locked
+    /// before [`FreeRows::take`] is asked for it, which decides.
+    pub fn find_each_free(
+        &mut self,
+        collection: &str,
+        find: &Find,
+        free: &FreeRows,
+        visit: impl FnMut(&Document) -> bool,
+    ) -> Result<(), Error> {
+        let view = CollectionView {
+            free: Some(free.clone()),
+            ..self.view_of(collection)?
+        };
+        self.transaction.note_scan(&view.runtime)?;
+        view.find_each_in(&self.transaction, find, visit)
+    }
+
     /// How many documents of a collection there are, own writes included; O(1) as
     /// [`CollectionView::count`], and what it takes to look at the own writes.
     pub fn count(&mut self, collection: &str) -> Result<u64, Error> {
@@ -176,6 +193,7 @@ impl Transaction {
             view: self.inner.view_of(self.transaction.snapshot().clone()),
             runtime: self.runtime(collection)?,
             interrupt: self.interrupt.clone(),
+            free: None,
         })
     }
 

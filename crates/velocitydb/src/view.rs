@@ -14,6 +14,7 @@ use velocitydb_types::{ErrorClass, FieldType, Key, Path, Value};
 
 use crate::database::View;
 use crate::input::Id;
+use crate::transaction::FreeRows;
 
 /// A collection as it was at the index of its [`View`].
 #[derive(Clone)]
@@ -21,6 +22,8 @@ pub struct CollectionView {
     pub(crate) view: View,
     pub(crate) runtime: Arc<Runtime>,
     pub(crate) interrupt: Option<Interrupt>,
+    /// Documents that others have are passed over, before anything is asked of them.
+    pub(crate) free: Option<FreeRows>,
 }
 
 /// Says whether a query may go on.
@@ -106,6 +109,7 @@ impl CollectionView {
             view: view.clone(),
             runtime,
             interrupt: None,
+            free: None,
         })
     }
 
@@ -268,7 +272,10 @@ impl CollectionView {
 
     /// The plan of a query that is run now.
     fn plan(&self, find: &Find) -> Result<Plan, QueryError> {
-        let plan = query::plan(&self.runtime, find)?;
+        let plan = match &find.remembered {
+            Some(remembered) => remembered.plan(&self.runtime, find)?,
+            None => query::plan(&self.runtime, find)?,
+        };
         if let Some(index) = plan.index() {
             index.note_use(self.view.snapshot.time());
         }
@@ -285,7 +292,13 @@ impl CollectionView {
         let gate = RefCell::new(Gate::new(self.interrupt.as_ref(), &find.filter));
         if gate.borrow_mut().asks() {
             let goes_on = &mut || gate.borrow_mut().asks();
-            let visit = &mut |document: &Document| gate.borrow_mut().passes() && visit(document);
+            let others = |document: &Document| {
+                let free = self.free.as_ref();
+                free.is_some_and(|free| free.is_taken(document))
+            };
+            let visit = &mut |document: &Document| {
+                gate.borrow_mut().passes() && (others(document) || visit(document))
+            };
             plan.visit(&self.view.snapshot, &self.runtime, goes_on, visit)?;
         }
         gate.into_inner().outcome

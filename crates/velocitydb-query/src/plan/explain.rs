@@ -158,9 +158,11 @@ impl Plan {
             rows: of(|m| m.reached),
             ns: of(rest),
         });
+        let rejected = self.rejected.iter();
+        let rejected = rejected.map(|(access, rows, cost)| (access.to_string(), *rows, *cost));
         Explained {
             steps,
-            rejected: self.rejected.clone(),
+            rejected: rejected.collect(),
             cost: self.cost,
         }
     }

@@ -11,7 +11,7 @@
 //! never changes an answer. Costs are guesses in nanoseconds; what they decide is which plan is
 //! tried, and a scan wins where an index would touch much of the collection in random order.
 //!
-//! Files: `bounds` (from a filter to keys), `order` (in which order an index comes), `texts` (words
+//! Files: `remembered` (what is not asked each time), `bounds` (from a filter to keys), `order` (in which order an index comes), `texts` (words
 //! in texts), `explain` (what a plan says of itself). Carried out by
 //! [`Find::stream`](crate::Find). Tests: `queries` in the embedded library's tests/it,
 //! against scans with every subset of indexes.
@@ -19,6 +19,7 @@
 mod bounds;
 mod explain;
 mod order;
+mod remembered;
 mod run;
 #[cfg(feature = "full-text")]
 mod texts;
@@ -38,6 +39,7 @@ use bounds::Keys;
 use order::InOrder;
 
 pub use explain::{Explained, Meter, Step};
+pub use remembered::Remembered;
 
 /// What a document costs in a scan, in nanoseconds.
 const SCANNED_NS: f64 = 150.0;
@@ -116,7 +118,7 @@ pub struct Plan {
     /// Whether a scan hands on the oldest documents first, whichever row they stand in.
     pub(crate) oldest_first: bool,
     /// The plans that were dearer: their access, rows and cost.
-    pub rejected: Vec<(String, f64, f64)>,
+    pub rejected: Vec<(Access, f64, f64)>,
 }
 
 /// Chooses how `find` is answered from a collection.
@@ -125,18 +127,24 @@ pub struct Plan {
 /// What [`Find::check`] refuses; when the index that `find` insists on is not there, not built, or
 /// of no use.
 pub fn plan(collection: &Collection, find: &Find) -> Result<Plan, QueryError> {
+    choose(collection, find).map(|(plan, _)| plan)
+}
+
+/// [`plan`]; and whether no other index could be better for other values
+/// ([`remembered::is_sole`]).
+fn choose(collection: &Collection, find: &Find) -> Result<(Plan, bool), QueryError> {
     find.check()?;
     let mut conjuncts = bounds::conjuncts(&find.filter);
     conjuncts.extend(bounds::conjuncts(&find.indexed));
     if find.hint.is_none() {
         if let Some(plan) = by_id(collection, find, &conjuncts) {
-            return Ok(plan);
+            return Ok((plan, false));
         }
         let mut unique = collection
             .indexes()
             .filter(|index| index.definition().unique);
         if let Some(plan) = unique.find_map(|index| by_unique(&index, &conjuncts)) {
-            return Ok(plan);
+            return Ok((plan, false));
         }
     }
     let documents = collection.len() as f64;
@@ -155,6 +163,10 @@ pub fn plan(collection: &Collection, find: &Find) -> Result<Plan, QueryError> {
         .iter()
         .map(|one| one.rows)
         .fold(documents, f64::min);
+    let met: Vec<(Arc<FieldIndex>, usize)> = candidates
+        .iter()
+        .filter_map(|one| Some((Arc::clone(one.access.index()?), one.bounded)))
+        .collect();
     candidates.push(Candidate {
         access: Access::Scan,
         rows: documents,
@@ -162,6 +174,7 @@ pub fn plan(collection: &Collection, find: &Find) -> Result<Plan, QueryError> {
         sorted: find.sort.is_empty(),
         run: None,
         known: 0,
+        bounded: 0,
     });
     let costed = candidates
         .into_iter()
@@ -195,9 +208,14 @@ pub fn plan(collection: &Collection, find: &Find) -> Result<Plan, QueryError> {
         && find.sort.is_empty()
         && documents <= OLDEST_FIRST_MAX;
     best.rejected = plans
-        .map(|plan| (plan.access.to_string(), plan.rows, plan.cost))
+        .map(|plan| (plan.access, plan.rows, plan.cost))
         .collect();
-    Ok(best)
+    let met: Vec<_> = met
+        .iter()
+        .map(|(index, bounded)| (index.definition(), *bounded))
+        .collect();
+    let sole = remembered::is_sole(&best, &met);
+    Ok((best, sole))
 }
 
 impl Plan {
@@ -233,7 +251,13 @@ impl Plan {
 
     /// The index that it uses.
     pub fn index(&self) -> Option<&Arc<FieldIndex>> {
-        match &self.access {
+        self.access.index()
+    }
+}
+
+impl Access {
+    fn index(&self) -> Option<&Arc<FieldIndex>> {
+        match self {
             Access::Scan | Access::Ids { .. } => None,
             Access::Lookup { index, .. } | Access::Ranges { index, .. } => Some(index),
             #[cfg(feature = "full-text")]
@@ -356,6 +380,8 @@ struct Candidate {
     run: Option<f64>,
     /// About how many conditions its entries meet.
     known: usize,
+    /// Of how many of the index's first fields.
+    bounded: usize,
 }
 
 fn candidate(
@@ -398,6 +424,7 @@ fn candidate(
             sorted: find.sort.is_empty(),
             run: None,
             known: definition.fields.len(),
+            bounded: definition.fields.len(),
         });
     }
     // Documents without elements are not in the index: only who asks for elements is served.
@@ -453,6 +480,7 @@ fn candidate(
         sorted,
         run,
         known,
+        bounded: keys.bounded,
     })
 }
 
@@ -519,6 +547,7 @@ fn within(index: &Arc<FieldIndex>, find: &Find, conjuncts: &[&Filter]) -> Option
         sorted: find.sort.is_empty(),
         run: None,
         known: 1,
+        bounded: 1,
     })
 }
 

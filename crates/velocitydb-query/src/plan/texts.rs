@@ -46,6 +46,7 @@ pub(super) fn candidate(
         sorted: find.sort.is_empty(),
         run: None,
         known: 1,
+        bounded: 1,
     })
 }
 

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use velocitydb_types::Value;
 
+use super::pace::Pace;
 use super::{Answer, Runtime, Session};
 use crate::error::{SqlError, sqlstate};
 use crate::parse::{Declare, OfSession, Way};
@@ -270,7 +271,9 @@ impl Session {
             let message = "DECLARE CURSOR can only be used in transaction blocks";
             return Err(SqlError::new(sqlstate::NO_ACTIVE_SQL_TRANSACTION, message));
         }
-        let answer = self.documents(runtime, native, parameters).await?;
+        let answer = self
+            .documents(runtime, native, &Pace::default(), parameters)
+            .await?;
         let count = usize::try_from(answer.count.unwrap_or(0)).unwrap_or(usize::MAX);
         let rows = answer.rows;
         let rows = rows.unwrap_or_else(|| Rows::values(vec![Vec::new(); count]));

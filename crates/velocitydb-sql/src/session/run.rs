@@ -15,6 +15,7 @@ use velocitydb::{Call, Committing, Isolation, Settled, Settling, Transaction};
 use velocitydb_types::Value;
 
 use super::block::{Named, SAVEPOINTS_MAX, TransactionLocks, aborted, no_block};
+use super::pace::Pace;
 use super::{Answer, Canceller, Control, Kind, Prepared, Session, Status};
 use crate::bind::Parameters;
 use crate::bound::Environment;
@@ -124,13 +125,15 @@ impl Session {
         let kind = self.ready(prepared, parameters)?;
         let answer = match &*kind {
             Kind::Empty => Ok(Answer::done("")),
-            Kind::Native(native) => self.documents(runtime, native, parameters).await,
+            Kind::Native(native, pace) => self.documents(runtime, native, pace, parameters).await,
             Kind::CopyFrom(_) => {
                 let what = "COPY FROM STDIN where no data can follow";
                 Err(SqlError::unsupported(what))
             }
             Kind::CopyTo(to) => {
-                let answer = self.documents(runtime, &to.statement, parameters).await;
+                let answer = self
+                    .documents(runtime, &to.statement, &Pace::default(), parameters)
+                    .await;
                 answer.map(|answer| Answer {
                     count: answer.rows.as_ref().map(|rows| rows.len() as u64),
                     command: "COPY",
@@ -201,6 +204,7 @@ impl Session {
         &mut self,
         runtime: &impl Runtime,
         native: &Native,
+        pace: &Pace,
         parameters: &[Value],
     ) -> Result<Answer, SqlError> {
         let began = self.block().map(|block| block.began);
@@ -214,8 +218,8 @@ impl Session {
         self.settings.now.set(environment.transaction);
         let settler = Settler::new(runtime, &self.canceller, &self.effects, &self.named);
         let run = |transaction: &mut Transaction| {
-            let mut run = || native.run(transaction, &environment);
-            match native.is_quick() {
+            let mut run = || pace.measure(|| native.run(transaction, &environment));
+            match native.is_quick() || pace.is_brief() {
                 true => run(),
                 false => runtime.work(run),
             }

@@ -201,12 +201,16 @@ impl Select {
             // Those that others have do not count.
             find.limit = limit.filter(|_| free.is_none()).map(|_| wanted);
             let mut outcome = Ok(());
-            transaction.find_each(table.name(), &find, |document| {
+            let visit = |document: &Document| {
                 each(document).unwrap_or_else(|error| {
                     outcome = Err(error);
                     false
                 })
-            })?;
+            };
+            match &free {
+                None => transaction.find_each(table.name(), &find, visit)?,
+                Some(free) => transaction.find_each_free(table.name(), &find, free, visit)?,
+            }
             outcome?;
         } else {
             let mut kept = account(transaction);

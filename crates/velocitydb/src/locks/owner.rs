@@ -190,6 +190,11 @@ impl Owner {
         self.0.lock().held(name)
     }
 
+    /// Whether others are in the way of a lock now.
+    pub fn is_barred(&self, name: Name<'_>, mode: Mode) -> bool {
+        self.0.lock().is_barred(name, mode)
+    }
+
     /// Ends the present wait, if there is one, with [`LockError::Interrupted`].
     pub fn interrupt(&self) {
         let state = self.0.lock();
@@ -289,6 +294,13 @@ impl State {
         let hash = self.inner.shards.hash(name);
         let table = self.inner.shards.lock(self.inner.shards.of(hash));
         table.held(table.find(hash, name)?, self.id)
+    }
+
+    fn is_barred(&self, name: Name<'_>, mode: Mode) -> bool {
+        let hash = self.inner.shards.hash(name);
+        let table = self.inner.shards.lock(self.inner.shards.of(hash));
+        let slot = table.find(hash, name);
+        slot.is_some_and(|slot| table.is_barred(slot, self.id, mode))
     }
 
     fn lock_in(

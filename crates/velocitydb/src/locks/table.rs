@@ -273,6 +273,20 @@ impl Table {
         Ok(granted(slot, before))
     }
 
+    /// Whether an owner who asks for the lock at `slot` has to wait.
+    pub(super) fn is_barred(&self, slot: u32, owner: OwnerId, mode: Mode) -> bool {
+        match self.entries.get(slot).map(|entry| &entry.state) {
+            None => false,
+            Some(State::One(holder)) => holder.owner != owner && holder.conflicts(mode),
+            Some(State::Many(crowd)) => {
+                let own = crowd.holder(owner);
+                let held = own.and_then(|own| crowd.holders[own].mode());
+                let scope = Scope::Transaction;
+                crowd.must_wait(Request { owner, mode, scope }, held)
+            }
+        }
+    }
+
     /// Queues up for what [`Table::acquire`] has just not granted.
     ///
     /// # Errors

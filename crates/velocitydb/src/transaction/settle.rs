@@ -252,6 +252,7 @@ impl Transaction {
 }
 
 /// Locks documents that are free: `SKIP LOCKED`.
+#[derive(Clone)]
 pub struct FreeRows {
     inner: Arc<Inner>,
     owner: Owner,
@@ -274,6 +275,13 @@ pub enum Freed {
 }
 
 impl FreeRows {
+    /// Whether another has a document now.
+    pub(crate) fn is_taken(&self, row: &Document) -> bool {
+        let (collection, key) = (self.collection.id, row.key_bytes());
+        self.owner
+            .is_barred(Name::Row { collection, key }, self.mode)
+    }
+
     /// Locks a document.
     ///
     /// # Errors

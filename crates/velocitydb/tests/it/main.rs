@@ -34,6 +34,7 @@ mod queries;
 mod random;
 mod readme;
 mod references;
+mod remembered;
 mod rename;
 mod reopen;
 mod retention;

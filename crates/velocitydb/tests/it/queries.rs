@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
+use velocitydb::query::plan::Remembered;
 use velocitydb::query::{Direction, Filter, Find, Group, Hint, Near, Nulls, Pipeline, Stage};
 #[cfg(feature = "full-text")]
 use velocitydb::text::Language;
@@ -16,14 +17,14 @@ use velocitydb::{
 use crate::orders::{ids, in_pages};
 use crate::support::asking;
 
-const ASC: Direction = Direction::Ascending;
+pub const ASC: Direction = Direction::Ascending;
 const DESC: Direction = Direction::Descending;
 
-fn database() -> Database {
+pub fn database() -> Database {
     Database::open(Options::in_memory()).unwrap()
 }
 
-fn path(text: &str) -> Path {
+pub fn path(text: &str) -> Path {
     text.parse().unwrap()
 }
 
@@ -278,8 +279,11 @@ fn an_index_never_changes_an_answer() {
             }
         }
         let now = docs.view().unwrap();
+        // Of this question and of all others.
+        let mut others = Remembered::default();
         for _ in 0..150 {
             let find = random_find(random);
+            let own = Remembered::default();
             for view in [&before, &now] {
                 let expected = view.find(&find.clone().hint(Hint::Scan)).unwrap();
                 let explained = view.explain(&find).unwrap();
@@ -307,6 +311,15 @@ fn an_index_never_changes_an_answer() {
                     expected,
                     "seed {seed} {find:?}\n{explained}"
                 );
+                for remembered in [&own, &own, &others] {
+                    let mut again = find.clone();
+                    again.remembered = Some(remembered.clone());
+                    let found = sorted(&view.find(&again).unwrap());
+                    assert_eq!(found, expected, "seed {seed} {find:?}, asked again");
+                }
+                if random.random_bool(0.5) {
+                    others = own.clone();
+                }
                 for (index, _) in view.indexes() {
                     let hinted = find.clone().hint(Hint::Index(index.name.clone()));
                     if let Ok(found) = view.find(&hinted) {
