@@ -9,7 +9,7 @@ use std::time::Duration;
 use velocitydb::locks::{Locked, Mode, Name, Owner, Wait};
 use velocitydb::query::{Filter, Find};
 use velocitydb::{
-    Batch, ChangeKind, Changes, Collection, Database, Document, Expected, Isolation, Key,
+    Batch, Call, ChangeKind, Changes, Collection, Database, Document, Expected, Isolation, Key,
     SequenceDefinition, SequenceError, Swap, Timestamp, Transaction,
 };
 
@@ -23,17 +23,17 @@ impl Store for Database {
     }
 
     fn get(&self, collection: &str, id: &Key) -> Result<Option<Row>, Error> {
-        let found = self.collection(collection)?.get_by_key(id)?;
+        let found = opened(self, collection)?.get_by_key(id)?;
         Ok(found.map(Row::from))
     }
 
     fn find(&self, collection: &str, find: &Find) -> Result<Vec<Row>, Error> {
-        let found = self.collection(collection)?.find(find)?;
+        let found = opened(self, collection)?.find(find)?;
         Ok(found.into_iter().map(Row::from).collect())
     }
 
     fn count(&self, collection: &str, filter: &Filter) -> Result<u64, Error> {
-        Ok(self.collection(collection)?.count_where(filter)?)
+        Ok(opened(self, collection)?.count_where(filter)?)
     }
 
     fn transact(&self, hold: Hold, work: &mut Work<'_>) -> Result<(), Error> {
@@ -80,7 +80,7 @@ impl Store for Database {
     }
 
     fn take(&self, take: &Take<'_>) -> Result<Taken, Error> {
-        let collection = self.collection(take.collection)?;
+        let collection = opened(self, take.collection)?;
         let owner = self.locks().owner();
         let mut taken = Taken {
             rows: take.takers.iter().map(|_| Vec::new()).collect(),
@@ -119,6 +119,11 @@ impl Store for Database {
             changes,
         }))
     }
+}
+
+/// A handle for a call.
+fn opened(db: &Database, collection: &str) -> Result<Collection, velocitydb::Error> {
+    db.collection_with(collection, Call::new())
 }
 
 /// A document, and the number of the taker that it fits.

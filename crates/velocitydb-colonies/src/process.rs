@@ -10,7 +10,7 @@ use velocitydb::{RawMap, Timestamp, Value};
 use crate::attribute::Attribute;
 use crate::error::Error;
 use crate::model::{Bytes, Cpu, State};
-use crate::row::{JsonList, Record, Row, RowBuilder, json, json_of, json_text};
+use crate::row::{JsonList, Places, Record, Row, RowBuilder, json, json_text};
 
 /// So much earlier, in nanoseconds, a process counts as submitted for each step of its priority: a day.
 const PRIORITY_STEP_NS: i64 = 86_400_000_000_000;
@@ -299,7 +299,8 @@ impl Record for Process {
     const WHAT: &'static str = "process";
 
     fn from_row(row: &Row) -> Result<Process, Error> {
-        let what = Process::WHAT;
+        static PLACES: Places<46> = Places::new();
+        let (row, what) = (row.reader(&PLACES), Process::WHAT);
         let mut names: Vec<String> = row.read("target_executor_names");
         if names_are_open(&names) {
             names.clear();
@@ -322,8 +323,8 @@ impl Record for Process {
             spec: FunctionSpec {
                 node: row.read("nodename"),
                 function: row.read("funcname"),
-                args: json_of(row, what, "args")?,
-                kwargs: json_of(row, what, "kwargs")?,
+                args: row.json(what, "args")?,
+                kwargs: row.json(what, "kwargs")?,
                 priority: row.read("priority"),
                 max_wait_s: row.read("max_wait_time"),
                 max_exec_s: row.read("max_exec_time"),
@@ -349,7 +350,7 @@ impl Record for Process {
                     walltime_s: row.read("walltime"),
                 },
                 label: row.read("label"),
-                filesystem: json_of(row, what, "fs")?,
+                filesystem: row.json(what, "fs")?,
                 env: BTreeMap::new(),
                 channels: row.read("channels"),
             },
@@ -357,8 +358,8 @@ impl Record for Process {
             parents: row.read("parents"),
             children: row.read("children"),
             graph_id: row.read("processgraph_id"),
-            input: json_of::<JsonList>(row, what, "input")?,
-            output: json_of::<JsonList>(row, what, "output")?,
+            input: row.json::<JsonList>(what, "input")?,
+            output: row.json::<JsonList>(what, "output")?,
             errors: row.read("errors"),
         })
     }

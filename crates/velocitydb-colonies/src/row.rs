@@ -2,6 +2,9 @@
 //!
 //! [`record!`](crate::row) makes of one description a type, its form in ColonyOS's JSON, and its row.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::Value as Json;
 use velocitydb::types::FieldsBuilder;
 use velocitydb::{Document, Fields, Key, RawMap, RawValue, Timestamp, Value};
@@ -42,6 +45,61 @@ impl Row {
 
     pub(crate) fn read<T: Column>(&self, column: &str) -> T {
         T::read(self.fields().get(column))
+    }
+
+    /// For a type with many columns.
+    pub(crate) fn reader<const N: usize>(&self, places: &'static Places<N>) -> Reader<'_> {
+        Reader {
+            row: self,
+            fields: self.fields(),
+            places: Cell::new(&places.0),
+        }
+    }
+}
+
+/// Where the columns of a type were in the row that was read before, one for each column in the order
+/// in which they are read: mostly they are there again.
+pub(crate) struct Places<const N: usize>([AtomicUsize; N]);
+
+impl<const N: usize> Places<N> {
+    pub(crate) const fn new() -> Places<N> {
+        Places([const { AtomicUsize::new(0) }; N])
+    }
+}
+
+/// Reads a row's columns one after the other, by their [`Places`].
+pub(crate) struct Reader<'r> {
+    row: &'r Row,
+    fields: RawMap<'r>,
+    places: Cell<&'static [AtomicUsize]>,
+}
+
+impl<'r> Reader<'r> {
+    fn value(&self, column: &str) -> Option<RawValue<'r>> {
+        let Some((place, rest)) = self.places.get().split_first() else {
+            return self.fields.get(column);
+        };
+        self.places.set(rest);
+        let before = place.load(Ordering::Relaxed);
+        let mut near = before;
+        let value = self.fields.get_near(column, &mut near);
+        if near != before {
+            place.store(near, Ordering::Relaxed);
+        }
+        value
+    }
+
+    pub(crate) fn read<T: Column>(&self, column: &str) -> T {
+        T::read(self.value(column))
+    }
+
+    /// As [`json_of`].
+    pub(crate) fn json<T: serde::de::DeserializeOwned + Default>(
+        &self,
+        what: &'static str,
+        column: &str,
+    ) -> Result<T, Error> {
+        parsed(self.value(column), self.row, what, column)
     }
 }
 
@@ -110,7 +168,16 @@ pub(crate) fn json_of<T: serde::de::DeserializeOwned + Default>(
     what: &'static str,
     column: &str,
 ) -> Result<T, Error> {
-    let text = row.fields().get(column).and_then(|value| value.as_str());
+    parsed(row.fields().get(column), row, what, column)
+}
+
+fn parsed<T: serde::de::DeserializeOwned + Default>(
+    value: Option<RawValue<'_>>,
+    row: &Row,
+    what: &'static str,
+    column: &str,
+) -> Result<T, Error> {
+    let text = value.and_then(|value| value.as_str());
     let Some(text) = text.filter(|text| !text.is_empty()) else {
         return Ok(T::default());
     };
