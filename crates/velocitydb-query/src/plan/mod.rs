@@ -11,9 +11,9 @@
 //! never changes an answer. Costs are guesses in nanoseconds; what they decide is which plan is
 //! tried, and a scan wins where an index would touch much of the collection in random order.
 //!
-//! Files: `remembered` (what is not asked each time), `bounds` (from a filter to keys), `order` (in which order an index comes), `texts` (words
-//! in texts), `explain` (what a plan says of itself). Carried out by
-//! [`Find::stream`](crate::Find). Tests: `queries` in the embedded library's tests/it,
+//! Files: `remembered` (what is not asked each time), `bounds` (from a filter to keys), `order` (in
+//! which order an index comes), `texts` (words in texts), `explain` (what a plan says of itself).
+//! Carried out by [`Find::stream`](crate::Find). Tests: `queries` in the embedded library's tests/it,
 //! against scans with every subset of indexes.
 
 mod bounds;
@@ -121,30 +121,33 @@ pub struct Plan {
     pub rejected: Vec<(Access, f64, f64)>,
 }
 
+/// See [`choose`].
+type Helpful = Vec<(Arc<FieldIndex>, usize)>;
+
 /// Chooses how `find` is answered from a collection.
 ///
 /// # Errors
 /// What [`Find::check`] refuses; when the index that `find` insists on is not there, not built, or
 /// of no use.
 pub fn plan(collection: &Collection, find: &Find) -> Result<Plan, QueryError> {
+    find.check()?;
     choose(collection, find).map(|(plan, _)| plan)
 }
 
-/// [`plan`]; and whether no other index could be better for other values
-/// ([`remembered::is_sole`]).
-fn choose(collection: &Collection, find: &Find) -> Result<(Plan, bool), QueryError> {
-    find.check()?;
+/// [`plan`] of a question that may be asked; and the indexes that help with it, each with how many of
+/// its first fields are bounded. None where nothing else had to be looked at.
+fn choose(collection: &Collection, find: &Find) -> Result<(Plan, Helpful), QueryError> {
     let mut conjuncts = bounds::conjuncts(&find.filter);
     conjuncts.extend(bounds::conjuncts(&find.indexed));
     if find.hint.is_none() {
         if let Some(plan) = by_id(collection, find, &conjuncts) {
-            return Ok((plan, false));
+            return Ok((plan, Helpful::new()));
         }
         let mut unique = collection
             .indexes()
             .filter(|index| index.definition().unique);
         if let Some(plan) = unique.find_map(|index| by_unique(&index, &conjuncts)) {
-            return Ok((plan, false));
+            return Ok((plan, Helpful::new()));
         }
     }
     let documents = collection.len() as f64;
@@ -163,7 +166,7 @@ fn choose(collection: &Collection, find: &Find) -> Result<(Plan, bool), QueryErr
         .iter()
         .map(|one| one.rows)
         .fold(documents, f64::min);
-    let met: Vec<(Arc<FieldIndex>, usize)> = candidates
+    let helpful: Helpful = candidates
         .iter()
         .filter_map(|one| Some((Arc::clone(one.access.index()?), one.bounded)))
         .collect();
@@ -210,12 +213,7 @@ fn choose(collection: &Collection, find: &Find) -> Result<(Plan, bool), QueryErr
     best.rejected = plans
         .map(|plan| (plan.access, plan.rows, plan.cost))
         .collect();
-    let met: Vec<_> = met
-        .iter()
-        .map(|(index, bounded)| (index.definition(), *bounded))
-        .collect();
-    let sole = remembered::is_sole(&best, &met);
-    Ok((best, sole))
+    Ok((best, helpful))
 }
 
 impl Plan {

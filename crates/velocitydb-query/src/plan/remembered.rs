@@ -7,10 +7,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use velocitydb_engine::catalog::{Collection, CollectionId, IndexDefinition};
+use velocitydb_engine::catalog::{Collection, CollectionId};
+use velocitydb_engine::store::FieldIndex;
 use velocitydb_types::Path;
 
-use super::{Plan, bounds, candidate, choose};
+use super::{Helpful, Plan, bounds, candidate, choose};
 use crate::error::QueryError;
 use crate::find::Find;
 
@@ -54,8 +55,8 @@ impl Remembered {
         if let Some(plan) = self.again(collection, find) {
             return Ok(plan);
         }
-        let (plan, sole) = choose(collection, find)?;
-        let index = plan.index().filter(|_| sole);
+        let (plan, helpful) = choose(collection, find)?;
+        let index = plan.index().filter(|index| is_sole(index, &helpful));
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = index.map(|index| Choice {
             collection: collection.id,
             defined_at: collection.defined_at,
@@ -92,22 +93,21 @@ impl Remembered {
     }
 }
 
-/// Whether the entries of the index that was chosen meet all conditions that those of others meet.
-pub(super) fn is_sole(chosen: &Plan, candidates: &[(&IndexDefinition, usize)]) -> bool {
-    let Some(index) = chosen.index() else {
-        return false;
-    };
-    let met = |(definition, bounded): &(&IndexDefinition, usize)| -> Vec<Path> {
-        let fields = definition.fields.iter().take(*bounded);
-        let filter = definition.filter.iter().flat_map(|filter| filter.paths());
-        let fields = fields.map(|field| field.path.clone());
-        fields.chain(filter.cloned()).collect()
-    };
-    let name = &index.definition().name;
-    let own = candidates.iter().find(|(one, _)| one.name == *name);
-    let own = own.map(met).unwrap_or_default();
-    candidates
+/// Whether the entries of an index that helps meet all conditions that those of the others meet.
+fn is_sole(index: &FieldIndex, helpful: &Helpful) -> bool {
+    let own = helpful
         .iter()
-        .flat_map(met)
-        .all(|path| own.contains(&path))
+        .find(|(one, _)| one.definition().name == index.definition().name);
+    own.is_some_and(|own| {
+        let own: Vec<&Path> = met(own).collect();
+        helpful.iter().flat_map(met).all(|path| own.contains(&path))
+    })
+}
+
+/// The paths on which the entries of an index meet conditions.
+fn met((index, bounded): &(Arc<FieldIndex>, usize)) -> impl Iterator<Item = &Path> {
+    let definition = index.definition();
+    let fields = definition.fields.iter().take(*bounded);
+    let filter = definition.filter.iter().flat_map(|filter| filter.paths());
+    fields.map(|field| &field.path).chain(filter)
 }

@@ -97,25 +97,25 @@ impl OrderedIndex {
             let (now, later) = changes.split_at(run);
             changes = later;
             match (now, change) {
-                ([_], Change::Put) => _ = self.insert_at(path, &leaf, first, guard),
-                ([_], Change::Take) => _ = self.remove_at(path, &leaf, guard),
+                ([_], Change::Put) if leaf.found => {}
+                ([_], Change::Put) => self.insert_at(path, &leaf, first, guard),
+                ([_], Change::Take) if !leaf.found => {}
+                ([_], Change::Take) => self.remove_at(path, &leaf, guard),
                 _ => self.change_leaf(path, &leaf, now, guard),
             }
         }
         self.lower_root(guard);
     }
 
+    /// Adds an entry at its place in a leaf, which does not have it.
     fn insert_at<'g>(
         &self,
         path: Path<'g>,
         leaf: &Step<'g, Packed<'g>>,
         entry: &[u8],
         guard: &Guard,
-    ) -> bool {
+    ) {
         assert!(entry.len() <= ENTRY_BYTES_MAX, "judged when it was staged");
-        if leaf.found {
-            return false;
-        }
         self.len.store(self.len() + 1, Ordering::Relaxed);
         let node = leaf.node;
         let grown = if node.bytes_with(entry) <= NODE_BYTES_MAX || node.len() == 0 {
@@ -126,13 +126,10 @@ impl OrderedIndex {
             self.leaves(&parts, Side::of(leaf.at, node.len()))
         };
         self.grow(path, leaf.slot, grown, guard);
-        true
     }
 
-    fn remove_at(&self, path: Path<'_>, leaf: &Step<'_, Packed<'_>>, guard: &Guard) -> bool {
-        if !leaf.found {
-            return false;
-        }
+    /// Takes out the entry that a leaf has at its place.
+    fn remove_at(&self, path: Path<'_>, leaf: &Step<'_, Packed<'_>>, guard: &Guard) {
         self.len.store(self.len() - 1, Ordering::Relaxed);
         let rest = leaf.node.without(leaf.at);
         if rest.len() == 0 {
@@ -144,7 +141,6 @@ impl OrderedIndex {
         } else {
             self.store(leaf.slot, self.make(New::leaf(rest)), &[], guard);
         }
-        true
     }
 
     /// Makes several changes, all of entries whose place is in this leaf.

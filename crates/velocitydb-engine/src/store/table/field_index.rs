@@ -59,6 +59,8 @@ pub struct FieldIndex {
     entries: Entries,
     /// Rows from here on may be missing: the index is still being built.
     built: AtomicU32,
+    /// Whether it has one key at most of a document, and an entry for each key.
+    plain: bool,
     /// Where each field was in the document before.
     places: Box<[AtomicUsize]>,
     /// Its memory, as far as the table's account has it.
@@ -190,8 +192,12 @@ impl FieldIndex {
             #[cfg(not(feature = "full-text"))]
             (IndexKind::FullText, _) => unreachable!("refused by name"),
         };
+        let in_order = matches!(definition.kind, IndexKind::Btree | IndexKind::TimeSeries);
+        let mut fields = definition.fields.iter();
+        let plain = in_order && !fields.any(|field| field.elements);
         let places = definition.fields.iter().map(|_| AtomicUsize::new(0));
         FieldIndex {
+            plain,
             places: places.collect(),
             definition,
             entries,
@@ -348,17 +354,8 @@ impl FieldIndex {
         })
     }
 
-    /// Whether it has one key at most of a document, and an entry for each key.
-    fn is_plain(&self) -> bool {
-        let plain = match self.definition.kind {
-            IndexKind::Btree | IndexKind::TimeSeries => true,
-            IndexKind::Hash | IndexKind::Geo | IndexKind::FullText => false,
-        };
-        plain && !self.definition.fields.iter().any(|field| field.elements)
-    }
-
     /// Whether a version has the key that another one has: cheaper than both keys. For an index that
-    /// [`FieldIndex::is_plain`].
+    /// is plain.
     fn shares_key(&self, version: &Document, other: RawMap<'_>) -> bool {
         if version.is_tombstone() {
             return false;

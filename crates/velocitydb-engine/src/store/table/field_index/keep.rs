@@ -144,7 +144,7 @@ impl Table {
             let (from, mut ends) = (keys.bytes.len(), Ends::new());
             let claims = index.push_keys(fields, &mut keys.bytes, &mut ends)?;
             index.check_length(id, from, &ends)?;
-            let (mut start, plain) = (from, index.is_plain());
+            let mut start = from;
             for &end in &ends {
                 let bytes = &keys.bytes[start..end as usize];
                 let hash = match &index.entries {
@@ -158,7 +158,7 @@ impl Table {
                         hash
                     }
                 };
-                let kept = present.is_some_and(|newest| match plain {
+                let kept = present.is_some_and(|newest| match index.plain {
                     true => index.shares_key(&newest.version, fields),
                     false => index.has(&newest.version, bytes, &mut spare),
                 });
@@ -222,7 +222,7 @@ impl Table {
         }
         let (mut spare, mut other) = (Vec::new(), Vec::new());
         for index in self.indexes().iter().filter(|index| index.covers(row)) {
-            if index.is_plain() && self.chain_shares(row, index, version, guard) {
+            if index.plain && self.chain_shares(row, index, version, guard) {
                 continue;
             }
             index.keys_of(version, &mut spare, |bytes| {
@@ -232,7 +232,7 @@ impl Table {
                     hash,
                     version,
                 };
-                if index.is_plain() || !self.chain_has(row, index, key, &mut other, guard) {
+                if index.plain || !self.chain_has(row, index, key, &mut other, guard) {
                     self.change_index(index, |index| index.remove(key, row, guard));
                 }
             });
