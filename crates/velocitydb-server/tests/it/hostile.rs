@@ -1,12 +1,12 @@
 //! Clients of PostgreSQL's protocol that ask for too much: each is told so, and the server goes on.
 
+use tokio_postgres::Client;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::{Client, NoTls};
 use velocitydb::Database;
 use velocitydb_pg::Door;
 
 use super::pg::raw::{Raw, field, kinds, message, query, sync};
-use super::pg::{client, open};
+use super::pg::{cancel, client, open};
 
 async fn served() -> (Door, Client) {
     let door = open(&Database::in_memory().unwrap());
@@ -54,7 +54,7 @@ async fn an_endless_query_ends_when_it_is_cancelled() {
     });
     // One that comes before the query runs ends nothing.
     while !query.is_finished() {
-        token.cancel_query(NoTls).await.unwrap();
+        cancel(&door, &token).await;
     }
     let (ended, endless) = query.await.unwrap();
     let error = ended.unwrap_err();
