@@ -137,19 +137,33 @@ impl Snapshot {
         &self,
         collection: &Collection,
         from: u32,
+        visit: impl FnMut(&Document) -> bool,
+    ) -> Result<Option<u32>, Error> {
+        self.scan_part(collection, from..u32::MAX, visit)
+    }
+
+    /// How many positions there are: parts of them can be scanned by several threads.
+    pub fn positions(&self, collection: &Collection) -> u32 {
+        collection.table.row_count()
+    }
+
+    /// As [`Snapshot::scan`], of these positions.
+    pub fn scan_part(
+        &self,
+        collection: &Collection,
+        positions: std::ops::Range<u32>,
         mut visit: impl FnMut(&Document) -> bool,
     ) -> Result<Option<u32>, Error> {
         let mut error = None;
         let index = self.index_of(collection);
-        let next = collection
-            .table
-            .scan(from, index, |document| match self.check() {
-                Ok(()) => !document.is_live(self.0.time) || visit(document),
-                Err(too_old) => {
-                    error = Some(too_old);
-                    false
-                }
-            });
+        let table = &collection.table;
+        let next = table.scan_rows(positions, index, |document| match self.check() {
+            Ok(()) => !document.is_live(self.0.time) || visit(document),
+            Err(too_old) => {
+                error = Some(too_old);
+                false
+            }
+        });
         self.check()?;
         error.map_or(Ok(next), Err)
     }

@@ -242,6 +242,12 @@ impl Transaction {
         Some(pending.document.as_ref())
     }
 
+    /// The ids of documents of a collection that the transaction has written or deleted.
+    pub fn written_ids(&self, collection: CollectionId) -> impl Iterator<Item = &[u8]> {
+        let own = self.writes.get(&collection).into_iter().flatten();
+        own.map(|(key, _)| &key[..])
+    }
+
     /// The documents of a collection that the transaction has written, in the order of their ids.
     pub fn own(&self, collection: CollectionId) -> impl Iterator<Item = &Document> {
         let own = self.writes.get(&collection).into_iter().flatten();

@@ -209,6 +209,20 @@ impl Decimal {
         )))
     }
 
+    /// As [`Self::decode`], digits and scale, when an `i128` holds the digits.
+    #[inline]
+    pub(crate) fn decode_small(payload: &[u8]) -> Option<(i128, i64)> {
+        let (scale, digits) = payload.split_first_chunk::<2>()?;
+        let last = digits.last().copied().unwrap_or_default();
+        // Further digits continue the sign.
+        let mut bytes = [if last & 0x80 == 0 { 0x00 } else { 0xFF }; 16];
+        bytes.get_mut(..digits.len())?.copy_from_slice(digits);
+        Some((
+            i128::from_le_bytes(bytes),
+            i16::from_le_bytes(*scale).into(),
+        ))
+    }
+
     /// Reads what [`Self::encode`] wrote and accepts nothing else.
     pub(crate) fn decode_canonical(payload: &[u8]) -> Option<Self> {
         let read = Self::decode(payload)?;

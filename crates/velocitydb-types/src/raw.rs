@@ -245,10 +245,13 @@ impl<'a> RawValue<'a> {
 
     /// The decimal, if this is one.
     pub fn as_decimal(self) -> Option<Decimal> {
-        if self.tag() != tag::DECIMAL {
-            return None;
-        }
-        Decimal::decode(self.payload())
+        (self.tag() == tag::DECIMAL).then(|| Decimal::decode(self.payload()))?
+    }
+
+    /// The digits and the scale of a decimal of at most 38 digits or so, if this is one.
+    #[inline]
+    pub fn as_small_decimal(self) -> Option<(i128, i64)> {
+        (self.tag() == tag::DECIMAL).then(|| Decimal::decode_small(self.payload()))?
     }
 
     /// The string, if this is one. Checks the UTF-8; [`Self::as_str_bytes`] does not.

@@ -31,6 +31,7 @@ use crate::batch::{self, Batch, BatchAnswer, Step};
 use crate::changes::ChangesRequest;
 use crate::clock::Clock;
 use crate::collection::Collection;
+use crate::collections::Collections;
 use crate::committing::Flusher;
 use crate::databases::Namespace;
 use crate::ids::Random;
@@ -313,6 +314,11 @@ impl Database {
             .collections_of(self.0.namespace.id)
             .map(|collection| collection.definition.clone())
             .collect()
+    }
+
+    /// The collections that there are now, with their numbers.
+    pub fn catalog(&self) -> Collections {
+        Collections::new(self.0.engine.catalog(), self.0.namespace.id)
     }
 
     /// The name of a collection, if there is one of this number in this database.

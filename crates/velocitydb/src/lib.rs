@@ -34,6 +34,7 @@ mod bulk;
 mod changes;
 mod clock;
 mod collection;
+mod collections;
 mod committing;
 mod database;
 mod databases;
@@ -46,6 +47,7 @@ pub mod locks;
 mod merge;
 pub mod notifications;
 mod options;
+mod reader;
 mod schemas;
 #[cfg(feature = "full-text")]
 mod search;
@@ -59,6 +61,7 @@ pub use builder::{Query, QueryPage};
 pub use changes::{Change, Changes, ChangesRequest, Crossing};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use collection::{Collection, CollectionStats, Swap};
+pub use collections::Collections;
 pub use committing::Committing;
 pub use database::{Answer, Database, Health, Read, View};
 pub use databases::Guest;
@@ -67,6 +70,7 @@ pub use encryption::{KeyFile, read_key_file};
 pub use id_text::{IdError, id_must_be, id_of_text, id_of_value};
 pub use input::{Expected, Id, Input, Update};
 pub use options::{Background, Call, Consistency, Expiry, IDEMPOTENCY_KEPT, Options};
+pub use reader::Reader;
 pub use schemas::{
     CollectionSchema, ConsistencyRule, DatabaseSchema, LoadSchemaError, LoadedSchema, PlanStep,
     SchemaPlan, SchemaRow, ShownPlan, StatementKind,

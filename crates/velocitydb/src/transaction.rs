@@ -18,6 +18,7 @@ use crate::committing::Committing;
 use crate::database::{Answer, Inner};
 use crate::input::{Expected, Id, Input, Update};
 use crate::options::{Call, Expiry};
+use crate::reader::Reader;
 use crate::sequences::OwnSequences;
 use crate::view::{CollectionView, Interrupt};
 
@@ -123,6 +124,14 @@ impl Transaction {
         view.find_each_in(&self.transaction, find, visit)
     }
 
+    /// What it sees of a collection now, for several threads to read in parts. Under serializable
+    /// isolation any later change of the collection by another is then a conflict.
+    pub fn reader(&mut self, collection: &str) -> Result<Reader, Error> {
+        let view = self.view_of(collection)?;
+        self.transaction.note_scan(&view.runtime)?;
+        Ok(Reader::new(view, &self.transaction))
+    }
+
     /// How many documents of a collection there are, own writes included; O(1) as
     /// [`CollectionView::count`], and what it takes to look at the own writes.
     pub fn count(&mut self, collection: &str) -> Result<u64, Error> {
@@ -202,6 +211,16 @@ impl Transaction {
         let now = self.inner.clock.now();
         let deadline = self.inner.snapshot_deadline(now);
         self.transaction.refresh(now, deadline);
+    }
+
+    /// Whether a query may go on ([`Transaction::interrupted_by`]).
+    ///
+    /// # Errors
+    /// What it is to end with.
+    pub fn check(&self) -> Result<(), Error> {
+        self.interrupt
+            .as_ref()
+            .map_or(Ok(()), |interrupt| interrupt())
     }
 
     /// Queries ask now and then whether they may go on, and end with the error that they are given.

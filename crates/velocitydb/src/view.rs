@@ -304,6 +304,12 @@ impl CollectionView {
         gate.into_inner().outcome
     }
 
+    /// Whether an index leads to the documents that `find` describes, or their ids.
+    pub(crate) fn has_index_for(&self, find: &Find) -> Result<bool, Error> {
+        let plan = self.plan(find).map_err(Failure::Query)?;
+        Ok(!matches!(plan.access, Access::Scan))
+    }
+
     /// How `find` would be answered.
     pub fn explain(&self, find: &Find) -> Result<Explained, Error> {
         let plan = query::plan(&self.runtime, find).map_err(Failure::Query)?;

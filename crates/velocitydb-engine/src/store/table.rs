@@ -299,10 +299,25 @@ impl Table {
         &self,
         from: RowId,
         index: u64,
+        visit: impl FnMut(&Document) -> bool,
+    ) -> Option<RowId> {
+        self.scan_rows(from..self.rows.end(), index, visit)
+    }
+
+    /// How many rows there are, those of no document included.
+    pub(crate) fn row_count(&self) -> RowId {
+        self.rows.end()
+    }
+
+    /// As [`Table::scan`], of these rows.
+    pub(crate) fn scan_rows(
+        &self,
+        rows: std::ops::Range<RowId>,
+        index: u64,
         mut visit: impl FnMut(&Document) -> bool,
     ) -> Option<RowId> {
-        let end = self.rows.end();
-        let mut row = from;
+        let end = rows.end.min(self.rows.end());
+        let mut row = rows.start;
         while row < end {
             // Pinned anew now and then, so that a long scan does not hold up reclamation.
             let guard = &pin();

@@ -79,6 +79,11 @@ fn show(node: &Node, how: Shown<'_>, text: &mut String) {
             Shown::Postgres(column) => text.push_str(&column(path)),
         },
         Node::Not(inner) => {
+            if let (Shown::Postgres(_), Node::IsNull(of)) = (how, &**inner) {
+                text.push('(');
+                show(of, how, text);
+                return text.push_str(" IS NOT NULL)");
+            }
             text.push_str("(NOT ");
             show(inner, how, text);
             text.push(')');

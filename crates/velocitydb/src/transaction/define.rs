@@ -14,6 +14,7 @@ use velocitydb_engine::command::{Change, Command, Condition, Expires};
 use velocitydb_engine::transaction::{Isolation, Savepoint};
 
 use super::Transaction;
+use crate::collections::Collections;
 use crate::database::{Database, Inner, Store};
 use crate::sequences::{
     Moves, Sequence, SequenceDefinition, SequenceError, SequencePosition, fields_of,
@@ -27,6 +28,12 @@ impl Transaction {
         let all = catalog.collections_of(self.inner.namespace.id);
         all.map(|collection| collection.definition.clone())
             .collect()
+    }
+
+    /// The same, with their numbers: those of what it has made are of no use to others.
+    pub fn catalog(&self) -> Collections {
+        let catalog = Arc::clone(self.transaction.catalog());
+        Collections::new(catalog, self.inner.namespace.id)
     }
 
     /// What a collection is for this transaction.

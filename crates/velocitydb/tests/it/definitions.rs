@@ -75,6 +75,25 @@ fn a_new_collection_is_its_transactions_own_until_the_commit() {
 }
 
 #[test]
+fn collections_have_numbers_that_others_do_not_know_before_the_commit() {
+    let db = Database::in_memory().unwrap();
+    with_people(&db);
+    let numbers = |all: velocitydb::Collections| -> Vec<_> {
+        let all = all.iter();
+        all.map(|(id, definition)| (definition.name.clone(), id.is_provisional()))
+            .collect()
+    };
+    let mut open = db.begin(Isolation::ReadCommitted);
+    open.create_collection(definition("places", &[])).unwrap();
+    let people = ("people".to_owned(), false);
+    let place = |own| ("places".to_owned(), own);
+    assert_eq!(numbers(open.catalog()), [people.clone(), place(true)]);
+    assert_eq!(numbers(db.catalog()), std::slice::from_ref(&people));
+    open.commit().unwrap();
+    assert_eq!(numbers(db.catalog()), [people, place(false)]);
+}
+
+#[test]
 fn what_is_rolled_back_never_was() {
     let db = in_memory();
     with_people(&db);
