@@ -50,103 +50,84 @@ fn has(names: &str, name: &str) -> bool {
 
 /// Functions.
 const FUNCTIONS: &str = "\
-    abbrev acldefault aclexplode acosd area array_to_tsvector asind atan2d atand bit_and \
-    bit_count bit_or bit_xor bound_box box brin_desummarize_range brin_summarize_new_values \
-    brin_summarize_range center circle convert corr cosd cotd covar_pop \
-    covar_samp cume_dist current_query current_schemas current_time cursor_to_xml \
-    cursor_to_xmlschema database_to_xml database_to_xml_and_xmlschema database_to_xmlschema \
-    datemultirange daterange dense_rank diagonal diameter enum_first enum_last enum_range family \
-    first_value format_type generate_series generate_subscripts get_bit get_current_ts_config \
-    gin_clean_pending_list grouping has_any_column_privilege has_column_privilege \
-    has_database_privilege has_foreign_data_wrapper_privilege has_function_privilege \
-    has_language_privilege has_parameter_privilege has_schema_privilege has_sequence_privilege \
-    has_server_privilege has_table_privilege has_tablespace_privilege has_type_privilege height \
-    host hostmask inet_client_addr inet_client_port inet_merge inet_same_family inet_server_addr \
+    abbrev acldefault aclexplode acosd area array_to_tsvector asind atan2d atand bit_count \
+    bound_box box brin_desummarize_range brin_summarize_new_values brin_summarize_range center \
+    circle convert cosd cotd current_query current_time cursor_to_xml cursor_to_xmlschema \
+    database_to_xml database_to_xml_and_xmlschema database_to_xmlschema datemultirange daterange \
+    diagonal diameter enum_first enum_last enum_range family first_value generate_series \
+    generate_subscripts get_bit get_current_ts_config gin_clean_pending_list \
+    has_foreign_data_wrapper_privilege has_parameter_privilege has_server_privilege height host \
+    hostmask inet_client_addr inet_client_port inet_merge inet_same_family inet_server_addr \
     inet_server_port int4multirange int4range int8multirange int8range is_normalized isclosed \
     isempty ishorizontal isopen isvertical json_array_elements json_array_elements_text json_each \
-    json_each_text json_object_agg json_object_keys json_populate_record json_populate_recordset \
-    json_to_record json_to_recordset json_to_tsvector jsonb_array_elements \
-    jsonb_array_elements_text jsonb_each jsonb_each_text jsonb_object_agg jsonb_object_keys \
-    jsonb_path_exists jsonb_path_exists_tz jsonb_path_match jsonb_path_match_tz jsonb_path_query \
-    jsonb_path_query_array jsonb_path_query_array_tz jsonb_path_query_first \
-    jsonb_path_query_first_tz jsonb_path_query_tz jsonb_populate_record jsonb_populate_recordset \
-    jsonb_set_lax jsonb_to_record jsonb_to_recordset jsonb_to_tsvector lag last_value lead line \
-    lo_close lo_creat lo_create lo_export lo_from_bytea lo_get lo_import lo_lseek lo_lseek64 \
-    lo_open lo_put lo_tell lo_tell64 lo_truncate lo_truncate64 lo_unlink localtime lower_inc \
-    lower_inf lseg macaddr8_set7bit make_time makeaclitem masklen mode multirange mxid_age \
-    netmask network normalize npoints nth_value ntile nummultirange numnode numrange \
-    parse_ident path percent_rank percentile_cont percentile_disc pg_backup_start \
-    pg_backup_stop pg_blocking_pids pg_cancel_backend pg_client_encoding \
-    pg_collation_actual_version pg_collation_for pg_collation_is_visible pg_column_compression \
-    pg_column_size pg_conf_load_time pg_control_checkpoint pg_control_init pg_control_recovery \
-    pg_control_system pg_conversion_is_visible pg_copy_logical_replication_slot \
-    pg_copy_physical_replication_slot pg_create_logical_replication_slot \
-    pg_create_physical_replication_slot pg_create_restore_point pg_current_logfile \
-    pg_current_snapshot pg_current_wal_flush_lsn pg_current_wal_insert_lsn pg_current_wal_lsn \
-    pg_current_xact_id pg_current_xact_id_if_assigned pg_database_collation_actual_version \
-    pg_database_size pg_describe_object pg_drop_replication_slot pg_encoding_max_length \
-    pg_export_snapshot pg_filenode_relation pg_function_is_visible pg_get_catalog_foreign_keys \
-    pg_get_constraintdef pg_get_expr pg_get_function_arguments pg_get_function_identity_arguments \
-    pg_get_function_result pg_get_functiondef pg_get_indexdef pg_get_keywords \
-    pg_get_object_address pg_get_partkeydef pg_get_ruledef pg_get_serial_sequence \
-    pg_get_statisticsobjdef pg_get_triggerdef pg_get_userbyid pg_get_viewdef \
-    pg_get_wal_replay_pause_state pg_get_wal_resource_managers pg_has_role pg_identify_object \
+    json_each_text json_object_keys json_populate_record json_populate_recordset json_to_record \
+    json_to_recordset json_to_tsvector jsonb_array_elements jsonb_array_elements_text jsonb_each \
+    jsonb_each_text jsonb_object_keys jsonb_path_exists jsonb_path_exists_tz jsonb_path_match \
+    jsonb_path_match_tz jsonb_path_query jsonb_path_query_array jsonb_path_query_array_tz \
+    jsonb_path_query_first jsonb_path_query_first_tz jsonb_path_query_tz jsonb_populate_record \
+    jsonb_populate_recordset jsonb_set_lax jsonb_to_record jsonb_to_recordset jsonb_to_tsvector \
+    lag last_value lead line lo_close lo_creat lo_create lo_export lo_from_bytea lo_get lo_import \
+    lo_lseek lo_lseek64 lo_open lo_put lo_tell lo_tell64 lo_truncate lo_truncate64 lo_unlink \
+    localtime lower_inc lower_inf lseg macaddr8_set7bit make_time makeaclitem masklen multirange \
+    mxid_age netmask network normalize npoints nth_value ntile nummultirange numnode numrange \
+    parse_ident path pg_backup_start pg_backup_stop pg_blocking_pids pg_cancel_backend \
+    pg_collation_actual_version pg_collation_for pg_column_compression pg_column_size \
+    pg_conf_load_time pg_control_checkpoint pg_control_init pg_control_recovery pg_control_system \
+    pg_copy_logical_replication_slot pg_copy_physical_replication_slot \
+    pg_create_logical_replication_slot pg_create_physical_replication_slot \
+    pg_create_restore_point pg_current_logfile pg_current_snapshot pg_current_wal_flush_lsn \
+    pg_current_wal_insert_lsn pg_current_wal_lsn pg_current_xact_id \
+    pg_current_xact_id_if_assigned pg_database_collation_actual_version pg_describe_object \
+    pg_drop_replication_slot pg_encoding_max_length pg_export_snapshot pg_filenode_relation \
+    pg_get_catalog_foreign_keys pg_get_keywords pg_get_object_address \
+    pg_get_wal_replay_pause_state pg_get_wal_resource_managers pg_identify_object \
     pg_identify_object_as_address pg_import_system_collations pg_index_column_has_property \
-    pg_index_has_property pg_indexam_has_property pg_indexes_size pg_is_in_recovery \
-    pg_is_other_temp_schema pg_is_wal_replay_paused pg_jit_available pg_last_committed_xact \
-    pg_last_wal_receive_lsn pg_last_wal_replay_lsn pg_last_xact_replay_timestamp \
-    pg_listening_channels pg_log_backend_memory_contexts pg_logical_emit_message \
-    pg_logical_slot_get_binary_changes pg_logical_slot_get_changes \
+    pg_index_has_property pg_indexam_has_property pg_is_wal_replay_paused pg_jit_available \
+    pg_last_committed_xact pg_last_wal_receive_lsn pg_last_wal_replay_lsn \
+    pg_last_xact_replay_timestamp pg_listening_channels pg_log_backend_memory_contexts \
+    pg_logical_emit_message pg_logical_slot_get_binary_changes pg_logical_slot_get_changes \
     pg_logical_slot_peek_binary_changes pg_logical_slot_peek_changes pg_ls_archive_statusdir \
     pg_ls_dir pg_ls_logdir pg_ls_logicalmapdir pg_ls_logicalsnapdir pg_ls_replslotdir \
-    pg_ls_tmpdir pg_ls_waldir pg_my_temp_schema pg_opclass_is_visible pg_operator_is_visible \
-    pg_opfamily_is_visible pg_options_to_table pg_partition_ancestors pg_partition_root \
-    pg_partition_tree pg_postmaster_start_time pg_promote pg_read_binary_file pg_read_file \
-    pg_relation_filenode pg_relation_filepath pg_relation_size pg_reload_conf \
-    pg_replication_origin_advance pg_replication_origin_create pg_replication_origin_drop \
-    pg_replication_origin_oid pg_replication_origin_progress \
-    pg_replication_origin_session_is_setup pg_replication_origin_session_progress \
-    pg_replication_origin_session_reset pg_replication_origin_session_setup \
-    pg_replication_origin_xact_reset pg_replication_origin_xact_setup pg_replication_slot_advance \
-    pg_rotate_logfile pg_safe_snapshot_blocking_pids pg_sequence_parameters pg_settings_get_flags \
-    pg_size_bytes pg_size_pretty pg_sleep pg_sleep_for pg_sleep_until pg_snapshot_xip \
-    pg_snapshot_xmax pg_snapshot_xmin pg_stat_clear_snapshot pg_stat_file pg_stat_get_activity \
-    pg_stat_get_snapshot_timestamp pg_stat_reset pg_stat_reset_replication_slot \
-    pg_stat_reset_shared pg_stat_reset_single_function_counters \
-    pg_stat_reset_single_table_counters pg_stat_reset_slru pg_stat_reset_subscription_stats \
-    pg_statistics_obj_is_visible pg_switch_wal pg_table_is_visible pg_table_size \
-    pg_tablespace_databases pg_tablespace_location pg_tablespace_size pg_terminate_backend \
-    pg_total_relation_size pg_trigger_depth pg_ts_config_is_visible pg_ts_dict_is_visible \
-    pg_ts_parser_is_visible pg_ts_template_is_visible pg_type_is_visible pg_typeof \
-    pg_visible_in_snapshot pg_wal_lsn_diff pg_wal_replay_pause pg_wal_replay_resume \
-    pg_walfile_name pg_walfile_name_offset pg_xact_commit_timestamp \
-    pg_xact_commit_timestamp_origin pg_xact_status phraseto_tsquery plainto_tsquery point polygon \
-    query_to_xml query_to_xml_and_xmlschema query_to_xmlschema querytree radius range_agg \
-    range_intersect_agg range_merge rank regexp_instr regexp_matches regexp_split_to_table \
-    regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy \
-    row row_number row_security_active row_to_json scale schema_to_xml \
+    pg_ls_tmpdir pg_ls_waldir pg_options_to_table pg_partition_root pg_partition_tree \
+    pg_postmaster_start_time pg_promote pg_read_binary_file pg_read_file pg_relation_filenode \
+    pg_relation_filepath pg_reload_conf pg_replication_origin_advance \
+    pg_replication_origin_create pg_replication_origin_drop pg_replication_origin_oid \
+    pg_replication_origin_progress pg_replication_origin_session_is_setup \
+    pg_replication_origin_session_progress pg_replication_origin_session_reset \
+    pg_replication_origin_session_setup pg_replication_origin_xact_reset \
+    pg_replication_origin_xact_setup pg_replication_slot_advance pg_rotate_logfile \
+    pg_safe_snapshot_blocking_pids pg_sequence_parameters pg_settings_get_flags pg_size_bytes \
+    pg_sleep pg_sleep_for pg_sleep_until pg_snapshot_xip pg_snapshot_xmax pg_snapshot_xmin \
+    pg_stat_clear_snapshot pg_stat_file pg_stat_get_activity pg_stat_get_snapshot_timestamp \
+    pg_stat_reset pg_stat_reset_replication_slot pg_stat_reset_shared \
+    pg_stat_reset_single_function_counters pg_stat_reset_single_table_counters pg_stat_reset_slru \
+    pg_stat_reset_subscription_stats pg_switch_wal pg_tablespace_databases pg_tablespace_size \
+    pg_terminate_backend pg_trigger_depth pg_typeof pg_visible_in_snapshot pg_wal_lsn_diff \
+    pg_wal_replay_pause pg_wal_replay_resume pg_walfile_name pg_walfile_name_offset \
+    pg_xact_commit_timestamp pg_xact_commit_timestamp_origin pg_xact_status phraseto_tsquery \
+    plainto_tsquery point polygon query_to_xml query_to_xml_and_xmlschema query_to_xmlschema \
+    querytree radius range_agg range_intersect_agg range_merge regexp_instr regexp_matches \
+    regexp_split_to_table row row_number row_security_active row_to_json scale schema_to_xml \
     schema_to_xml_and_xmlschema schema_to_xmlschema set_bit set_masklen setseed setweight sha224 \
-    sha256 sha384 sha512 sind slope stddev stddev_pop stddev_samp \
-    string_to_table strip suppress_redundant_updates_trigger table_to_xml \
-    table_to_xml_and_xmlschema table_to_xmlschema tand timeofday to_ascii to_regclass \
-    to_regcollation to_regnamespace to_regoper to_regoperator to_regproc to_regprocedure \
-    to_regrole to_regtype to_tsquery to_tsvector ts_debug ts_delete ts_filter ts_headline \
-    ts_lexize ts_parse ts_rank ts_rank_cd ts_rewrite ts_stat ts_token_type tsmultirange \
-    tsquery_phrase tsrange tstzmultirange tstzrange tsvector_to_array tsvector_update_trigger \
-    txid_current txid_current_if_assigned txid_current_snapshot txid_snapshot_xip \
-    txid_snapshot_xmax txid_snapshot_xmin txid_status txid_visible_in_snapshot unistr unnest \
-    upper_inc upper_inf var_pop var_samp variance websearch_to_tsquery width xml_is_well_formed \
+    sha256 sha384 sha512 sind slope string_to_table strip suppress_redundant_updates_trigger \
+    table_to_xml table_to_xml_and_xmlschema table_to_xmlschema tand timeofday to_ascii \
+    to_regcollation to_regoper to_regoperator to_regprocedure to_tsquery to_tsvector ts_debug \
+    ts_delete ts_filter ts_headline ts_lexize ts_parse ts_rank ts_rank_cd ts_rewrite ts_stat \
+    ts_token_type tsmultirange tsquery_phrase tsrange tstzmultirange tstzrange tsvector_to_array \
+    tsvector_update_trigger txid_current txid_current_if_assigned txid_current_snapshot \
+    txid_snapshot_xip txid_snapshot_xmax txid_snapshot_xmin txid_status txid_visible_in_snapshot \
+    unistr unnest upper_inc upper_inf websearch_to_tsquery width xml_is_well_formed \
     xml_is_well_formed_content xml_is_well_formed_document xmlagg xmlcomment xmlconcat xmlelement \
     xmlexists xmlforest xmlparse xmlpi xmlroot xmlserialize xpath xpath_exists";
 
 /// Types, by their short names.
 const TYPES: &str = "\
-    aclitem bit box cid cidr circle cstring datemultirange daterange gtsvector inet int2vector \
+    aclitem bit box cidr circle cstring datemultirange daterange gtsvector inet int2vector \
     int4multirange int4range int8multirange int8range jsonpath line lseg macaddr macaddr8 money \
-    name nummultirange numrange oid oidvector path pg_lsn pg_snapshot polygon record refcursor \
-    regclass regcollation regconfig regdictionary regnamespace regoper regoperator regproc \
-    regprocedure regrole regtype tid time timetz tsmultirange tsquery tsrange tstzmultirange \
-    tstzrange tsvector txid_snapshot unknown varbit void xid xid8 xml";
+    nummultirange numrange oidvector path pg_lsn pg_snapshot polygon record refcursor \
+    regcollation regconfig regdictionary regoper regoperator tid time timetz tsmultirange \
+    tsquery tsrange tstzmultirange tstzrange tsvector txid_snapshot unknown varbit void xid8 \
+    xml";
 
 /// Settings.
 const SETTINGS: &str = "\

@@ -13,7 +13,8 @@ use crate::error::SqlError;
 
 /// An expression, bound.
 #[derive(Debug, Clone)]
-pub(crate) enum Bound {
+pub enum Bound {
+    /// A value.
     Constant(Value),
     /// A parameter, from 0.
     Parameter(usize),
@@ -21,14 +22,18 @@ pub(crate) enum Bound {
     Column(Path),
     /// The whole document at hand.
     Document,
+    /// A moment of the execution.
     Moment(Moment),
     /// What a sub-select of the statement answered, by its number there.
     Query(usize),
     /// An aggregate of the SELECT that is being bound, by its number there. Becomes a column of the
     /// groups before anything is run.
     Aggregate(usize),
+    /// A function of arguments.
     Apply {
+        /// The function.
         function: Arc<dyn Scalar>,
+        /// Its arguments.
         arguments: Vec<Bound>,
         /// Their types.
         types: Box<[SqlType]>,
@@ -39,7 +44,7 @@ pub(crate) enum Bound {
 
 /// A moment that a statement may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment {
+pub enum Moment {
     /// When the transaction began: `now()`.
     Transaction,
     /// When the statement began: `statement_timestamp()`.
@@ -65,10 +70,13 @@ impl Typed {
 
 /// What one execution brings.
 #[derive(Debug, Clone)]
-pub(crate) struct Environment<'e> {
-    pub(crate) parameters: &'e [Value],
-    pub(crate) transaction: Timestamp,
-    pub(crate) statement: Timestamp,
+pub struct Environment<'e> {
+    /// Values of its parameters.
+    pub parameters: &'e [Value],
+    /// When the transaction began: `now()`.
+    pub transaction: Timestamp,
+    /// When the statement began.
+    pub statement: Timestamp,
     /// What the sub-selects of the statement answered.
     pub(crate) queries: &'e [Value],
 }
@@ -124,7 +132,7 @@ impl Bound {
     }
 
     /// Whether a part of it gives another value each time.
-    pub(crate) fn is_volatile(&self) -> bool {
+    pub fn is_volatile(&self) -> bool {
         match self {
             Bound::Apply {
                 arguments,
@@ -136,7 +144,7 @@ impl Bound {
     }
 
     /// Whether it depends on no row.
-    pub(crate) fn is_constant(&self) -> bool {
+    pub fn is_constant(&self) -> bool {
         match self {
             Bound::Column(_) | Bound::Document | Bound::Aggregate(_) => false,
             Bound::Constant(_) | Bound::Parameter(_) | Bound::Moment(_) | Bound::Query(_) => true,
@@ -153,7 +161,7 @@ impl Bound {
     /// # Errors
     /// When a part that depends on no row has no value; but a part that `CASE` and its like may not
     /// ask for stays as it is, to be asked for then.
-    pub(crate) fn lower(&self, environment: &Environment<'_>) -> Result<Expression, SqlError> {
+    pub fn lower(&self, environment: &Environment<'_>) -> Result<Expression, SqlError> {
         self.expression(environment, true)
     }
 
@@ -203,7 +211,7 @@ impl Bound {
     ///
     /// # Errors
     /// When it has none.
-    pub(crate) fn value(&self, environment: &Environment<'_>) -> Result<Value, SqlError> {
+    pub fn value(&self, environment: &Environment<'_>) -> Result<Value, SqlError> {
         match self {
             Bound::Constant(value) => Ok(value.clone()),
             Bound::Parameter(at) => Ok(environment.parameters[*at].clone()),

@@ -23,7 +23,7 @@ use crate::table::Table;
 use crate::words::How;
 
 /// What a statement keeps is bounded by the memory of all queries alone, from which it is taken.
-pub(crate) const UNLIMITED: Limits = Limits {
+pub const UNLIMITED: Limits = Limits {
     rows_max: usize::MAX,
     bytes_max: usize::MAX,
 };
@@ -238,6 +238,17 @@ impl Conditions {
             return None;
         }
         columns.iter().map(|column| self.key(column)).collect()
+    }
+
+    /// Whether they say what the first field of an index is, or the primary key.
+    pub(crate) fn have_key_of(&self, table: &Table) -> bool {
+        let fields = table.definition.indexes.iter();
+        let fields = fields.filter_map(|index| index.fields.first());
+        let mut fields = fields.map(|field| field.path.first());
+        let primary = table.definition.primary_key.as_ref();
+        let primary = primary.and_then(|key| key.fields().first());
+        fields.any(|field| self.key(field).is_some())
+            || primary.is_some_and(|field| self.key(field).is_some())
     }
 
     /// The question for documents, for one execution.

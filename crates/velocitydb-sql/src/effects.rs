@@ -8,17 +8,18 @@
 mod advisory;
 mod call;
 mod config;
-mod describe;
+mod sessions;
 
 use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use velocitydb::Database;
 use velocitydb::locks::{Owner, OwnerId};
 use velocitydb::notifications::{Listener, Notification, Turn};
+use velocitydb::{Collections, Database, DatabaseId, Sequence, Transaction};
 
+use crate::catalog::objects::Objects;
 use crate::error::{SqlError, sqlstate};
 use crate::session::Saved;
 
@@ -60,6 +61,29 @@ struct State {
     listener: Option<Listener>,
     deeds: Deeds,
     config: Config,
+    own: Own,
+    /// What has a number, for the statement that is run.
+    objects: Option<Arc<Objects>>,
+}
+
+/// What the transaction that is open has defined, and nobody else sees yet.
+#[derive(Default)]
+pub(crate) struct Own {
+    /// All collections as it sees them; `None`: as all do.
+    pub(crate) collections: Option<Collections>,
+    /// Sequences by name; `None`: it has dropped it.
+    pub(crate) sequences: Vec<(String, Option<Arc<Sequence>>)>,
+}
+
+impl Own {
+    /// Of this transaction.
+    pub(crate) fn of(transaction: &Transaction) -> Own {
+        let defines = transaction.definitions() != 0;
+        Own {
+            collections: defines.then(|| transaction.catalog()),
+            sequences: transaction.own_sequences(),
+        }
+    }
 }
 
 enum Pending {
@@ -115,6 +139,8 @@ impl Effects {
                 listener: None,
                 deeds: Deeds::default(),
                 config: Config::new(settings),
+                own: Own::default(),
+                objects: None,
             }),
             has_set: AtomicBool::new(false),
             transaction: Mutex::default(),
@@ -130,6 +156,48 @@ impl Effects {
     /// The session's number, as clients know it.
     pub(crate) fn process_id(&self) -> i32 {
         process_id(self.owner.id())
+    }
+
+    /// Its database.
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// The number of its database.
+    pub(crate) fn database_id(&self) -> DatabaseId {
+        self.database.id()
+    }
+
+    /// What the transaction that is open has defined is this from now on.
+    pub(crate) fn set_own(&self, own: Own) {
+        self.state().own = own;
+    }
+
+    /// What of the database has a number, as the session sees it.
+    ///
+    /// # Errors
+    /// Sequences cannot be read.
+    pub(crate) fn objects(&self) -> Result<Arc<Objects>, SqlError> {
+        let mut state = self.state();
+        if let Some(objects) = &state.objects {
+            return Ok(Arc::clone(objects));
+        }
+        let own = state.own.collections.clone();
+        let collections = own.unwrap_or_else(|| self.database.catalog());
+        let mut sequences = self.database.sequences()?;
+        for (name, own) in &state.own.sequences {
+            sequences.retain(|sequence| sequence.definition().name != *name);
+            sequences.extend(own.clone());
+        }
+        let sequences = sequences.iter().map(|sequence| sequence.definition());
+        let objects = Arc::new(Objects::new(&collections, sequences.collect()));
+        state.objects = Some(Arc::clone(&objects));
+        Ok(objects)
+    }
+
+    /// What had a number is looked at anew.
+    pub(crate) fn forget_objects(&self) {
+        self.state().objects = None;
     }
 
     /// Notifies when the transaction is committed.

@@ -1,79 +1,130 @@
-//! The one place for statements that the engine does not run natively.
+//! The one place for queries that the engine does not run natively.
 //!
-//! A session that has a [`Planner`] offers it every statement that would be refused as not
-//! supported: joins, unions, windows, WITH, sub-selects that depend on rows. What it answers is run
-//! in the session's transactions as any other statement. Without one, or when it declines too, the
-//! statement is refused with the first reason.
+//! A session that has a [`Planner`] offers it every query that would be refused as not supported:
+//! joins, unions, windows, WITH, sub-selects that depend on rows. It is bound as a [`Query`] first, whose
+//! relations no longer depend on each other's rows. What the planner answers is run in the session's
+//! transactions as any other statement. Without one the query is refused.
 
 use std::fmt;
 use std::sync::Arc;
 
-use sqlparser::ast::Statement;
-use velocitydb::{Database, Transaction};
-use velocitydb_types::{SqlType, Timestamp, Value};
+use sqlparser::ast;
+use velocitydb::Transaction;
+use velocitydb_types::SqlType;
 
+use crate::bound::Environment;
 use crate::error::SqlError;
-use crate::formats::Settings;
-use crate::session::Answer;
-use crate::statement::rows::Column;
+use crate::relation::{Query, Relation};
+use crate::statement::Preparing;
+use crate::statement::rows::{Column, Rows};
+use crate::table::Table;
 
-/// A statement that is not native, and what there is to know of it.
-#[derive(Clone, Copy)]
-pub struct NotNative<'n> {
-    /// Where its tables are.
-    pub database: &'n Database,
-    /// The whole text, for places in it.
-    pub sql: &'n str,
-    /// The statement.
-    pub tree: &'n Statement,
-    /// Types of parameters, as far as the client declares them.
-    pub parameters: &'n [Option<SqlType>],
-    /// How texts are shown and read.
-    pub settings: &'n Arc<Settings>,
-    /// Why it is not native.
-    pub reason: &'n SqlError,
-}
-
-/// Plans statements that the engine does not run natively.
+/// Plans queries that the engine does not run natively.
 pub trait Planner: Send + Sync {
-    /// The statement, ready to be run as often as wanted; `None`: it is not supported here either.
+    /// The query, ready to be run as often as wanted.
     ///
     /// # Errors
-    /// Names that are not there, types that do not fit.
-    fn plan(&self, statement: NotNative<'_>) -> Result<Option<Arc<dyn Planned>>, SqlError>;
+    /// What it has no way to run.
+    fn plan(&self, query: Query) -> Result<Arc<dyn Plan>, SqlError>;
 }
 
-/// What one run of a statement brings.
-#[derive(Debug, Clone, Copy)]
-pub struct Execution<'e> {
-    /// Values of its parameters.
-    pub parameters: &'e [Value],
-    /// When the transaction began: `now()`.
-    pub transaction: Timestamp,
-    /// When the statement began.
-    pub statement: Timestamp,
-}
-
-/// A statement that a [`Planner`] has planned.
-pub trait Planned: fmt::Debug + Send + Sync {
-    /// Types of its parameters.
-    fn parameters(&self) -> &[SqlType];
-
-    /// Columns of its answer; none when it answers no rows.
-    fn columns(&self) -> &[Column];
-
-    /// Whether it changes documents.
-    fn writes(&self) -> bool {
-        false
-    }
-
-    /// Runs it in a transaction. Run alone, it is run anew when another was faster.
+/// A query that a [`Planner`] has planned.
+pub trait Plan: fmt::Debug + Send + Sync {
+    /// Its rows, in a transaction.
     ///
     /// # Errors
-    /// What it has no answer for.
+    /// What an expression has no value for, and the bounds of a query.
     fn run(
         &self,
         transaction: &mut Transaction,
-        execution: Execution<'_>,
-    ) -> Result<Answer, SqlError>;
+        environment: &Environment<'_>,
+    ) -> Result<Rows, SqlError>;
+
+    /// How it is run, a line for each step.
+    ///
+    /// # Errors
+    /// What an expression has no value for; of a run, all that that has.
+    fn explain(
+        &self,
+        what: Explained,
+        transaction: &mut Transaction,
+        environment: &Environment<'_>,
+    ) -> Result<Vec<String>, SqlError>;
+}
+
+/// What is to be shown of a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Explained {
+    /// How it would be run.
+    Plan,
+    /// How it was run: rows, times and memory of each step.
+    Run,
+}
+
+/// A planned query, and what a session has to know of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Planned {
+    pub(crate) columns: Vec<Column>,
+    pub(crate) parameters: Vec<SqlType>,
+    pub(crate) plan: Arc<dyn Plan>,
+    tables: Vec<Arc<Table>>,
+}
+
+impl Planned {
+    /// Its rows, in a transaction.
+    pub(crate) fn run(
+        &self,
+        transaction: &mut Transaction,
+        environment: &Environment<'_>,
+    ) -> Result<Rows, SqlError> {
+        self.plan.run(transaction, environment)
+    }
+
+    /// Whether its tables are still as they were.
+    pub(crate) fn is_current(&self) -> bool {
+        self.tables.iter().all(|table| table.is_current())
+    }
+}
+
+impl Preparing<'_> {
+    /// A query as the planner runs it; `finish` may make another of it, once it is bound.
+    ///
+    /// # Errors
+    /// Names that are not there, types that do not fit, what is not supported.
+    pub(crate) fn planned(
+        &mut self,
+        query: &ast::Query,
+        finish: impl FnOnce(Query, &mut Self) -> Result<Query, SqlError>,
+    ) -> Result<Planned, SqlError> {
+        let Some(planner) = self.planner else {
+            return Err(SqlError::unsupported("a query of several tables"));
+        };
+        self.relational = Some(Vec::new());
+        let bound = self.relation(query).and_then(|query| finish(query, self));
+        let bound = bound.and_then(|query| {
+            let relation = self.unnest(query.relation)?;
+            Ok(Query { relation, ..query })
+        });
+        self.relational = None;
+        let query = bound?;
+        let (columns, mut tables) = (query.outputs.clone(), Vec::new());
+        query.relation.each_table(&mut tables);
+        Ok(Planned {
+            columns,
+            parameters: self.parameters.types(),
+            plan: planner.plan(query)?,
+            tables,
+        })
+    }
+}
+
+impl Relation {
+    fn each_table(&self, tables: &mut Vec<Arc<Table>>) {
+        if let Relation::Scan(scan) = self {
+            tables.push(Arc::clone(&scan.table));
+        }
+        for input in self.inputs() {
+            input.each_table(tables);
+        }
+    }
 }

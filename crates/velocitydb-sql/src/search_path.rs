@@ -79,6 +79,15 @@ impl Settings {
         found.map(String::as_str)
     }
 
+    /// The schemas in which names are looked for, in order.
+    pub(crate) fn schemas(&self) -> impl Iterator<Item = &str> {
+        let schemas = self.search_path.schemas.iter();
+        schemas.map(|schema| match &**schema {
+            USER => &*self.user,
+            schema => schema,
+        })
+    }
+
     /// The name of the first collection of the path that `exists`.
     ///
     /// # Errors
@@ -100,11 +109,7 @@ impl Settings {
                 return Ok(Some(collection));
             }
         }
-        for schema in &*self.search_path.schemas {
-            let schema = match &**schema {
-                USER => &self.user,
-                schema => schema,
-            };
+        for schema in self.schemas() {
             let collection = in_schema(schema, &given);
             if exists(&collection) {
                 return Ok(Some(collection));
@@ -153,9 +158,12 @@ impl Binder<'_> {
             parameters: self.parameters,
             sequences: self.sequences,
             effects: self.effects,
-            table: self.table,
+            tables: self.tables,
             queries: Queries::default(),
             aggregates: Aggregates::Refused("this place"),
+            windows: Vec::new(),
+            unfolds: Vec::new(),
+            named_windows: Vec::new(),
         })
     }
 }

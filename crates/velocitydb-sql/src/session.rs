@@ -41,7 +41,7 @@ use crate::error::{SqlError, sqlstate};
 use crate::formats::{Settings, read_text};
 use crate::named::Named as NamedItems;
 use crate::parse::{Declare, Form, OfSession, Own, Parsed, command, parse_within};
-use crate::planner::{NotNative, Planner};
+use crate::planner::Planner;
 use crate::sequences::Sequences;
 use crate::settings::{self, Named};
 use crate::statement::define::Define;
@@ -320,6 +320,7 @@ impl Session {
         let named = Arc::new(Named::new(database.default_durability()));
         let initial = Saved::new(&settings, &named);
         let effects = Arc::new(Effects::new(database.clone(), initial.clone()));
+        effects.enter();
         let locks = SessionLocks::of(&effects);
         Session {
             canceller: Canceller::new(locks.owner().clone()),
@@ -547,12 +548,14 @@ impl Session {
             sequences: &self.sequences,
             effects: &self.effects,
             overriding: statement.overriding,
+            planner: self.planner.as_deref(),
+            relational: None,
         };
         let kind = match (Define::new(statement, sql), &statement.form) {
             (Some(define), _) => Kind::Define(Box::new(define)),
             (None, Form::Own(own)) => match &**own {
                 Own::Session(OfSession::Declare(declare)) => {
-                    let native = self.native(&declare.query, &mut preparing, types)?;
+                    let native = Native::new(&declare.query, &mut preparing)?;
                     let native = native.ok_or_else(|| unknown(&declare.query))?;
                     Kind::Declare(Box::new((declare.clone(), native)))
                 }
@@ -571,7 +574,7 @@ impl Session {
             },
             (None, Form::Tree(tree)) => match control::control(tree)? {
                 Some(control) => Kind::Control(control),
-                None => match self.native(tree, &mut preparing, types)? {
+                None => match Native::new(tree, &mut preparing)? {
                     Some(native) => Kind::Native(Box::new(native), Pace::default()),
                     None => return Err(unknown(tree)),
                 },
@@ -605,34 +608,6 @@ impl Session {
         })
     }
 
-    /// A statement about documents: native, or else as the planner runs it; `None` of another.
-    fn native(
-        &self,
-        tree: &Tree,
-        preparing: &mut Preparing<'_>,
-        types: &[Option<SqlType>],
-    ) -> Result<Option<Native>, SqlError> {
-        let native = Native::new(tree, preparing);
-        let (Err(reason), Some(planner)) = (&native, &self.planner) else {
-            return native;
-        };
-        if reason.sqlstate != sqlstate::FEATURE_NOT_SUPPORTED {
-            return native;
-        }
-        let planned = planner.plan(NotNative {
-            database: &self.database,
-            sql: preparing.sql,
-            tree,
-            parameters: types,
-            settings: &self.settings,
-            reason,
-        })?;
-        match planned {
-            Some(planned) => Ok(Some(Native::Planned(planned))),
-            None => native,
-        }
-    }
-
     fn show(&self, name: &str) -> Result<String, SqlError> {
         let shown = |isolation| settings::isolation_name(isolation).to_owned();
         Ok(match (name, &self.block) {
@@ -661,7 +636,7 @@ impl Native {
     /// Types of its parameters, when binding it has found those.
     fn parameters(&self, found: &Parameters) -> Vec<SqlType> {
         match self {
-            Native::Planned(planned) => planned.parameters().to_vec(),
+            Native::Planned(planned) => planned.parameters.clone(),
             _ => found.types(),
         }
     }

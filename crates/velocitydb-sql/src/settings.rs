@@ -269,7 +269,7 @@ const UNITS: [(&str, u64); 5] = [
 ];
 
 /// A number, of milliseconds where it has no unit; 0 is no limit.
-fn read_timeout(text: &str) -> Option<Option<Duration>> {
+pub(crate) fn read_timeout(text: &str) -> Option<Option<Duration>> {
     let text = text.trim();
     let digits = text.find(|c: char| !c.is_ascii_digit());
     let (number, unit) = text.split_at(digits.unwrap_or(text.len()));

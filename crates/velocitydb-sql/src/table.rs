@@ -151,17 +151,24 @@ impl Table {
     }
 
     fn with(definition: Definition, columns: Vec<Column>, made: Option<Made>) -> Table {
-        let names = columns.iter().zip(0..);
-        let by_name = names.map(|(column, at)| (column.name.clone(), at));
-        Table {
-            by_name: by_name.collect(),
+        let mut table = Table {
+            by_name: HashMap::new(),
             collection: None,
             defined: None,
             made,
             indexed: Indexed::new(&definition),
             definition,
             columns,
-        }
+        };
+        table.name_columns();
+        table
+    }
+
+    /// Finds its columns by the names that they have now.
+    pub(crate) fn name_columns(&mut self) {
+        let names = self.columns.iter().zip(0..);
+        let by_name = names.map(|(column, at)| (column.name.clone(), at));
+        self.by_name = by_name.collect();
     }
 
     /// The columns of its primary key. Where that is not the collection's, it is a unique index of

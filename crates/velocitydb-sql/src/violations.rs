@@ -253,6 +253,18 @@ impl Table {
     }
 }
 
+/// A column in an expression, as PostgreSQL shows it.
+pub(crate) fn shown_column(table: &Table, path: &Path) -> String {
+    let name = quote_ident(path.first());
+    let sql = table.column(path.first()).map(|column| column.sql);
+    match sql {
+        Some(SqlType::Scalar(ScalarType::Varchar(_) | ScalarType::Char(_))) => {
+            format!("{name}::text")
+        }
+        _ => name,
+    }
+}
+
 /// A part of a unique key.
 pub(crate) struct KeyField {
     /// The column, or what stands for the expression.
@@ -284,16 +296,7 @@ impl KeyField {
 
     /// As PostgreSQL names it.
     fn shown(&self, table: &Table) -> String {
-        let column = |path: &Path| {
-            let name = quote_ident(path.first());
-            let sql = table.column(path.first()).map(|column| column.sql);
-            match sql {
-                Some(SqlType::Scalar(ScalarType::Varchar(_) | ScalarType::Char(_))) => {
-                    format!("{name}::text")
-                }
-                _ => name,
-            }
-        };
+        let column = |path: &Path| shown_column(table, path);
         match &self.expression {
             None => self.path.to_string(),
             Some(expression) => expression.shown(Shown::Postgres(&column)),

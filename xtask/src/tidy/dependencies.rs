@@ -48,13 +48,14 @@ const ALLOWED: &[Allowed] = &[
     allowed("velocitydb-query", &["velocitydb-types", "velocitydb-engine"], &["velocitydb-sim"]),
     allowed("velocitydb", &["velocitydb-types", "velocitydb-engine", "velocitydb-query"], &["velocitydb-sim"]),
     allowed("velocitydb-sql", &["velocitydb-types", "velocitydb-engine", "velocitydb-query", "velocitydb"], &[]),
+    allowed("velocitydb-analytics", &["velocitydb-types", "velocitydb-query", "velocitydb", "velocitydb-sql"], &[]),
     allowed("velocitydb-colonies", &["velocitydb"], &["velocitydb-sim", "velocitydb-sql"]),
     allowed("velocitydb-import", &["velocitydb-types", "velocitydb"], &[]),
     allowed("velocitydb-pg", &[], &[]),
     allowed("velocitydb-server", &["velocitydb-types", "velocitydb-query", "velocitydb", "velocitydb-import", "velocitydb-sql", "velocitydb-pg"], &["velocitydb-sim"]),
     allowed("velocitydb-shell", &["velocitydb"], &["velocitydb-server"]),
     allowed("velocitydb-bench", &["velocitydb-types", "velocitydb-engine", "velocitydb", "velocitydb-colonies", "velocitydb-server"], &[]),
-    allowed("velocitydb-cli", &["velocitydb-types", "velocitydb-engine", "velocitydb-query", "velocitydb", "velocitydb-import", "velocitydb-server", "velocitydb-pg", "velocitydb-shell", "velocitydb-bench", "velocitydb-colonies"], &["velocitydb-sim"]),
+    allowed("velocitydb-cli", &["velocitydb-types", "velocitydb-engine", "velocitydb-query", "velocitydb", "velocitydb-import", "velocitydb-server", "velocitydb-pg", "velocitydb-shell", "velocitydb-bench", "velocitydb-colonies", "velocitydb-analytics"], &["velocitydb-sim"]),
     allowed("velocitydb-sim", &["velocitydb-types", "velocitydb-engine", "velocitydb-query", "velocitydb"], &[]),
     allowed("velocitydb-log-suite", &["velocitydb-engine", "velocitydb-sim"], &[]),
     allowed("xtask", &[], &[]),
@@ -62,8 +63,8 @@ const ALLOWED: &[Allowed] = &[
 
 /// Crates from outside whose name begins so may be named by these crates alone.
 const FENCED: &[(&str, &[&str])] = &[
-    ("datafusion", &["velocitydb-sql"]),
-    ("arrow", &["velocitydb-sql"]),
+    ("datafusion", &["velocitydb-analytics"]),
+    ("arrow", &["velocitydb-analytics"]),
     ("pgwire", &["velocitydb-pg"]),
     ("openraft", &["velocitydb-cluster", "velocitydb-log-suite"]),
 ];
@@ -404,7 +405,7 @@ mod tests {
     fn fenced_crates_are_named_inside_their_fence_alone() {
         let inside = [
             package(
-                "velocitydb-sql",
+                "velocitydb-analytics",
                 &["datafusion", "arrow-schema", "arrow"],
                 &[],
             ),
@@ -430,7 +431,7 @@ mod tests {
         ];
         let found = messages(&fences(&outside));
         assert_eq!(found.len(), 7, "{found:?}");
-        assert!(found[0].ends_with("only velocitydb-sql may name datafusion-expr"));
+        assert!(found[0].ends_with("only velocitydb-analytics may name datafusion-expr"));
         assert!(found[3].ends_with("velocitydb-engine may never name tokio"));
     }
 

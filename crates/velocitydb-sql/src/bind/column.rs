@@ -3,12 +3,48 @@
 use sqlparser::ast::{Expr, Ident, ObjectName};
 use velocitydb_types::{Path, ScalarType, SqlType};
 
-use super::{Binder, EXCLUDED, check_collation};
+use super::{Binder, EXCLUDED, Scope, check_collation};
 use crate::bound::{Bound, Typed};
 use crate::error::{SqlError, sqlstate};
 use crate::functions::type_name;
 use crate::parse::folded;
 use crate::statement::collection_name;
+use crate::table::Column;
+
+/// The column of a name, behind a table's or alone; `None`: there is no such table, or no such column.
+///
+/// # Errors
+/// There are several; the table has no such column.
+fn find<'s>(
+    tables: &'s [Scope],
+    table: Option<&str>,
+    column: &str,
+) -> Result<Option<&'s Column>, SqlError> {
+    let mut found = match table {
+        None => {
+            let columns = tables.iter().flat_map(Scope::plain_columns);
+            columns.filter(|one| one.name == column).collect()
+        }
+        Some(table) => {
+            let mut named = tables.iter().filter(|scope| scope.alias == table);
+            let Some(scope) = named.next() else {
+                return Ok(None);
+            };
+            let Some(found) = scope.table.column(column) else {
+                let message = format!("column {table}.{column} does not exist");
+                return Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message));
+            };
+            vec![found]
+        }
+    };
+    match (found.pop(), found.is_empty()) {
+        (found, true) => Ok(found),
+        _ => {
+            let message = format!("column reference {column:?} is ambiguous");
+            Err(SqlError::new(sqlstate::AMBIGUOUS_COLUMN, message))
+        }
+    }
+}
 
 impl Binder<'_> {
     pub(super) fn column(
@@ -23,14 +59,14 @@ impl Binder<'_> {
 
     /// Refuses a table with its schema that is not the one which the statement is about.
     pub(crate) fn check_entry(&self, name: &ObjectName, last: &Ident) -> Result<(), SqlError> {
-        let is_it = self.table.is_some_and(|scope| {
+        let is_it = |scope: &Scope| {
             scope.alias == folded(last)
-                && match scope.table.made {
+                && match &scope.table.made {
                     Some(made) => format!("{made:?}") == name.to_string(),
                     None => collection_name(name).is_ok_and(|name| name == scope.table.name()),
                 }
-        });
-        if is_it {
+        };
+        if self.tables.iter().any(is_it) {
             return Ok(());
         }
         let message = format!(
@@ -42,9 +78,9 @@ impl Binder<'_> {
 
     fn column_of(&mut self, table: Option<&Ident>, name: &Ident) -> Result<Typed, SqlError> {
         let column = folded(name);
-        if let (Some(table), Some(scope)) = (table, self.table)
+        let table = table.map(folded);
+        if let (Some("excluded"), [scope]) = (table.as_deref(), self.tables)
             && scope.excluded
-            && folded(table) == "excluded"
             && let Some(found) = scope.table.column(&column)
             && let Some(path) = found.path()
         {
@@ -53,38 +89,42 @@ impl Binder<'_> {
             let path = path.map_err(SqlError::unsupported)?;
             return Ok(Typed::new(Bound::Column(path), found.sql));
         }
-        let is_here = match table {
-            None => self
-                .table
-                .is_some_and(|scope| scope.table.column(&column).is_some()),
-            Some(table) => self.table.is_some_and(|scope| scope.alias == folded(table)),
-        };
-        let around = table.map(folded);
-        if !is_here && self.queries.is_around(around.as_deref(), &column) {
-            let what = "a sub-select that refers to the query around it";
-            return Err(SqlError::unsupported(what));
+        let table = table.as_deref();
+        if let Some(found) = find(self.tables, table, &column)? {
+            return Ok(Typed::new(found.bound.clone(), found.sql));
         }
-        if let (Some(table), scope) = (table, self.table) {
-            let table = folded(table);
-            if scope.is_none_or(|scope| scope.alias != table) {
-                let message = format!("missing FROM-clause entry for table {table:?}");
-                return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message));
-            }
-        }
-        let found = self.table.and_then(|scope| scope.table.column(&column));
-        let Some(found) = found else {
-            if table.is_none() && self.table.is_some_and(|scope| scope.alias == column) {
-                return Err(SqlError::unsupported(format!(
-                    "{column}, a row, as a value"
-                )));
-            }
-            let message = match table {
-                Some(table) => format!("column {}.{column} does not exist", folded(table)),
-                None => format!("column {column:?} does not exist"),
+        for around in self.queries.around.iter().rev() {
+            let Some(found) = find(around, table, &column)? else {
+                continue;
             };
-            return Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message));
-        };
-        Ok(Typed::new(found.bound.clone(), found.sql))
+            if self.queries.relational.is_none() {
+                let what = "a sub-select that refers to the query around it";
+                return Err(SqlError::unsupported(what));
+            }
+            return Ok(Typed::new(found.bound.clone(), found.sql));
+        }
+        if let Some(table) = table {
+            let message = format!("missing FROM-clause entry for table {table:?}");
+            return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message));
+        }
+        if self.scope(&column).is_some() {
+            return Err(SqlError::unsupported(format!(
+                "{column}, a row, as a value"
+            )));
+        }
+        let message = format!("column {column:?} does not exist");
+        Err(SqlError::new(sqlstate::UNDEFINED_COLUMN, message))
+    }
+
+    /// The table that the statement calls so.
+    pub(crate) fn scope(&self, alias: &str) -> Option<&Scope> {
+        self.tables.iter().find(|scope| scope.alias == alias)
+    }
+
+    /// Whether a name alone may mean a column of the tables.
+    pub(crate) fn has_column(&self, name: &str) -> bool {
+        let mut columns = self.tables.iter().flat_map(Scope::plain_columns);
+        columns.any(|column| column.name == name)
     }
 
     /// `expression COLLATE collation`.

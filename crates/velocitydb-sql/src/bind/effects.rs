@@ -1,11 +1,10 @@
 //! Calls of functions that are about the session, or do something to it.
 
 use sqlparser::ast::{Expr, FunctionArg, FunctionArgExpr, FunctionArguments};
+use velocitydb_types::ScalarType;
 
 use super::Binder;
-use super::sequence::without_regclass;
 use crate::bound::{Bound, Typed};
-use crate::casts::CastContext;
 use crate::effects::Function;
 use crate::error::{SqlError, sqlstate};
 use crate::functions::type_name;
@@ -39,11 +38,8 @@ impl Binder<'_> {
         given: &FunctionArguments,
     ) -> Result<Typed, SqlError> {
         let mut arguments = Vec::new();
-        for (at, expr) in plain_arguments(name, given)?.into_iter().enumerate() {
-            arguments.push(self.bind(match at == 0 && function.is_of_relation() {
-                true => without_regclass(expr),
-                false => expr,
-            })?);
+        for expr in plain_arguments(name, given)? {
+            arguments.push(self.bind(expr)?);
         }
         let types: Vec<_> = arguments.iter().map(|typed| type_name(typed.sql)).collect();
         let none = || {
@@ -53,16 +49,26 @@ impl Binder<'_> {
         let of = function.arguments(arguments.len()).ok_or_else(none)?;
         let arguments = arguments.into_iter().zip(of).map(|(typed, sql)| {
             let has_type = typed.sql.is_some();
-            let bound = self.cast(typed, (*sql).into(), CastContext::Implicit);
+            let bound = self.cast(typed, (*sql).into(), function.context());
             bound.map_err(|error| if has_type { none() } else { error })
         });
         let arguments = arguments.collect::<Result<_, _>>()?;
+        Ok(self.effect_of(function, arguments, of))
+    }
+
+    /// A call with arguments of these types.
+    pub(super) fn effect_of(
+        &self,
+        function: Function,
+        arguments: Vec<Bound>,
+        of: &[ScalarType],
+    ) -> Typed {
         let bound = Bound::Apply {
             function: function.call(self.effects),
             arguments,
             types: of.iter().map(|sql| (*sql).into()).collect(),
             volatile: true,
         };
-        Ok(Typed::new(bound, function.answer()))
+        Typed::new(bound, function.answer())
     }
 }

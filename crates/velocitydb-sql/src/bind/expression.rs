@@ -6,7 +6,7 @@ use sqlparser::ast::{
     self, AccessExpr, BinaryOperator, CastKind, CeilFloorKind, Expr, FunctionArg, FunctionArgExpr,
     FunctionArguments, Ident, ObjectName, Subscript, TrimWhereField, UnaryOperator,
 };
-use velocitydb_types::{Interval, ScalarType, SqlType, Value};
+use velocitydb_types::{ScalarType, SqlType, Value};
 
 use super::{Binder, sql_type};
 use crate::bound::{Bound, Typed};
@@ -75,8 +75,18 @@ impl Binder<'_> {
             Expr::IsNotFalse(inner) => self.call("is not false", [&**inner]),
             Expr::IsUnknown(inner) => self.call("is unknown", [&**inner]),
             Expr::IsNotUnknown(inner) => self.call("is not unknown", [&**inner]),
-            Expr::IsDistinctFrom(a, b) => self.call("is distinct from", [&**a, &**b]),
-            Expr::IsNotDistinctFrom(a, b) => self.call("is not distinct from", [&**a, &**b]),
+            Expr::IsDistinctFrom(a, b) => {
+                match rejoined(b, &|b| Expr::IsDistinctFrom(a.clone(), Box::new(b))) {
+                    Some(joined) => self.bind(&joined),
+                    None => self.call("is distinct from", [&**a, &**b]),
+                }
+            }
+            Expr::IsNotDistinctFrom(a, b) => {
+                match rejoined(b, &|b| Expr::IsNotDistinctFrom(a.clone(), Box::new(b))) {
+                    Some(joined) => self.bind(&joined),
+                    None => self.call("is not distinct from", [&**a, &**b]),
+                }
+            }
             Expr::InList {
                 expr,
                 list,
@@ -161,6 +171,9 @@ impl Binder<'_> {
                 array: false,
                 format: None,
             } => {
+                if let Some(object) = self.registered(expr, data_type)? {
+                    return Ok(object);
+                }
                 let to = sql_type(data_type)?;
                 let typed = self.bind(expr)?;
                 let bound = self.cast(typed, to, CastContext::Explicit)?;
@@ -260,40 +273,9 @@ impl Binder<'_> {
     }
 
     /// A text as a value of a type.
-    fn constant(&mut self, text: &str, sql: SqlType) -> Result<Typed, SqlError> {
+    pub(super) fn constant(&mut self, text: &str, sql: SqlType) -> Result<Typed, SqlError> {
         let value = super::cast::literal(text, sql, CastContext::Explicit, self.settings)?;
         Ok(Typed::new(Bound::Constant(value), sql))
-    }
-
-    fn interval(&mut self, interval: &ast::Interval) -> Result<Typed, SqlError> {
-        let ast::Interval {
-            value,
-            leading_field,
-            leading_precision: None,
-            last_field: None,
-            fractional_seconds_precision: None,
-        } = interval
-        else {
-            return Err(SqlError::unsupported(format!("{interval}")));
-        };
-        let Expr::Value(value) = &**value else {
-            return Err(SqlError::unsupported(format!("{interval}")));
-        };
-        let mut text = value.value.clone().into_string().unwrap_or_default();
-        let Some(unit) = leading_field else {
-            return self.constant(&text, ScalarType::Interval.into());
-        };
-        let kept = kept_of(unit).ok_or_else(|| SqlError::unsupported(format!("{interval}")))?;
-        // The unit of a number that has none.
-        let last = text.split_whitespace().next_back();
-        if last.is_some_and(|last| last.parse::<f64>().is_ok()) {
-            text = format!("{text} {unit}");
-        }
-        let mut typed = self.constant(&text, ScalarType::Interval.into())?;
-        if let Bound::Constant(Value::Interval(interval)) = &mut typed.bound {
-            *interval = kept(*interval);
-        }
-        Ok(typed)
     }
 
     fn unary(&mut self, op: UnaryOperator, expr: &Expr) -> Result<Typed, SqlError> {
@@ -583,7 +565,7 @@ impl Binder<'_> {
         self.apply(name, bound)
     }
 
-    pub(super) fn apply(&mut self, name: &str, arguments: Vec<Typed>) -> Result<Typed, SqlError> {
+    pub(crate) fn apply(&mut self, name: &str, arguments: Vec<Typed>) -> Result<Typed, SqlError> {
         let types: Vec<_> = arguments.iter().map(|argument| argument.sql).collect();
         let resolved = resolve(name, &types, self.settings)?;
         self.applied(resolved, arguments)
@@ -606,6 +588,25 @@ impl Binder<'_> {
         };
         Ok(Typed::new(bound, resolved.result))
     }
+}
+
+/// What stands behind `IS DISTINCT FROM` is taken by the parser as far as it goes; what AND and OR join to
+/// it is joined to the whole. `None`: nothing is.
+fn rejoined(behind: &Expr, whole: &dyn Fn(Expr) -> Expr) -> Option<Expr> {
+    let Expr::BinaryOp {
+        left,
+        op: op @ (BinaryOperator::And | BinaryOperator::Or),
+        right,
+    } = behind
+    else {
+        return None;
+    };
+    let left = rejoined(left, whole).unwrap_or_else(|| whole((**left).clone()));
+    Some(Expr::BinaryOp {
+        left: Box::new(left),
+        op: op.clone(),
+        right: right.clone(),
+    })
 }
 
 /// Whether a name is a function that is called without parentheses, and the parser does not know it.
@@ -637,23 +638,6 @@ fn all_or_some(pattern: &Expr) -> Option<(&Expr, bool)> {
         },
         _ => None,
     }
-}
-
-/// What an interval of a unit keeps of a value: nothing smaller than the unit.
-fn kept_of(unit: &ast::DateTimeField) -> Option<fn(Interval) -> Interval> {
-    const MINUTE: i64 = 60_000_000;
-    const HOUR: i64 = 60 * MINUTE;
-    Some(match unit {
-        ast::DateTimeField::Year => |of| Interval::new(of.months / 12 * 12, 0, 0),
-        ast::DateTimeField::Month => |of| Interval::new(of.months, 0, 0),
-        ast::DateTimeField::Day => |of| Interval::new(of.months, of.days, 0),
-        ast::DateTimeField::Hour => |of| Interval::new(of.months, of.days, of.micros / HOUR * HOUR),
-        ast::DateTimeField::Minute => {
-            |of| Interval::new(of.months, of.days, of.micros / MINUTE * MINUTE)
-        }
-        ast::DateTimeField::Second => |of| of,
-        _ => return None,
-    })
 }
 
 fn text(text: &str) -> Typed {

@@ -1,8 +1,9 @@
 //! Calls of functions.
 
 use sqlparser::ast::{
-    self, BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator,
-    FunctionArguments, Ident, ObjectName, ObjectNamePart,
+    self, BinaryOperator, DuplicateTreatment, Expr, FunctionArg, FunctionArgExpr,
+    FunctionArgOperator, FunctionArgumentClause, FunctionArguments, Ident, ObjectName,
+    ObjectNamePart,
 };
 use velocitydb_types::{SCALAR_TYPES, ScalarType, SqlType, Value};
 
@@ -12,6 +13,7 @@ use crate::casts::{CastContext, cast_context};
 use crate::error::{SqlError, sqlstate};
 use crate::functions::{is_function, named_arguments, type_name};
 use crate::parse::folded;
+use crate::relation::is_unfold;
 use crate::settings::version;
 
 /// Functions that are neither in the table nor any other's: see [`Binder::named`].
@@ -36,9 +38,13 @@ pub(crate) const OF_BINDER: &[&str] = &[
 impl Binder<'_> {
     /// A call of a function, an aggregate or a sequence.
     pub(super) fn function(&mut self, function: &ast::Function) -> Result<Typed, SqlError> {
+        if function.over.is_some() && self.queries.relational.is_some() {
+            return self.window(function);
+        }
         if let Some(aggregate) = self.aggregate(function)? {
             return Ok(aggregate);
         }
+        self.check_plain(function)?;
         let ast::Function {
             name,
             uses_odbc_syntax: false,
@@ -100,8 +106,39 @@ impl Binder<'_> {
                 _ => Err(SqlError::unsupported("a sub-select here")),
             };
         }
+        if self.queries.relational.is_some() && is_unfold(&name) {
+            let arguments = arguments.into_iter().map(|(_, typed)| typed).collect();
+            let unfolded = self.unfolded(&name, arguments);
+            return unfolded.map_err(|error| error.at(self.place(last)));
+        }
         self.named(&name, arguments)
             .map_err(|error| error.at(self.place(last)))
+    }
+
+    /// Refuses what only aggregates have.
+    fn check_plain(&self, function: &ast::Function) -> Result<(), SqlError> {
+        let specified = match &function.args {
+            FunctionArguments::List(list)
+                if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) =>
+            {
+                "DISTINCT"
+            }
+            FunctionArguments::List(list)
+                if matches!(list.clauses[..], [FunctionArgumentClause::OrderBy(_)]) =>
+            {
+                "ORDER BY"
+            }
+            _ if function.filter.is_some() => "FILTER",
+            _ => return Ok(()),
+        };
+        let last = called(&function.name)?;
+        let name = folded(last);
+        if !is_function(&name) {
+            return Ok(());
+        }
+        let message = format!("{specified} specified, but {name} is not an aggregate function");
+        let error = SqlError::new(sqlstate::WRONG_OBJECT_TYPE, message);
+        Err(error.at(self.place(last)))
     }
 
     pub(super) fn named(

@@ -2,7 +2,7 @@
 //!
 //! Files: `expression`, `column`, `function` and `aggregate` (calls), `query` (sub-selects), `cast`, `literals`
 //! (what stands in the text), `sequence`, `effects` (functions about the
-//! session), `types`. Tests: tests/it.
+//! session), `registered` (casts to `regclass` and its like), `types`. Tests: tests/it.
 
 mod aggregate;
 mod cast;
@@ -12,18 +12,20 @@ mod expression;
 mod function;
 mod literals;
 mod query;
+mod registered;
 mod sequence;
 mod types;
+mod window;
 
 use std::sync::Arc;
 
-use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart};
+use sqlparser::ast::{Expr, Ident, ObjectName, ObjectNamePart, WindowSpec};
 use velocitydb_types::{ScalarType, SqlType, Value};
 
 pub(crate) use aggregate::Aggregates;
 use cast::Assigned;
 pub(crate) use function::OF_BINDER;
-pub(crate) use query::{Around, Queries};
+pub(crate) use query::Queries;
 pub(crate) use types::{check_collation, serial, sql_type};
 
 use crate::bound::{Bound, Typed};
@@ -32,8 +34,9 @@ use crate::effects::Effects;
 use crate::error::{SqlError, sqlstate};
 use crate::formats::Settings;
 use crate::parse::{folded, position, too_complex};
+use crate::relation::{Field, UnfoldCall, WindowCall};
 use crate::sequences::Sequences;
-use crate::table::Table;
+use crate::table::{Column, Table};
 
 /// What is learned of a statement while it is bound, its sub-selects included.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +47,8 @@ pub(crate) struct Parameters {
     depth: usize,
     /// How many expressions were bound.
     parts: usize,
+    /// How many columns of relations have names.
+    names: usize,
 }
 
 /// How deep expressions may stand in each other; all who walk them need a stack as deep.
@@ -71,6 +76,12 @@ impl Parameters {
         self.types.iter().map(|sql| sql.unwrap_or(text)).collect()
     }
 
+    /// A name for a column of a relation.
+    pub(crate) fn fresh(&mut self) -> String {
+        self.names += 1;
+        format!("c{}", self.names)
+    }
+
     fn get(&mut self, at: usize) -> Option<SqlType> {
         if at >= self.types.len() {
             self.types.resize(at + 1, None);
@@ -87,25 +98,52 @@ pub(crate) struct Binder<'b> {
     pub(crate) parameters: &'b mut Parameters,
     pub(crate) sequences: &'b Arc<Sequences>,
     pub(crate) effects: &'b Arc<Effects>,
-    /// The table whose rows it is asked of, if there is one.
-    pub(crate) table: Option<&'b Scope<'b>>,
+    /// The tables whose rows it is asked of.
+    pub(crate) tables: &'b [Scope],
     /// The sub-selects that it has met.
     pub(crate) queries: Queries<'b>,
     /// What becomes of aggregates.
     pub(crate) aggregates: Aggregates,
+    /// The window functions that it has met, as columns.
+    pub(crate) windows: Vec<(Field, WindowCall)>,
+    /// The functions that make rows that it has met, as columns.
+    pub(crate) unfolds: Vec<UnfoldCall>,
+    /// The windows that the SELECT has given names.
+    pub(crate) named_windows: Vec<(String, WindowSpec)>,
 }
 
 /// The field under which a row that could not be inserted stands beside another; no column is called
 /// so.
 pub(crate) const EXCLUDED: &str = "_excluded";
 
-/// The tables that columns may be of.
-pub(crate) struct Scope<'b> {
-    pub(crate) table: &'b Table,
+/// A table that columns may be of.
+#[derive(Debug, Clone)]
+pub(crate) struct Scope {
+    pub(crate) table: Arc<Table>,
     /// What the statement calls it.
     pub(crate) alias: String,
     /// Whether a row that could not be inserted stands beside each, as `excluded`.
     pub(crate) excluded: bool,
+    /// Columns that are found behind the table's name alone: USING has merged them with another's.
+    pub(crate) merged: Vec<String>,
+}
+
+impl Scope {
+    /// Of a table and what the statement calls it.
+    pub(crate) fn new(table: Arc<Table>, alias: impl Into<String>) -> Scope {
+        Scope {
+            table,
+            alias: alias.into(),
+            excluded: false,
+            merged: Vec::new(),
+        }
+    }
+
+    /// Its columns that are found without its name.
+    pub(crate) fn plain_columns(&self) -> impl Iterator<Item = &Column> {
+        let columns = self.table.columns.iter();
+        columns.filter(|column| !self.merged.contains(&column.name))
+    }
 }
 
 impl Binder<'_> {

@@ -4,40 +4,30 @@
 use sqlparser::ast::{BinaryOperator, Expr, Query};
 use velocitydb_types::{ScalarType, SqlType};
 
-use super::Binder;
+use std::sync::Arc;
+
+use super::{Binder, Scope};
 use crate::bound::{Bound, Typed};
 use crate::definitions::Definitions;
 use crate::error::{SqlError, sqlstate};
 use crate::functions::resolve_quantified;
+use crate::relation::{Known, Pending};
 use crate::statement::Preparing;
 use crate::statement::select::Select;
 use crate::statement::subselect::{SubSelect, Wanted};
-
-/// The names of a query around the one that is being bound.
-#[derive(Debug, Clone)]
-pub(crate) struct Around {
-    pub(crate) alias: String,
-    pub(crate) columns: Vec<String>,
-}
 
 /// The sub-selects that a statement has, and what is needed to bind them.
 #[derive(Default)]
 pub(crate) struct Queries<'b> {
     /// Where their tables are; `None`: there may be no sub-selects.
     pub(crate) definitions: Option<Definitions<'b>>,
-    /// The queries around, the outermost first.
-    pub(crate) around: Vec<Around>,
+    /// The tables of queries around, the outermost first.
+    pub(crate) around: Vec<Arc<[Scope]>>,
     pub(crate) met: Vec<SubSelect>,
-}
-
-impl Queries<'_> {
-    /// Whether a query around has such a column.
-    pub(super) fn is_around(&self, table: Option<&str>, column: &str) -> bool {
-        self.around.iter().any(|around| {
-            table.is_none_or(|table| table == around.alias)
-                && around.columns.iter().any(|name| name == column)
-        })
-    }
+    /// The queries that WITH has named, when it is a query of several tables that is being bound: then
+    /// sub-selects are pending.
+    pub(crate) relational: Option<Known>,
+    pub(crate) pending: Vec<Pending>,
 }
 
 impl Binder<'_> {
@@ -46,13 +36,7 @@ impl Binder<'_> {
             return Err(SqlError::unsupported("a sub-select here"));
         };
         let mut around = self.queries.around.clone();
-        if let Some(scope) = self.table {
-            let columns = scope.table.columns.iter();
-            around.push(Around {
-                alias: scope.alias.clone(),
-                columns: columns.map(|column| column.name.clone()).collect(),
-            });
-        }
+        around.push(self.tables.into());
         let mut preparing = Preparing {
             definitions,
             sql: self.sql,
@@ -62,6 +46,8 @@ impl Binder<'_> {
             overriding: None,
             parameters: &mut *self.parameters,
             outer: around,
+            planner: None,
+            relational: None,
         };
         preparing.select(query)
     }
@@ -85,12 +71,18 @@ impl Binder<'_> {
 
     /// `(SELECT …)`: the value of its only row, null without one.
     pub(super) fn scalar_query(&mut self, query: &Query) -> Result<Typed, SqlError> {
+        if self.queries.relational.is_some() {
+            return self.value_of(query);
+        }
         let (select, sql) = self.of_one_column(query, "subquery must return only one column")?;
         Ok(Typed::new(self.met(select, Wanted::Value), sql))
     }
 
     /// `ARRAY(SELECT …)`: the values of all its rows.
     pub(super) fn array_query(&mut self, query: &Query) -> Result<Typed, SqlError> {
+        if self.queries.relational.is_some() {
+            return self.values_of(query);
+        }
         let (select, sql) = self.of_one_column(query, "subquery must return only one column")?;
         let SqlType::Scalar(element) = sql else {
             return Err(SqlError::unsupported("an array of several dimensions"));
@@ -101,6 +93,9 @@ impl Binder<'_> {
 
     /// `EXISTS (SELECT …)`.
     pub(super) fn exists(&mut self, query: &Query) -> Result<Typed, SqlError> {
+        if self.queries.relational.is_some() {
+            return self.exists_in(query);
+        }
         let select = self.sub_select(query)?;
         Ok(Typed::new(self.met(select, Wanted::Any), ScalarType::Bool))
     }
@@ -113,6 +108,9 @@ impl Binder<'_> {
         query: &Query,
         is_all: bool,
     ) -> Result<Typed, SqlError> {
+        if self.queries.relational.is_some() {
+            return self.test_of(left, operator, query, is_all);
+        }
         let left = self.bind(left)?;
         let (select, sql) = self.of_one_column(query, "subquery has too many columns")?;
         let SqlType::Scalar(element) = sql else {

@@ -73,7 +73,10 @@ pub(crate) fn sql_type(named: &DataType) -> Result<SqlType, SqlError> {
             let name = name.to_lowercase();
             let plain = name.trim_end_matches("[]");
             let plain = plain.split(['(', ' ']).next().unwrap_or_default();
-            match crate::absent::is_type(plain) || plain.parse::<SqlType>().is_ok() {
+            let is_known = crate::absent::is_type(plain)
+                || super::registered::is_registered(plain)
+                || plain.parse::<SqlType>().is_ok();
+            match is_known {
                 true => SqlError::unsupported(format!("the type {name}")),
                 false => {
                     let message = format!("type {name:?} does not exist");

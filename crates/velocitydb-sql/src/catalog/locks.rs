@@ -9,59 +9,14 @@ use std::collections::BTreeMap;
 
 use velocitydb::locks::{CollectionId, LockRow, Mode, Name};
 use velocitydb::{Database, DatabaseId};
-use velocitydb_types::ScalarType::{self, Bool, Int2, Int4, Int8, Text, Timestamptz};
 use velocitydb_types::Value;
 
-use super::{Each, Shown};
+use super::objects::of_collection;
+use super::{Fill, Seen, number};
 use crate::effects::process_id;
 use crate::error::SqlError;
 
 const ROWS_MAX: usize = 100_000;
-
-pub(super) const PG_LOCKS: Shown = Shown {
-    schema: "pg_catalog",
-    name: "pg_locks",
-    columns: PG_COLUMNS,
-    rows: pg_locks,
-};
-
-pub(super) const LOCKS: Shown = Shown {
-    schema: "velocity",
-    name: "locks",
-    columns: COLUMNS,
-    rows: locks,
-};
-
-/// Numbers of objects are of 8 bytes, as there is no type `oid`.
-const PG_COLUMNS: &[(&str, ScalarType)] = &[
-    ("locktype", Text),
-    ("database", Int8),
-    ("relation", Int8),
-    ("page", Int4),
-    ("tuple", Int2),
-    ("virtualxid", Text),
-    ("transactionid", Int8),
-    ("classid", Int8),
-    ("objid", Int8),
-    ("objsubid", Int2),
-    ("virtualtransaction", Text),
-    ("pid", Int4),
-    ("mode", Text),
-    ("granted", Bool),
-    ("fastpath", Bool),
-    ("waitstart", Timestamptz),
-];
-
-const COLUMNS: &[(&str, ScalarType)] = &[
-    ("name", Text),
-    ("collection", Text),
-    ("mode", Text),
-    ("owner", Int8),
-    ("granted", Bool),
-    ("waiting_since", Timestamptz),
-    ("application_name", Text),
-    ("database", Text),
-];
 
 fn collection_of(name: Name<'_>) -> Option<CollectionId> {
     match name {
@@ -92,15 +47,12 @@ fn pg_mode(name: Name<'_>, mode: Mode) -> &'static str {
     }
 }
 
-fn number(number: impl Into<i64>) -> Value {
-    Value::Int(number.into())
-}
-
 fn since(row: &LockRow) -> Value {
     row.waits_since.map_or(Value::Null, Value::Time)
 }
 
-fn pg_locks(database: &Database, each: Each<'_>) -> Result<(), SqlError> {
+pub(super) fn pg_locks(seen: &Seen<'_>, fill: &mut Fill<'_>) -> Result<(), SqlError> {
+    let database = seen.database;
     for row in database.locks().list(ROWS_MAX).rows {
         let name = row.name.name();
         let kind = match name {
@@ -124,7 +76,7 @@ fn pg_locks(database: &Database, each: Each<'_>) -> Result<(), SqlError> {
         let values = vec![
             kind.into(),
             database_of(database, name).map_or(Value::Null, |id| number(id.0)),
-            collection_of(name).map_or(Value::Null, |id| number(id.0)),
+            collection_of(name).map_or(Value::Null, |id| number(of_collection(id))),
             Value::Null,
             Value::Null,
             Value::Null,
@@ -139,14 +91,13 @@ fn pg_locks(database: &Database, each: Each<'_>) -> Result<(), SqlError> {
             Value::Bool(false),
             since(&row),
         ];
-        if !each(values)? {
-            break;
-        }
+        fill.whole(values)?;
     }
     Ok(())
 }
 
-fn locks(database: &Database, each: Each<'_>) -> Result<(), SqlError> {
+pub(super) fn locks(seen: &Seen<'_>, fill: &mut Fill<'_>) -> Result<(), SqlError> {
+    let database = seen.database;
     let locks = database.locks();
     let names: BTreeMap<_, _> = database.databases().into_iter().collect();
     for row in locks.list(ROWS_MAX).rows {
@@ -175,9 +126,7 @@ fn locks(database: &Database, each: Each<'_>) -> Result<(), SqlError> {
                 .and_then(|id| names.get(&id))
                 .map_or(Value::Null, |of| of.name.as_str().into()),
         ];
-        if !each(values)? {
-            break;
-        }
+        fill.whole(values)?;
     }
     Ok(())
 }

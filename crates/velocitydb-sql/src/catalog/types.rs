@@ -1,94 +1,16 @@
-//! `pg_type`, `pg_namespace` and `pg_range`: the types that there are, and those of arrays of them.
+//! `pg_type` and `pg_cast`: the types that there are, those of arrays of them, and what becomes what.
 //!
-//! As PostgreSQL 15 tells of them, with numbers of objects as bigint and names of functions as text.
-//! There are no types of ranges, and no schemas but those that are always there: a user's is a part of
-//! the names of its tables.
+//! As PostgreSQL 15 tells of them. There are no types of ranges.
 
-use velocitydb::Database;
-use velocitydb_types::ScalarType::{self, Bool, Int2, Int4, Int8, Text};
-use velocitydb_types::{FieldType, SCALAR_TYPES, SqlTypeRow, Value};
+use velocitydb_types::ScalarType::{self, Bool, Text};
+use velocitydb_types::{FieldType, SCALAR_TYPES, SqlType, SqlTypeRow, Value};
 
-use super::{Each, OWNER, Shown};
+use super::{Fill, OWNER, PG_CATALOG, Seen, number};
+use crate::casts::{CastContext, cast_context};
 use crate::error::SqlError;
 
-pub(super) const PG_TYPE: Shown = Shown {
-    schema: "pg_catalog",
-    name: "pg_type",
-    columns: TYPE_COLUMNS,
-    rows: pg_type,
-};
-
-pub(super) const PG_NAMESPACE: Shown = Shown {
-    schema: "pg_catalog",
-    name: "pg_namespace",
-    columns: NAMESPACE_COLUMNS,
-    rows: pg_namespace,
-};
-
-pub(super) const PG_RANGE: Shown = Shown {
-    schema: "pg_catalog",
-    name: "pg_range",
-    columns: RANGE_COLUMNS,
-    rows: |_, _| Ok(()),
-};
-
-const TYPE_COLUMNS: &[(&str, ScalarType)] = &[
-    ("oid", Int8),
-    ("typname", Text),
-    ("typnamespace", Int8),
-    ("typowner", Int8),
-    ("typlen", Int2),
-    ("typbyval", Bool),
-    ("typtype", Text),
-    ("typcategory", Text),
-    ("typispreferred", Bool),
-    ("typisdefined", Bool),
-    ("typdelim", Text),
-    ("typrelid", Int8),
-    ("typsubscript", Text),
-    ("typelem", Int8),
-    ("typarray", Int8),
-    ("typinput", Text),
-    ("typoutput", Text),
-    ("typreceive", Text),
-    ("typsend", Text),
-    ("typmodin", Text),
-    ("typmodout", Text),
-    ("typanalyze", Text),
-    ("typalign", Text),
-    ("typstorage", Text),
-    ("typnotnull", Bool),
-    ("typbasetype", Int8),
-    ("typtypmod", Int4),
-    ("typndims", Int4),
-    ("typcollation", Int8),
-    ("typdefaultbin", Text),
-    ("typdefault", Text),
-    ("typacl", Text),
-];
-
-const NAMESPACE_COLUMNS: &[(&str, ScalarType)] = &[
-    ("oid", Int8),
-    ("nspname", Text),
-    ("nspowner", Int8),
-    ("nspacl", Text),
-];
-
-const RANGE_COLUMNS: &[(&str, ScalarType)] = &[
-    ("rngtypid", Int8),
-    ("rngsubtype", Int8),
-    ("rngmultitypid", Int8),
-    ("rngcollation", Int8),
-    ("rngsubopc", Int8),
-    ("rngcanonical", Text),
-    ("rngsubdiff", Text),
-];
-
-/// The number of `pg_catalog`.
-const PG_CATALOG: i64 = 11;
-
 /// The number of the collation that depends on the database.
-const DEFAULT_COLLATION: i64 = 100;
+pub(super) const DEFAULT_COLLATION: i64 = 100;
 
 /// What differs between a type and that of its arrays.
 struct Shape {
@@ -107,7 +29,7 @@ struct Shape {
     storage: &'static str,
 }
 
-fn category(row: &SqlTypeRow) -> &'static str {
+pub(super) fn category(row: &SqlTypeRow) -> &'static str {
     match row.kept {
         FieldType::Bool => "B",
         FieldType::Int | FieldType::Float | FieldType::Decimal => "N",
@@ -181,11 +103,7 @@ fn of_array(row: &SqlTypeRow) -> Shape {
     }
 }
 
-fn number(number: impl Into<i64>) -> Value {
-    Value::Int(number.into())
-}
-
-fn pg_type(_: &Database, each: Each<'_>) -> Result<(), SqlError> {
+pub(super) fn pg_type(_: &Seen<'_>, fill: &mut Fill<'_>) -> Result<(), SqlError> {
     for (row, shape) in SCALAR_TYPES
         .iter()
         .flat_map(|row| [(row, of_scalar(row)), (row, of_array(row))])
@@ -242,24 +160,47 @@ fn pg_type(_: &Database, each: Each<'_>) -> Result<(), SqlError> {
             Value::Null,
             Value::Null,
         ];
-        if !each(values)? {
-            break;
-        }
+        fill.whole(values)?;
     }
     Ok(())
 }
 
-fn pg_namespace(_: &Database, each: Each<'_>) -> Result<(), SqlError> {
-    // The last is ours, with a number that PostgreSQL gives nobody.
-    for (oid, name) in [
-        (PG_CATALOG, "pg_catalog"),
-        (2200, "public"),
-        (1, "velocity"),
-    ] {
-        let values = vec![number(oid), name.into(), number(OWNER), Value::Null];
-        if !each(values)? {
-            break;
-        }
+/// How values of a type are laid out and kept, in PostgreSQL's letters.
+pub(super) fn storage(sql: SqlType) -> (&'static str, &'static str) {
+    let shape = match sql {
+        SqlType::Scalar(scalar) => of_scalar(scalar.row()),
+        SqlType::Array(element) => of_array(element.row()),
+    };
+    (shape.align, shape.storage)
+}
+
+/// Without those by way of texts, which `pg_cast` does not have either.
+pub(super) fn pg_cast(_: &Seen<'_>, fill: &mut Fill<'_>) -> Result<(), SqlError> {
+    let pairs = SCALAR_TYPES.iter();
+    let pairs = pairs.flat_map(|from| SCALAR_TYPES.iter().map(move |to| (from, to)));
+    for (from, to) in pairs {
+        let by_text = from.scalar.is_text() != to.scalar.is_text();
+        let context = cast_context(from.scalar.into(), to.scalar.into());
+        let Some(context) = context.filter(|_| from.oid != to.oid && !by_text) else {
+            continue;
+        };
+        fill.row([
+            // Both are numbers of less than 2^12.
+            ("oid", number(i64::from(from.oid) << 12 | i64::from(to.oid))),
+            ("castsource", number(from.oid)),
+            ("casttarget", number(to.oid)),
+            ("castfunc", number(0)),
+            (
+                "castcontext",
+                match context {
+                    CastContext::Implicit => "i",
+                    CastContext::Assignment => "a",
+                    CastContext::Explicit => "e",
+                }
+                .into(),
+            ),
+            ("castmethod", "f".into()),
+        ])?;
     }
     Ok(())
 }

@@ -111,12 +111,8 @@ impl Preparing<'_> {
         referenced("FORCE_NOT_NULL", &options.force_not_null, &names)?;
         referenced("FORCE_NULL", &options.force_null, &names)?;
         let settings = Arc::clone(self.settings);
-        let scope = Scope {
-            table: &table,
-            alias: table.name().to_owned(),
-            excluded: false,
-        };
-        let mut binder = self.binder(Some(&scope));
+        let scope = [Scope::new(Arc::clone(&table), table.name())];
+        let mut binder = self.binder(&scope);
         binder.aggregates = Aggregates::Refused("COPY FROM WHERE conditions");
         let condition = condition.map(|condition| {
             let typed = binder.bind(condition)?;

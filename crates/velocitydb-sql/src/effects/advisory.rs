@@ -165,6 +165,7 @@ impl Effects {
     pub(crate) fn begin_statement(&self) {
         drop(self.take_sets()); // of one that was given up while it waited
         self.state().deeds = Deeds::default();
+        self.forget_objects();
     }
 
     /// What the statement waits for before it can be run again.
@@ -188,6 +189,7 @@ impl Effects {
     /// The statement has been run: its notices. Locks that only an earlier run has asked for are given back.
     pub(crate) fn end_statement(&self) -> Vec<SqlError> {
         let deeds = std::mem::take(&mut self.state().deeds);
+        self.forget_objects();
         for (deed, count) in deeds.all {
             let run = deeds.run.get(&deed).copied().unwrap_or(0);
             if let Deed::Lock(lock) = deed {

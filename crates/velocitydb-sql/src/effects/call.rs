@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use velocitydb::locks::Mode;
 use velocitydb_query::{Arguments, Cell, QueryError, Scalar};
-use velocitydb_types::{ScalarType, Value};
+use velocitydb_types::{ScalarType, SqlType, Value};
 
 use super::Effects;
 use super::advisory::{Lock, Number, Scope};
 use super::config::Set;
+use crate::casts::CastContext;
+use crate::catalog::calls::CatalogCall;
 use crate::error::{SqlError, sqlstate};
 use crate::settings;
 
 /// One of the functions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Function {
     BackendPid,
     NewUuid,
@@ -23,12 +25,8 @@ pub(crate) enum Function {
     QueueUsage,
     SetConfig,
     CurrentSetting,
-    /// `obj_description`
-    Description,
-    /// `col_description`
-    ColumnDescription,
-    /// `shobj_description`
-    SharedDescription,
+    /// Of the system's tables.
+    Catalog(&'static CatalogCall),
     Advisory(&'static (&'static str, Ask)),
 }
 
@@ -77,13 +75,10 @@ impl Function {
             "pg_notification_queue_usage" => Function::QueueUsage,
             "set_config" => Function::SetConfig,
             "current_setting" => Function::CurrentSetting,
-            "obj_description" => Function::Description,
-            "col_description" => Function::ColumnDescription,
-            "shobj_description" => Function::SharedDescription,
-            name => {
-                let row = ADVISORY.iter().find(|(known, _)| *known == name)?;
-                Function::Advisory(row)
-            }
+            name => match ADVISORY.iter().find(|(known, _)| *known == name) {
+                Some(row) => Function::Advisory(row),
+                None => Function::Catalog(CatalogCall::named(name)?),
+            },
         })
     }
 
@@ -98,11 +93,9 @@ impl Function {
             Function::QueueUsage,
             Function::SetConfig,
             Function::CurrentSetting,
-            Function::Description,
-            Function::ColumnDescription,
-            Function::SharedDescription,
         ];
-        others.into_iter().map(Function::name).chain(of_locks)
+        let others = others.into_iter().map(Function::name);
+        others.chain(of_locks).chain(CatalogCall::names())
     }
 
     fn name(self) -> &'static str {
@@ -114,9 +107,7 @@ impl Function {
             Function::QueueUsage => "pg_notification_queue_usage",
             Function::SetConfig => "set_config",
             Function::CurrentSetting => "current_setting",
-            Function::Description => "obj_description",
-            Function::ColumnDescription => "col_description",
-            Function::SharedDescription => "shobj_description",
+            Function::Catalog(call) => call.name,
             Function::Advisory((name, _)) => name,
         }
     }
@@ -135,16 +126,15 @@ impl Function {
             Function::CurrentSetting => {
                 &[&[ScalarType::Text], &[ScalarType::Text, ScalarType::Bool]]
             }
-            Function::Description => &[&[ScalarType::Text], &[ScalarType::Text, ScalarType::Text]],
-            Function::ColumnDescription => &[&[ScalarType::Text, ScalarType::Int4]],
-            Function::SharedDescription => &[&[ScalarType::Int8, ScalarType::Text]],
+            Function::Catalog(call) => call.forms,
         };
         forms.iter().find(|form| form.len() == count).copied()
     }
 
     /// What it answers. What is `void` in PostgreSQL is an empty text.
-    pub(crate) fn answer(self) -> ScalarType {
-        match self {
+    pub(crate) fn answer(self) -> SqlType {
+        let scalar = match self {
+            Function::Catalog(call) => return call.answer,
             Function::BackendPid => ScalarType::Int4,
             Function::NewUuid => ScalarType::Uuid,
             Function::Random => ScalarType::Float8,
@@ -154,17 +144,18 @@ impl Function {
             Function::Notify
             | Function::SetConfig
             | Function::CurrentSetting
-            | Function::Description
-            | Function::ColumnDescription
-            | Function::SharedDescription
             | Function::Advisory(_) => ScalarType::Text,
             Function::QueueUsage => ScalarType::Float8,
-        }
+        };
+        scalar.into()
     }
 
-    /// Whether its first argument is a relation, which is known by its name.
-    pub(crate) fn is_of_relation(self) -> bool {
-        matches!(self, Function::Description | Function::ColumnDescription)
+    /// How its arguments become what it takes: numbers of objects are names as well.
+    pub(crate) fn context(self) -> CastContext {
+        match self {
+            Function::Catalog(_) => CastContext::Assignment,
+            _ => CastContext::Implicit,
+        }
     }
 
     /// A call of it by a session.
@@ -228,9 +219,11 @@ impl Call {
                     _ => Value::Null,
                 }
             }
-            Function::Description => effects.object_description(arguments)?,
-            Function::ColumnDescription => effects.column_description(arguments)?,
-            Function::SharedDescription => effects.shared_description(arguments)?,
+            Function::Catalog(call) => {
+                let given = arguments.iter().map(|given| Ok(given?.into_value()));
+                let given = given.collect::<Result<Vec<_>, QueryError>>()?;
+                call.run(effects, &given)?
+            }
             Function::Advisory((_, ask)) => {
                 let given = arguments.iter().map(|given| Ok(given?.into_value()));
                 let given = given.collect::<Result<Vec<_>, QueryError>>()?;

@@ -71,12 +71,12 @@ impl Effects {
     }
 
     /// Those of the session as they are while the statement runs.
-    pub(super) fn settings(&self) -> Arc<Settings> {
+    pub(crate) fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.state().config.now.settings)
     }
 
     /// The value of a setting; `None`: there is none of this name.
-    pub(super) fn setting(&self, name: &str) -> Option<String> {
+    pub(crate) fn setting(&self, name: &str) -> Option<String> {
         match &*name.to_lowercase() {
             "transaction_isolation" => return Some(self.transaction().0.to_owned()),
             "transaction_read_only" => {
@@ -86,6 +86,13 @@ impl Effects {
         }
         let state = self.state();
         let Saved { settings, named } = &state.config.now;
+        settings::show(settings, named, name).ok()
+    }
+
+    /// The value that a setting had when the session began.
+    pub(crate) fn first_setting(&self, name: &str) -> Option<String> {
+        let state = self.state();
+        let Saved { settings, named } = &state.config.initial;
         settings::show(settings, named, name).ok()
     }
 

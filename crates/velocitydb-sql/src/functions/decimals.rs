@@ -187,9 +187,42 @@ pub(super) fn sqrt(number: &Decimal) -> Answer {
     let wanted = (DIGITS - ((weight + 1) * 4 / 2 - 1))
         .max(scale(number))
         .clamp(0, SCALE_MAX);
+    root(number, wanted)
+}
+
+/// The root of what is not negative, with so many digits after the point.
+fn root(number: &Decimal, wanted: i64) -> Answer {
     // One digit more, and whether anything follows, decide the rounding.
     let root = fixed(number, 2 * (wanted + 1)).sqrt();
     new(round_quotient(&root, &BigInt::from(10)), wanted)
+}
+
+/// The variance of numbers, or the root of it: of how many they are, their sum and that of their squares.
+pub(crate) fn variance(
+    count: i64,
+    sum: &Decimal,
+    squares: &Decimal,
+    sample: bool,
+    is_root: bool,
+) -> Answer {
+    let count = BigInt::from(count);
+    let scale = (2 * sum.scale()).max(squares.scale()).max(0);
+    let sum = fixed(sum, scale);
+    let difference = fixed(squares, 2 * scale) * &count - &sum * &sum;
+    if difference.sign() != Sign::Plus {
+        return Ok(Decimal::zero().into());
+    }
+    let by = match sample {
+        true => &count * (&count - 1),
+        false => &count * &count,
+    };
+    let decimal = |digits, scale| Decimal::new(digits, scale).map_err(out_of_bounds);
+    let (difference, by) = (decimal(difference, 2 * scale)?, decimal(by, 0)?);
+    let wanted = scale_of_quotient(&difference, &by).max(scale);
+    match quotient(&difference, &by, wanted)? {
+        Value::Decimal(variance) if is_root => root(&variance, wanted),
+        variance => Ok(variance),
+    }
 }
 
 /// Digits that calculations have beyond those of the result.

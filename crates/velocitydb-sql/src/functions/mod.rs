@@ -70,6 +70,7 @@ use crate::formats::Settings;
 
 use call::Call;
 pub use convert::{Conversion, conversion};
+pub(crate) use decimals::variance;
 pub use quantified::resolve_quantified;
 pub(crate) use quotes::quote_ident;
 pub use resolve::{FunctionError, Resolved, is_function, resolve, type_name};
@@ -282,6 +283,8 @@ pub fn rows() -> &'static [&'static Row] {
 pub fn names() -> Vec<&'static str> {
     let mut names: Vec<_> = rows().iter().map(|row| row.name).collect();
     names.extend(crate::aggregate::NAMES);
+    names.extend(crate::aggregate::WITHIN_GROUP);
+    names.push("grouping");
     names.extend(crate::bind::OF_BINDER);
     names.extend(crate::sequences::Function::ALL.map(crate::sequences::Function::name));
     names.extend(crate::effects::Function::names());

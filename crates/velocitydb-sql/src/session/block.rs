@@ -13,7 +13,7 @@ use super::cursors::Cursors;
 use super::run::{self, Runtime, Threads, at_once};
 use super::scope::{Saved, Scope};
 use super::{Access, Answer, Modes, Session};
-use crate::effects::{Effects, EffectsMark};
+use crate::effects::{Effects, EffectsMark, Own};
 use crate::error::{SqlError, sqlstate};
 
 /// How many savepoints a transaction may have.
@@ -241,9 +241,15 @@ impl Session {
         transaction
     }
 
+    /// What the transaction has defined that is open.
+    pub(super) fn set_own(&self, own: Own) {
+        self.sequences.set_own(own.sequences.clone());
+        self.effects.set_own(own);
+    }
+
     /// Ends a block as if it had not been.
     pub(super) fn roll_back(&mut self, mut block: Block) {
-        self.sequences.set_own(Vec::new());
+        self.set_own(Own::default());
         self.end_scope(std::mem::take(&mut block.scope), false);
     }
 
@@ -253,7 +259,7 @@ impl Session {
         mut block: Block,
     ) -> Result<(), SqlError> {
         let scope = std::mem::take(&mut block.scope);
-        self.sequences.set_own(Vec::new());
+        self.set_own(Own::default());
         let committed = match self.temporary.end_in(runtime, &mut block.transaction) {
             Ok(()) => block.commit(runtime, &self.named.call()).await,
             Err(error) => Err(error),

@@ -20,10 +20,9 @@ use super::{Answer, Canceller, Control, Kind, Prepared, Session, Status};
 use crate::bind::Parameters;
 use crate::bound::Environment;
 use crate::definitions::Definitions;
-use crate::effects::Effects;
+use crate::effects::{Effects, Own};
 use crate::error::{SqlError, concurrent_update, sqlstate};
 use crate::parse::OfSession;
-use crate::planner::Execution;
 use crate::settings;
 use crate::statement::define::Define;
 use crate::statement::rows::Rows;
@@ -340,8 +339,8 @@ impl Session {
                 block.savepoints.truncate(at + 1);
                 block.cursors.roll_back_to(at);
                 block.failed = false;
-                let own = block.transaction.own_sequences();
-                self.sequences.set_own(own);
+                let own = Own::of(&block.transaction);
+                self.set_own(own);
                 self.settings_back_to(settings);
                 Ok(Answer::done("ROLLBACK"))
             }
@@ -430,6 +429,8 @@ impl Session {
                 sequences: &self.sequences,
                 effects: &self.effects,
                 overriding: None,
+                planner: self.planner.as_deref(),
+                relational: None,
             };
             runtime.work(|| define.run(&mut preparing))
         };
@@ -455,7 +456,8 @@ impl Session {
                 if block.savepoints.is_empty() {
                     block.transaction.forget_savepoints();
                 }
-                self.sequences.set_own(block.transaction.own_sequences());
+                let own = Own::of(&block.transaction);
+                self.set_own(own);
                 notices?
             }
         };
@@ -607,12 +609,8 @@ impl Native {
                 });
             }
             Native::Planned(planned) => {
-                let execution = Execution {
-                    parameters: environment.parameters,
-                    transaction: environment.transaction,
-                    statement: environment.statement,
-                };
-                return planned.run(transaction, execution);
+                let rows = planned.plan.run(transaction, environment)?;
+                ("SELECT", rows.len() as u64, rows)
             }
         };
         Ok(Answer {

@@ -156,7 +156,7 @@ impl Session {
         }
         // It has none itself, whatever the client declares.
         let mut parameters = Parameters::default();
-        let mut binder = preparing.binder(None);
+        let mut binder = preparing.binder(&[]);
         binder.parameters = &mut parameters;
         binder.aggregates = Aggregates::Refused("EXECUTE parameters");
         binder.queries.definitions = None;

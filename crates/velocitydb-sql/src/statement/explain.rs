@@ -134,6 +134,8 @@ fn is_on(word: &str) -> Result<bool, SqlError> {
 struct Explanation {
     plan: Explained,
     others: Vec<Explanation>,
+    /// In the place of both, what a planner says.
+    lines: Vec<String>,
 }
 
 impl Explain {
@@ -146,11 +148,15 @@ impl Explain {
         transaction: &mut Transaction,
         environment: &Environment<'_>,
     ) -> Result<Rows, SqlError> {
+        let mut began = Instant::now();
         let explanation = self.explained(&self.statement, transaction, environment)?;
         let mut ran = None;
         if self.analyze {
-            let began = Instant::now();
-            self.statement.run(transaction, environment)?;
+            // A planner has run it already.
+            if explanation.lines.is_empty() {
+                began = Instant::now();
+                self.statement.run(transaction, environment)?;
+            }
             ran = Some(began.elapsed().as_secs_f64() * 1000.0);
         }
         let rows = match self.format {
@@ -182,6 +188,21 @@ impl Explain {
         transaction: &mut Transaction,
         environment: &Environment<'_>,
     ) -> Result<Explanation, SqlError> {
+        if let Native::Planned(planned) = statement {
+            let what = match self.analyze {
+                true => crate::planner::Explained::Run,
+                false => crate::planner::Explained::Plan,
+            };
+            return Ok(Explanation {
+                lines: planned.plan.explain(what, transaction, environment)?,
+                plan: Explained {
+                    steps: Vec::new(),
+                    rejected: Vec::new(),
+                    cost: 0.0,
+                },
+                others: Vec::new(),
+            });
+        }
         let (answers, _kept) = subselect::answers(statement.queries(), transaction, environment)?;
         let environment = &Environment {
             queries: &answers,
@@ -210,14 +231,22 @@ impl Explain {
             let other = Native::Select(other.select().clone());
             others.push(self.explained(&other, transaction, environment)?);
         }
-        Ok(Explanation { plan, others })
+        Ok(Explanation {
+            plan,
+            others,
+            lines: Vec::new(),
+        })
     }
 }
 
 impl Explanation {
     fn write(&self, depth: usize, out: &mut String) {
         let indent = "   ".repeat(depth);
-        for line in self.plan.to_string().lines() {
+        let plan = match self.lines.is_empty() {
+            true => self.plan.to_string(),
+            false => self.lines.join("\n"),
+        };
+        for line in plan.lines() {
             *out += &format!("{indent}{line}\n");
         }
         for other in &self.others {
@@ -229,6 +258,10 @@ impl Explanation {
     fn json(&self) -> String {
         let others = self.others.iter().map(|one| format!("{{{}}}", one.json()));
         let others: Vec<_> = others.collect();
+        if !self.lines.is_empty() {
+            let lines = serde_json::to_string(&self.lines).unwrap_or_default();
+            return format!("\"Plan\": {lines}");
+        }
         format!(
             "\"Plan\": {}, \"Sub-selects\": [{}]",
             self.plan.to_json(),

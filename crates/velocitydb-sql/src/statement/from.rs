@@ -88,7 +88,7 @@ impl Preparing<'_> {
         if !(with_hints.is_empty() && partitions.is_empty() && index_hints.is_empty()) {
             return Err(SqlError::unsupported(format!("FROM {relation}")));
         }
-        let table = match catalog::table(&collection_name(name)?) {
+        let table = match catalog::table(&collection_name(name)?, self.effects) {
             Some(table) => Arc::new(table),
             None => self.table(name)?,
         };

@@ -11,9 +11,9 @@ use velocitydb_query::{Aggregated, Expression, Kept, value_bytes};
 use velocitydb_types::{Path, Value};
 
 use super::row::Row;
-use crate::aggregate::{Accumulator, Aggregate, Lowered};
+use crate::aggregate::{Accumulator, Aggregate, Kind, Lowered};
 use crate::bind::Scope;
-use crate::bound::{Bound, Environment};
+use crate::bound::{Bound, Environment, Typed};
 use crate::error::{SqlError, sqlstate};
 
 /// What groups there are, and what is computed of each.
@@ -39,49 +39,97 @@ impl fmt::Display for Grouping {
     }
 }
 
-fn key_field(at: usize) -> String {
-    format!("key{at}")
+pub(crate) fn key_field(prefix: &str, at: usize) -> String {
+    format!("{prefix}key{at}")
 }
 
-fn aggregate_field(at: usize) -> String {
-    format!("aggregate{at}")
+pub(crate) fn aggregate_field(prefix: &str, at: usize) -> String {
+    format!("{prefix}aggregate{at}")
 }
 
 /// Turns expressions over rows into expressions over groups.
-pub(super) struct Regroup<'r> {
-    pub(super) keys: Vec<Bound>,
-    pub(super) scope: Option<&'r Scope<'r>>,
-    /// Whether a key is the primary key: then all columns of a group are known.
-    by_primary_key: bool,
+pub(crate) struct Regroup<'r> {
+    pub(crate) keys: Vec<Typed>,
+    tables: &'r [Scope],
+    /// Those of which a key is the primary key: all their columns are known of a group.
+    known: Vec<&'r Scope>,
+    prefix: String,
+    /// What those aggregates are that are not computed of rows, by their numbers.
+    groupings: Vec<Option<Bound>>,
 }
 
 impl<'r> Regroup<'r> {
-    pub(super) fn new(keys: Vec<Bound>, scope: Option<&'r Scope<'r>>) -> Regroup<'r> {
-        let primary = scope.and_then(|scope| scope.table.definition.primary_key.clone());
-        let is_key = |field: &String| {
-            let is_it = |key: &Bound| match key {
-                Bound::Column(path) => path.rest().is_empty() && path.first() == field,
-                _ => false,
+    /// Fields of groups are called as in [`Grouping::groups`], behind a prefix. Behind one, keys that
+    /// are columns keep their names.
+    pub(crate) fn new(keys: Vec<Typed>, tables: &'r [Scope], prefix: String) -> Regroup<'r> {
+        let is_known = |scope: &&Scope| {
+            let is_key = |field: &String| {
+                let column = scope.table.column(field);
+                column.is_some_and(|column| keys.iter().any(|key| key.bound.is_same(&column.bound)))
             };
-            keys.iter().any(is_it)
+            let primary = &scope.table.definition.primary_key;
+            let primary = primary.as_ref();
+            primary.is_some_and(|primary| primary.fields().iter().all(is_key))
         };
         Regroup {
-            by_primary_key: primary.is_some_and(|primary| primary.fields().iter().all(is_key)),
+            known: tables.iter().filter(is_known).collect(),
             keys,
-            scope,
+            tables,
+            prefix,
+            groupings: Vec::new(),
         }
     }
 
-    pub(super) fn over_groups(&mut self, bound: &Bound) -> Result<Bound, SqlError> {
+    /// For each call of GROUPING, which the aggregates have among them, what it is, made of the places of
+    /// its arguments among the keys. Before expressions are turned.
+    pub(crate) fn groupings(
+        &mut self,
+        aggregates: &[Aggregate],
+        mut made: impl FnMut(&[usize]) -> Result<Bound, SqlError>,
+    ) -> Result<(), SqlError> {
+        for aggregate in aggregates {
+            self.groupings.push(match aggregate.kind {
+                Kind::Grouping => {
+                    let place = |bound: &Bound| {
+                        let mut keys = self.keys.iter();
+                        keys.position(|key| key.bound.is_same(bound))
+                    };
+                    let places: Option<Vec<_>> = aggregate.arguments.iter().map(place).collect();
+                    let message = "arguments to GROUPING must be grouping expressions of the \
+                                   associated query level";
+                    let wrong = || SqlError::new(sqlstate::GROUPING_ERROR, message);
+                    Some(made(&places.ok_or_else(wrong)?)?)
+                }
+                _ => None,
+            });
+        }
+        Ok(())
+    }
+
+    /// The field of a group that a key is.
+    pub(crate) fn key(&self, at: usize) -> Bound {
+        match &self.keys[at].bound {
+            column @ Bound::Column(_) if !self.prefix.is_empty() => column.clone(),
+            _ => Bound::Column(Path::field(key_field(&self.prefix, at))),
+        }
+    }
+
+    pub(crate) fn over_groups(&mut self, bound: &Bound) -> Result<Bound, SqlError> {
         if bound.is_constant() {
             return Ok(bound.clone());
         }
-        let known = self.keys.iter().position(|key| key.is_same(bound));
+        let known = self.keys.iter().position(|key| key.bound.is_same(bound));
         if let Some(at) = known {
-            return Ok(Bound::Column(Path::field(key_field(at))));
+            return Ok(self.key(at));
         }
         match bound {
-            Bound::Aggregate(at) => Ok(Bound::Column(Path::field(aggregate_field(*at)))),
+            Bound::Aggregate(at) if let Some(Some(grouping)) = self.groupings.get(*at) => {
+                Ok(grouping.clone())
+            }
+            Bound::Aggregate(at) => {
+                let field = aggregate_field(&self.prefix, *at);
+                Ok(Bound::Column(Path::field(field)))
+            }
             Bound::Apply {
                 function,
                 arguments,
@@ -96,22 +144,38 @@ impl<'r> Regroup<'r> {
                     volatile: *volatile,
                 })
             }
-            Bound::Column(_) | Bound::Document if self.by_primary_key => {
-                self.keys.push(bound.clone());
-                Ok(Bound::Column(Path::field(key_field(self.keys.len() - 1))))
-            }
-            Bound::Column(path) => Err(self.ungrouped(path.first())),
-            _ => Err(self.ungrouped("doc")),
+            other => self.column(other),
         }
     }
 
-    fn ungrouped(&self, column: &str) -> SqlError {
-        let table = self.scope.map_or("", |scope| &scope.alias);
-        let message = format!(
-            "column \"{table}.{column}\" must appear in the GROUP BY clause or be used in an \
-             aggregate function"
-        );
-        SqlError::new(sqlstate::GROUPING_ERROR, message)
+    /// Refuses direct arguments of aggregates that are not of a group.
+    pub(crate) fn check(&mut self, aggregates: &[Aggregate]) -> Result<(), SqlError> {
+        for bound in aggregates.iter().flat_map(Aggregate::direct) {
+            self.over_groups(bound)?;
+        }
+        Ok(())
+    }
+
+    /// What a column that is no key is of a group.
+    fn column(&mut self, bound: &Bound) -> Result<Bound, SqlError> {
+        let mut columns = self.known.iter().flat_map(|scope| &scope.table.columns);
+        if let Some(column) = columns.find(|column| column.bound.is_same(bound)) {
+            self.keys.push(Typed::new(bound.clone(), column.sql));
+            return Ok(self.key(self.keys.len() - 1));
+        }
+        for scope in self.tables {
+            let mut columns = scope.table.columns.iter();
+            if let Some(column) = columns.find(|column| column.bound.is_same(bound)) {
+                let (alias, name) = (&scope.alias, &column.name);
+                let message = format!(
+                    "column \"{alias}.{name}\" must appear in the GROUP BY clause or be used in an \
+                     aggregate function"
+                );
+                return Err(SqlError::new(sqlstate::GROUPING_ERROR, message));
+            }
+        }
+        // Of a query around: the same for all rows.
+        Ok(bound.clone())
     }
 }
 
@@ -127,7 +191,7 @@ impl Grouping {
         let count = Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
         Row::Made(
             fields
-                .map(|at| (aggregate_field(at), count.clone()))
+                .map(|at| (aggregate_field("", at), count.clone()))
                 .collect(),
         )
     }
@@ -191,11 +255,11 @@ impl Groups<'_> {
     ) -> Result<(), SqlError> {
         for (keys, accumulators) in self.groups {
             let keys = keys.into_iter().enumerate();
-            let mut row: Aggregated = keys.map(|(at, key)| (key_field(at), key)).collect();
+            let mut row: Aggregated = keys.map(|(at, key)| (key_field("", at), key)).collect();
             let aggregates = self.aggregates.iter().zip(accumulators).enumerate();
             for (at, (aggregate, accumulator)) in aggregates {
                 let value = aggregate.finish(accumulator, kept)?;
-                row.insert(aggregate_field(at), value);
+                row.insert(aggregate_field("", at), value);
             }
             let row = Row::Made(row);
             if let Some(having) = &self.having

@@ -18,6 +18,7 @@ use velocitydb_types::{Path, Value};
 
 use super::Preparing;
 use super::assign::{Assigned, assignments, default, is_default, may_be_given, wrong_type};
+use super::casting::cast_outputs;
 use super::conflict::{constraint_of, holder};
 use super::explain::Outline;
 use super::row::Row;
@@ -27,10 +28,11 @@ use super::subselect::{self, SubSelect};
 use super::values::check_width;
 use super::whole;
 use crate::bind::{Binder, EXCLUDED, Scope, simple};
-use crate::bound::{Bound, Environment, Typed};
+use crate::bound::{Bound, Environment};
 use crate::error::{SqlError, concurrent_update, sqlstate};
 use crate::formats::Settings;
 use crate::parse::{Overriding, folded, position};
+use crate::planner::Planned;
 use crate::table::Table;
 use crate::violations::{Violations, Written};
 
@@ -55,6 +57,7 @@ enum Source {
     /// For each row and column; `None`: the default.
     Values(Vec<Vec<Option<Bound>>>),
     Select(Box<Select>),
+    Planned(Planned),
 }
 
 /// What becomes of a row whose key is taken.
@@ -131,35 +134,47 @@ impl Preparing<'_> {
         if !named {
             places = (0..table.columns.len()).collect();
         }
-        let mut source_select = None;
+        let (mut source_select, mut source_planned) = (None, None);
         let rows = match source.as_deref() {
             None => None,
             Some(query) => match &*query.body {
                 SetExpr::Values(values) if is_bare(query) => Some(&values.rows),
                 _ => {
                     let targets: Vec<_> = places.iter().map(|at| table.columns[*at].sql).collect();
-                    source_select = Some(self.select_into(query, &targets)?);
+                    match self.select_into(query, &targets) {
+                        Err(error)
+                            if error.sqlstate == sqlstate::FEATURE_NOT_SUPPORTED
+                                && self.planner.is_some() =>
+                        {
+                            let planned = self.planned(query, |query, preparing| {
+                                let of = (&*table, &places[..], named);
+                                preparing.cast_query(query, of, columns)
+                            })?;
+                            source_planned = Some(planned);
+                        }
+                        select => source_select = Some(select?),
+                    }
                     None
                 }
             },
         };
         let alias = table_alias.as_ref().map(|alias| folded(&alias.alias));
-        let scope = Scope {
-            table: &table,
-            alias: alias.unwrap_or_else(|| table.name().to_owned()),
-            excluded: false,
-        };
-        let with_excluded = Scope {
+        let alias = alias.unwrap_or_else(|| table.name().to_owned());
+        let scope = [Scope::new(Arc::clone(&table), alias)];
+        let with_excluded = [Scope {
             excluded: true,
-            alias: scope.alias.clone(),
-            ..scope
-        };
+            ..scope[0].clone()
+        }];
         let settings = Arc::clone(self.settings);
         let overriding = self.overriding;
         let sql = self.sql;
         let column_place = |at: usize| position(sql, columns[at].span().start);
-        let mut binder = self.binder(None);
+        let mut binder = self.binder(&[]);
         let source = match (source_select, rows) {
+            _ if source_planned.is_some() => {
+                let planned = source_planned.expect("just seen");
+                Source::Planned(planned)
+            }
             (Some(select), _) => {
                 let width = select.outputs.columns.len();
                 check_width(width, (places.len(), named), |_| None, column_place)?;
@@ -190,17 +205,18 @@ impl Preparing<'_> {
         let is_given = |nth: usize| match &source {
             Source::Values(rows) => rows.iter().all(|row| matches!(row.get(nth), Some(Some(_)))),
             Source::Select(select) => nth < select.outputs.columns.len(),
+            Source::Planned(planned) => nth < planned.columns.len(),
         };
         let given = places.iter().enumerate();
         let given = given.filter_map(|(nth, at)| is_given(nth).then_some(*at));
         let given: Vec<_> = given.collect();
-        binder.table = Some(&with_excluded);
+        binder.tables = &with_excluded;
         let conflict = match on {
             None => Conflict::Refuse,
             Some(OnInsert::OnConflict(on)) => conflict(on, &table, &given, &mut binder)?,
             Some(other) => return Err(SqlError::unsupported(format!("{other}"))),
         };
-        binder.table = Some(&scope);
+        binder.tables = &scope;
         let returning = Outputs::new(returning.as_deref().unwrap_or_default(), &[], &mut binder)?;
         let mut defaults = Vec::new();
         for (at, column) in table.columns.iter().enumerate() {
@@ -265,29 +281,6 @@ fn values_row(
             .map_err(|error| wrong_type(error, column, from))
     });
     row.collect()
-}
-
-/// The SELECT with its outputs as values of the columns.
-fn cast_outputs(
-    mut select: Select,
-    places: &[usize],
-    overriding: Option<Overriding>,
-    table: &Table,
-    binder: &mut Binder<'_>,
-) -> Result<Select, SqlError> {
-    let outputs = select.outputs.bound.drain(..);
-    let outputs = outputs.zip(&select.outputs.columns).zip(places);
-    let cast = outputs.map(|((bound, output), at)| {
-        let column = &table.columns[*at];
-        if !may_be_given(column, overriding)? {
-            return Err(SqlError::unsupported("OVERRIDING USER VALUE of a SELECT"));
-        }
-        let bound = binder.assigned(Typed::new(bound, output.sql), column.sql);
-        bound.map_err(|error| wrong_type(error, column, Some(output.sql)))
-    });
-    let cast: Vec<Bound> = cast.collect::<Result<_, _>>()?;
-    select.outputs.bound = cast;
-    Ok(select)
 }
 
 fn conflict(
@@ -370,6 +363,7 @@ impl Insert {
         let source = match &self.source {
             Source::Values(_) => true,
             Source::Select(select) => select.is_current(),
+            Source::Planned(planned) => planned.is_current(),
         };
         source && self.table.is_current() && subselect::are_current(&self.queries)
     }
@@ -378,7 +372,7 @@ impl Insert {
     pub(super) fn is_quick(&self) -> bool {
         let rows = match &self.source {
             Source::Values(rows) => rows.len(),
-            Source::Select(_) => return false,
+            Source::Select(_) | Source::Planned(_) => return false,
         };
         rows <= 10 && self.queries.is_empty()
     }
@@ -391,6 +385,7 @@ impl Insert {
                 let values = ("values", format!("values, {} rows", rows.len()));
                 (vec![values], None, Vec::new())
             }
+            Source::Planned(_) => (vec![("query", "query".into())], None, Vec::new()),
             Source::Select(select) => {
                 let outline = select.outline(environment)?;
                 (outline.stages, outline.question, outline.others)
@@ -456,8 +451,12 @@ impl Insert {
                     run.row(row, transaction)?;
                 }
             }
-            Source::Select(select) => {
-                let mut rows = select.run(transaction, environment)?;
+            Source::Select(_) | Source::Planned(_) => {
+                let mut rows = match &self.source {
+                    Source::Planned(planned) => planned.run(transaction, environment)?,
+                    Source::Select(select) => select.run(transaction, environment)?,
+                    Source::Values(_) => unreachable!("matched above"),
+                };
                 loop {
                     let mut row = Vec::new();
                     let is_row = rows.next(|_, cell: &Cell<'_>| {

@@ -9,21 +9,22 @@
 //! and `rows` (answers).
 
 mod assign;
+mod casting;
 mod conflict;
 pub(crate) mod define;
 pub(crate) mod explain;
 mod finish;
 mod from;
-mod group;
+pub(crate) mod group;
 pub(crate) mod insert;
 pub(crate) mod modify;
 pub(crate) mod order;
-mod query;
+pub(crate) mod query;
 pub(crate) mod row;
 pub(crate) mod rows;
 pub(crate) mod select;
 pub(crate) mod subselect;
-mod values;
+pub(crate) mod values;
 mod whole;
 
 pub(crate) use assign::default;
@@ -36,14 +37,15 @@ use std::sync::Arc;
 use sqlparser::ast;
 use velocitydb::locks::Mode;
 
-use crate::bind::{Aggregates, Around, Binder, Parameters, Queries, Scope};
+use crate::bind::{Aggregates, Binder, Parameters, Queries, Scope};
 use crate::bound::Environment;
 use crate::definitions::Definitions;
 use crate::effects::Effects;
-use crate::error::SqlError;
+use crate::error::{SqlError, sqlstate};
 use crate::formats::Settings;
 use crate::parse::Overriding;
-use crate::planner::Planned;
+use crate::planner::{Planned, Planner};
+use crate::relation::Known;
 use crate::sequences::Sequences;
 use explain::Outline;
 use subselect::SubSelect;
@@ -55,29 +57,55 @@ pub(crate) struct Preparing<'p> {
     pub(crate) settings: &'p Arc<Settings>,
     pub(crate) parameters: &'p mut Parameters,
     /// The queries around, when it is a sub-select.
-    pub(crate) outer: Vec<Around>,
+    pub(crate) outer: Vec<Arc<[Scope]>>,
     pub(crate) sequences: &'p Arc<Sequences>,
     pub(crate) effects: &'p Arc<Effects>,
     /// What the statement says of identity columns.
     pub(crate) overriding: Option<Overriding>,
+    /// Who plans what is not native.
+    pub(crate) planner: Option<&'p dyn Planner>,
+    /// The queries that WITH has named, when it is a query of several tables that is bound.
+    pub(crate) relational: Option<Known>,
 }
 
 impl Preparing<'_> {
-    /// Binds expressions over the rows of a table, or of nothing.
-    pub(crate) fn binder<'b>(&'b mut self, table: Option<&'b Scope<'b>>) -> Binder<'b> {
+    /// A query as the engine runs it; one that it does not, or that others do better, as the planner
+    /// does, if there is one.
+    fn native_or_planned(&mut self, query: &ast::Query) -> Result<Native, SqlError> {
+        let declared = self.parameters.clone();
+        let select = self.select(query);
+        let planned = match &select {
+            Ok(select) => select.is_analytical(),
+            Err(reason) => reason.sqlstate == sqlstate::FEATURE_NOT_SUPPORTED,
+        };
+        if !planned || self.planner.is_none() {
+            return select.map(Native::Select);
+        }
+        *self.parameters = declared;
+        let planned = self.planned(query, |query, _| Ok(query))?;
+        Ok(Native::Planned(planned))
+    }
+
+    /// Binds expressions over the rows of tables, or of nothing.
+    pub(crate) fn binder<'b>(&'b mut self, tables: &'b [Scope]) -> Binder<'b> {
         Binder {
             sql: self.sql,
             settings: self.settings,
             parameters: self.parameters,
             sequences: self.sequences,
             effects: self.effects,
-            table,
+            tables,
             queries: Queries {
                 definitions: Some(self.definitions),
                 around: self.outer.clone(),
                 met: Vec::new(),
+                relational: self.relational.clone(),
+                pending: Vec::new(),
             },
             aggregates: Aggregates::Refused("this place"),
+            windows: Vec::new(),
+            unfolds: Vec::new(),
+            named_windows: Vec::new(),
         }
     }
 }
@@ -91,7 +119,7 @@ pub(crate) enum Native {
     Modify(modify::Modify),
     Explain(explain::Explain),
     /// What is not native, but a planner knows to run.
-    Planned(Arc<dyn Planned>),
+    Planned(Planned),
 }
 
 impl Native {
@@ -104,7 +132,7 @@ impl Native {
         preparing: &mut Preparing<'_>,
     ) -> Result<Option<Native>, SqlError> {
         Ok(Some(match statement {
-            ast::Statement::Query(query) => Native::Select(preparing.select(query)?),
+            ast::Statement::Query(query) => preparing.native_or_planned(query)?,
             ast::Statement::Insert(insert) => Native::Insert(preparing.insert(insert)?),
             ast::Statement::Update(update) => Native::Modify(preparing.update(update)?),
             ast::Statement::Delete(delete) => Native::Modify(preparing.delete(delete)?),
@@ -122,7 +150,7 @@ impl Native {
             Native::Insert(insert) => &insert.returning.columns,
             Native::Modify(modify) => &modify.returning.columns,
             Native::Explain(explain) => &explain.columns,
-            Native::Planned(planned) => planned.columns(),
+            Native::Planned(planned) => &planned.columns,
         }
     }
 
@@ -133,7 +161,7 @@ impl Native {
             Native::Insert(insert) => insert.is_current(),
             Native::Modify(modify) => modify.is_current(),
             Native::Explain(explain) => explain.statement.is_current(),
-            Native::Planned(_) => true,
+            Native::Planned(planned) => planned.is_current(),
         }
     }
 
@@ -154,7 +182,7 @@ impl Native {
             Native::Select(_) => false,
             Native::Insert(_) | Native::Modify(_) => true,
             Native::Explain(explain) => explain.analyze && explain.statement.writes(),
-            Native::Planned(planned) => planned.writes(),
+            Native::Planned(_) => false,
         }
     }
 
@@ -171,7 +199,7 @@ impl Native {
                 true => explain.statement.written(),
                 false => None,
             },
-            Native::Planned(planned) => planned.writes().then_some("this statement"),
+            Native::Planned(_) => None,
         }
     }
 

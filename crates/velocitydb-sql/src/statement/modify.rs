@@ -94,16 +94,12 @@ impl Preparing<'_> {
         returning: Option<&[ast::SelectItem]>,
     ) -> Result<Modify, SqlError> {
         let (table, alias) = self.one_table(from)?;
-        if let Some(made) = table.made {
+        if let Some(made) = &table.made {
             made.check_changes()?;
         }
-        let scope = Scope {
-            table: &table,
-            alias,
-            excluded: false,
-        };
+        let scope = [Scope::new(Arc::clone(&table), alias)];
         let settings = Arc::clone(self.settings);
-        let mut binder = self.binder(Some(&scope));
+        let mut binder = self.binder(&scope);
         let assignments = match given {
             None => None,
             Some(given) => Some(

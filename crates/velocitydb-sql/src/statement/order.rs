@@ -15,17 +15,20 @@ use crate::parse::folded;
 
 /// One key of an ORDER BY.
 #[derive(Debug, Clone)]
-pub(crate) struct Order {
-    pub(crate) by: Bound,
-    pub(super) direction: Direction,
-    pub(super) nulls_first: bool,
+pub struct Order {
+    /// What it sorts by.
+    pub by: Bound,
+    /// The smallest first, or the greatest.
+    pub direction: Direction,
+    /// Where nulls stand.
+    pub nulls_first: bool,
     /// Whether it is never null.
     pub(super) required: bool,
 }
 
 impl Order {
     /// Of a key that may be the number or the name of an output.
-    pub(super) fn of_outputs(
+    pub(crate) fn of_outputs(
         key: &ast::OrderByExpr,
         outputs: &Outputs,
         binder: &mut Binder<'_>,
@@ -52,7 +55,12 @@ impl Order {
         Order::by(key, by, binder)
     }
 
-    fn by(key: &ast::OrderByExpr, by: Bound, binder: &Binder<'_>) -> Result<Order, SqlError> {
+    /// Of a key whose expression is bound already.
+    pub(crate) fn by(
+        key: &ast::OrderByExpr,
+        by: Bound,
+        binder: &Binder<'_>,
+    ) -> Result<Order, SqlError> {
         let ast::OrderByExpr {
             expr: _,
             options: OrderByOptions { asc, nulls_first },
@@ -61,13 +69,9 @@ impl Order {
         else {
             return Err(SqlError::unsupported(format!("{key}")));
         };
-        let required = match (&by, binder.table) {
-            (Bound::Column(path), Some(scope)) => {
-                let column = scope.table.column(path.first());
-                column.is_some_and(|column| column.required)
-            }
-            _ => false,
-        };
+        let columns = binder.tables.iter().flat_map(|scope| &scope.table.columns);
+        let mut columns = columns.filter(|column| column.required);
+        let required = columns.any(|column| column.bound.is_same(&by));
         let ascending = asc.unwrap_or(true);
         Ok(Order {
             by,
@@ -148,6 +152,10 @@ pub(crate) struct SortKey {
 }
 
 impl SortKey {
+    pub(crate) fn value(&self) -> &Value {
+        &self.value
+    }
+
     /// The smallest first, nulls last.
     pub(crate) fn ascending(value: Value) -> SortKey {
         SortKey {

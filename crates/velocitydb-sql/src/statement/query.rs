@@ -3,6 +3,8 @@
 use sqlparser::ast::{
     self, Distinct, Expr, GroupByExpr, LimitClause, OrderByKind, Query, SelectFlavor, SetExpr,
 };
+use std::sync::Arc;
+
 use velocitydb::locks::{Mode, Wait};
 use velocitydb_types::{ScalarType, SqlType};
 
@@ -14,7 +16,7 @@ use super::rows::Outputs;
 use super::select::{RowLocks, Select};
 use super::values::{ListedRows, rows_of_values};
 use crate::bind::{Aggregates, Binder, Scope};
-use crate::bound::Bound;
+use crate::bound::{Bound, Typed};
 use crate::casts::CastContext;
 use crate::conditions::Conditions;
 use crate::error::{SqlError, sqlstate};
@@ -84,15 +86,11 @@ impl Preparing<'_> {
             .map(|listed| std::mem::take(&mut listed.rows));
         let scope = match (&listed, &table) {
             (Some(listed), _) => Some((&listed.table, &listed.alias)),
-            (None, Some((table, alias))) => Some((&**table, alias)),
+            (None, Some((table, alias))) => Some((table, alias)),
             (None, None) => None,
         };
-        let scope = scope.map(|(table, alias)| Scope {
-            table,
-            alias: alias.clone(),
-            excluded: false,
-        });
-        let mut binder = self.binder(scope.as_ref());
+        let scope = scope.map(|(table, alias)| Scope::new(Arc::clone(table), alias.as_str()));
+        let mut binder = self.binder(scope.as_slice());
         binder.aggregates = Aggregates::Noted(Vec::new());
         let mut parts = match (select, &**body) {
             (Some(select), _) => {
@@ -152,7 +150,7 @@ impl Preparing<'_> {
 /// How the rows of a query are locked: of several clauses by the strongest, and by the most impatient.
 fn row_locks(
     locks: &[ast::LockClause],
-    scope: Option<&Scope<'_>>,
+    scope: Option<&Scope>,
     parts: &Parts,
     grouped: bool,
 ) -> Result<Option<RowLocks>, SqlError> {
@@ -176,7 +174,7 @@ fn row_locks(
             let message = format!("FOR {mode} is not allowed with {with}");
             return Err(SqlError::new(sqlstate::FEATURE_NOT_SUPPORTED, message));
         }
-        if let Some(made) = scope.and_then(|scope| scope.table.made) {
+        if let Some(made) = scope.and_then(|scope| scope.table.made.as_ref()) {
             made.check_changes()?;
         }
         if let Some(of) = of {
@@ -208,18 +206,22 @@ fn row_locks(
 }
 
 /// What stands between SELECT and ORDER BY.
-struct Parts {
+pub(crate) struct Parts {
     values: Vec<Vec<Bound>>,
-    outputs: Outputs,
-    condition: Option<Bound>,
-    group_by: Vec<Bound>,
-    having: Option<Bound>,
+    pub(crate) outputs: Outputs,
+    pub(crate) condition: Option<Bound>,
+    pub(crate) group_by: Vec<Typed>,
+    /// Which of these keys make groups together; of GROUPING SETS there are several such sets.
+    pub(crate) sets: Vec<Vec<usize>>,
+    pub(crate) having: Option<Bound>,
+    /// Whether it says GROUP BY.
+    pub(crate) grouped: bool,
     /// Whether of outputs, or ON what is named.
-    distinct: Option<(Of, Vec<Bound>)>,
+    pub(crate) distinct: Option<(Of, Vec<Bound>)>,
 }
 
 #[derive(PartialEq, Eq)]
-enum Of {
+pub(crate) enum Of {
     Outputs,
     Named,
 }
@@ -232,13 +234,15 @@ impl Parts {
             outputs,
             condition: None,
             group_by: Vec::new(),
+            sets: Vec::new(),
             having: None,
+            grouped: false,
             distinct: None,
         }
     }
 }
 
-fn parts(
+pub(crate) fn parts(
     select: &ast::Select,
     targets: &[SqlType],
     binder: &mut Binder<'_>,
@@ -278,9 +282,10 @@ fn parts(
     if !modifiers.is_empty() {
         return Err(SqlError::unsupported("GROUP BY … WITH"));
     }
-    if !named_window.is_empty() {
+    if !named_window.is_empty() && binder.queries.relational.is_none() {
         return Err(SqlError::unsupported("WINDOW"));
     }
+    binder.name_windows(named_window)?;
     let plain = optimizer_hints.is_empty()
         && lateral_views.is_empty()
         && connect_by.is_empty()
@@ -298,10 +303,13 @@ fn parts(
             binder.condition(typed, "WHERE")
         })?),
     };
-    let group_by = binder.without_aggregates("GROUP BY", |binder| {
-        let keys = group_by.iter().map(|key| group_key(key, &outputs, binder));
-        keys.collect::<Result<Vec<_>, _>>()
+    let grouped = !group_by.is_empty();
+    let (group_by, sets) = binder.without_aggregates("GROUP BY", |binder| {
+        grouping_sets(group_by, &outputs, binder)
     })?;
+    if sets.len() > 1 && binder.queries.relational.is_none() {
+        return Err(SqlError::unsupported("GROUPING SETS, ROLLUP and CUBE"));
+    }
     let having = match having {
         None => None,
         Some(having) => {
@@ -317,7 +325,7 @@ fn parts(
             for key in keys {
                 on.push(match output(key, &outputs, "DISTINCT ON")? {
                     Some(at) => outputs.bound[at].clone(),
-                    None => named_or_bound(key, "DISTINCT ON", &outputs, binder)?,
+                    None => named_or_bound(key, "DISTINCT ON", &outputs, binder)?.bound,
                 });
             }
             Some((Of::Named, on))
@@ -326,7 +334,9 @@ fn parts(
     Ok(Parts {
         condition,
         group_by,
+        sets,
         having,
+        grouped,
         distinct,
         ..Parts::of(outputs)
     })
@@ -338,47 +348,156 @@ fn named_or_bound(
     clause: &str,
     outputs: &Outputs,
     binder: &mut Binder<'_>,
-) -> Result<Bound, SqlError> {
+) -> Result<Typed, SqlError> {
     if let Expr::Identifier(name) = expr
         && let Some(at) = outputs.named(&folded(name), clause)?
     {
-        return Ok(outputs.bound[at].clone());
+        let sql = outputs.columns[at].sql;
+        return Ok(Typed::new(outputs.bound[at].clone(), sql));
     }
-    Ok(binder.bind_output(expr)?.bound)
+    binder.bind_output(expr)
 }
 
+/// The keys of GROUP BY, each once, and the sets of them that make groups: one, unless the statement
+/// names several.
+fn grouping_sets(
+    group_by: &[Expr],
+    outputs: &Outputs,
+    binder: &mut Binder<'_>,
+) -> Result<(Vec<Typed>, Vec<Vec<usize>>), SqlError> {
+    let (mut keys, mut all): (Vec<Typed>, _) = (Vec::new(), vec![Vec::new()]);
+    for expr in group_by {
+        let lists = lists_of(expr)?;
+        let mut sets = Vec::new();
+        for list in lists {
+            let mut set = Vec::new();
+            for key in list {
+                let key = group_key(key, outputs, binder)?;
+                let known = keys
+                    .iter()
+                    .position(|known| known.bound.is_same(&key.bound));
+                set.push(known.unwrap_or(keys.len()));
+                if known.is_none() {
+                    keys.push(key);
+                }
+            }
+            sets.push(set);
+        }
+        let combined = |one: &Vec<usize>| {
+            let one = one.clone();
+            sets.iter().map(move |other| [&one[..], other].concat())
+        };
+        all = all.iter().flat_map(combined).collect();
+        if all.len() > SETS_MAX {
+            let what = format!("more than {SETS_MAX} grouping sets");
+            return Err(SqlError::unsupported(what));
+        }
+    }
+    Ok((keys, all))
+}
+
+/// The sets of keys that a part of GROUP BY means.
+fn lists_of(expr: &Expr) -> Result<Vec<Vec<&Expr>>, SqlError> {
+    Ok(match expr {
+        Expr::GroupingSets(sets) => {
+            let mut lists = Vec::new();
+            for set in sets {
+                match &set[..] {
+                    // ROLLUP and CUBE within are calls to the parser.
+                    [Expr::Function(function)] if let Some((name, parts)) = nested(function) => {
+                        lists.extend(match name.as_str() {
+                            "rollup" => rollup(&parts),
+                            _ => cube(&parts)?,
+                        });
+                    }
+                    keys => lists.push(keys.iter().collect()),
+                }
+            }
+            lists
+        }
+        Expr::Rollup(parts) => rollup(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>()),
+        Expr::Cube(parts) => cube(&parts.iter().map(Vec::as_slice).collect::<Vec<_>>())?,
+        Expr::Tuple(parts) => vec![parts.iter().collect()],
+        one => vec![vec![one]],
+    })
+}
+
+fn rollup<'e>(parts: &[&'e [Expr]]) -> Vec<Vec<&'e Expr>> {
+    let ends = (0..=parts.len()).rev();
+    ends.map(|end| parts[..end].iter().copied().flatten().collect())
+        .collect()
+}
+
+fn cube<'e>(parts: &[&'e [Expr]]) -> Result<Vec<Vec<&'e Expr>>, SqlError> {
+    if parts.len() > CUBE_MAX {
+        let what = format!("CUBE of more than {CUBE_MAX} keys");
+        return Err(SqlError::unsupported(what));
+    }
+    let sets = (0..1_usize << parts.len()).rev();
+    let has = |set: usize, at: usize| set >> (parts.len() - 1 - at) & 1 == 1;
+    let keys = sets.map(|set| {
+        let parts = parts.iter().enumerate();
+        let parts = parts.filter(|(at, _)| has(set, *at));
+        parts.flat_map(|(_, part)| part.iter()).collect()
+    });
+    Ok(keys.collect())
+}
+
+/// What looks like a call and is ROLLUP or CUBE: which of them, and its parts.
+fn nested(function: &ast::Function) -> Option<(String, Vec<&[Expr]>)> {
+    let [ast::ObjectNamePart::Identifier(name)] = &function.name.0[..] else {
+        return None;
+    };
+    let name = folded(name);
+    let ast::FunctionArguments::List(list) = &function.args else {
+        return None;
+    };
+    let parts = list.args.iter().map(|argument| match argument {
+        ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(Expr::Tuple(parts))) => {
+            Some(&parts[..])
+        }
+        ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(one)) => {
+            Some(std::slice::from_ref(one))
+        }
+        _ => None,
+    });
+    let parts = parts.collect::<Option<Vec<_>>>()?;
+    ["rollup", "cube"]
+        .contains(&name.as_str())
+        .then_some((name, parts))
+}
+
+/// As many keys as a CUBE may have, in PostgreSQL too …
+const CUBE_MAX: usize = 12;
+
+/// … and as many sets of keys as a statement.
+const SETS_MAX: usize = 4096;
+
 /// A key of GROUP BY: the number of an output, a column, the name of an output, an expression.
-fn group_key(key: &Expr, outputs: &Outputs, binder: &mut Binder<'_>) -> Result<Bound, SqlError> {
+fn group_key(key: &Expr, outputs: &Outputs, binder: &mut Binder<'_>) -> Result<Typed, SqlError> {
     if let Some(at) = output(key, outputs, "GROUP BY")? {
         let bound = outputs.bound[at].clone();
         if bound.has_aggregate() {
             let message = "aggregate functions are not allowed in GROUP BY";
             return Err(SqlError::new(sqlstate::GROUPING_ERROR, message));
         }
-        return Ok(bound);
+        return Ok(Typed::new(bound, outputs.columns[at].sql));
     }
     match key {
-        Expr::Identifier(name)
-            if binder
-                .table
-                .is_none_or(|scope| scope.table.column(&folded(name)).is_none()) =>
-        {
-            let bound = named_or_bound(key, "GROUP BY", outputs, binder)?;
-            if bound.has_aggregate() {
+        Expr::Identifier(name) if !binder.has_column(&folded(name)) => {
+            let typed = named_or_bound(key, "GROUP BY", outputs, binder)?;
+            if typed.bound.has_aggregate() {
                 let message = "aggregate functions are not allowed in GROUP BY";
                 return Err(SqlError::new(sqlstate::GROUPING_ERROR, message));
             }
-            Ok(bound)
+            Ok(typed)
         }
-        Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_) => {
-            Err(SqlError::unsupported("GROUPING SETS, ROLLUP and CUBE"))
-        }
-        key => Ok(binder.bind_output(key)?.bound),
+        key => binder.bind_output(key),
     }
 }
 
 /// Refuses an order that DISTINCT leaves no room for.
-fn check_distinct(parts: &Parts, order: &[Order]) -> Result<(), SqlError> {
+pub(crate) fn check_distinct(parts: &Parts, order: &[Order]) -> Result<(), SqlError> {
     let Some((of, keys)) = &parts.distinct else {
         return Ok(());
     };
@@ -407,7 +526,7 @@ fn check_distinct(parts: &Parts, order: &[Order]) -> Result<(), SqlError> {
 }
 
 /// How many rows, and from which on.
-fn limits(
+pub(crate) fn limits(
     clause: Option<&LimitClause>,
     fetch: Option<&ast::Fetch>,
     binder: &mut Binder<'_>,
@@ -457,12 +576,14 @@ fn group(
     binder: &mut Binder<'_>,
 ) -> Result<Option<Grouping>, SqlError> {
     let aggregates = binder.aggregates.noted().to_vec();
-    if aggregates.is_empty() && parts.group_by.is_empty() && parts.having.is_none() {
+    if aggregates.is_empty() && !parts.grouped && parts.having.is_none() {
         return Ok(None);
     }
     let keys = std::mem::take(&mut parts.group_by);
     let named = keys.len();
-    let mut regroup = Regroup::new(keys, binder.table);
+    let mut regroup = Regroup::new(keys, binder.tables, String::new());
+    // There is one set of keys.
+    regroup.groupings(&aggregates, |_| Ok(Bound::Constant(0.into())))?;
     let distinct = parts.distinct.iter_mut().flat_map(|(_, keys)| keys);
     let orders = order.iter_mut().map(|order| &mut order.by);
     let outputs = parts.outputs.bound.iter_mut();
@@ -473,8 +594,9 @@ fn group(
     {
         *bound = regroup.over_groups(bound)?;
     }
+    regroup.check(&aggregates)?;
     Ok(Some(Grouping {
-        keys: regroup.keys,
+        keys: regroup.keys.into_iter().map(|key| key.bound).collect(),
         named,
         aggregates,
         having: parts.having.take(),

@@ -11,7 +11,7 @@ use velocitydb_query::{Cell, Expression, Kept, value_bytes};
 use velocitydb_types::{ScalarType, SqlType, Value};
 
 use super::row::Row;
-use crate::bind::Binder;
+use crate::bind::{Binder, Scope};
 use crate::bound::{Bound, Environment, Typed};
 use crate::error::{SqlError, sqlstate};
 use crate::parse::folded;
@@ -33,6 +33,8 @@ const COLUMNS_MAX: usize = 1664;
 pub(crate) struct Outputs {
     pub(crate) columns: Vec<Column>,
     pub(crate) bound: Vec<Bound>,
+    /// Which of them are literals of no type of their own.
+    pub(crate) untyped: Vec<bool>,
 }
 
 impl Outputs {
@@ -67,11 +69,11 @@ impl Outputs {
                         binder.check_entry(table, last)?;
                     }
                     let table = last.map(folded).unwrap_or_default();
-                    if binder.table.is_none_or(|scope| scope.alias != table) {
+                    let Some(scope) = binder.scope(&table) else {
                         let message = format!("missing FROM-clause entry for table {table:?}");
                         return Err(SqlError::new(sqlstate::UNDEFINED_TABLE, message));
-                    }
-                    outputs.all(binder)?;
+                    };
+                    outputs.columns_of(&scope.table.columns);
                 }
                 other => return Err(SqlError::unsupported(format!("the output {other}"))),
             }
@@ -100,6 +102,7 @@ impl Outputs {
         let target = targets.get(self.columns.len()).copied();
         let untyped = target.unwrap_or(ScalarType::Text.into());
         let sql = typed.sql.unwrap_or(untyped);
+        self.untyped.push(typed.sql.is_none());
         let bound = binder.assigned(typed, sql)?;
         self.columns.push(Column { name, sql });
         self.bound.push(bound);
@@ -107,18 +110,23 @@ impl Outputs {
     }
 
     fn all(&mut self, binder: &Binder<'_>) -> Result<(), SqlError> {
-        let Some(scope) = binder.table else {
+        if binder.tables.is_empty() {
             let message = "SELECT * with no tables specified is not valid";
             return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message));
-        };
-        for column in &scope.table.columns {
+        }
+        self.columns_of(binder.tables.iter().flat_map(Scope::plain_columns));
+        Ok(())
+    }
+
+    fn columns_of<'c>(&mut self, columns: impl IntoIterator<Item = &'c crate::table::Column>) {
+        for column in columns {
             self.columns.push(Column {
                 name: column.name.clone(),
                 sql: column.sql,
             });
             self.bound.push(column.bound.clone());
+            self.untyped.push(false);
         }
-        Ok(())
     }
 
     /// The output of this name, if there is one.
@@ -263,6 +271,14 @@ impl Rows {
             source: Source::Values(values),
             next: 0,
             _kept: None,
+        }
+    }
+
+    /// The same, and what they take of the memory of all queries.
+    pub fn kept(values: Vec<Vec<Value>>, kept: Kept) -> Rows {
+        Rows {
+            _kept: Some(kept),
+            ..Rows::values(values)
         }
     }
 

@@ -27,6 +27,9 @@ use crate::conditions::{Conditions, UNLIMITED};
 use crate::error::{SqlError, concurrent_update, sqlstate};
 use crate::table::Table;
 
+/// As many documents can be grouped one by one in the time that a plan of columns takes to begin.
+const ANALYTICAL_ROWS: u64 = 20_000;
+
 /// A SELECT.
 #[derive(Debug, Clone)]
 pub(crate) struct Select {
@@ -307,7 +310,7 @@ impl Select {
                 if self.table.is_none() {
                     stages.push(("values", format!("values, {} rows", self.values.len())));
                 }
-                if let Some(made) = self.table.as_ref().and_then(|table| table.made) {
+                if let Some(made) = self.table.as_ref().and_then(|table| table.made.as_ref()) {
                     stages.push(("rows", format!("rows of {made:?}")));
                 }
             }
@@ -353,7 +356,7 @@ impl Select {
         let find = self.conditions.find(environment)?;
         let mut outcome = Ok(());
         if let Some(table) = &self.table
-            && let Some(made) = table.made
+            && let Some(made) = &table.made
         {
             let database = transaction.database();
             return made.rows(&database, &mut |values| {
@@ -389,6 +392,26 @@ impl Select {
             }
         }
         Ok(())
+    }
+
+    /// Whether it groups so many documents that a planner should do it, and no index leads to few.
+    pub(crate) fn is_analytical(&self) -> bool {
+        let Some(table) = &self.table else {
+            return false;
+        };
+        let Some(collection) = table
+            .collection
+            .as_ref()
+            .filter(|_| self.grouping.is_some())
+        else {
+            return false;
+        };
+        let counts = self.grouping.as_ref().is_some_and(Grouping::is_count);
+        let is_count = counts && self.conditions.is_none();
+        let many = collection
+            .count()
+            .is_ok_and(|count| count > ANALYTICAL_ROWS);
+        !is_count && many && !self.conditions.have_key_of(table) && self.queries.is_empty()
     }
 
     /// Whether it locks the rows that it answers.

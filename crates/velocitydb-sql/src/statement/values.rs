@@ -3,6 +3,8 @@
 //! The columns of all rows become of one type. Within they are called `column1` and so on, whatever
 //! names an alias gives them. Tests: tests/it/slt/values.slt.
 
+use std::sync::Arc;
+
 use sqlparser::ast::{SetExpr, TableAlias, TableFactor, TableWithJoins, Values};
 use velocitydb::Definition;
 use velocitydb_types::Path;
@@ -23,7 +25,7 @@ use crate::table::{self, Table};
 /// VALUES in the place of a table.
 pub(super) struct Listed {
     /// Its columns.
-    pub(super) table: Table,
+    pub(super) table: Arc<Table>,
     /// What the statement calls it.
     pub(super) alias: String,
     pub(super) rows: ListedRows,
@@ -50,7 +52,7 @@ impl ListedRows {
 ///
 /// # Errors
 /// They are not of one length, or of types that have none in common.
-pub(super) fn rows_of_values(
+pub(crate) fn rows_of_values(
     values: &Values,
     binder: &mut Binder<'_>,
 ) -> Result<(Vec<Vec<Bound>>, Outputs), SqlError> {
@@ -149,13 +151,13 @@ impl Preparing<'_> {
             return Err(SqlError::new(sqlstate::SYNTAX_ERROR, message)
                 .hint("For example, FROM (VALUES ...) [AS] foo."));
         };
-        let mut binder = self.binder(None);
+        let mut binder = self.binder(&[]);
         let (values, outputs) = rows_of_values(values, &mut binder)?;
         let queries = std::mem::take(&mut binder.queries.met);
         let columns = columns(outputs, alias)?;
         let name = folded(&alias.name);
         Ok(Some(Listed {
-            table: Table::of_values(Definition::new(&*name), columns),
+            table: Arc::new(Table::of_values(Definition::new(&*name), columns)),
             alias: name,
             rows: ListedRows { values, queries },
         }))

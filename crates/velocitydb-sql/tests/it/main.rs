@@ -3,6 +3,7 @@
 // A test that cannot go on has failed.
 #![allow(clippy::unwrap_used)]
 
+mod catalog;
 mod define;
 mod explain;
 mod golden;
@@ -24,5 +25,6 @@ mod slt;
 mod support;
 mod supported;
 mod temporary;
+mod tools;
 mod types;
 mod violations;

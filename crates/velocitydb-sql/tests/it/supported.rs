@@ -3,7 +3,7 @@
 //! A table's header says what its rows are:
 //!
 //! - `… | example | here | remark`: the example is run over the tables of the block marked
-//!   `sql tables`. `native`: it runs; `notice`: it runs, and something is said of it; a SQLSTATE: it
+//!   `sql tables`. `native`: it runs; `planned`: where there is a planner; `notice`: it runs, and something is said of it; a SQLSTATE: it
 //!   is refused.
 //! - `… | example | answer | remark`: the values of `SELECT example`.
 //! - `refused … | names`: functions, types or settings that are PostgreSQL's alone.
@@ -190,7 +190,60 @@ pub fn run(session: &mut Session, sql: &str) -> Result<Outcome, SqlError> {
 
 /// Runs an example over tables of its own.
 pub fn run_alone(tables: &str, sql: &str) -> Result<Outcome, SqlError> {
-    let mut session = Session::new(Database::in_memory().unwrap());
+    run_in(Session::new(Database::in_memory().unwrap()), tables, sql)
+}
+
+/// As [`run_alone`], in a session of an empty database.
+pub fn run_in(mut session: Session, tables: &str, sql: &str) -> Result<Outcome, SqlError> {
     run(&mut session, tables).expect("the tables of the examples");
     run(&mut session, sql)
+}
+
+/// What a session tells of a statement: as `psql --no-align --pset=footer=off`, with blanks around bars.
+fn told(session: &mut Session, sql: &str) -> String {
+    let prepared = session.prepare(sql, &[]);
+    let answer = prepared.and_then(|prepared| {
+        let answer = session.run(&prepared, &[])?;
+        Ok((prepared.columns().to_vec(), answer))
+    });
+    let (columns, answer) = match answer {
+        Ok(answer) => answer,
+        Err(error) => {
+            let hint = error.hint.as_ref();
+            let hint = hint.map_or_else(String::new, |hint| format!("HINT:  {hint}\n"));
+            return format!("ERROR:  {error}\n{hint}");
+        }
+    };
+    let mut told = String::new();
+    for notice in &answer.notices {
+        writeln!(told, "NOTICE:  {notice}").unwrap();
+    }
+    let tag = answer.tag();
+    let Some(rows) = answer.rows.filter(|_| !columns.is_empty()) else {
+        return format!("{told}{tag}\n");
+    };
+    let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
+    writeln!(told, "{}", names.join(" | ")).unwrap();
+    for row in texts(session, &columns, rows).unwrap() {
+        writeln!(told, "{}", row.join(" | ")).unwrap();
+    }
+    told
+}
+
+/// Runs the lines of blocks `sql example` of a document that begin with `=> `: what follows each is what
+/// it answers. How many there are.
+pub fn check_examples(text: &str, session: &mut Session) -> usize {
+    let mut count = 0;
+    for block in text.split("```sql example").skip(1) {
+        let (block, _) = block.split_once("\n```").unwrap();
+        let (_, block) = block.split_once('\n').unwrap();
+        let mut answered = String::new();
+        for line in block.lines().filter_map(|line| line.strip_prefix("=> ")) {
+            let told = told(session, line.trim_end_matches(';'));
+            write!(answered, "=> {line}\n{told}").unwrap();
+            count += 1;
+        }
+        assert!(answered.trim_end() == block, "{answered}");
+    }
+    count
 }

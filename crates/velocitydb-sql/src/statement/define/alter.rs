@@ -209,7 +209,7 @@ impl Preparing<'_> {
         column: &str,
     ) -> Result<Value, SqlError> {
         let typed = Typed::new(Bound::Constant(value), from);
-        let bound = self.binder(None).assigned(typed, to);
+        let bound = self.binder(&[]).assigned(typed, to);
         let bound = bound.map_err(|_| {
             let what = format!("default for column {column:?}");
             let message = format!("{what} cannot be cast automatically to type {to}");

@@ -4,6 +4,8 @@
 //! documents from all doors, and replays them. What a condition says there is what it says in SQL;
 //! what that language cannot say is refused.
 
+use std::sync::Arc;
+
 use sqlparser::ast::{self, BinaryOperator, Expr, UnaryOperator};
 use velocitydb_types::{Expression, ScalarType, SqlType};
 
@@ -25,12 +27,8 @@ impl Preparing<'_> {
         table: &Table,
         place: &'static str,
     ) -> Result<Expression, SqlError> {
-        let scope = Scope {
-            table,
-            alias: table.name().to_owned(),
-            excluded: false,
-        };
-        let mut binder = self.binder(Some(&scope));
+        let scope = [Scope::new(Arc::new(table.clone()), table.name())];
+        let mut binder = self.binder(&scope);
         let typed = binder.bind(expr)?;
         let bound = binder.condition(typed, place)?;
         // CHECK may ask for what changes, says PostgreSQL, though it is asked once.

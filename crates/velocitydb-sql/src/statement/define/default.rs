@@ -35,7 +35,7 @@ pub(crate) fn identity(column: &Column) -> Option<Identity> {
 }
 
 /// The sequences that a default takes numbers from.
-pub(super) fn sequences_of(default: &SqlDefault) -> Vec<String> {
+pub(crate) fn sequences_of(default: &SqlDefault) -> Vec<String> {
     let named = named_in(&default.text).into_iter();
     named.map(|(name, _)| name).collect()
 }
@@ -110,7 +110,7 @@ impl Preparing<'_> {
     }
 
     fn bind_default(&mut self, expr: &Expr, sql: SqlType) -> Result<Bound, SqlError> {
-        self.binder(None).without_path(|binder| {
+        self.binder(&[]).without_path(|binder| {
             let typed = binder.bind(expr)?;
             binder.assigned(typed, sql)
         })

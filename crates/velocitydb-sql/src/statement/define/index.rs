@@ -1,6 +1,7 @@
 //! CREATE INDEX and REINDEX.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sqlparser::ast::{self, Expr, IndexColumn, IndexType, ObjectName, OrderByExpr, OrderByOptions};
 use sqlparser::tokenizer::{Token, Tokenizer};
@@ -245,12 +246,8 @@ impl Preparing<'_> {
         expr: &Expr,
         table: &Table,
     ) -> Result<(Expression, SqlType), SqlError> {
-        let scope = Scope {
-            table,
-            alias: table.name().to_owned(),
-            excluded: false,
-        };
-        let mut binder = self.binder(Some(&scope));
+        let scope = [Scope::new(Arc::new(table.clone()), table.name())];
+        let mut binder = self.binder(&scope);
         let typed = binder.bind_output(expr)?;
         if !is_immutable(&typed.bound) || asks_session(expr) {
             let message = "functions in index expression must be marked IMMUTABLE";

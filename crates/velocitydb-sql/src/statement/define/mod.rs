@@ -34,10 +34,9 @@ use super::Preparing;
 use crate::error::{SqlError, sqlstate};
 use crate::parse::{Form, Own, Parsed, ReindexKind};
 
-pub(crate) use default::identity;
+pub(crate) use default::{identity, sequences_of};
 pub(crate) use drop::empty;
 use hypertable::is_hypertable;
-pub(crate) use names::primary_key_name;
 
 /// A statement that defines something. See the module.
 #[derive(Debug, Clone)]

@@ -22,7 +22,7 @@ pub(super) fn beside(table: &str, name: &str) -> String {
 }
 
 /// What a table's primary key is called.
-pub(crate) fn primary_key_name(table: &str) -> String {
+pub(super) fn primary_key_name(table: &str) -> String {
     format!("{table}_pkey")
 }
 

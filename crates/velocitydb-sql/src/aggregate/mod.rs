@@ -1,10 +1,18 @@
 //! Aggregates: which there are, for which types, and how they are computed.
 //!
 //! Results are of PostgreSQL's types: a sum of int4 is an int8, a sum of int8 and every average of
-//! integers a numeric. All but `count` are null of no rows, and leave out nulls (`array_agg` keeps
-//! them). What a group keeps is on the account of the query.
+//! integers a numeric. Most are null of no rows, and leave out nulls (`array_agg` keeps them). What
+//! a group keeps is on the account of the query.
 //!
-//! Tests: `tests/it/slt/aggregates.slt`.
+//! - `resolve.rs`: the names, and what they mean for types of arguments
+//! - `moments.rs`: variance, covariance and regression of floats
+//! - `ordered.rs`: those that take rows WITHIN GROUP (ORDER BY …)
+//!
+//! Tests: `tests/it/slt/aggregates.slt`, `statistics.slt`, `ordered_sets.slt`.
+
+mod moments;
+mod ordered;
+mod resolve;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,219 +22,132 @@ use velocitydb_types::{Decimal, Interval, ScalarType, SqlType, Value};
 
 use crate::bound::{Bound, Environment};
 use crate::error::{SqlError, sqlstate};
-use crate::formats::Settings;
-use crate::functions::{self, type_name};
+use crate::functions::variance;
 use crate::statement::order::{Order, SortKey};
 use crate::statement::row::Row;
 
+use moments::{Moments, Pairs};
+pub use moments::{Pair, Spread};
+pub use ordered::Rank;
+use ordered::{Ranked, Sorted};
+pub(crate) use resolve::{NAMES, WITHIN_GROUP, is_aggregate, missing, resolve, resolve_within};
+
 /// A call of an aggregate, bound.
 #[derive(Debug, Clone)]
-pub(crate) struct Aggregate {
-    pub(crate) kind: Kind,
-    pub(crate) arguments: Vec<Bound>,
-    pub(crate) distinct: bool,
+pub struct Aggregate {
+    /// What is computed.
+    pub kind: Kind,
+    /// What of.
+    pub arguments: Vec<Bound>,
+    /// Whether equal arguments count once.
+    pub distinct: bool,
     /// In which order it takes rows.
-    pub(crate) order: Vec<Order>,
-    pub(crate) filter: Option<Bound>,
+    pub order: Vec<Order>,
+    /// Which rows it takes.
+    pub filter: Option<Bound>,
+    /// The type of what it gives.
+    pub result: SqlType,
 }
 
 /// What is computed.
 #[derive(Debug, Clone)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// `count(*)`.
     CountAll,
+    /// Of values that are not null.
     Count,
+    /// Their sum.
     Sum(Sum),
     /// A sum, divided by this function of numerics when it is one of numerics.
     Average(Sum, Arc<dyn Scalar>),
+    /// `min`.
     Least,
+    /// `max`.
     Greatest,
+    /// `bool_and`.
     All,
+    /// `bool_or`.
     Some,
+    /// `string_agg` of texts.
     Text,
+    /// `string_agg` of bytes.
     Bytes,
+    /// `array_agg`.
     Array,
+    /// The only value, null or not, of a sub-select.
+    Only,
+    /// How far values lie apart: of integers and numerics.
+    Variance(Spread),
+    /// How far values lie apart: of floats.
+    FloatVariance(Spread),
+    /// What two floats have to do with each other.
+    Pair(Pair),
+    /// `bit_and`.
+    BitAnd,
+    /// `bit_or`.
+    BitOr,
+    /// `bit_xor`.
+    BitXor,
+    /// A JSON object of names and values.
+    Object,
+    /// The value that a fraction of the others lies before, or values of an array of fractions; with
+    /// what lies between two values (`percentile_cont`), or not.
+    Percentile {
+        /// Whether it may be between two values.
+        between: bool,
+    },
+    /// The value that is there most often.
+    Mode,
+    /// Where the direct arguments would stand in the order.
+    Rank(Rank),
+    /// Which of the keys that are its arguments are not of the set of keys that a group is of. It is known
+    /// of a group, and not computed of its rows.
+    Grouping,
 }
 
 /// What sums are of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sum {
+pub enum Sum {
     /// Of integers, which is one as well.
     Int,
     /// Of integers, which is a numeric.
     IntToDecimal,
+    /// Of numerics.
     Decimal,
+    /// Of floats.
     Float,
     /// Of floats of single precision.
     Single,
+    /// Of intervals.
     Interval,
 }
 
 impl Kind {
     /// The type of `count`.
     pub(crate) const COUNT: SqlType = SqlType::Scalar(ScalarType::Int8);
-}
 
-/// The most digits of a numeric with a declared scale.
-const PRECISION_MAX: u16 = 1000;
-
-/// The names of all aggregates.
-pub(crate) const NAMES: &[&str] = &[
-    "array_agg",
-    "avg",
-    "bool_and",
-    "bool_or",
-    "count",
-    "every",
-    "json_agg",
-    "jsonb_agg",
-    "max",
-    "min",
-    "string_agg",
-    "sum",
-];
-
-/// Whether a function is an aggregate.
-pub(crate) fn is_aggregate(name: &str) -> bool {
-    NAMES.contains(&name)
-}
-
-/// The aggregate that a name and types of arguments mean.
-pub(crate) struct Resolved {
-    pub(crate) kind: Kind,
-    /// What each argument has to be cast to before.
-    pub(crate) arguments: Vec<SqlType>,
-    pub(crate) result: SqlType,
-}
-
-/// See [`Resolved`].
-///
-/// # Errors
-/// There is none.
-pub(crate) fn resolve(
-    name: &str,
-    types: &[Option<SqlType>],
-    settings: &Arc<Settings>,
-) -> Result<Resolved, SqlError> {
-    use ScalarType as T;
-    let of = |kind, arguments: Vec<SqlType>, result: SqlType| Resolved {
-        kind,
-        arguments,
-        result,
-    };
-    let one = |kind, argument: T, result: T| of(kind, vec![argument.into()], result.into());
-    let first = types.first().copied().flatten();
-    let scalar = match first {
-        Some(SqlType::Scalar(scalar)) => Some(scalar),
-        _ => None,
-    };
-    let is_array = matches!(first, Some(SqlType::Array(_)));
-    Ok(match (name, types.len()) {
-        ("count", 1) => of(
-            Kind::Count,
-            vec![first.unwrap_or(T::Text.into())],
-            Kind::COUNT,
-        ),
-        ("sum", 1) => match scalar {
-            Some(from @ (T::Int2 | T::Int4)) => one(Kind::Sum(Sum::Int), from, T::Int8),
-            Some(T::Int8) => one(Kind::Sum(Sum::IntToDecimal), T::Int8, T::Numeric(None)),
-            Some(T::Numeric(of)) => {
-                // Of as many digits after the point as what it sums, and any number before.
-                let scale = of.map(|(_, scale)| (PRECISION_MAX, scale));
-                let (from, to) = (T::Numeric(of), T::Numeric(scale));
-                one(Kind::Sum(Sum::Decimal), from, to)
-            }
-            Some(T::Float4) => one(Kind::Sum(Sum::Single), T::Float4, T::Float4),
-            Some(T::Float8) => one(Kind::Sum(Sum::Float), T::Float8, T::Float8),
-            Some(T::Interval) => one(Kind::Sum(Sum::Interval), T::Interval, T::Interval),
-            _ => return Err(missing(name, types)),
-        },
-        ("avg", 1) => {
-            let numeric = Some(SqlType::Scalar(T::Numeric(None)));
-            let divide = functions::resolve("/", &[numeric, numeric], settings)?.function;
-            let average = |sum| Kind::Average(sum, divide);
-            match scalar {
-                Some(from @ (T::Int2 | T::Int4 | T::Int8)) => {
-                    one(average(Sum::IntToDecimal), from, T::Numeric(None))
-                }
-                Some(T::Numeric(_)) => {
-                    one(average(Sum::Decimal), T::Numeric(None), T::Numeric(None))
-                }
-                Some(from @ (T::Float4 | T::Float8)) => one(average(Sum::Float), from, T::Float8),
-                Some(T::Interval) => one(average(Sum::Interval), T::Interval, T::Interval),
-                _ => return Err(missing(name, types)),
-            }
+    /// What it is of no rows, when that is not null.
+    pub(crate) fn of_nothing(&self) -> Option<Value> {
+        match self {
+            Kind::CountAll | Kind::Count | Kind::Pair(Pair::Count) => Some(0.into()),
+            Kind::Rank(rank) => Some(Ranked::default().finish(*rank)),
+            _ => None,
         }
-        ("min" | "max", 1) => {
-            let kind = match name {
-                "min" => Kind::Least,
-                _ => Kind::Greatest,
-            };
-            match scalar {
-                None if !is_array => one(kind, T::Text, T::Text),
-                Some(T::Varchar(_)) => one(kind, T::Text, T::Text),
-                Some(T::Bool | T::Json | T::Jsonb | T::Uuid | T::Point | T::Bytea) => {
-                    return Err(missing(name, types));
-                }
-                _ => {
-                    let sql = first.unwrap_or(T::Text.into());
-                    of(kind, vec![sql], sql)
-                }
-            }
-        }
-        ("bool_and" | "every", 1) if matches!(scalar, None | Some(T::Bool)) && !is_array => {
-            one(Kind::All, T::Bool, T::Bool)
-        }
-        ("bool_or", 1) if matches!(scalar, None | Some(T::Bool)) && !is_array => {
-            one(Kind::Some, T::Bool, T::Bool)
-        }
-        ("string_agg", 2) => match scalar {
-            Some(T::Bytea) => of(
-                Kind::Bytes,
-                vec![T::Bytea.into(), T::Bytea.into()],
-                T::Bytea.into(),
-            ),
-            None if !is_array => of(
-                Kind::Text,
-                vec![T::Text.into(), T::Text.into()],
-                T::Text.into(),
-            ),
-            Some(scalar) if scalar.is_text() => of(
-                Kind::Text,
-                vec![T::Text.into(), T::Text.into()],
-                T::Text.into(),
-            ),
-            _ => return Err(missing(name, types)),
-        },
-        // Of values that are JSON already: `Binder::aggregate_named`.
-        ("json_agg" | "jsonb_agg", 1) => {
-            let result = if name == "json_agg" {
-                T::Json
-            } else {
-                T::Jsonb
-            };
-            one(Kind::Array, T::Jsonb, result)
-        }
-        ("array_agg", 1) => match scalar {
-            _ if is_array => {
-                return Err(SqlError::unsupported("an array of several dimensions"));
-            }
-            scalar => {
-                let scalar = scalar.unwrap_or(T::Text);
-                of(Kind::Array, vec![scalar.into()], SqlType::Array(scalar))
-            }
-        },
-        _ => return Err(missing(name, types)),
-    })
-}
+    }
 
-fn missing(name: &str, types: &[Option<SqlType>]) -> SqlError {
-    let types: Vec<_> = types.iter().map(|sql| type_name(*sql)).collect();
-    let message = format!("function {name}({}) does not exist", types.join(", "));
-    SqlError::new(sqlstate::UNDEFINED_FUNCTION, message).hint(
-        "No function matches the given name and argument types. You might need to add explicit \
-         type casts.",
-    )
+    /// Whether it takes rows in the order of WITHIN GROUP.
+    fn is_within(&self) -> bool {
+        matches!(self, Kind::Percentile { .. } | Kind::Mode | Kind::Rank(_))
+    }
+
+    /// Whether it leaves out a row with these arguments.
+    fn skips(&self, values: &[Value]) -> bool {
+        match self {
+            Kind::CountAll | Kind::Array | Kind::Only | Kind::Object => false,
+            Kind::Pair(_) => values.iter().any(Value::is_null),
+            _ => values.first().is_none_or(Value::is_null),
+        }
+    }
 }
 
 /// An [`Aggregate`] for one execution.
@@ -255,6 +176,14 @@ impl Aggregate {
         })
     }
 
+    /// The arguments that are of the group: those before WITHIN GROUP.
+    pub(crate) fn direct(&self) -> &[Bound] {
+        match self.kind.is_within() {
+            true => &self.arguments,
+            false => &[],
+        }
+    }
+
     /// Whether it is nothing but the number of rows.
     pub(crate) fn is_count(&self) -> bool {
         matches!(self.kind, Kind::CountAll) && self.filter.is_none()
@@ -263,7 +192,7 @@ impl Aggregate {
 
 /// What one group has of one aggregate.
 #[derive(Debug)]
-pub(crate) struct Accumulator {
+pub struct Accumulator {
     state: State,
     /// Rows that wait until all are there, to be taken in order.
     waiting: BTreeMap<(Vec<SortKey>, u64), Vec<Value>>,
@@ -278,25 +207,18 @@ enum State {
     Interval(Interval, i64),
     /// The best value, or all of it so far.
     Value(Option<Value>),
+    /// How many values there are, their sum, and that of their squares.
+    Squares(i64, Decimal, Decimal),
+    Moments(Moments),
+    Pairs(Pairs),
+    Sorted(Sorted),
+    Ranked(Ranked),
 }
 
 impl Lowered<'_> {
     /// Of no rows.
     pub(crate) fn accumulator(&self) -> Accumulator {
-        let sum = |sum| match sum {
-            Sum::Int | Sum::IntToDecimal => State::Int(0, 0),
-            Sum::Decimal => State::Decimal(Decimal::zero(), 0),
-            Sum::Float | Sum::Single => State::Float(0.0, 0),
-            Sum::Interval => State::Interval(Interval::new(0, 0, 0), 0),
-        };
-        Accumulator {
-            state: match &self.aggregate.kind {
-                Kind::CountAll | Kind::Count => State::Count(0),
-                Kind::Sum(of) | Kind::Average(of, _) => sum(*of),
-                _ => State::Value(None),
-            },
-            waiting: BTreeMap::new(),
-        }
+        self.aggregate.accumulator()
     }
 
     /// Takes a row.
@@ -311,21 +233,71 @@ impl Lowered<'_> {
         {
             return Ok(());
         }
-        let values = self.arguments.iter().map(|argument| row.value(argument));
-        let values = values.collect::<Result<Vec<_>, _>>()?;
-        let keeps_nulls = matches!(self.aggregate.kind, Kind::CountAll | Kind::Array);
-        if !keeps_nulls && values.first().is_none_or(Value::is_null) {
-            return Ok(());
+        let (values, keys) = (row.values(&self.arguments)?, row.values(&self.order)?);
+        self.aggregate.add(accumulator, values, keys, kept)
+    }
+
+    /// The value for the rows that were taken.
+    pub(crate) fn finish(
+        &self,
+        accumulator: Accumulator,
+        kept: &mut Kept,
+    ) -> Result<Value, SqlError> {
+        self.aggregate.finish(accumulator, kept)
+    }
+}
+
+impl Aggregate {
+    /// Of no rows.
+    pub fn accumulator(&self) -> Accumulator {
+        let sum = |sum| match sum {
+            Sum::Int | Sum::IntToDecimal => State::Int(0, 0),
+            Sum::Decimal => State::Decimal(Decimal::zero(), 0),
+            Sum::Float | Sum::Single => State::Float(0.0, 0),
+            Sum::Interval => State::Interval(Interval::new(0, 0, 0), 0),
+        };
+        Accumulator {
+            state: match &self.kind {
+                Kind::CountAll | Kind::Count => State::Count(0),
+                Kind::Sum(of) | Kind::Average(of, _) => sum(*of),
+                Kind::Variance(_) => State::Squares(0, Decimal::zero(), Decimal::zero()),
+                Kind::FloatVariance(_) => State::Moments(Moments::default()),
+                Kind::Pair(_) => State::Pairs(Pairs::default()),
+                Kind::Percentile { .. } | Kind::Mode => State::Sorted(Sorted::default()),
+                Kind::Rank(_) => State::Ranked(Ranked::default()),
+                _ => State::Value(None),
+            },
+            waiting: BTreeMap::new(),
         }
-        if !self.aggregate.distinct && self.order.is_empty() {
+    }
+
+    /// Takes what the arguments are of a row, and what its order is by.
+    ///
+    /// # Errors
+    /// A sum is out of range, the memory is not there.
+    pub fn add(
+        &self,
+        accumulator: &mut Accumulator,
+        values: Vec<Value>,
+        keys: Vec<Value>,
+        kept: &mut Kept,
+    ) -> Result<(), SqlError> {
+        match &mut accumulator.state {
+            State::Sorted(sorted) => return sorted.add(values, keys, &self.order, kept),
+            State::Ranked(ranked) => {
+                let is_dense = matches!(self.kind, Kind::Rank(Rank::Dense));
+                return ranked.add(values, keys, &self.order, is_dense, kept);
+            }
+            _ if self.kind.skips(&values) => return Ok(()),
+            _ => {}
+        }
+        if !self.distinct && self.order.is_empty() {
             return self.take(&mut accumulator.state, values, kept);
         }
-        let mut keys = Vec::with_capacity(self.order.len() + values.len());
-        for (order, by) in self.aggregate.order.iter().zip(&self.order) {
-            keys.push(order.key(row.value(by)?));
-        }
+        let order = self.order.iter().zip(keys);
+        let mut keys: Vec<_> = order.map(|(order, value)| order.key(value)).collect();
         let mut number = 0;
-        if self.aggregate.distinct {
+        if self.distinct {
             keys.extend(values.iter().cloned().map(SortKey::ascending));
         } else {
             number = accumulator.waiting.len() as u64;
@@ -377,12 +349,34 @@ impl Lowered<'_> {
                 }
             }
             State::Value(held) => self.merge(held, value, values.get(1), kept)?,
+            State::Squares(count, sum, squares) => {
+                let number = match value {
+                    Value::Int(int) => int.into(),
+                    Value::Decimal(decimal) => decimal,
+                    _ => return Ok(()),
+                };
+                let square = number.checked_mul(&number).map_err(out_of_range)?;
+                *sum = sum.checked_add(&number).map_err(out_of_range)?;
+                *squares = squares.checked_add(&square).map_err(out_of_range)?;
+                *count += 1;
+            }
+            State::Moments(moments) => {
+                if let Value::Float(float) = value {
+                    moments.add(float)?;
+                }
+            }
+            State::Pairs(pairs) => {
+                if let (Value::Float(y), Some(Value::Float(x))) = (value, values.get(1)) {
+                    pairs.add(y, *x)?;
+                }
+            }
+            State::Sorted(_) | State::Ranked(_) => unreachable!("they take rows as they come"),
         }
         Ok(())
     }
 
     fn is_single(&self) -> bool {
-        matches!(self.aggregate.kind, Kind::Sum(Sum::Single))
+        matches!(self.kind, Kind::Sum(Sum::Single))
     }
 
     /// Takes a value into what is held.
@@ -396,7 +390,7 @@ impl Lowered<'_> {
         let better = |held: &Option<Value>, is_better: fn(&Value, &Value) -> bool| {
             held.as_ref().is_none_or(|held| is_better(&value, held))
         };
-        match self.aggregate.kind {
+        match self.kind {
             Kind::Least | Kind::All if better(held, |new, held| new < held) => *held = Some(value),
             Kind::Greatest | Kind::Some if better(held, |new, held| new > held) => {
                 *held = Some(value);
@@ -433,6 +427,35 @@ impl Lowered<'_> {
                     held => *held = Some(Value::Bytes(bytes)),
                 }
             }
+            Kind::Only => {
+                if held.is_some() {
+                    let message = "more than one row returned by a subquery used as an expression";
+                    return Err(SqlError::new(sqlstate::CARDINALITY_VIOLATION, message));
+                }
+                *held = Some(value);
+            }
+            Kind::BitAnd | Kind::BitOr | Kind::BitXor => {
+                *held = Some(match (held.take(), value, &self.kind) {
+                    (Some(Value::Int(held)), Value::Int(new), Kind::BitAnd) => (held & new).into(),
+                    (Some(Value::Int(held)), Value::Int(new), Kind::BitOr) => (held | new).into(),
+                    (Some(Value::Int(held)), Value::Int(new), _) => (held ^ new).into(),
+                    (_, new, _) => new,
+                });
+            }
+            Kind::Object => {
+                let wrong = |message: &str| Err(SqlError::new("22023", message));
+                let name = match value {
+                    Value::String(name) => name,
+                    Value::Null => return wrong("field name must not be null"),
+                    _ => return wrong("key value must be scalar, not array, composite, or json"),
+                };
+                let member = between.cloned().unwrap_or_default();
+                kept.resize(0, name.len() + value_bytes(&member))?;
+                match held {
+                    Some(Value::Map(all)) => drop(all.insert(name, member)),
+                    held => *held = Some(Value::Map([(name, member)].into())),
+                }
+            }
             Kind::Array => {
                 kept.resize(0, value_bytes(&value))?;
                 match held {
@@ -446,15 +469,14 @@ impl Lowered<'_> {
     }
 
     /// The value for the rows that were taken.
-    pub(crate) fn finish(
-        &self,
-        mut accumulator: Accumulator,
-        kept: &mut Kept,
-    ) -> Result<Value, SqlError> {
+    ///
+    /// # Errors
+    /// It is out of range.
+    pub fn finish(&self, mut accumulator: Accumulator, kept: &mut Kept) -> Result<Value, SqlError> {
         for values in std::mem::take(&mut accumulator.waiting).into_values() {
             self.take(&mut accumulator.state, values, kept)?;
         }
-        let average = match &self.aggregate.kind {
+        let average = match &self.kind {
             Kind::Average(_, divide) => Some(divide),
             _ => None,
         };
@@ -473,7 +495,7 @@ impl Lowered<'_> {
             | State::Decimal(_, 0)
             | State::Float(_, 0)
             | State::Interval(_, 0) => Value::Null,
-            State::Int(sum, count) => match self.aggregate.kind {
+            State::Int(sum, count) => match self.kind {
                 Kind::Sum(Sum::Int) => {
                     let sum = i64::try_from(sum);
                     Value::Int(sum.map_err(|_| out_of_range("bigint out of range"))?)
@@ -493,6 +515,29 @@ impl Lowered<'_> {
                 Some(_) => sum.checked_div(count as f64).map_err(out_of_range)?,
             }),
             State::Value(value) => value.unwrap_or_default(),
+            State::Squares(count, sum, squares) => match self.kind {
+                Kind::Variance(Spread { sample: true, .. }) if count < 2 => Value::Null,
+                Kind::Variance(of) if count > 0 => {
+                    variance(count, &sum, &squares, of.sample, of.root)?
+                }
+                _ => Value::Null,
+            },
+            State::Moments(moments) => match self.kind {
+                Kind::FloatVariance(of) => moments.finish(of),
+                _ => Value::Null,
+            },
+            State::Pairs(pairs) => match self.kind {
+                Kind::Pair(of) => pairs.finish(of),
+                _ => Value::Null,
+            },
+            State::Sorted(sorted) => match self.kind {
+                Kind::Percentile { between } => sorted.percentile(between)?,
+                _ => sorted.mode(),
+            },
+            State::Ranked(ranked) => match self.kind {
+                Kind::Rank(of) => ranked.finish(of),
+                _ => Value::Null,
+            },
         })
     }
 }
