@@ -8,8 +8,8 @@
 //! In reading order: [`measure`] (rounds, ratios, the report), [`data`] (documents and ids),
 //! [`embedded`] (the library against bare structures of the language), [`query`] (queries against
 //! SQLite and DuckDB), [`http`] (the HTTP door against a bare route), [`pg`] (the PostgreSQL door
-//! against PostgreSQL), [`native`] (ColonyOS's assignments through its adapter, embedded), [`process`]
-//! (the servers and programs of both).
+//! against PostgreSQL), [`tpch`] (the same door asked TPC-H's queries), [`native`] (ColonyOS's assignments
+//! through its adapter, embedded), [`process`] (the servers and programs of both).
 
 pub mod data;
 pub mod embedded;
@@ -19,6 +19,7 @@ pub mod native;
 pub mod pg;
 mod process;
 pub mod query;
+pub mod tpch;
 
 /// What stops a benchmark.
 #[derive(Debug, thiserror::Error)]

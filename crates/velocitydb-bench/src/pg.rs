@@ -15,9 +15,9 @@ pub mod colonies;
 mod copy;
 mod idle;
 mod pgbench;
-mod servers;
+pub(crate) mod servers;
 mod tables;
-mod wire;
+pub(crate) mod wire;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use std::time::Duration;
 use velocitydb::Database;
 
 use self::pgbench::{Mode, Pgbench, Script};
-use self::servers::{Peer, Server, programs};
+use self::servers::{Peer, Server, Setup, programs};
 pub use self::wire::Address;
 use crate::BenchError;
 use crate::embedded::Options;
@@ -65,9 +65,38 @@ pub struct Subject<'a> {
     pub flights: &'a dyn Fn() -> Result<Database, BenchError>,
 }
 
+impl Subject<'_> {
+    fn setup(&self, commit: Commit, connections: usize) -> Setup<'_> {
+        Setup {
+            dir: &self.options.dir,
+            commit,
+            connections,
+        }
+    }
+
+    fn ours(&self, commit: Commit, connections: usize) -> Result<Server, BenchError> {
+        Server::ours(&self.program, self.setup(commit, connections))
+    }
+
+    fn theirs(
+        &self,
+        peer: &Peer,
+        commit: Commit,
+        connections: usize,
+    ) -> Result<Server, BenchError> {
+        peer.start(self.setup(commit, connections), &self.settings())
+    }
+
+    /// All data fits into PostgreSQL's buffers with a few times as much to spare: a table below a quarter
+    /// of them is read into them whole, and the accounts take 13 MB a unit of scale.
+    fn settings(&self) -> Vec<String> {
+        vec![format!("shared_buffers={}MB", 512 + 64 * self.scale)]
+    }
+}
+
 /// What a commit waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Commit {
+pub(crate) enum Commit {
     /// The disk.
     Synced,
     /// Nothing; the disk has it a moment later.
@@ -127,7 +156,7 @@ pub fn run(
     );
     subject.options.announce_on(&data, &load, &mut print);
     if let Some(peer) = &peer {
-        print(&peer.announcement(subject.scale));
+        print(&peer.announcement(&subject.settings()));
     }
     print(HEAD);
     let mut bench = Bench {
@@ -193,9 +222,9 @@ impl Pair {
     /// Starts both, with room for this many connections.
     fn start(bench: &Bench<'_>, commit: Commit, connections: usize) -> Result<Pair, BenchError> {
         let connections = room_for(connections);
-        let start = |peer: &Peer| peer.start(bench.subject, commit, connections);
+        let start = |peer: &Peer| bench.subject.theirs(peer, commit, connections);
         Ok(Pair {
-            ours: Server::ours(bench.subject, commit, connections)?,
+            ours: bench.subject.ours(commit, connections)?,
             theirs: bench.peer.as_ref().map(start).transpose()?,
         })
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use velocitydb::{Database, Options};
 use velocitydb_bench::pg::colonies;
-use velocitydb_bench::{BenchError, embedded, http, native, pg, query};
+use velocitydb_bench::{BenchError, embedded, http, native, pg, query, tpch};
 
 use crate::failure::Failure;
 
@@ -83,18 +83,8 @@ enum Benchmark {
         #[arg(long, value_name = "PEER", conflicts_with = "address")]
         against: Option<Peer>,
 
-        /// A server that is there and asks for no password, instead of those that are started; tables
-        /// called p_… are made and dropped
-        #[arg(long, value_name = "HOST:PORT")]
-        address: Option<String>,
-
-        /// The user at the address
-        #[arg(long, value_name = "NAME", default_value = "postgres")]
-        user: String,
-
-        /// The database at the address
-        #[arg(long, value_name = "NAME", default_value = "postgres")]
-        database: String,
+        #[command(flatten)]
+        at: At,
 
         #[command(flatten)]
         common: Common,
@@ -106,6 +96,36 @@ enum Benchmark {
         #[arg(long, value_name = "N", default_value_t = 16)]
         #[arg(value_parser = clap::value_parser!(u32).range(1..=1000))]
         clients: u32,
+    },
+    /// TPC-H's queries, alone or against PostgreSQL, which is started for it; what a join by key costs, and
+    /// what a long query leaves to small statements
+    Tpch {
+        /// The other side
+        #[arg(long, value_name = "PEER")]
+        against: Option<Peer>,
+
+        #[command(flatten)]
+        at: At,
+
+        #[command(flatten)]
+        common: Common,
+
+        #[command(flatten)]
+        round: Round,
+
+        /// Scale of the data: 1 is 8.7 million rows
+        #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = scale)]
+        scale: f64,
+
+        /// Only these queries, such as 1,3,5
+        #[arg(long, value_name = "N,N", value_delimiter = ',')]
+        #[arg(value_parser = clap::value_parser!(u8).range(1..=22))]
+        queries: Vec<u8>,
+
+        /// Seconds after which a query is given up
+        #[arg(long, value_name = "N", default_value_t = 120)]
+        #[arg(value_parser = clap::value_parser!(u64).range(1..=tpch::TIMEOUT_MAX.as_secs()))]
+        timeout: u64,
     },
     /// The bare route of `http`, until it is killed
     #[command(hide = true)]
@@ -122,6 +142,23 @@ enum Benchmark {
 enum Peer {
     /// PostgreSQL 15, as it is installed
     Postgres,
+}
+
+/// A server that is there.
+#[derive(Debug, Args)]
+struct At {
+    /// A server that is there and asks for no password, instead of ours that is started; tables are made
+    /// in it and dropped
+    #[arg(long, value_name = "HOST:PORT")]
+    address: Option<String>,
+
+    /// The user at the address
+    #[arg(long, value_name = "NAME", default_value = "postgres")]
+    user: String,
+
+    /// The database at the address
+    #[arg(long, value_name = "NAME", default_value = "postgres")]
+    database: String,
 }
 
 #[derive(Debug, Args)]
@@ -220,30 +257,14 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
             native: false,
             processes: _,
             against,
-            address,
-            user,
-            database,
+            at,
             common,
             round,
             clients,
         } => {
             let options = common.options(colonies::GROUPS.iter().map(|(name, _)| *name))?;
             let (clients, round) = (clients as usize, Duration::from_secs(round.seconds));
-            if let Some(address) = address {
-                let (host, port) = address
-                    .rsplit_once(':')
-                    .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)))
-                    .ok_or_else(|| {
-                        Failure::Usage(format!(
-                            "{address:?} is not HOST:PORT, such as 127.0.0.1:5432"
-                        ))
-                    })?;
-                let address = pg::Address {
-                    host,
-                    port,
-                    user,
-                    database,
-                };
+            if let Some(address) = at.address()? {
                 return report(out, |print| {
                     colonies::run_at(&address, &options, (clients, round), print)
                 });
@@ -259,6 +280,27 @@ pub fn run(arguments: Arguments, out: &mut dyn Write) -> Result<(), Failure> {
                 flights: &|| Err(BenchError::Unfit("nobody asks for flights".to_owned())),
             };
             report(out, |print| pg::run(&subject, colonies::GROUPS, print))
+        }
+        Benchmark::Tpch {
+            against,
+            at,
+            common,
+            round,
+            scale,
+            queries,
+            timeout,
+        } => {
+            let subject = tpch::Subject {
+                options: common.options(tpch::GROUPS.iter().map(|(name, _)| *name))?,
+                round: Duration::from_secs(round.seconds),
+                scale,
+                queries,
+                timeout: Duration::from_secs(timeout),
+                program: std::env::current_exe()?,
+                address: at.address()?,
+                against: of_peer(against),
+            };
+            report(out, |print| tpch::run(&subject, print))
         }
         Benchmark::BareRoute { read, written } => {
             let answers = http::Answers { read, written };
@@ -277,11 +319,41 @@ fn of_peer(peer: Option<Peer>) -> pg::Against {
     }
 }
 
+/// A scale of TPC-H.
+fn scale(text: &str) -> Result<f64, String> {
+    let range = tpch::SCALE_MIN..=tpch::SCALE_MAX;
+    let scale = text.parse().ok().filter(|scale| range.contains(scale));
+    scale.ok_or_else(|| format!("it is a number from {} to {}", range.start(), range.end()))
+}
+
 /// The sample data in memory.
 fn sample() -> Result<Database, Failure> {
     let db = Database::open(Options::in_memory())?;
     crate::sample::load(&db, &AtomicBool::new(false), |_, _| Ok(()))?;
     Ok(db)
+}
+
+impl At {
+    /// Where the server is, if one is named.
+    fn address(self) -> Result<Option<pg::Address>, Failure> {
+        let Some(address) = self.address else {
+            return Ok(None);
+        };
+        let (host, port) = address
+            .rsplit_once(':')
+            .and_then(|(host, port)| Some((host.to_owned(), port.parse().ok()?)))
+            .ok_or_else(|| {
+                Failure::Usage(format!(
+                    "{address:?} is not HOST:PORT, such as 127.0.0.1:5432"
+                ))
+            })?;
+        Ok(Some(pg::Address {
+            host,
+            port,
+            user: self.user,
+            database: self.database,
+        }))
+    }
 }
 
 impl Chosen {

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::oneshot;
 use velocitydb::{Database, StorageMode};
+use velocitydb_analytics::Analytics;
 use velocitydb_pg::{Door, DoorError, PgConfig};
 use velocitydb_server::{
     Reloader, Server, ServerError, SqlBackend, flush_logs, init_logging, log_panics,
@@ -71,7 +72,13 @@ async fn serve(flags: Flags, settings: &Settings) -> Result<(), Failure> {
         .map_err(|error| Failure::of(&error, &data))?;
     let server = bound.start(db.clone()).map_err(|error| failed(&error))?;
     let postgres = match postgres {
-        Some(bound) => Some(bound.start(SqlBackend::new(db.clone())).map_err(closed)?),
+        Some(bound) => {
+            let threads = std::thread::available_parallelism().map_or(1, usize::from);
+            let planner = Analytics::new(threads)
+                .map_err(|error| Failure::new(format!("threads for queries: {error}")))?;
+            let backend = SqlBackend::new(db.clone()).with_planner(Arc::new(planner));
+            Some(bound.start(backend).map_err(closed)?)
+        }
         None => None,
     };
     signals.reloader = Some(server.reloader());

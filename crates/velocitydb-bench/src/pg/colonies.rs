@@ -18,7 +18,6 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use self::work::Worker;
-use super::servers::Server;
 use super::wire::{Address, Client};
 use super::{Bench, Commit, Figures, Pair};
 use crate::BenchError;
@@ -206,7 +205,7 @@ pub fn run_at(
     (clients, round): (usize, Duration),
     mut print: impl FnMut(&str),
 ) -> Result<(), BenchError> {
-    let open = || Client::open_at(address);
+    let open = || Client::open(address);
     let load = format!(" of {} s by {clients} clients", round.as_secs());
     options.announce_on("ColonyOS's statements", &load, &mut print);
     print(HEAD);
@@ -316,7 +315,9 @@ fn takes(open: &Open<'_>, executor_type: &str) -> Result<f64, BenchError> {
 
 fn latency(bench: &mut Bench<'_>, executor_type: &str) -> Result<Row, BenchError> {
     let start = |count: usize| {
-        let server = Server::ours(bench.subject, Commit::Asynchronous, super::room_for(1))?;
+        let server = bench
+            .subject
+            .ours(Commit::Asynchronous, super::room_for(1))?;
         let mut client = server.client()?;
         make_tables(&mut client)?;
         fill(&mut client, &waiting(count))?;

@@ -17,13 +17,13 @@ pub(super) fn memory(bench: &mut Bench<'_>) -> Result<Row, BenchError> {
     let room = room_for(connections);
     let ours = (0..subject.options.rounds).map(|_| {
         // A new one: what an earlier round has left would be used again.
-        growth(&Server::ours(subject, Commit::Synced, room)?, connections)
+        growth(&subject.ours(Commit::Synced, room)?, connections)
     });
     let ours = ours.collect::<Result<Vec<_>, _>>()?;
     let detail = match &bench.peer {
         None => String::new(),
         Some(peer) => {
-            let server = peer.start(subject, Commit::Synced, room)?;
+            let server = subject.theirs(peer, Commit::Synced, room)?;
             let theirs = short(growth(&server, connections)?);
             format!("{}: {theirs} KiB, in one round", peer.version)
         }

@@ -1,7 +1,7 @@
 //! The servers of both sides, each on a directory of its own that goes with it.
 //!
 //! Both listen on loopback alone, take everyone who is on this machine, and take as many connections
-//! as are asked for. What differs from PostgreSQL's defaults is in [`Peer::start`].
+//! as are asked for. What differs from PostgreSQL's defaults is in [`Peer::start`] and what its caller says.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::chown;
@@ -9,38 +9,50 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use super::wire::Client;
-use super::{Commit, Subject, USER};
+use super::wire::{Address, Client};
+use super::{Commit, USER};
 use crate::BenchError;
 use crate::process::{self, Start, User, become_user, run};
 
+/// How a server is started, on either side.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setup<'a> {
+    /// Where its directory is made.
+    pub(crate) dir: &'a Path,
+    /// What its commits wait for.
+    pub(crate) commit: Commit,
+    /// How many it takes at once.
+    pub(crate) connections: usize,
+}
+
 /// A server that takes connections.
 #[derive(Debug)]
-pub(super) struct Server {
-    pub(super) process: process::Server,
-    pub(super) port: u16,
+pub(crate) struct Server {
+    pub(crate) process: process::Server,
+    pub(crate) port: u16,
     _dir: tempfile::TempDir,
 }
 
 impl Server {
     /// A session.
-    pub(super) fn client(&self) -> Result<Client, BenchError> {
-        Client::open(self.port)
+    pub(crate) fn client(&self) -> Result<Client, BenchError> {
+        Client::open(&self.address())
     }
 
-    /// `velocitydb serve` with its PostgreSQL door.
-    pub(super) fn ours(
-        subject: &Subject<'_>,
-        commit: Commit,
-        connections: usize,
-    ) -> Result<Server, BenchError> {
-        let dir = tempfile::tempdir_in(&subject.options.dir)?;
-        let mut command = Command::new(&subject.program);
+    /// Where it is.
+    pub(crate) fn address(&self) -> Address {
+        Address::here(self.port)
+    }
+
+    /// `velocitydb serve` with its PostgreSQL door, of this program.
+    pub(crate) fn ours(program: &Path, setup: Setup<'_>) -> Result<Server, BenchError> {
+        let dir = tempfile::tempdir_in(setup.dir)?;
+        let mut command = Command::new(program);
         command.args(["serve", "--http", "127.0.0.1:0"]);
         command.args(["--postgres", "127.0.0.1:0"]);
-        command.args(["--connections", &connections.to_string()]);
+        command.args(["--connections", &setup.connections.to_string()]);
         command.arg("--data").arg(dir.path().join("data"));
-        command.args(match commit {
+        command.args(match setup.commit {
             Commit::Synced => &["--durability", "full"][..],
             Commit::Asynchronous => &["--durability", "memory", "--sync-every", SYNC_EVERY],
         });
@@ -68,10 +80,10 @@ const WAL: &str = "8GB";
 
 /// PostgreSQL as it is installed.
 #[derive(Debug)]
-pub(super) struct Peer {
+pub(crate) struct Peer {
     programs: PathBuf,
     /// Such as `PostgreSQL 15.18`.
-    pub(super) version: String,
+    pub(crate) version: String,
     /// Who runs it, when we are root.
     user: Option<User>,
 }
@@ -80,7 +92,7 @@ pub(super) struct Peer {
 const DEBIAN: &str = "/usr/lib/postgresql/15/bin";
 
 /// The directory that has all these programs.
-pub(super) fn programs(names: &[&str]) -> Result<PathBuf, BenchError> {
+pub(crate) fn programs(names: &[&str]) -> Result<PathBuf, BenchError> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut dirs = [PathBuf::from(DEBIAN)]
         .into_iter()
@@ -104,7 +116,7 @@ fn id(arguments: &[&str]) -> Result<Option<u32>, BenchError> {
 
 impl Peer {
     /// Looks for it.
-    pub(super) fn find() -> Result<Peer, BenchError> {
+    pub(crate) fn find() -> Result<Peer, BenchError> {
         let programs = programs(&["initdb", "pgbench", "postgres"])?;
         let mut version = Command::new(programs.join("postgres"));
         let version = run(version.arg("--version"), Duration::from_secs(10))?;
@@ -128,26 +140,21 @@ impl Peer {
         })
     }
 
-    /// Says how both sides are set.
-    pub(super) fn announcement(&self, scale: usize) -> String {
+    /// Says how both sides are set; `settings` are those that [`Peer::start`] is given.
+    pub(crate) fn announcement(&self, settings: &[String]) -> String {
         format!(
-            "{} as it is by default, but shared_buffers={}MB, max_wal_size={WAL}, and connections as \
-             needed; fsync=on; synchronous_commit=on against durability `full`, or off against `memory` \
-             with --sync-every {SYNC_EVERY}.",
+            "{} as it is by default, but {}, max_wal_size={WAL}, and connections as needed; fsync=on; \
+             synchronous_commit=on against durability `full`, or off against `memory` with \
+             --sync-every {SYNC_EVERY}.",
             self.version,
-            buffers_mb(scale)
+            settings.join(", ")
         )
     }
 
-    /// Starts it on a new cluster of databases. All data fits into its buffers with a few
-    /// times as much to spare, and no round is interrupted by a checkpoint for the log's size.
-    pub(super) fn start(
-        &self,
-        subject: &Subject<'_>,
-        commit: Commit,
-        connections: usize,
-    ) -> Result<Server, BenchError> {
-        let dir = tempfile::tempdir_in(&subject.options.dir)?;
+    /// Starts it on a new cluster of databases, with these settings besides: the size of its buffers at
+    /// least. No round is interrupted by a checkpoint for the log's size.
+    pub(crate) fn start(&self, setup: Setup<'_>, more: &[String]) -> Result<Server, BenchError> {
+        let dir = tempfile::tempdir_in(setup.dir)?;
         if let Some(User { uid, gid }) = self.user {
             chown(dir.path(), Some(uid), Some(gid))?;
         }
@@ -160,17 +167,21 @@ impl Peer {
             "listen_addresses=127.0.0.1".to_owned(),
             format!("port={port}"),
             "unix_socket_directories=".to_owned(),
-            format!("max_connections={}", connections.max(100)),
-            format!("shared_buffers={}MB", buffers_mb(subject.scale)),
+            format!("max_connections={}", setup.connections.max(100)),
             format!("max_wal_size={WAL}"),
             "fsync=on".to_owned(),
-            match commit {
+            match setup.commit {
                 Commit::Synced => "synchronous_commit=on",
                 Commit::Asynchronous => "synchronous_commit=off",
             }
             .to_owned(),
         ];
-        command.args(settings.iter().flat_map(|setting| ["-c", setting]));
+        command.args(
+            settings
+                .iter()
+                .chain(more)
+                .flat_map(|setting| ["-c", setting]),
+        );
         let start = Start {
             // At once, its children and its shared memory with it.
             signal: "QUIT",
@@ -209,12 +220,6 @@ impl Peer {
             }
         }
     }
-}
-
-/// A table below a quarter of the buffers is read into them whole; the accounts take 13 MB a unit
-/// of scale.
-fn buffers_mb(scale: usize) -> usize {
-    512 + 64 * scale
 }
 
 fn free_port() -> Result<u16, BenchError> {

@@ -196,3 +196,32 @@ fn the_benchmark_of_the_postgres_door_runs_where_postgres_is() {
         "{error}"
     );
 }
+
+/// What cannot be asked for is refused before anything is started.
+#[test]
+fn the_benchmark_of_tpch_knows_what_it_can_do() {
+    let refused = |more: &[&str]| velocitydb(&[&["bench", "tpch"], more].concat()).fails(2).0;
+    for scale in ["0.001", "101", "one"] {
+        let error = refused(&["--scale", scale]);
+        assert!(error.contains("a number from 0.01 to 100"), "{error}");
+    }
+    for wrong in [
+        ["--queries", "1,23"],
+        ["--queries", "0"],
+        ["--timeout", "0"],
+    ] {
+        let error = refused(&wrong);
+        assert!(error.contains(" is not in "), "{error}");
+    }
+    let error = refused(&["--only", "nothing"]);
+    assert!(error.contains("there are queries, join, beside"), "{error}");
+    let error = refused(&["--address", "here"]);
+    assert!(error.contains("is not HOST:PORT"), "{error}");
+    // Nobody is there.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = port.local_addr().unwrap().to_string();
+    drop(port);
+    let arguments = ["bench", "tpch", "--address", &address, "--queries", "1,6"];
+    let (error, _) = velocitydb(&arguments).fails(1);
+    assert!(error.contains("refused"), "{error}");
+}

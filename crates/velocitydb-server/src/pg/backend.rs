@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use velocitydb::{Database, DatabaseId, Guest};
 use velocitydb_pg::{Backend, PgError, Startup};
-use velocitydb_sql::{Canceller, Named, Session, SqlError, Tables};
+use velocitydb_sql::{Canceller, Named, Planner, Session, SqlError, Tables};
 
 use super::{SqlSession, of_sql};
 
@@ -18,6 +18,7 @@ pub struct SqlBackend {
     database: Database,
     /// Of those that were asked for.
     tables: Mutex<HashMap<DatabaseId, Arc<Tables>>>,
+    planner: Option<Arc<dyn Planner>>,
 }
 
 impl SqlBackend {
@@ -26,6 +27,16 @@ impl SqlBackend {
         SqlBackend {
             database,
             tables: Mutex::default(),
+            planner: None,
+        }
+    }
+
+    /// The same, with someone who plans queries of several tables.
+    #[must_use]
+    pub fn with_planner(self, planner: Arc<dyn Planner>) -> SqlBackend {
+        SqlBackend {
+            planner: Some(planner),
+            ..self
         }
     }
 
@@ -109,6 +120,9 @@ impl Backend for SqlBackend {
         };
         let (tables, guest) = self.enter(&startup.database, leave).map_err(of_sql)?;
         let mut session = Session::over(tables);
+        if let Some(planner) = &self.planner {
+            session = session.with_planner(Arc::clone(planner));
+        }
         running.get_or_init(|| session.canceller());
         let introduced = session.introduce(&startup.user, &startup.settings);
         introduced.map_err(of_sql)?;
